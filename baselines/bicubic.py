@@ -1,0 +1,36 @@
+"""Bicubic interpolation (Pillow's, as every Ref-SR codebase uses it): the floor of every table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from refsr_bench.imaging import resize_pil_bicubic
+from refsr_bench.types import Image, LoadedMethod, MethodCard, Misuse
+
+
+def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Image:
+    """Pillow bicubic (a = -0.5), rounded to uint8; references are ignored."""
+    height, width = lr.shape[:2]
+    return resize_pil_bicubic(lr, height * scale, width * scale)
+
+
+def load(weights: Path | None, device: str) -> LoadedMethod:
+    if weights is not None:
+        raise Misuse(f"bicubic has no weights; leave --weights {weights} out.")
+    return LoadedMethod(upscale)
+
+
+METHODS = (
+    MethodCard(
+        name="bicubic",
+        title="Bicubic",
+        group="SISR",
+        references="none",
+        gan=False,
+        year=1981,
+        paper="Keys, Cubic convolution interpolation for digital image processing, IEEE TASSP 29(6), 1981",
+        description="Bicubic interpolation of the LR image, as Pillow does it. No weights, no reference.",
+        load=load,
+    ),
+)

@@ -1,0 +1,5 @@
+"""C2-Matching (Jiang et al., CVPR 2021): contrastive correspondence, dynamic aggregation, restoration."""
+
+from c2matching.method import METHODS
+
+__all__ = ["METHODS"]

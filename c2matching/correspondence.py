@@ -1,0 +1,111 @@
+"""Patch matching by correlation (Eq. 4 and 8) and the pre-offsets it gives to dynamic aggregation.
+
+The correlation of two 3x3 patches is the sum of nine *pixel* correlations, so one matrix product of pixel
+descriptors serves all overlapping patches: nine times fewer multiplications than correlating unfolded patches.
+The product is made in tiles of input rows x reference rows and never held whole.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PATCH = 3
+NORM_EPS = 1e-5
+TILE_ELEMENTS = 1 << 24  # correlations held at once: 64 MB of float32
+
+
+def _patch_norms(features: Tensor) -> Tensor:
+    """(C, H, W) -> (H-2, W-2): L2 norm of every 3x3 patch plus epsilon."""
+    energy = features.square().sum(0)[None, None]
+    return F.avg_pool2d(energy, PATCH, 1)[0, 0].mul(PATCH * PATCH).sqrt() + NORM_EPS
+
+
+def _diagonal_sum(correlation: Tensor) -> Tensor:
+    """Pixel to patch correlation: (a, w, b, W) -> (a-2, w-2, b-2, W-2), summed along the shared 3x3 shift."""
+    c = correlation
+    c = c[:, :-2, :, :-2] + c[:, 1:-1, :, 1:-1] + c[:, 2:, :, 2:]
+    return c[:-2, :, :-2] + c[1:-1, :, 1:-1] + c[2:, :, 2:]
+
+
+def _row_tiles(rows: int, width: int, ref_rows: int, ref_width: int) -> tuple[int, int]:
+    """Patch rows of input and reference per tile, so that a tile stays near TILE_ELEMENTS."""
+    a = b = 1
+    while (a < rows or b < ref_rows) and (a + 4) * (b + 4) * width * ref_width <= TILE_ELEMENTS:
+        a, b = min(rows, a + 2), min(ref_rows, b + 2)
+    return a, b
+
+
+@torch.no_grad()
+def match(
+    features: Tensor, ref_features: Tensor, normalise_ref: bool = True, normalise_input: bool = True
+) -> tuple[Tensor, Tensor]:
+    """For every 3x3 patch of ``features`` the most similar 3x3 patch of ``ref_features`` (Eq. 8).
+
+    features (C, h, w), ref_features (C, H, W), float. Returns ``index`` (h-2, w-2) int64, row-major over the
+    (H-2) x (W-2) reference patches, and ``similarity`` (h-2, w-2): cosine when both sides are normalised. The
+    argmax is taken over reference-normalised values; ties go to the lowest index. Both maps must be at least 3 x 3.
+    """
+    channels, h, w = features.shape
+    _, ref_h, ref_w = ref_features.shape
+    rows, cols, ref_rows, ref_cols = h - 2, w - 2, ref_h - 2, ref_w - 2
+    if min(rows, cols, ref_rows, ref_cols) < 1:
+        raise ValueError(f"feature maps of {h}x{w} and {ref_h}x{ref_w}: matching needs at least 3x3 each")
+    best = features.new_full((rows, cols), -torch.inf)
+    index = torch.zeros((rows, cols), dtype=torch.int64, device=features.device)
+    ref_norms = _patch_norms(ref_features) if normalise_ref else None
+    step, ref_step = _row_tiles(rows, w, ref_rows, ref_w)
+    for top in range(0, rows, step):
+        a = min(step, rows - top)
+        queries = features[:, top : top + a + 2].reshape(channels, -1).T
+        for ref_top in range(0, ref_rows, ref_step):
+            b = min(ref_step, ref_rows - ref_top)
+            keys = ref_features[:, ref_top : ref_top + b + 2].reshape(channels, -1)
+            tile = _diagonal_sum((queries @ keys).view(a + 2, w, b + 2, ref_w))
+            if ref_norms is not None:
+                tile /= ref_norms[ref_top : ref_top + b]
+            value, where = tile.flatten(2).max(2)
+            better = value > best[top : top + a]
+            best[top : top + a] = torch.where(better, value, best[top : top + a])
+            index[top : top + a] = torch.where(better, where + ref_top * ref_cols, index[top : top + a])
+    return index, best / _patch_norms(features) if normalise_input else best
+
+
+def correspond(features: Tensor, ref_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Match descriptors of one image pair: (C, h, w), (C, H, W) -> flow, index, similarity.
+
+    Descriptors are L2-normalised over channels first. flow (h-2, w-2, 2) float, (x, y): matched patch minus own patch,
+    in feature pixels (multiply by 4 for HR pixels). References of another size than the input are welcome.
+    """
+    index, similarity = match(F.normalize(features, dim=0), F.normalize(ref_features, dim=0))
+    return index_to_flow(index, ref_features.shape[2] - 2), index, similarity
+
+
+def index_to_flow(index: Tensor, ref_cols: int) -> Tensor:
+    """Row-major patch index (h, w) over rows of ``ref_cols`` patches -> flow (h, w, 2) float32, (x, y) displacement."""
+    h, w = index.shape
+    y, x = torch.meshgrid(
+        torch.arange(h, device=index.device), torch.arange(w, device=index.device), indexing="ij"
+    )
+    return torch.stack((index % ref_cols - x, index // ref_cols - y), dim=-1).float()
+
+
+def pre_offsets(flow: Tensor, scale: int = 1) -> Tensor:
+    """The displacement p0 of Eq. (9) for each of the nine kernel taps, at ``scale`` times the matching resolution.
+
+    flow (h-2, w-2, 2) -> (9, h*scale, w*scale, 2), (x, y), in pixels of that resolution. Tap k = 3i + j takes the flow
+    map moved down by i and right by j, new cells zero: the convention of the authors' checkpoints, in which the
+    displacement is mirrored with respect to the tap's own position.
+    """
+    flow = F.pad(flow, (0, 0, 0, 2, 0, 2))  # back to (h, w): zeros at the bottom and right only
+    flow = flow.repeat_interleave(scale, 0).repeat_interleave(scale, 1) * scale
+    h, w, _ = flow.shape
+    padded = F.pad(flow, (0, 0, 2 * scale, 0, 2 * scale, 0))
+    return torch.stack(
+        [
+            padded[(2 - i) * scale : (2 - i) * scale + h, (2 - j) * scale : (2 - j) * scale + w]
+            for i in range(PATCH)
+            for j in range(PATCH)
+        ]
+    )

@@ -1,0 +1,70 @@
+"""Dynamic aggregation (Eq. 9): a modulated deformable convolution around precomputed correspondences."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
+
+
+def _cover(size: int, outputs: int) -> tuple[int, int]:
+    """A (stride, padding) with which a 3-tap convolution over ``size`` has exactly ``outputs`` positions."""
+    if size == outputs:
+        return 1, 1
+    stride = max(2, math.ceil((size - 2) / outputs))
+    padding = max(0, math.ceil(((outputs - 1) * stride - (size - 3)) / 2))
+    return stride, padding
+
+
+def sample_reference(
+    ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """Deformable convolution of a reference of any size over an output grid of any size.
+
+    ref (N, C, H, W); offset (N, groups*9*2, h, w), (y, x) interleaved; mask (N, groups*9, h, w). Output (N, C', h, w):
+    position (y, x) stands at ``(y, x) + origin`` in the reference. Samples outside the reference are zero.
+
+    ``torchvision.ops.deform_conv2d`` ties the output grid to the size of its input. When the sizes differ, a stride and
+    padding that give the wanted grid are chosen and the positions they imply are taken back out of the offsets.
+    """
+    h, w = offset.shape[-2:]
+    (sy, py), (sx, px) = _cover(ref.shape[-2], h), _cover(ref.shape[-1], w)
+    if (sy, sx) != (1, 1) or origin != (0, 0):
+        y = torch.arange(h, device=ref.device, dtype=offset.dtype)
+        x = torch.arange(w, device=ref.device, dtype=offset.dtype)
+        dy = (y + origin[0] - 1) - (y * sy - py)
+        dx = (x + origin[1] - 1) - (x * sx - px)
+        shift = torch.stack((dy[:, None].expand(h, w), dx.expand(h, w)))
+        offset = offset + shift.repeat(offset.shape[1] // 2, 1, 1)
+    return deform_conv2d(ref, offset, weight, bias, stride=(sy, sx), padding=(py, px), mask=mask)
+
+
+class DynamicAggregation(nn.Module):
+    """Eq. (9): y(p) = sum_k w_k x(p + p0 + p_k + dp_k) dm_k, with dp_k and dm_k predicted from ``offset_features``."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        bound = 1 / math.sqrt(9 * channels)
+        nn.init.uniform_(self.weight, -bound, bound)
+        self.conv_offset_mask = nn.Conv2d(channels, groups * 27, 3, padding=1)
+        nn.init.zeros_(self.conv_offset_mask.weight)
+        nn.init.zeros_(self.conv_offset_mask.bias)
+
+    def offset_and_mask(self, offset_features: Tensor, pre_offset: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, h, w), p0 (N, 9, h, w, 2) as (x, y) -> offsets (N, groups*9*2, h, w) as (y, x), mask in (0, 1)."""
+        out = self.conv_offset_mask(offset_features)
+        learned, logits = out.split([self.groups * 18, self.groups * 9], dim=1)
+        n, taps, h, w, _ = pre_offset.shape
+        p0 = pre_offset.flip(-1).permute(0, 1, 4, 2, 3).reshape(n, taps * 2, h, w)  # (x, y) -> (y, x) per tap
+        return learned + p0.repeat(1, self.groups, 1, 1), logits.sigmoid()
+
+    def forward(
+        self, ref: Tensor, offset_features: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)
+    ) -> Tensor:
+        offset, mask = self.offset_and_mask(offset_features, pre_offset)
+        return sample_reference(ref, offset, mask, self.weight, self.bias, origin)

@@ -1,0 +1,106 @@
+"""C2-Matching at inference: match, aggregate, restore (Fig. 2b), for a reference of any size, in bounded memory.
+
+1. descriptors of the upsampled LR image (branch 1) and of the reference (branch 2)
+2. correspondences (Eq. 8) and the displacements p0 they give to every kernel tap
+3. VGG features of the reference at three scales
+4. dynamic aggregation (Eq. 9) and restoration (Table 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from c2matching.correspondence import correspond, pre_offsets
+from c2matching.extractor import ContrastiveExtractor
+from c2matching.restoration import FULL, SCALES, RestorationConfig, RestorationNet
+from c2matching.vgg import VGG19Features
+
+HALO = 16  # image rows on either side of a strip: more than conv3_1's receptive field reaches (11)
+STRIP_PIXELS = 1 << 20  # image pixels whose features are computed at once
+TILE = 128  # LR pixels on a side that are restored at once
+TILE_MARGIN = 24  # LR pixels of context around a tile
+
+
+def in_strips(
+    features: Callable[[Tensor], dict[str, Tensor]], image: Tensor, strides: dict[str, int]
+) -> dict[str, Tensor]:
+    """Run a feature network over (N, 3, H, W) in strips of rows; the same values as in one go, in less memory.
+
+    strides: image pixels per feature pixel, by output name. H must be a multiple of every stride.
+    """
+    n, _, h, w = image.shape
+    rows = max(4, STRIP_PIXELS // w // 4 * 4)
+    if rows >= h:
+        return features(image)
+    out: dict[str, Tensor] = {}
+    for top in range(0, h, rows):
+        end = min(h, top + rows)
+        first, last = max(0, top - HALO), min(h, end + HALO)
+        for name, strip in features(image[:, :, first:last]).items():
+            s = strides[name]
+            if name not in out:
+                out[name] = strip.new_empty(n, strip.shape[1], h // s, w // s)
+            out[name][:, :, top // s : end // s] = strip[:, :, (top - first) // s : (end - first) // s]
+    return out
+
+
+class C2Matching(nn.Module):
+    """The whole of C2-Matching: student extractors, reference features, restoration network.
+
+    Images are (N, 3, H, W) RGB in [0, 1] with H and W multiples of 4.
+    """
+
+    def __init__(self, config: RestorationConfig = FULL) -> None:
+        super().__init__()
+        self.restoration = RestorationNet(config)
+        self.extractor = ContrastiveExtractor()
+        self.vgg = VGG19Features(self.restoration.ref_layers)
+
+    def flows(self, lr_up: Tensor, ref: Tensor) -> list[Tensor]:
+        """Correspondences of every pair of the batch: (h-2, w-2, 2), (x, y), in feature pixels (4 HR pixels each)."""
+        one, two = self.extractor.feature_extraction_image1, self.extractor.feature_extraction_image2
+        dense1 = in_strips(lambda x: {"d": one(x)}, lr_up, {"d": 4})["d"]
+        dense2 = in_strips(lambda x: {"d": two(x)}, ref, {"d": 4})["d"]
+        return [correspond(a, b)[0] for a, b in zip(dense1, dense2, strict=True)]
+
+    def ref_features(self, ref: Tensor) -> dict[str, Tensor]:
+        """VGG features of the reference for the scales that the restoration network reads."""
+        return in_strips(self.vgg, ref, {layer: 4 // factor for layer, _, factor in SCALES.values()})
+
+    def offsets(self, flows: list[Tensor]) -> dict[str, Tensor]:
+        """p0 of Eq. (9) by layer name, (N, 9, h*f, w*f, 2)."""
+        scales = [SCALES[scale] for scale in self.restoration.dyn_agg_restore.scales]
+        return {layer: torch.stack([pre_offsets(f, factor) for f in flows]) for layer, _, factor in scales}
+
+    def forward(self, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
+        """lr (N, 3, h, w), lr_up (N, 3, 4h, 4w), ref (N, 3, H, W) of any size -> SR (N, 3, 4h, 4w), not clamped."""
+        return self.restoration(lr, self.ref_features(ref), self.offsets(self.flows(lr_up, ref)))
+
+    @torch.inference_mode()
+    def upscale(self, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
+        """As ``forward`` for one image, restoring tiles with overlap when the LR image is larger than TILE."""
+        h, w = lr.shape[-2:]
+        flow = self.flows(lr_up, ref)
+        refs = self.ref_features(ref)
+        offset = self.offsets(flow)
+        if h <= TILE + 2 * TILE_MARGIN and w <= TILE + 2 * TILE_MARGIN:
+            return self.restoration(lr, refs, offset)
+        sr = lr.new_empty(1, 3, 4 * h, 4 * w)
+        for top in range(0, h, TILE):
+            for left in range(0, w, TILE):
+                y0, x0 = max(0, top - TILE_MARGIN), max(0, left - TILE_MARGIN)
+                y1, x1 = min(h, top + TILE + TILE_MARGIN), min(w, left + TILE + TILE_MARGIN)
+                local = {
+                    layer: offset[layer][:, :, y0 * f : y1 * f, x0 * f : x1 * f]
+                    for layer, _, f in SCALES.values()
+                    if layer in offset
+                }
+                tile = self.restoration(lr[:, :, y0:y1, x0:x1], refs, local, origin=(y0, x0))
+                bottom, right = min(h, top + TILE), min(w, left + TILE)
+                sr[:, :, 4 * top : 4 * bottom, 4 * left : 4 * right] = tile[
+                    :, :, 4 * (top - y0) : 4 * (bottom - y0), 4 * (left - x0) : 4 * (right - x0)
+                ]
+        return sr

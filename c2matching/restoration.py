@@ -1,0 +1,154 @@
+"""The restoration network (paper section 3.4, Table 3): dynamic aggregation at three scales, then residual blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from c2matching.deform import DynamicAggregation
+
+# scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
+SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}
+
+
+@dataclass(frozen=True)
+class RestorationConfig:
+    """Sizes of the network. blocks: residual blocks of the content extractor and of the small, medium, large stage.
+
+    small_reference: whether Aggregated Reference Feature1 (relu3_1) is used.
+    """
+
+    channels: int = 64
+    blocks: tuple[int, int, int, int] = (16, 16, 16, 16)
+    groups: int = 8
+    small_reference: bool = True
+
+
+FULL = RestorationConfig()  # 8,865,547 parameters, Table 4's 8.9 M
+LIGHT = RestorationConfig(blocks=(16, 16, 8, 4), small_reference=False)  # 4,825,395 parameters, Table 4's 4.8 M
+
+
+def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+def _leaky() -> nn.LeakyReLU:
+    return nn.LeakyReLU(0.1)
+
+
+class ResidualBlock(nn.Module):
+    """Table 3, RB: x + Conv(ReLU(Conv(x)))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(channels, channels)
+        self.conv2 = _conv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(x)))
+
+
+def _blocks(channels: int, n: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(channels) for _ in range(n)))
+
+
+class ContentExtractor(nn.Module):
+    """Table 3, #0 and #1. (N, 3, h, w) -> (N, channels, h, w)."""
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.conv_first = _conv(3, channels)
+        self.body = _blocks(channels, blocks)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.body(F.leaky_relu(self.conv_first(lr), 0.1))
+
+
+class DynAggRestoration(nn.Module):
+    """Table 3, #2 to #17: one stage per scale, each named as in the authors' files (``small_offset_conv1``, ...)."""
+
+    def __init__(self, config: RestorationConfig) -> None:
+        super().__init__()
+        c = config.channels
+        self.scales = tuple(s for s in SCALES if s != "small" or config.small_reference)
+        for (scale, (_, ref_channels, _)), n_blocks in zip(SCALES.items(), config.blocks[1:], strict=True):
+            if scale in self.scales:
+                self.add_module(f"{scale}_offset_conv1", _conv(c + ref_channels, ref_channels))
+                self.add_module(f"{scale}_offset_conv2", _conv(ref_channels, ref_channels))
+                self.add_module(f"{scale}_dyn_agg", DynamicAggregation(ref_channels, config.groups))
+            else:
+                ref_channels = 0
+            self.add_module(f"head_{scale}", nn.Sequential(_conv(c + ref_channels, c), _leaky()))
+            self.add_module(f"body_{scale}", _blocks(c, n_blocks))
+            if scale == "large":
+                tail = nn.Sequential(_conv(c, c // 2), _leaky(), _conv(c // 2, 3))
+            else:
+                tail = nn.Sequential(_conv(c, 4 * c), nn.PixelShuffle(2), _leaky())
+            self.add_module(f"tail_{scale}", tail)
+
+    def aggregate(self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
+        """Aggregated Reference Feature at one scale (Eq. 9), (N, C_ref, h, w). ``ref`` may have any size."""
+        beside = at_grid(ref, x.shape[-2:], origin)  # the reference at the same place, not warped
+        features = torch.cat((x, beside), dim=1)
+        features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
+        features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)
+        return F.leaky_relu(getattr(self, f"{scale}_dyn_agg")(ref, features, pre_offset, origin), 0.1)
+
+    def forward(
+        self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor], origin: tuple[int, int]
+    ) -> Tensor:
+        for scale, (layer, _, factor) in SCALES.items():
+            joined = x
+            if scale in self.scales:
+                place = (origin[0] * factor, origin[1] * factor)
+                warped = self.aggregate(scale, x, refs[layer], pre_offset[layer], place)
+                joined = torch.cat((x, warped), dim=1)
+            x = x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))
+            x = getattr(self, f"tail_{scale}")(x)
+        return x
+
+
+def at_grid(ref: Tensor, size: tuple[int, int], origin: tuple[int, int]) -> Tensor:
+    """Cut (or zero-pad at the bottom and right) a reference map (N, C, H, W) to the grid of ``size`` at ``origin``."""
+    h, w = size
+    cut = ref[..., origin[0] : origin[0] + h, origin[1] : origin[1] + w]
+    return F.pad(cut, (0, w - cut.shape[-1], 0, h - cut.shape[-2]))
+
+
+class RestorationNet(nn.Module):
+    """SR image = bilinear x4 of the LR image + predicted residual; nothing is clamped.
+
+    forward: lr (N, 3, h, w) RGB in [0, 1]; refs: features by layer name (relu3_1, relu2_1, relu1_1), of any size;
+    pre_offset: (N, 9, h*f, w*f, 2) by layer name, f = 1, 2, 4; origin: where the LR tile starts, in LR pixels.
+    Returns (N, 3, 4h, 4w).
+    """
+
+    def __init__(self, config: RestorationConfig = FULL) -> None:
+        super().__init__()
+        self.config = config
+        self.content_extractor = ContentExtractor(config.channels, config.blocks[0])
+        self.dyn_agg_restore = DynAggRestoration(config)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d) and not name.endswith("conv_offset_mask"):
+                nn.init.normal_(module.weight, 0, 0.02)
+                nn.init.zeros_(module.bias)
+
+    @property
+    def ref_layers(self) -> tuple[str, ...]:
+        """The VGG layers this network reads from the reference."""
+        return tuple(SCALES[scale][0] for scale in self.dyn_agg_restore.scales)
+
+    def forward(
+        self,
+        lr: Tensor,
+        refs: Mapping[str, Tensor],
+        pre_offset: Mapping[str, Tensor],
+        origin: tuple[int, int] = (0, 0),
+    ) -> Tensor:
+        base = F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
+        content = self.content_extractor(lr)
+        return base + self.dyn_agg_restore(content, refs, pre_offset, origin)

@@ -1,0 +1,1 @@
+"""The leaderboard: run files in, static pages out. Imports nothing of the toolkit but ``refsr_bench.results``."""

@@ -1,0 +1,168 @@
+"""Find and read run files. Whatever they hold is somebody else's text: checked here, escaped in the pages.
+
+``refsr_bench.results.read_result`` refuses unknown and missing fields; this module adds what a ranking relies on:
+field types, records that belong to the run, means that are those of the records, and a protocol digest over its fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refsr_bench.results import DatasetInfo, MethodInfo, Result, ResultError, digest, means, read_result
+
+MOST_DIGITS = 9
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run file. path: relative to the results folder, with forward slashes on every platform."""
+
+    path: str
+    result: Result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run file that was left out. path: as in LoadedRun; reason: what is wrong with it, and where in it."""
+
+    path: str
+    reason: str
+
+
+def weights_key(method: MethodInfo) -> str:
+    """What tells two sets of weights apart: the digest; the name where there is none."""
+    return method.weights_sha256 or f"name:{method.weights}"
+
+
+def dataset_key(dataset: DatasetInfo) -> tuple[str, str, bool, int]:
+    """What tells two columns apart: results share one only on the same files, and never across ``official``."""
+    return (dataset.name, dataset.manifest_sha256, dataset.official, dataset.n_pairs)
+
+
+def run_key(result: Result) -> tuple[Any, ...]:
+    """What there may be only one run file of: method with its weights, data set, protocol."""
+    run = result.run
+    return (run.protocol.digest, dataset_key(run.dataset), run.method.name, weights_key(run.method))
+
+
+def find_results(folder: Path) -> list[Path]:
+    """Every ``result.json`` below ``folder``, in the order of their relative paths; links to folders not followed.
+
+    Raises ResultError when ``folder`` is not a folder.
+    """
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: no such folder of results; `refsr-bench run` writes one")
+    found = [Path(parent) / "result.json" for parent, _, names in os.walk(folder) if "result.json" in names]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ...]]:
+    """Read every run file below ``folder``; what cannot be trusted comes back as a Problem, in the order of paths.
+
+    Raises ResultError when there is no run file, when none could be read, and when two hold the same method (with the
+    same weights), data set and protocol: which of them counts is a person's decision.
+    """
+    paths = find_results(folder)
+    if not paths:
+        raise ResultError(f"{folder}: no result.json below this folder; `refsr-bench run --out {folder}` writes them")
+    runs: list[LoadedRun] = []
+    problems: list[Problem] = []
+    seen: dict[tuple[Any, ...], str] = {}
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            result = _read(path)
+        except ResultError as error:
+            # Pages must not depend on where the results folder lies, nor publish it.
+            problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
+            continue
+        first = seen.setdefault(run_key(result), name)
+        if first != name:
+            run = result.run
+            raise ResultError(
+                f"{folder / first} and {path} both hold {run.method.name} (weights {run.method.weights}) on "
+                f"{run.dataset.name} under protocol {run.protocol.label}; move one of them out of {folder}"
+            )
+        runs.append(LoadedRun(name, result))
+    if not runs:
+        raise ResultError(f"{folder}: no readable result.json; the first: {problems[0].path}: {problems[0].reason}")
+    return tuple(runs), tuple(problems)
+
+
+def _read(path: Path) -> Result:
+    try:
+        result = read_result(path)
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ResultError(f"{path}: not a run file ({error})") from None
+    if misfit := _misfit(result, Result, "") or _contradiction(result):
+        raise ResultError(f"{path}: {misfit}")
+    return result
+
+
+def _misfit(value: Any, hint: Any, where: str) -> str | None:
+    """The first field whose value is not of its annotated type, in words; None when all fit."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    below: list[tuple[Any, Any, str]] = []
+    if hint is Any:
+        fits = True
+    elif origin is types.UnionType:
+        fits = any(_misfit(value, choice, where) is None for choice in arguments)
+    elif dataclasses.is_dataclass(hint):
+        fits = isinstance(value, hint)
+        hints = typing.get_type_hints(hint)
+        if fits:
+            below = [(getattr(value, name), hints[name], f"{where}.{name}".lstrip(".")) for name in hints]
+    elif origin is tuple:
+        several = arguments[-1] is Ellipsis
+        fits = isinstance(value, tuple) and (several or len(value) == len(arguments))
+        if fits:
+            below = [(item, arguments[0 if several else i], f"{where}[{i}]") for i, item in enumerate(value)]
+    elif origin is not None:
+        fits = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+        if fits:
+            below = [(item, arguments[1], f"{where}.{key}") for key, item in value.items()]
+    elif hint in (int, float):
+        fits = isinstance(value, (int, hint)) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, hint)
+    if not fits:
+        return f"{where} is {type(value).__name__}, not {getattr(hint, '__name__', hint)}"
+    return next(filter(None, (_misfit(*item) for item in below)), None)
+
+
+def _contradiction(result: Result) -> str | None:
+    """The first statement of the file that the rest of it belies, in words; None for a sound file."""
+    run = result.run
+    names = [metric.name for metric in run.metrics]
+    ids = [image.id for image in result.images]
+    known = set(ids)
+    if len(set(run.pair_ids)) != len(run.pair_ids):
+        return "run.pair_ids names a pair twice"
+    if ids != [pair for pair in run.pair_ids if pair in known]:
+        return "images are not those of run.pair_ids, each once and in their order"
+    if len(run.pair_ids) > run.dataset.n_pairs:
+        return f"run.pair_ids has {len(run.pair_ids)} pairs, the data set {run.dataset.n_pairs}"
+    if absent := [name for name in (run.protocol.psnr, run.protocol.ssim) if name not in names]:
+        return f"the protocol's metric {absent[0]!r} is not in run.metrics"
+    if digest(run.protocol.fields) != run.protocol.digest:
+        return "run.protocol.digest is not that of run.protocol.fields"
+    if wild := [metric for metric in run.metrics if not 0 <= metric.digits <= MOST_DIGITS]:
+        return f"run.metrics: {wild[0].name} has {wild[0].digits} digits, not 0 to {MOST_DIGITS}"
+    for image in result.images:
+        for name, value in image.metrics.items():
+            if math.isnan(value) or value == -math.inf:
+                return f"image {image.id!r}: {name} is {value}"
+    expected = means(result.images, names)
+    for name in sorted(expected.keys() | result.means.keys()):
+        stated, measured = result.means.get(name), expected.get(name)
+        if stated is None or measured is None or not math.isclose(stated, measured, rel_tol=1e-9, abs_tol=1e-12):
+            return f"the mean of {name} is given as {stated}, its images make {measured}"
+    return None

@@ -1,0 +1,18 @@
+"""refsr-bench: data, protocols, metrics and results for reference-based super-resolution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+
+def load_dataset(name: str, root: str | Path | None = None):
+    """Open a data set by name: ``load_dataset("wrsr", root="data/WR-SR").pairs`` or ``.to_hf()``.
+
+    root: the folder that holds the data set; None looks in ``REFSR_DATA`` and the platform's data folder.
+    Returns a ``refsr_bench.types.Dataset``. Raises ``refsr_bench.types.BenchError`` with a readable reason.
+    """
+    from refsr_bench.datasets import open_dataset
+
+    return open_dataset(name, root=None if root is None else Path(root))

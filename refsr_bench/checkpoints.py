@@ -1,0 +1,89 @@
+"""Weights from anywhere, safely: digests, safetensors, foreign ``.pth`` without running their code, strict loading."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refsr_bench.types import BenchError, Misuse
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
+
+
+def sha256(*paths: Path) -> str:
+    """SHA-256 (hex) of one file, or of several files one after the other."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a ``.safetensors`` or PyTorch file, on the CPU; a wrapper key and ``module.`` are taken off.
+
+    Raises Misuse when there is no such file, BenchError when it is damaged, holds code, or is no state dict.
+    """
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise Misuse(f"There is no weights file at {path}.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
+            raise BenchError(
+                f"The weights file {path} asks to run code of its own while it is read, which a file of weights "
+                "has no need for. It was not opened further. Get the file from its authors again; if it is yours, save "
+                "the state dict alone."
+            ) from None
+        raise BenchError(f"The weights file {path} cannot be read: {_first_line(error)}. {_AGAIN}") from None
+    except (RuntimeError, EOFError, ValueError, SafetensorError, OSError, KeyError) as error:
+        raise BenchError(f"The weights file {path} cannot be read: {_first_line(error)}. {_AGAIN}") from None
+    return _state_dict(content, path)
+
+
+_AGAIN = "It may be half downloaded or not a weights file: compare its size with the source and fetch it again."
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    import torch
+
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    is_table = isinstance(content, Mapping) and len(content) > 0
+    if not is_table or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
+    """Load a state dict that must fit exactly. Raises BenchError saying which tensors do not."""
+    own = module.state_dict()
+    missing = sorted(set(own) - set(state))
+    extra = sorted(set(state) - set(own))
+    wrong = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    if missing or extra or wrong:
+        faults = []
+        for label, names in (("lacks", missing), ("has unknown", extra), ("has another shape for", wrong)):
+            if names:
+                faults.append(f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
+        raise BenchError(f"{path} does not hold the weights of {what}: it {', '.join(faults)}.")
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})

@@ -1,0 +1,72 @@
+"""The standard SISR sets in the layout of the SelfExSR release, or as a plain folder of HR images.
+
+``image_SRF_4/img_NNN_SRF_4_HR.png``; the ``_LR.png`` beside them are left alone, the protocol makes its own LR. There
+are no references: Ref-SR papers give Urban100's own LR image, which is the protocol's business as well.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+from refsr_bench.datasets.layout import absent, assemble, by_id, first_folder, images_in
+from refsr_bench.images import source
+from refsr_bench.types import Dataset, DatasetCard, RefPair
+
+HOME = "https://github.com/jbhuang0604/SelfExSR"
+LAYOUT = "image_SRF_4/img_NNN_SRF_4_HR.png, or a plain folder of HR images"
+_HR_STEM = re.compile(r"(img_\d+)_SRF_4_HR")
+_ANY_STEM = re.compile(r"img_\d+_SRF_\d+_(HR|LR)")
+
+# Manifest digests of the release's own files, for the sets that were at hand.
+DIGESTS = {
+    "set5": "76d6e68fc603a185b23ef375a4d0fe55705d92c244dcef8440388b79eb5d52c8",
+    "set14": "cdb3f0c66325b530a88f041c75f571160369f126e02f51a30adac318ffbb7ba9",
+}
+
+
+def _open(name: str, title: str, published: int, root: Path | None) -> Dataset:
+    candidates = [
+        f"{above}{below}" for above in ("", f"{title}/", f"data/{title}/") for below in ("image_SRF_4", "HR", "")
+    ]
+    base = first_folder(root, candidates, lambda folder: bool(_released(folder) or _plain(folder)))
+    if base is None:
+        raise absent(name, root, HOME, LAYOUT)
+    released = _released(base)
+    files = released or _plain(base)
+    pairs = [RefPair(pair_id, source(path), ()) for pair_id, path in files.items()]
+    differences = [] if released else ["file names are not those of the SelfExSR release"]
+    digest = DIGESTS.get(name)
+    return assemble(name, title, base, pairs, published=published, differences=differences, official_digest=digest)
+
+
+def _released(folder: Path) -> dict[str, Path]:
+    return by_id(images_in(folder), lambda stem: m[1] if (m := _HR_STEM.fullmatch(stem)) else None)
+
+
+def _plain(folder: Path) -> dict[str, Path]:
+    return by_id(images_in(folder), lambda stem: None if _ANY_STEM.fullmatch(stem) else stem)
+
+
+def _card(name: str, title: str, published: int, description: str) -> DatasetCard:
+    return DatasetCard(
+        name=name,
+        title=title,
+        description=description,
+        open=partial(_open, name, title, published),
+        home=HOME,
+        terms="unknown: the repository carries no licence for the images; do not redistribute",
+        layout=LAYOUT,
+        n_pairs=published,
+        refs_per_pair="0",
+        folder=title,
+    )
+
+
+DATASETS = (
+    _card("urban100", "Urban100", 100, "Huang et al. 2015: buildings; Ref-SR papers use the LR image as reference."),
+    _card("set5", "Set5", 5, "Five classic images; for checking a protocol against published bicubic rows."),
+    _card("set14", "Set14", 14, "Fourteen classic images, three of them grey; for checking a protocol."),
+    _card("bsd100", "BSD100", 100, "The 100 test images of BSDS300; for checking a protocol."),
+)

@@ -1,0 +1,102 @@
+"""Sun80: 80 photos with 20 scene matches each.
+
+Three copies are in use: the two published zips (a folder of ground-truth photos, and beside it one folder of matches
+per photo, *named like the photo with its .jpg*); files ``NNN.jpg`` with ``NNN_1.jpg`` .. ``NNN_20.jpg``; and the 80
+photos alone as ``img_NNN_SRF_8_HR.png``, which is enough for single-image rows.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from refsr_bench.datasets.layout import absent, assemble, by_id, images_in, natural, require
+from refsr_bench.images import source
+from refsr_bench.types import Dataset, DatasetCard, RefPair
+
+NAME, TITLE = "sun80", "Sun80"
+HOME = "https://cs.brown.edu/~lbsun/SRproj2012/ (the project page has been reported gone since 2022)"
+LAYOUT = (
+    "a folder of ground-truth photos X.jpg beside a folder of match folders named X.jpg; "
+    "or NNN.jpg with NNN_1.jpg .. NNN_20.jpg; or img_NNN_SRF_8_HR.png without references"
+)
+PAIRS, REFS = 80, 20
+_BASES = ("", "Sun80", "SUN80", "Sun_Hays_SR")
+_TRUTH = ("Sun_Hays_SR_groundtruth", "groundtruth", "GT", "HR", "hr", "input", "")
+_MATCHES = ("Sun_Hays_SR_scenematches", "scenematches", "ref", "Ref", "refs", "")
+_ALONE = ("image_SRF_8", "data/SunHays80/image_SRF_8", "SunHays80/image_SRF_8", "")
+_HR_STEM = re.compile(r"img_(\d+)_SRF_8_HR")
+_REF_STEM = re.compile(r"(\d+)_(\d+)")
+
+Groups = dict[Path, list[Path]]  # ground truth -> its references in order
+
+
+def _open(root: Path | None) -> Dataset:
+    for base in (root / name for name in _BASES):
+        for truth in dict.fromkeys(_nested(base, _TRUTH)):
+            for matches in dict.fromkeys(_nested(base, _MATCHES)):
+                groups = _folders(truth, matches) or _flat(truth, matches)
+                if groups:
+                    return _dataset(base, groups, matches)
+    for folder in (root / name for name in _ALONE):
+        alone = by_id(images_in(folder), lambda stem: m[1] if (m := _HR_STEM.fullmatch(stem)) else None)
+        if alone:
+            pairs = [RefPair(f"img_{i}", source(path), ()) for i, path in alone.items()]
+            return assemble(
+                NAME, TITLE, folder, pairs, published=PAIRS, differences=["photos without their references"]
+            )
+    raise absent(NAME, root, HOME, LAYOUT)
+
+
+def _nested(base: Path, names: tuple[str, ...]) -> list[Path]:
+    """Each name below base, and once more inside itself, as unpacking a zip into a folder of its own name leaves it."""
+    return [folder for name in names for folder in (base / name, base / name / name) if folder.is_dir()]
+
+
+def _folders(truth: Path, matches: Path) -> Groups:
+    """The published zips: ``matches/X.jpg/`` is the folder of the photo ``X.jpg``."""
+    photos = list(by_id(images_in(truth)).values())
+    if not any((matches / photo.name).is_dir() for photo in photos):
+        return {}
+    found = {photo: images_in(matches / photo.name) for photo in photos}
+    return {photo: sorted(refs, key=lambda path: natural(path.name)) for photo, refs in found.items()}
+
+
+def _flat(truth: Path, matches: Path) -> Groups:
+    photos = by_id(images_in(truth), lambda stem: stem if stem.isdecimal() else None)
+    refs = by_id(images_in(matches), lambda stem: stem if _REF_STEM.fullmatch(stem) else None)
+    groups: Groups = {photo: [] for photo in photos.values()}
+    for stem in sorted(refs, key=natural):
+        owner = photos.get(_REF_STEM.fullmatch(stem)[1])
+        if owner is not None:
+            groups[owner].append(refs[stem])
+    return groups if any(groups.values()) else {}
+
+
+def _dataset(base: Path, groups: Groups, matches: Path) -> Dataset:
+    require(
+        [f"the matches of {photo.name}" for photo, refs in groups.items() if not refs], "groups of references", matches
+    )
+    pairs = [
+        RefPair(photo.stem, source(photo), tuple(source(ref) for ref in refs), {"source": "internet scene matches"})
+        for photo, refs in groups.items()
+    ]
+    counts = sorted({len(pair.refs) for pair in pairs})
+    differences = [] if counts == [REFS] else [f"{'/'.join(map(str, counts))} references per photo instead of {REFS}"]
+    return assemble(NAME, TITLE, base, pairs, published=PAIRS, differences=differences)
+
+
+DATASETS = (
+    DatasetCard(
+        name=NAME,
+        title=TITLE,
+        description="Sun and Hays 2012: photos with internet scene matches; the ground truth is JPEG itself.",
+        open=_open,
+        home=HOME,
+        terms="unknown: no licence found; do not redistribute",
+        layout=LAYOUT,
+        n_pairs=PAIRS,
+        refs_per_pair="20",
+        folder="Sun80",
+    ),
+)

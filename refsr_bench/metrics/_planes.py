@@ -1,0 +1,39 @@
+"""What PSNR and SSIM share: the channel that is measured and the border that is left out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refsr_bench.imaging import luma_bt601, luma_full
+from refsr_bench.types import BenchError, Image
+
+CHANNELS = ("y", "y-full", "rgb")
+
+
+def planes(image: Image, channel: str, y_rounded: bool) -> np.ndarray:
+    """The measured channel of a uint8 RGB image as float64 (H, W, C), values on the 0..255 scale.
+
+    channel: "y" (BT.601 studio range), "y-full" (full-range luma) or "rgb" (C = 3). y_rounded: luma to whole numbers,
+    as code does that converts uint8 images to uint8 YCbCr; it changes nothing for "rgb".
+    """
+    if channel == "rgb":
+        return image.astype(np.float64)
+    luma = {"y": luma_bt601, "y-full": luma_full}[channel](image)
+    return (np.floor(luma + 0.5) if y_rounded else luma)[..., None]
+
+
+def measured(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Both images as float64 (H, W, C) without ``border`` pixels on each side.
+
+    Raises BenchError when the sizes differ or nothing is left.
+    """
+    if sr.shape != hr.shape:
+        raise BenchError(f"SR is {sr.shape[1]}x{sr.shape[0]} pixels but HR is {hr.shape[1]}x{hr.shape[0]}.")
+    height, width = hr.shape[0] - 2 * border, hr.shape[1] - 2 * border
+    if height < 1 or width < 1:
+        raise BenchError(
+            f"Nothing is left to measure: the image is {hr.shape[1]}x{hr.shape[0]} pixels and the protocol leaves out "
+            f"{border} on every side. Use a larger image or --set border=0."
+        )
+    inside = (slice(border, border + height), slice(border, border + width))
+    return planes(sr[inside], channel, y_rounded), planes(hr[inside], channel, y_rounded)

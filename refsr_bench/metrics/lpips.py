@@ -1,0 +1,149 @@
+"""LPIPS (Zhang et al., 2018), AlexNet variant v0.1, through the ``lpips`` package.
+
+The package brings its five calibrated linear layers; the ImageNet AlexNet below them is torchvision's file, taken from
+the torch hub cache, its normal download, or a file the user names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsr_bench.types import BenchError, Image, MetricCard
+
+ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+MIN_SIDE = 32
+"""Pixels AlexNet's convolutions and poolings need in each direction."""
+
+_NETWORK_TIMEOUT_S = 20.0
+_HELP = (
+    f"LPIPS needs torchvision's ImageNet AlexNet: get {ALEXNET_URL} on any machine and name the file with "
+    "--lpips-weights FILE, or put it into the torch hub cache."
+)
+
+
+def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool], float]:
+    """A ``compute(sr, hr, border, y_rounded)`` on ``device``.
+
+    weights: an AlexNet state dict with torchvision's names (``features.*``; other entries are ignored), read with
+    ``weights_only=True``; None takes torch hub's copy or downloads it. Raises BenchError when the weights cannot be had
+    or are not AlexNet's; a network that does not answer is given up after seconds.
+    """
+    model = build(_read(weights) if weights is not None else _fetch(), str(weights or ALEXNET_URL)).to(device)
+
+    def compute(sr: Image, hr: Image, border: int, y_rounded: bool) -> float:
+        return distance(model, sr, hr, border)
+
+    return compute
+
+
+def build(alexnet: Mapping[str, Any], source: str) -> Any:
+    """``lpips.LPIPS`` in evaluation mode with the given AlexNet tensors below the package's linear layers.
+
+    Raises BenchError naming ``source`` when a tensor is missing or has another shape.
+    """
+    import lpips
+    import torch
+
+    # The package asks torchvision for ImageNet weights in a way that downloads; take a random trunk and fill it.
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        model = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
+    tensors = {}
+    for name, tensor in model.net.state_dict().items():  # slice3.6.weight holds torchvision's features.6.weight
+        key = "features." + name.split(".", 1)[1]
+        found = alexnet.get(key)
+        if getattr(found, "shape", None) != tensor.shape:
+            what = f"has shape {tuple(found.shape)}" if hasattr(found, "shape") else "is missing"
+            raise BenchError(f"{source} is not an AlexNet state dict: '{key}' {what}. {_HELP}")
+        tensors[name] = found
+    model.net.load_state_dict(tensors)
+    return model.eval().requires_grad_(False)
+
+
+def distance(model: Any, sr: Image, hr: Image, border: int) -> float:
+    """LPIPS of two uint8 RGB images, the same border left out as for the other metrics; 0 when identical.
+
+    The network sees RGB in [-1, 1]. Raises BenchError when less than ``MIN_SIDE`` pixels remain.
+    """
+    import torch
+
+    height, width = hr.shape[0] - 2 * border, hr.shape[1] - 2 * border
+    if sr.shape != hr.shape:
+        raise BenchError(f"SR is {sr.shape[1]}x{sr.shape[0]} pixels but HR is {hr.shape[1]}x{hr.shape[0]}.")
+    if min(height, width) < MIN_SIDE:
+        raise BenchError(
+            f"LPIPS needs at least {MIN_SIDE}x{MIN_SIDE} pixels after the border is left out; of "
+            f"{hr.shape[1]}x{hr.shape[0]} a border of {border} leaves {max(width, 0)}x{max(height, 0)}."
+        )
+    device = next(model.parameters()).device
+
+    def tensor(image: Image):
+        inside = image[border : border + height, border : border + width]
+        chw = np.ascontiguousarray(inside.transpose(2, 0, 1), dtype=np.float32)
+        return torch.from_numpy(chw)[None].to(device) / 127.5 - 1.0
+
+    with torch.inference_mode():
+        return float(model(tensor(sr), tensor(hr)))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    import torch
+
+    if not path.is_file():
+        raise BenchError(f"There is no file {path}. {_HELP}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a different type for each kind of damage
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BenchError(f"{path} cannot be read as a state dict ({reason[:160]}). {_HELP}") from None
+    if not isinstance(state, Mapping):
+        raise BenchError(f"{path} holds a {type(state).__name__}, not a state dict. {_HELP}")
+    return state
+
+
+def _fetch() -> Mapping[str, Any]:
+    import torch
+
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_URL.rsplit("/", 1)[1]
+    if not cached.is_file():
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            with _network_timeout(_NETWORK_TIMEOUT_S):
+                torch.hub.download_url_to_file(ALEXNET_URL, str(cached), hash_prefix="7be5be79", progress=False)
+        except (OSError, RuntimeError) as error:  # URLError and time-outs are OSErrors, a wrong hash a RuntimeError
+            raise BenchError(f"The AlexNet weights could not be downloaded ({error}). {_HELP}") from None
+    if not hashlib.sha256(cached.read_bytes()).hexdigest().startswith("7be5be79"):
+        raise BenchError(f"{cached} is damaged: its SHA-256 does not begin with 7be5be79. Delete it. {_HELP}")
+    return _read(cached)
+
+
+@contextmanager
+def _network_timeout(seconds: float) -> Iterator[None]:
+    """torch hub opens its connection without a time limit, so the default of the process is set meanwhile."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+METRICS = (
+    MetricCard(
+        "lpips",
+        "LPIPS",
+        "lower",
+        "",
+        4,
+        "Learned perceptual distance, AlexNet v0.1, RGB. Needs the ImageNet AlexNet file.",
+        load,
+    ),
+)

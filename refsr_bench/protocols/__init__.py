@@ -1,0 +1,1 @@
+"""Protocols: one frozen object per published convention. ``docs/protocols.md`` compares them."""

@@ -1,0 +1,412 @@
+"""The Protocol: every choice between an HR image with its references and a number, as one frozen object."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from refsr_bench.imaging import RESIZERS, ceil_multiple, mod_crop, pad_replicate_centred, pad_zero
+from refsr_bench.protocols._references import choose, parse_rule, stitch
+from refsr_bench.results import digest
+from refsr_bench.types import BenchError, Image, ImageSource, Misuse, RefPair, Sample
+
+# Tables by data set name; "*" stands for every other one. Sets without reference images take the LR image, as Urban100
+# does in the papers.
+_C2_REFS = {
+    "bsd100": "lr",
+    "cufed5": "level:1",
+    "manga109": "list",
+    "sample": "level:1",
+    "set14": "lr",
+    "set5": "lr",
+    "sun80": "list",
+    "urban100": "lr",
+    "wrsr": "first",
+    "*": "first",
+}
+
+
+def standard_refs(**changes: str) -> tuple[tuple[str, str], ...]:
+    """The reference rules of ``c2`` by data set, some of them changed."""
+    return tuple({**_C2_REFS, **changes}.items())
+
+
+def _one_of(allowed: Iterable[str], text: str) -> str:
+    if text not in allowed:
+        near = difflib.get_close_matches(text, list(allowed), n=1, cutoff=0.4)
+        raise ValueError(f"it takes {', '.join(allowed)}" + (f"; did you mean {near[0]}?" if near else ""))
+    return text
+
+
+def _number(low: int, high: int, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise ValueError(f"it takes a whole number from {low} to {high}")
+    return int(text)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("it takes true or false")
+    return text.lower() == "true"
+
+
+def _standard_or_rule(text: str) -> str:
+    try:
+        return text if text == "standard" else parse_rule(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or standard") from None
+
+
+def _table(parse: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...]:
+    table = {}
+    for entry in filter(None, text.split(",")):
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise ValueError("it takes NAME=VALUE,NAME=VALUE,... with data set names")
+        table[name.strip()] = parse(value.strip())
+    return tuple(sorted(table.items(), key=lambda item: (item[0] == "*", item[0])))
+
+
+def _value(default: Any, parse: Callable[[str], Any], help: str) -> Any:
+    """A field that ``changed`` reads with ``parse`` (text to value, ValueError saying what is possible)."""
+    return dataclasses.field(default=default, metadata={"parse": parse, "help": help, "words": {}})
+
+
+def _choice(help: str, words: Mapping[str, str]) -> Any:
+    """A field with a few named values, each explained in words; the first is the default."""
+    parse = partial(_one_of, tuple(words))
+    return dataclasses.field(default=next(iter(words)), metadata={"parse": parse, "help": help, "words": words})
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How numbers are made. Defaults are the ``c2`` convention; every field but name and version can be overridden.
+
+    Equal fields give an equal digest, and numbers with different digests are never put into one table.
+    Raises Misuse when fields contradict each other.
+    """
+
+    name: str
+    version: int
+    scale: int = _value(4, partial(_number, 2, 16), "ratio of HR size to LR size")
+    hr_fit: str = _choice(
+        "how HR gets a size that can be divided",
+        {
+            "mod-crop": "HR is cut at the bottom and right",
+            "pad-replicate": "HR is padded on all sides by repeating its border before degradation; SR is cut back",
+        },
+    )
+    hr_multiple: int = _value(4, partial(_number, 2, 1024), "HR sides become multiples of this")
+    hr_multiple_for: tuple[tuple[str, int], ...] = _value(
+        (), partial(_table, partial(_number, 2, 1024)), "other multiples by data set"
+    )
+    lr_resizer: str = _choice(
+        "how HR becomes LR, uint8 in and out",
+        {
+            "pil-bicubic": "Pillow's antialiased bicubic, as scipy's imresize was",
+            "matlab-bicubic": "MATLAB's imresize, antialiased bicubic",
+        },
+    )
+    sr_values: str = _choice("what is measured of SR", {"uint8": "SR clipped and rounded to 8 bits, as all code does"})
+    border: int = _value(4, partial(_number, 0, 1024), "pixels left out on every side before measuring")
+    channel: str = _choice(
+        "the channel of PSNR and SSIM",
+        {
+            "y": "studio-range luma (BT.601, 16..235)",
+            "y-full": "full-range luma (0.299, 0.587, 0.114; 0..255)",
+            "rgb": "the RGB channels",
+        },
+    )
+    y_rounded: bool = _value(False, _truth, "luma rounded to whole numbers before measuring")
+    ssim_window: str = _choice(
+        "the window of SSIM",
+        {"gauss11": "11x11 Gaussian of sigma 1.5", "uniform7": "7x7 box, scikit-image's default"},
+    )
+    refs: str = _value(
+        "standard",
+        _standard_or_rule,
+        "which references: standard (by data set, see standard_refs), all, L1 or level:K, first, random:SEED, list "
+        "(the shipped draw for sun80 and manga109), lr (the LR image itself), none",
+    )
+    standard_refs: tuple[tuple[str, str], ...] = _value(
+        standard_refs(), partial(_table, parse_rule), "the reference rule by data set behind refs=standard"
+    )
+    ref_lists: str = _choice("the lists behind the rule 'list'", {"v1": "the first lists shipped"})
+    lr_ref: str = _choice(
+        "the reference under the rule 'lr'",
+        {"lr": "the LR image at LR size", "lr-up": "the LR image resized back to HR size"},
+    )
+    stitch: str = _choice(
+        "several references for a method that takes one (a single reference stays as it is)",
+        {
+            "none": "references stay separate",
+            "black-500": "each top left on a black 500x500 canvas, stacked",
+            "replicate-512": "each centred on a 512x512 canvas with repeated borders, stacked",
+        },
+    )
+    ref_size: str = _choice(
+        "references of another size than HR",
+        {
+            "pad-common": "HR and references cut to multiples, then padded with black at the bottom and right to their "
+            "common size, before degradation",
+            "native": "references as they are",
+            "mod-crop": "references cut to multiples like HR",
+            "crop-pad": "references cut, or padded with black, to HR's size",
+            "resize": "references resized to HR's size",
+            "replicate-16": "references padded on all sides to multiples of 16 by repeating their border",
+        },
+    )
+    base: Protocol | None = dataclasses.field(default=None, compare=False, repr=False)  # set by changed()
+
+    def __post_init__(self) -> None:
+        for multiple in (self.hr_multiple, *(value for _, value in self.hr_multiple_for)):
+            if multiple % self.scale:
+                raise Misuse(
+                    f"Protocol {self.name}: hr_multiple={multiple} is no multiple of scale={self.scale}, so LR would "
+                    f"not fit HR. Also --set hr_multiple={ceil_multiple(multiple, self.scale)}"
+                    + (" --set hr_multiple_for=" if self.hr_multiple_for else "")
+                )
+        if (self.channel, self.ssim_window) not in _SSIM:
+            raise Misuse(
+                f"Protocol {self.name}: there is no SSIM with the {self.ssim_window} window on channel {self.channel}; "
+                "uniform7 is for channel=y."
+            )
+
+    # -- what the protocol is --------------------------------------------------------------------------------------
+
+    def fields(self) -> dict[str, Any]:
+        """Every choice by name, with name and version, as JSON values: what the digest is taken over."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "base"}
+        return {name: dict(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over ``fields()``."""
+        return digest(self.fields())
+
+    @property
+    def label(self) -> str:
+        """The name, then every override: "c2" or "c2+border=0+refs=all". ``parse_label`` reads it."""
+        return "+".join([self.name, *(f"{name}={value_text(value)}" for name, value in self._overrides().items())])
+
+    def _overrides(self) -> dict[str, Any]:
+        """Fields that differ from the protocol of the same name, in alphabetical order."""
+        before = (self.base or self).fields()
+        return {name: value for name, value in sorted(self.fields().items()) if value != before[name]}
+
+    @property
+    def psnr(self) -> str:
+        """Name of the headline PSNR metric."""
+        return _PSNR[self.channel]
+
+    @property
+    def ssim(self) -> str:
+        """Name of the headline SSIM metric."""
+        return _SSIM[self.channel, self.ssim_window]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics to report, the headline pair first."""
+        return tuple(dict.fromkeys((self.psnr, self.ssim, *_ALWAYS)))
+
+    @property
+    def summary(self) -> str:
+        """The choices in two or three sentences."""
+        return f"{self._pixels()} {self._measure()} {self._references()}"
+
+    def _pixels(self) -> str:
+        multiples = ", ".join([str(self.hr_multiple), *(f"{name} {value}" for name, value in self.hr_multiple_for)])
+        return f"x{self.scale}, LR by {self.lr_resizer}, HR {self.hr_fit} to multiples of {multiples}."
+
+    def _measure(self) -> str:
+        rounded = "rounded " if self.y_rounded and self.channel != "rgb" else ""
+        return (
+            f"PSNR and SSIM ({words('ssim_window', self.ssim_window)}) on {rounded}{words('channel', self.channel)}, "
+            f"{self.border or 'no'} border pixels left out."
+        )
+
+    def _references(self) -> str:
+        rule = self.refs
+        if rule == "standard":
+            by_rule: dict[str, list[str]] = {}
+            for name, value in self.standard_refs:
+                by_rule.setdefault(value, []).append("others" if name == "*" else name)
+            rule = ", ".join(f"{value} for {'/'.join(names)}" for value, names in by_rule.items())
+        stitched = f"; several stitched ({self.stitch})" if self.stitch != "none" else ""
+        return f"References: {rule}; sizes: {self.ref_size}{stitched}."
+
+    # -- another protocol from this one ----------------------------------------------------------------------------
+
+    def changed(self, values: Mapping[str, str]) -> Protocol:
+        """This protocol with some fields set from text. A value that the field has anyway is no change.
+
+        Raises Misuse for an unknown field (with the nearest name), a value it does not take, or a contradiction.
+        """
+        parsed = {name: self._parse(name, text) for name, text in values.items()}
+        return dataclasses.replace(self, **parsed, base=self.base or self)
+
+    def _parse(self, name: str, text: str) -> Any:
+        if name not in _METADATA:
+            near = difflib.get_close_matches(name.replace("-", "_"), _METADATA, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(_METADATA)}."
+            raise Misuse(f"A protocol has no field '{name}'. {hint}")
+        try:
+            return _METADATA[name]["parse"](text.strip())
+        except ValueError as error:
+            raise Misuse(f"{name}={text}: {error}.") from None
+
+    # -- what the protocol does ------------------------------------------------------------------------------------
+
+    def rule_for(self, dataset: str) -> str:
+        """The reference rule that holds for a data set."""
+        if self.refs != "standard":
+            return self.refs
+        table = dict(self.standard_refs)
+        if dataset not in table and "*" not in table:
+            raise Misuse(f"Protocol {self.label} states no reference rule for '{dataset}'. Name one with --refs.")
+        return table.get(dataset, table.get("*"))
+
+    def references(self, pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
+        """The reference images chosen for a pair, in order; none when the LR image stands in or none is wanted.
+
+        Raises BenchError naming the pair when no reference fits the rule, Misuse when the rule does not fit the data set.
+        """
+        rule = self.rule_for(dataset)
+        return () if rule in ("none", "lr") else choose(rule, pair, dataset)
+
+    def prepare(self, pair: RefPair, dataset: str) -> Sample:
+        """Make LR and references from a pair. ``lr * scale`` is the size a method must return; ``crop`` finds HR in it.
+
+        Raises BenchError naming the pair when an image is unreadable, too small, or no reference fits the rule; Misuse
+        when the rule does not fit the data set.
+        """
+        where = f"'{pair.id}' of {dataset}"
+        multiple = dict(self.hr_multiple_for).get(dataset, self.hr_multiple)
+        hr = frame = pair.hr.load()
+        top = left = 0
+        if self.hr_fit == "mod-crop":
+            hr = frame = mod_crop(hr, multiple)
+        else:
+            height, width = (ceil_multiple(n, multiple) for n in hr.shape[:2])
+            frame, top, left = pad_replicate_centred(hr, height, width)
+        if min(hr.shape[:2]) < self.scale:
+            raise BenchError(
+                f"The HR image of pair {where} ({pair.hr.name}) is too small: {hr.shape[1]}x{hr.shape[0]} pixels "
+                f"remain after {self.hr_fit} to multiples of {multiple}, and x{self.scale} needs at least {self.scale}."
+            )
+
+        refs, names = self._refs(pair, dataset, frame, multiple)
+        if self.stitch != "none" and len(refs) > 1:
+            refs = [stitch(refs, names, self.stitch, pair.id)]
+        if self.ref_size == "pad-common":
+            frame, refs = _pad_common(frame, refs, self.scale)
+        else:
+            refs = [_fit(ref, frame, self.ref_size, RESIZERS[self.lr_resizer]) for ref in refs]
+        return Sample(
+            id=pair.id,
+            hr=hr,
+            lr=self._degrade(frame),
+            refs=tuple(refs),
+            scale=self.scale,
+            crop=(top, left, *hr.shape[:2]),
+            ref_names=tuple(names),
+        )
+
+    def _degrade(self, image: Image) -> Image:
+        return RESIZERS[self.lr_resizer](image, image.shape[0] // self.scale, image.shape[1] // self.scale)
+
+    def _refs(self, pair: RefPair, dataset: str, frame: Image, multiple: int) -> tuple[list[Image], list[str]]:
+        rule = self.rule_for(dataset)
+        if rule == "none":
+            return [], []
+        if rule == "lr":
+            lr = self._degrade(frame)
+            up = self.lr_ref == "lr-up"
+            return [RESIZERS[self.lr_resizer](lr, *frame.shape[:2]) if up else lr], [self.lr_ref]
+        images, names = [], []
+        for ref in self.references(pair, dataset):
+            image = ref.load()
+            if self.ref_size in ("mod-crop", "pad-common"):
+                image = mod_crop(image, multiple)
+            if not image.size:
+                raise BenchError(
+                    f"Reference '{ref.name}' of pair '{pair.id}' of {dataset} is smaller than {multiple} pixels on a "
+                    "side and vanishes when it is cut to a multiple. Use another reference or --set ref_size=native."
+                )
+            images.append(image)
+            names.append(ref.name)
+        return images, names
+
+
+def _pad_common(frame: Image, refs: Sequence[Image], scale: int) -> tuple[Image, list[Image]]:
+    """Black at the bottom and right of all images up to their largest height and width.
+
+    A large reference makes the frame, and so LR, as large as itself: that is the convention (its matching needs maps of
+    one size). Sides are rounded up to the scale, which only a stitching canvas can need.
+    """
+    height, width = (ceil_multiple(max(image.shape[axis] for image in (frame, *refs)), scale) for axis in (0, 1))
+    return pad_zero(frame, height, width), [pad_zero(ref, height, width) for ref in refs]
+
+
+def _fit(ref: Image, frame: Image, how: str, resize: Callable[[Image, int, int], Image]) -> Image:
+    height, width = frame.shape[:2]
+    if how == "crop-pad":
+        return pad_zero(ref[:height, :width], height, width)
+    if how == "resize":
+        return resize(ref, height, width)
+    if how == "replicate-16":
+        return pad_replicate_centred(ref, ceil_multiple(ref.shape[0], 16), ceil_multiple(ref.shape[1], 16))[0]
+    return ref  # "native" and "mod-crop", which was done on reading
+
+
+def parse_label(label: str, get: Callable[[str], Protocol]) -> Protocol:
+    """The protocol behind a label. ``get`` finds a protocol by name. Raises Misuse as ``get`` and ``changed`` do."""
+    name, *settings = label.split("+")
+    return get(name).changed(parse_settings(settings))
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """``["border=0", ...]`` as a mapping. Raises Misuse for a setting without "=" or a field named twice."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise Misuse(f"'{setting}' is no setting: write FIELD=VALUE, for example border=0.")
+        if name.strip() in values:
+            raise Misuse(f"The field '{name.strip()}' is set twice.")
+        values[name.strip()] = value
+    return values
+
+
+def field_help(name: str) -> str:
+    """What a field of Protocol decides, in words."""
+    return _METADATA[name]["help"]
+
+
+def words(name: str, value: str) -> str:
+    """A field's value in words, or the value itself where it needs none. value: as ``value_text`` writes it."""
+    return _METADATA[name]["words"].get(value, value)
+
+
+def value_text(value: Any) -> str:
+    """A field's value as ``changed`` reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={item}" for name, item in value.items())
+    return str(value)
+
+
+_PSNR = {"y": "psnr_y", "y-full": "psnr_y_full", "rgb": "psnr_rgb"}
+_SSIM = {
+    ("y", "gauss11"): "ssim_y",
+    ("y", "uniform7"): "ssim_y_uniform7",
+    ("y-full", "gauss11"): "ssim_y_full",
+    ("rgb", "gauss11"): "ssim_rgb",
+}
+_ALWAYS = ("psnr_y", "ssim_y", "ssim_y_uniform7", "psnr_rgb", "lpips")
+_METADATA = {f.name: f.metadata for f in dataclasses.fields(Protocol) if f.metadata}

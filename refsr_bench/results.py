@@ -1,0 +1,304 @@
+"""Records and run files: the only thing the leaderboard reads, standard library alone.
+
+One run (one method, one data set, one protocol) is a folder ``<protocol>/<dataset>/<method>/`` with
+
+* ``run.json``: what is being measured, written first; a later run with another fingerprint is refused;
+* ``images.jsonl``: one line per image, appended and flushed as it is made (the last line for an id counts);
+* ``result.json``: rebuilt from the two, the same bytes every time for the same records.
+
+A result is *sealed* when every pair has a record, and *complete* when all of them were measured and no pair of the
+data set was left out. Numbers that JSON cannot write (the PSNR of identical images) are the string "inf".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+class ResultError(Exception):
+    """A run file that cannot be read or does not fit; the message names the file and the field."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The method's card as it was when measured. group: "SISR" or "Ref-SR"; parameters: network weights, a count."""
+
+    name: str
+    title: str
+    group: str
+    references: str
+    gan: bool
+    year: int
+    paper: str
+    parameters: int
+    weights: str
+    weights_sha256: str | None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The data set as it was when measured. n_pairs: pairs it holds, whether or not all were measured."""
+
+    name: str
+    title: str
+    manifest_sha256: str
+    official: bool
+    notes: tuple[str, ...]
+    n_pairs: int
+
+
+@dataclass(frozen=True)
+class ProtocolInfo:
+    """The protocol. label: name plus overrides; digest: SHA-256 over ``fields``; psnr, ssim: its headline metrics."""
+
+    label: str
+    name: str
+    version: int
+    digest: str
+    summary: str
+    psnr: str
+    ssim: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """One column. direction: "higher" or "lower" is better; digits: decimals when printed."""
+
+    name: str
+    title: str
+    direction: str
+    unit: str
+    digits: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """``run.json``: everything that must be equal for two sets of records to be one run, then the circumstances."""
+
+    method: MethodInfo
+    dataset: DatasetInfo
+    protocol: ProtocolInfo
+    metrics: tuple[MetricInfo, ...]
+    pair_ids: tuple[str, ...]
+    versions: Mapping[str, str]
+    device: str = ""
+    command: str = ""
+    started: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share: all but the pairs, and the circumstances device, command and date."""
+        facts = to_json(self)
+        return {key: facts[key] for key in facts if key not in ("pair_ids", "device", "command", "started")}
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image. metrics: by name, unrounded; hr_size: (width, height), scored; cost: seconds, peak_memory_mb."""
+
+    id: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    refs: tuple[str, ...] = ()
+    hr_size: tuple[int, int] | None = None
+    sr_sha256: str | None = None
+    error: str | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """``result.json``: a run with its records in the order of its pairs, and the plain means over measured images."""
+
+    run: Run
+    images: tuple[ImageRecord, ...]
+    means: Mapping[str, float]
+    finished: str = ""
+
+    @property
+    def failed(self) -> tuple[ImageRecord, ...]:
+        return tuple(image for image in self.images if image.error is not None)
+
+    @property
+    def sealed(self) -> bool:
+        return len(self.images) == len(self.run.pair_ids)
+
+    @property
+    def complete(self) -> bool:
+        """Fit for a ranking: every pair of the data set measured."""
+        return self.sealed and not self.failed and len(self.run.pair_ids) == self.run.dataset.n_pairs
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses, mappings and sequences as plain JSON values; infinite numbers as strings."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def dumps(value: Any) -> str:
+    """The one way this project writes JSON files: sorted keys, one-space indent, final newline."""
+    return json.dumps(to_json(value), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(to_json(value), sort_keys=True).encode()).hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a whole file or nothing: a reader never sees half of it, a full disk leaves the old one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    """A dataclass from JSON, refusing unknown and missing keys by name."""
+    if not isinstance(values, dict):
+        raise ResultError(f"{where}: expected an object, found {type(values).__name__}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise ResultError(f"{where}: unknown field {unknown[0]!r}")
+    required = [
+        n for n, f in fields.items() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing := [n for n in required if n not in values]:
+        raise ResultError(f"{where}: field {missing[0]!r} is missing")
+    return cls(**{name: tuple(item) if isinstance(item, list) else item for name, item in values.items()})
+
+
+def _metrics(values: Mapping[str, Any], where: str) -> dict[str, float]:
+    try:
+        return {str(name): float(value) for name, value in values.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ResultError(f"{where}: a metric is not a number ({error})") from None
+
+
+def _checked(parse: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Values of the wrong type anywhere in a file are said to be so, not shown as a traceback."""
+
+    @functools.wraps(parse)
+    def checked(values: Any, where: str) -> Any:
+        try:
+            return parse(values, where)
+        except (TypeError, AttributeError, RecursionError) as error:
+            raise ResultError(f"{where}: a value has the wrong type ({error})") from None
+
+    return checked
+
+
+@_checked
+def parse_run(values: Any, where: str) -> Run:
+    """A Run from its JSON value. Raises ResultError naming ``where`` and the field."""
+    if not isinstance(values, dict):
+        raise ResultError(f"{where}: expected an object")
+    version = values.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ResultError(f"{where}: schema_version {version!r}; this refsr-bench reads {SCHEMA_VERSION}")
+    run = _build(Run, values, where)
+    return dataclasses.replace(
+        run,
+        method=_build(MethodInfo, run.method, f"{where}: method"),
+        dataset=_build(DatasetInfo, run.dataset, f"{where}: dataset"),
+        protocol=_build(ProtocolInfo, run.protocol, f"{where}: protocol"),
+        metrics=tuple(_build(MetricInfo, m, f"{where}: metrics") for m in run.metrics),
+    )
+
+
+@_checked
+def parse_image(values: Any, where: str) -> ImageRecord:
+    """An ImageRecord from its JSON value. Raises ResultError naming ``where`` and the field."""
+    record = _build(ImageRecord, values, where)
+    return dataclasses.replace(record, metrics=_metrics(record.metrics, where))
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: not JSON ({error})") from None
+
+
+def read_run(path: Path) -> Run:
+    """Read ``run.json``. Raises ResultError."""
+    return parse_run(_load_json(path), str(path))
+
+
+def read_images(path: Path) -> dict[str, ImageRecord]:
+    """Read ``images.jsonl``; the last record of an id counts. A torn last line (a killed run) is ignored.
+
+    Raises ResultError for any other damage.
+    """
+    records: dict[str, ImageRecord] = {}
+    if not path.exists():
+        return records
+    whole, _, _torn = path.read_text(encoding="utf-8").rpartition("\n")
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            values = json.loads(line)
+        except ValueError as error:
+            raise ResultError(f"{path}, line {number}: not JSON ({error})") from None
+        record = parse_image(values, f"{path}, line {number}")
+        records[record.id] = record
+    return records
+
+
+def means(images: Iterable[ImageRecord], metrics: Iterable[str]) -> dict[str, float]:
+    """Plain mean per metric over the images that have it (the field's convention: a mean of dB, not dB of a mean)."""
+    measured = [image for image in images if image.error is None]
+    columns = {name: [image.metrics[name] for image in measured if name in image.metrics] for name in metrics}
+    return {name: math.fsum(v) / len(v) if all(map(math.isfinite, v)) else math.inf for name, v in columns.items() if v}
+
+
+def seal(run: Run, records: Mapping[str, ImageRecord], finished: str = "") -> Result:
+    """Put records in the order of the run's pairs and compute the means."""
+    images = tuple(records[pair_id] for pair_id in run.pair_ids if pair_id in records)
+    return Result(run, images, means(images, [metric.name for metric in run.metrics]), finished)
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write ``result.json`` atomically. Raises OSError."""
+    write_atomically(path, dumps(result))
+
+
+def read_result(path: Path) -> Result:
+    """Read ``result.json``. Raises ResultError naming the file and the field."""
+    return parse_result(_load_json(path), str(path))
+
+
+@_checked
+def parse_result(values: Any, path: str) -> Result:
+    """A Result from its JSON value. Raises ResultError naming ``path`` and the field."""
+    result = _build(Result, values, path)
+    return dataclasses.replace(
+        result,
+        run=parse_run(result.run, f"{path}: run"),
+        images=tuple(parse_image(image, f"{path}: images") for image in result.images),
+        means=_metrics(result.means, f"{path}: means"),
+    )

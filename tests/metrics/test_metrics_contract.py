@@ -1,0 +1,42 @@
+"""What every metric card promises."""
+
+import numpy as np
+import pytest
+
+from refsr_bench.catalog import collect
+
+CARDS = collect("METRICS")
+
+
+def test_the_names_results_rely_on():
+    assert set(CARDS) >= {
+        "psnr_y", "psnr_y_full", "psnr_rgb", "ssim_y", "ssim_y_uniform7", "ssim_y_full", "ssim_rgb", "lpips",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    import torch
+    from torchvision.models import alexnet
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = {k: v.clone() for k, v in alexnet(weights=None).state_dict().items() if k.startswith("features.")}
+    path = tmp_path_factory.mktemp("weights") / "alexnet.pth"
+    torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_identical_images_are_best_and_worse_ones_are_worse(name, weights):
+    card = CARDS[name]
+    assert card.direction in ("higher", "lower") and card.title and card.description.endswith(".")
+    compute = card.load("cpu", weights)
+    rng = np.random.default_rng(0)
+    hr = rng.integers(60, 190, (48, 52, 3), np.uint8)
+    error = rng.integers(-9, 10, hr.shape)
+    same, near, far = (compute((hr + k * error).astype(np.uint8), hr, 4, False) for k in (0, 1, 5))
+    assert same == {"psnr": np.inf, "ssim": 1, "lpip": 0}[name[:4]]
+    assert (same > near > far) if card.direction == "higher" else (same < near < far)
+    assert compute(hr + 1, hr, 4, True) != same  # a protocol that rounds Y is served as well
+    assert isinstance(near, float)
