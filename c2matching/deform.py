@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
@@ -41,6 +42,29 @@ def sample_reference(
     return deform_conv2d(ref, offset, weight, bias, stride=(sy, sx), padding=(py, px), mask=mask)
 
 
+def sample_reference_by_grid(ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same function for a reference of the output's size, through ``grid_sample`` over groups.
+
+    Its gradient on the CPU is several times faster than that of ``deform_conv2d``, which runs in one thread.
+    """
+    n, channels, height, width = ref.shape
+    h, w = offset.shape[-2:]
+    groups = mask.shape[1] // 9
+    tap = torch.arange(3, device=ref.device) - 1
+    offset = offset.view(n, groups, 9, 2, h, w).float()
+    y = offset[:, :, :, 0] + tap.repeat_interleave(3).view(9, 1, 1) + torch.arange(h, device=ref.device).view(h, 1)
+    x = offset[:, :, :, 1] + tap.repeat(3).view(9, 1, 1) + torch.arange(w, device=ref.device)
+    grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), dim=-1)  # (n, groups, 9, h, w, 2)
+    samples = F.grid_sample(
+        ref.float().view(n * groups, channels // groups, height, width),
+        grid.view(n * groups, 9 * h, w, 2),
+        padding_mode="zeros",
+        align_corners=True,
+    )
+    samples = samples.view(n, groups, channels // groups, 9, h * w) * mask.float().view(n, groups, 1, 9, h * w)
+    return (weight.flatten(1) @ samples.view(n, channels * 9, h * w)).view(n, -1, h, w) + bias.view(-1, 1, 1)
+
+
 class DynamicAggregation(nn.Module):
     """Eq. (9): y(p) = sum_k w_k x(p + p0 + p_k + dp_k) dm_k, with dp_k and dm_k predicted from ``offset_features``."""
 
@@ -67,4 +91,6 @@ class DynamicAggregation(nn.Module):
         self, ref: Tensor, offset_features: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)
     ) -> Tensor:
         offset, mask = self.offset_and_mask(offset_features, pre_offset)
+        if self.training and not ref.is_cuda and ref.shape[-2:] == offset.shape[-2:] and origin == (0, 0):
+            return sample_reference_by_grid(ref, offset, mask, self.weight, self.bias)
         return sample_reference(ref, offset, mask, self.weight, self.bias, origin)

@@ -147,7 +147,7 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
         )
 
     def tensor(image: Image) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 255
+        return torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
 
     sr = model.upscale(tensor(lr), tensor(resize_pil_bicubic(lr, 4 * height, 4 * width)), tensor(ref))
     return sr[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()

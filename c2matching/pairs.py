@@ -1,4 +1,5 @@
-"""Training pairs: an image and its homography-transformed copy with exact correspondence (paper section 3.1, 3.5)."""
+"""Training pairs (paper section 3.1 and 3.5): an image and its homography-transformed copy with exact correspondence
+for the correspondence network; an image, its LR version and a reference for the restoration network."""
 
 from __future__ import annotations
 
@@ -9,6 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from refsr_bench.imaging import resize_pil_bicubic
+from refsr_bench.types import Image
+
+SCALE = 4
 PATCH = 160  # side of the training image, and of the square whose corners are displaced, pixels
 MAX_SHIFT = 10  # corner displacements are 0..9 pixels with a random sign, per coordinate
 
@@ -46,8 +51,26 @@ def warp(image: Tensor, source: np.ndarray) -> Tensor:
     """Bilinear warp with zero border: output pixel p takes image (3, H, W) at ``source @ p``, 3x3 float64."""
     h, w = image.shape[-2:]
     grid = transform_points(source, h, w)
-    grid = torch.from_numpy(2 * grid / (np.array([w, h]) - 1) - 1).to(image.dtype)
-    return F.grid_sample(image[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=True)[0]
+    grid = torch.from_numpy(2 * grid / (np.array([w, h]) - 1) - 1)  # float64: single precision moves samples visibly
+    warped = F.grid_sample(image[None].double(), grid[None], mode="bilinear", padding_mode="zeros", align_corners=True)
+    return warped[0].to(image.dtype)
+
+
+def to_tensor(image: Image) -> Tensor:
+    """uint8 (H, W, 3) -> float32 (3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def truncated(image: Tensor) -> Image:
+    """float (3, H, W) in [0, 1] -> uint8 (H, W, 3), rounded down: what the authors degrade of a warped image."""
+    return (image * 255).byte().permute(1, 2, 0).numpy()
+
+
+def degrade(hr: Image) -> tuple[Image, Image]:
+    """LR (H/4, W/4, 3) and its enlargement (H, W, 3), both uint8 and PIL bicubic. H and W are multiples of 4."""
+    height, width = hr.shape[:2]
+    lr = resize_pil_bicubic(hr, height // SCALE, width // SCALE)
+    return lr, resize_pil_bicubic(lr, height, width)
 
 
 @dataclass(frozen=True)
@@ -65,3 +88,20 @@ def transformed_pair(hr: Tensor, rng: np.random.RandomState) -> TransformedPair:
     matrix = random_homography(rng, min(h, w))
     coordinates = transform_points(np.linalg.inv(matrix), h, w, step=4)
     return TransformedPair(hr, warp(hr, matrix), torch.from_numpy(coordinates))
+
+
+@dataclass(frozen=True)
+class RestorationPair:
+    """hr (3, H, W), lr (3, H/4, W/4), lr_up (3, H, W) and ref (3, H, W), float32 in [0, 1]."""
+
+    hr: Tensor
+    lr: Tensor
+    lr_up: Tensor
+    ref: Tensor
+
+
+def restoration_pair(hr: Image, ref: Image) -> RestorationPair:
+    """A training pair of stage 3 from uint8 (H, W, 3) images; the reference is brought to the size of ``hr``."""
+    lr, lr_up = degrade(hr)
+    ref = resize_pil_bicubic(ref, *hr.shape[:2])
+    return RestorationPair(*(to_tensor(image) for image in (hr, lr, lr_up, ref)))

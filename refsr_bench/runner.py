@@ -128,20 +128,26 @@ def load_metrics(
 
 
 def score(sr: Image, sample: Sample, protocol: Protocol, metrics: Mapping[str, tuple[MetricCard, Compute]]) -> dict:
-    """Metric values, unrounded, of an SR image of the scored size (uint8 H x W x 3)."""
-    return {
-        name: float(compute(sr, sample.hr, protocol.border, protocol.y_rounded))
-        for name, (_, compute) in metrics.items()
-    }
+    """Metric values, unrounded, of an SR image of the scored size (uint8 H x W x 3).
+
+    A metric that cannot be taken of an image so small is left out; raises BenchError when it is a headline metric.
+    """
+    values = {}
+    for name, (_, compute) in metrics.items():
+        try:
+            values[name] = float(compute(sr, sample.hr, protocol.border, protocol.y_rounded))
+        except BenchError:
+            if name in (protocol.psnr, protocol.ssim):
+                raise
+    return values
 
 
 def crop(output: Image, sample: Sample, what: str) -> Image:
     """Cut the method's output to the scored area. Raises BenchError when its size is not LR x scale."""
     height, width = (side * sample.scale for side in sample.lr.shape[:2])
-    if output.shape != (height, width, 3) or output.dtype != np.uint8:
-        raise BenchError(
-            f"{what} returned {output.dtype} {output.shape} for pair '{sample.id}'; uint8 ({height}, {width}, 3) due."
-        )
+    found = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
+    if found != f"uint8 {(height, width, 3)}":
+        raise BenchError(f"{what} returned {found} for pair '{sample.id}'; uint8 {(height, width, 3)} is due.")
     top, left, h, w = sample.crop
     return output[top : top + h, left : left + w]
 

@@ -1,8 +1,11 @@
 """Fixtures every test module may use."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,3 +17,36 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the developers' shared/ folder beside the checkout")
     return folder
+
+
+@pytest.fixture
+def photo() -> Callable[..., np.ndarray]:
+    """``photo(height, width, which)``: a cut of a real photograph, uint8 H x W x 3, from scikit-image's wheel."""
+    from refsr_bench.datasets import open_dataset
+
+    pairs = open_dataset("sample").pairs
+
+    def cut(height: int, width: int, which: int = 0) -> np.ndarray:
+        image = pairs[which % len(pairs)].hr.load()
+        image = np.tile(image, (-(-height // image.shape[0]), -(-width // image.shape[1]), 1))
+        return np.ascontiguousarray(image[:height, :width])
+
+    return cut
+
+
+@pytest.fixture
+def wrsr(tmp_path: Path, photo: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    """``wrsr(n)``: a folder in WR-SR's layout with n small pairs cut from real photographs."""
+
+    def make(n: int = 4, side: int = 48) -> Path:
+        root = tmp_path / "WR-SR"
+        for kind in ("input", "ref"):
+            (root / kind).mkdir(parents=True)
+        for i in range(1, n + 1):
+            whole = photo(2 * side, 3 * side, i)
+            Image.fromarray(whole[:side, : side + 4 * (i % 3)]).save(root / "input" / f"{i:03d}.png")
+            view = Image.fromarray(whole).rotate(8, Image.Resampling.BICUBIC).crop((side // 3, side // 4, 2 * side, 2 * side))
+            view.resize((side + 12, side + 20), Image.Resampling.BICUBIC).save(root / "ref" / f"{i:03d}_ref.png")
+        return root
+
+    return make

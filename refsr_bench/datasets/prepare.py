@@ -121,7 +121,7 @@ def verify(name: str, root: Path | None = None, progress: Progress | None = None
     folder = None if card.embedded else dataset_folder(card, root)
     missing, changed, extra, problems = [], [], [], []
     recorded = _read_manifest(folder, problems) if folder else None
-    if recorded:
+    if recorded is not None:
         present = {path.relative_to(folder).as_posix(): path for path in _content(folder)}
         missing = sorted(set(recorded) - set(present))
         extra = sorted(set(present) - set(recorded))
@@ -129,26 +129,27 @@ def verify(name: str, root: Path | None = None, progress: Progress | None = None
     dataset, leaks = None, []
     try:
         dataset = card.open(folder)
-        if not recorded:
+        if recorded is None:
             problems += _undecodable(dataset)
-        leaks = find_leaks(dataset.pairs, progress)
+        if not problems:  # a file that cannot be read is named once
+            leaks = find_leaks(dataset.pairs, progress)
     except Misuse:
-        if not recorded:
+        if recorded is None:
             raise
         problems.append(f"{folder}: the layout is not recognised any more ({card.layout})")
     except BenchError as error:
         problems.append(str(error))
     notes = list(dataset.notes) if dataset else []
-    if folder and recorded is None:
+    if folder and not (folder / MANIFEST).exists():
         notes.append(
-            f"there is no {MANIFEST}: layout and images were checked, later changes go unnoticed; "
-            f"'refsr-bench data prepare {name} --from {folder}' makes a copy with one"
+            f"there is no {MANIFEST}: layout and images were checked, later changes go unnoticed"
+            + (f"; 'refsr-bench data prepare {name} --from {folder}' makes a copy with one" if card.folder else "")
         )
     return Report(
         name=name,
         folder=folder,
         manifest=recorded is not None,
-        n_files=len(recorded) if recorded else len(_files(dataset)) if dataset else 0,
+        n_files=len(recorded) if recorded is not None else len(_files(dataset)) if dataset else 0,
         n_pairs=len(dataset.pairs) if dataset else 0,
         official=bool(dataset and dataset.official),
         missing=tuple(missing),

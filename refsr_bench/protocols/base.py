@@ -273,7 +273,7 @@ class Protocol:
     def references(self, pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
         """The reference images chosen for a pair, in order; none when the LR image stands in or none is wanted.
 
-        Raises BenchError naming the pair when no reference fits the rule, Misuse when the rule does not fit the data set.
+        Raises BenchError naming the pair when no reference fits, Misuse when the rule does not fit the data set.
         """
         rule = self.rule_for(dataset)
         return () if rule in ("none", "lr") else choose(rule, pair, dataset)

@@ -39,6 +39,26 @@ CHANGES = {
 }
 
 
+CUTS = {
+    "trimmed": lambda image: image[3:-2, 2:-5],
+    "three quarters, jpeg 70": lambda image: jpeg(image[: image.shape[0] * 3 // 4, image.shape[1] // 4 :], 70),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_cuts_are_found_either_way(cut):
+    for pair in open_dataset("sample").pairs:
+        image = pair.hr.load()
+        part = CUTS[cut](image)
+        assert leak_reason(image, part), pair.id
+        assert leak_reason(part, image), pair.id
+
+
+def test_reason_of_a_cut_says_how_much_and_where():
+    image = open_dataset("sample").pairs[0].hr.load()
+    assert "over 60% of the HR image, shifted by (64, 60)" in leak_reason(image, image[60:, 64:])
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_duplicates_of_every_sample_input_are_found(change):
     for pair in open_dataset("sample").pairs:
@@ -77,3 +97,24 @@ def test_flat_images_leak_only_when_equal():
     grey, white = np.full((8, 8, 3), 128, np.uint8), np.full((8, 8, 3), 255, np.uint8)
     assert leak_reason(grey, white) is None
     assert leak_reason(grey, grey) == "is the HR image itself"
+
+
+def test_two_clear_skies_are_two_pictures():
+    """Same gradient, other grain: the correlation of the whole is above the bound, that of the detail is not."""
+    rng = np.random.default_rng(0)
+    skies = []
+    for top, bottom in ((80, 200), (90, 230), (60, 180)):
+        sky = np.linspace(top, bottom, 160)[:, None] + rng.normal(0, 2, (160, 240))
+        skies.append(np.repeat(sky.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
+    assert [leak_reason(a, b) for a, b in permutations(skies, 2)] == [None] * 6
+    assert leak_reason(skies[0], skies[0][:, ::-1])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (16, 16), (40, 1000)])
+def test_any_size_against_any_other(shape):
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    for other in [(1, 1), (3, 200), (300, 400)]:
+        reason = leak_reason(image, rng.integers(0, 256, (*other, 3), dtype=np.uint8))
+        assert reason is None, reason

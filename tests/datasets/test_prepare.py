@@ -190,7 +190,7 @@ def test_damaged_downloads(tmp_path):
 
 def test_what_is_inside_is_checked(tmp_path):
     cufed5(tmp_path / "other")
-    with pytest.raises(BenchError, match="holds no 'wrsr' data set. Expected input/"):
+    with pytest.raises(BenchError, match=r"holds no 'wrsr' data set\. Expected input/"):
         prep("wrsr", tmp_path / "other", tmp_path / "root")
     wrsr(tmp_path / "made")
     broken = tmp_path / "made" / "ref" / "002_ref.png"
@@ -198,7 +198,7 @@ def test_what_is_inside_is_checked(tmp_path):
     with pytest.raises(BenchError, match=r"1 of the images cannot be used: .*made.*002_ref\.png: damaged"):
         prep("wrsr", tmp_path / "made", tmp_path / "root")
     broken.unlink()
-    with pytest.raises(BenchError, match="made.*1 references missing: 002_ref"):
+    with pytest.raises(BenchError, match=r"made.*1 references missing: 002_ref"):
         prep("wrsr", tmp_path / "made", tmp_path / "root")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BenchError, match="holds no images"):

@@ -23,7 +23,7 @@ def make_pair(pair_id="000", hr=(50, 66), refs=((44, 71), (60, 52)), **facts):
 
 def manga(k, n=109):
     """Page ``k`` (from 0) of ``n``, with all others as its references, as the loader offers them."""
-    pages = [image_source(noise(16, 16, i), f"{chr(97 + i % 26)}{i}.png", None, Path(f"p{i}.png")) for i in range(n)]
+    pages = [image_source(noise(40, 40, i), f"{chr(97 + i % 26)}{i}.png", None, Path(f"p{i}.png")) for i in range(n)]
     pages.sort(key=lambda page: page.name)
     return RefPair(pages[k].name, pages[k], (*pages[:k], *pages[k + 1 :])), [page.name for page in pages]
 

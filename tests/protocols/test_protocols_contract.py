@@ -60,6 +60,7 @@ def test_prepared_samples_fit(name, dataset):
     assert top >= 0 and left >= 0 and top + height <= out_height and left + width <= out_width
     assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image in (sample.hr, sample.lr, *sample.refs))
     assert sample.refs and sample.ref_names
+    assert tuple(ref.name for ref in protocol.references(pair, dataset)) in (sample.ref_names, ())
     # The LR shows the HR where crop says: bicubic back up is closer to it than to a shifted frame.
     up = np.asarray(sample.lr.repeat(sample.scale, 0).repeat(sample.scale, 1), float)
     assert np.corrcoef(up[top : top + height, left : left + width].ravel(), sample.hr.ravel())[0, 1] > 0.1
@@ -92,7 +93,7 @@ def test_every_field_is_in_the_digest_and_the_label_round_trips(name):
         assert changed.label.startswith(f"{name}+") and f"{field}=" in changed.label
         again = parse_label(changed.label, lambda wanted: get("PROTOCOLS", wanted))
         assert (again.digest, again.label) == (changed.digest, changed.label)
-    assert protocol.label == name and parse_label(name, PROTOCOLS.__getitem__) is protocol
+    assert protocol.label == name and parse_label(name, PROTOCOLS.__getitem__) == protocol
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

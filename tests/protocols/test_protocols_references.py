@@ -44,10 +44,10 @@ def test_a_missing_level_is_said_with_those_there_are():
 
 
 def test_draws_never_change():
-    """Fixed values: a draw must be the same with every version of Python, of numpy and of this package."""
-    assert [draw(f"7|sun80|{k:03d}", 20) for k in range(1, 9)] == [5, 19, 13, 6, 18, 7, 6, 16]
+    """Values from sha256sum in a shell: the same with every version of Python, of numpy and of this package."""
+    assert [draw(f"7|sun80|{k:03d}", 20) for k in range(1, 9)] == [3, 5, 5, 10, 4, 10, 4, 3]
     pair = make_pair("003", refs=[(8, 8)] * 20)
-    assert names("random:7", pair, "sun80") == ["003_14.png"]
+    assert names("random:7", pair, "sun80") == ["003_6.png"]
 
 
 def test_draws_depend_on_seed_data_set_and_pair_and_are_even():
