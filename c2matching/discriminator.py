@@ -23,7 +23,7 @@ def _block(in_channels: int, channels: int) -> nn.Sequential:
 class ImageDiscriminator(nn.Module):
     """Scores images of any size: (N, 3, H, W) RGB in [0, 1] -> (N, 1, 1, 1) in (0, 1). 5,242,529 parameters.
 
-    The authors' critic ends in a sigmoid and uses BatchNorm, unlike the usual WGAN one; their names and layout are kept.
+    The authors' critic ends in a sigmoid and uses BatchNorm, unlike the usual WGAN's; names and layout are theirs.
     """
 
     def __init__(self) -> None:

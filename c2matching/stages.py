@@ -128,7 +128,7 @@ class RestorationStage:
     def step(
         self, batch: RestorationPair, iteration: int, alpha: Tensor | None = None
     ) -> tuple[Tensor, dict[str, float]]:
-        """One iteration, counted from 1, on a batch (N, 3, H, W): an update of the discriminator, then of the generator.
+        """One iteration, counted from 1, on a batch (N, 3, H, W): the discriminator is updated, then the generator.
 
         alpha: (N, 1, 1, 1) as ``gradient_penalty`` takes it, drawn when None. Returns SR before the update and the
         terms of the losses, weights included.

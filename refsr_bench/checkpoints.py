@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Raises Misuse when there is no such file, BenchError when it is damaged, holds code, or is no state dict.
     """
-    import pickle
-
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
@@ -42,24 +40,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
-            raise BenchError(
-                f"The weights file {path} asks to run code of its own while it is read, which a file of weights "
-                "has no need for. It was not opened further. Get the file from its authors again; if it is yours, save "
-                "the state dict alone."
-            ) from None
-        raise BenchError(f"The weights file {path} cannot be read: {_first_line(error)}. {_AGAIN}") from None
-    except (RuntimeError, EOFError, ValueError, SafetensorError, OSError, KeyError) as error:
-        raise BenchError(f"The weights file {path} cannot be read: {_first_line(error)}. {_AGAIN}") from None
+    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
+        raise _unreadable(path, error) from None
     return _state_dict(content, path)
 
 
-_AGAIN = "It may be half downloaded or not a weights file: compare its size with the source and fetch it again."
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _unreadable(path: Path, error: Exception) -> BenchError:
+    code = re.search(r"\bGLOBAL (\S+)", str(error))
+    if code and path.read_bytes()[:2] in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
+        return BenchError(
+            f"The weights file {path} asks for {code[1]} while it is read: code, which a file of weights has no need "
+            "for. It was not run. Get the file from its authors again; if it is yours, save the state dict alone."
+        )
+    line = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    told = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
+    reason = line if told and line and "weights_only" not in line else "it is not what PyTorch saves"
+    return BenchError(
+        f"The weights file {path} cannot be read: {reason}. It may be half downloaded or not a weights file: compare "
+        "its size with the source and fetch it again."
+    )
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
@@ -69,7 +68,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     is_table = isinstance(content, Mapping) and len(content) > 0
-    if not is_table or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not is_table or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()):
         raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
     return {key.removeprefix("module."): value for key, value in content.items()}
 

@@ -45,7 +45,8 @@ def wrsr(tmp_path: Path, photo: Callable[..., np.ndarray]) -> Callable[..., Path
         for i in range(1, n + 1):
             whole = photo(2 * side, 3 * side, i)
             Image.fromarray(whole[:side, : side + 4 * (i % 3)]).save(root / "input" / f"{i:03d}.png")
-            view = Image.fromarray(whole).rotate(8, Image.Resampling.BICUBIC).crop((side // 3, side // 4, 2 * side, 2 * side))
+            turned = Image.fromarray(whole).rotate(8, Image.Resampling.BICUBIC)
+            view = turned.crop((side // 3, side // 4, 2 * side, 2 * side))
             view.resize((side + 12, side + 20), Image.Resampling.BICUBIC).save(root / "ref" / f"{i:03d}_ref.png")
         return root
 

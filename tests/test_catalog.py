@@ -47,7 +47,7 @@ def test_everything_that_ships_is_found() -> None:
 def test_a_near_name_is_suggested() -> None:
     with pytest.raises(Misuse, match="Did you mean c2matching"):
         catalog.get("METHODS", "c2matchin")
-    with pytest.raises(Misuse, match="Known: .*wrsr"):
+    with pytest.raises(Misuse, match=r"Known: .*wrsr"):
         catalog.get("DATASETS", "zzzzzzz")
 
 

@@ -1,4 +1,4 @@
-"""The evaluation loop: durable records, resumption, refusals; bicubic where speed matters, C2-Matching where it counts."""
+"""The evaluation loop: durable records, resumption, refusals."""
 
 import dataclasses
 import json

@@ -16,7 +16,7 @@ LAYOUT = (
     "or pairs.txt with lines 'hr ref [ref ...]'"
 )
 _HR, _REF = ("hr", "HR", "input"), ("ref", "refs", "Ref", "REF")
-NOTES = ("own pairs: numbers compare only with runs on the same manifest digest",)
+NOTES = ("own pairs, there is no published set: numbers compare only with runs on the same manifest digest",)
 
 
 def _open(root: Path | None) -> Dataset:

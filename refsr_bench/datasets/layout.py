@@ -98,16 +98,15 @@ def assemble(
         raise BenchError(f"{root}: pair ids must differ, found more than once: {some(twice)}.")
     digest = manifest_digest(pairs)
     found = list(differences)
-    if published is None:
-        found.append("there is no published set of these pairs")
-    elif len(pairs) != published:
+    if published is not None and len(pairs) != published:
         found.insert(0, f"{len(pairs)} pairs instead of {published}")
     if official_digest is not None and not found and digest != official_digest:
         found.append("the files differ from the published ones (other digest)")
     said = [f"{difference}: not the published set" for difference in found]
-    if not found and official_digest is None:
+    official = published is not None and not found
+    if official and official_digest is None:
         said.append(NO_DIGESTS)
-    return Dataset(name, title, tuple(pairs), digest, not found, (*said, *notes), root)
+    return Dataset(name, title, tuple(pairs), digest, official, (*said, *notes), root)
 
 
 def manifest_digest(pairs: Sequence[RefPair]) -> str:

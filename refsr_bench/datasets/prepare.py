@@ -129,9 +129,9 @@ def verify(name: str, root: Path | None = None, progress: Progress | None = None
     dataset, leaks = None, []
     try:
         dataset = card.open(folder)
-        if recorded is None:
-            problems += _undecodable(dataset)
-        if not problems:  # a file that cannot be read is named once
+        unreadable = _undecodable(dataset) if recorded is None else []
+        problems += unreadable
+        if not unreadable:
             leaks = find_leaks(dataset.pairs, progress)
     except Misuse:
         if recorded is None:

@@ -1,0 +1,62 @@
+"""Every command and every Python line in README runs, in order, as a new user would type it."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from refsr_bench.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.S) for line in block.splitlines()]
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+SETUP = {"pip install .", 'pip install ".[test]"', "pytest"}  # what .ci/run types
+
+
+def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("REFSR_DATA", raising=False)
+    shutil.make_archive(str(home / "WR-SR"), "zip", wrsr(3).parent, "WR-SR")
+    Image.fromarray(photo(30, 40, 0)).save("small.png")
+    Image.fromarray(photo(120, 90, 1)).save("similar.jpg")
+    Image.fromarray(photo(100, 130, 2)).save("another.jpg")
+    ours = [command for command in COMMANDS if command not in SETUP]
+    assert len(ours) >= 15 and all(command.startswith("refsr-bench ") for command in ours)
+    for command in ours:
+        result = CliRunner().invoke(main, shlex.split(command)[1:])
+        assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
+    assert (home / "results/index.html").is_file() and (home / "site/index.html").is_file()
+
+
+def test_python_lines_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in PYTHON:
+        exec(compile(block, "README.md", "exec"), {})
+    assert len(PYTHON) == 1
+
+
+def test_setup_commands_are_those_of_the_continuous_test() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    for command in SETUP:
+        assert re.search(rf"^{re.escape(command).replace('install', 'install.*')}$", script, flags=re.M), command
+
+
+def test_the_installed_command_answers() -> None:
+    command = shutil.which("refsr-bench")
+    assert command, "the package is not installed: pip install ."
+    shown = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "reference-based super-resolution" in shown
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))])
+def test_links_to_files_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
