@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = WEIGHTS / "c2matching-nano-v1.safetensors"
 HOME = "https://github.com/yumingj/C2-Matching"
-VGG19_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for its ImageNet weights
+VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # torchvision's ImageNet weights
 MIN_SIDE = 3  # matching compares 3x3 patches of maps at LR resolution
 
 
@@ -77,23 +77,17 @@ def load_bundle(path: Path) -> C2Matching:
 
 def _imagenet_vgg19(folder: Path) -> Path:
     """torchvision's VGG19 file: beside the authors' files, in torch's cache, or from its normal download."""
-    import torch
-    from torchvision.models import VGG19_Weights
+    from refsr_bench import checkpoints
 
-    url = VGG19_Weights.IMAGENET1K_V1.url
     if found := sorted(folder.glob("vgg19*.pth")):
         return found[0]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
-    if not cached.is_file():
-        try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(cached), hash_prefix="dcbb9e9d", progress=False)
-        except (OSError, RuntimeError) as error:
-            raise BenchError(
-                f"C2-Matching's own checkpoints need the ImageNet weights of VGG19, and they could not be downloaded "
-                f"({error}). Fetch {url} on a machine with a connection and put it beside the checkpoint, in {folder}."
-            ) from None
-    return cached
+    try:
+        return checkpoints.fetch(VGG19_URL)
+    except BenchError as error:
+        raise BenchError(
+            f"C2-Matching's own checkpoints need the ImageNet weights of VGG19. {error} Fetch {VGG19_URL} on a machine "
+            f"with a connection and put it beside the checkpoint, in {folder}."
+        ) from None
 
 
 def load_official(path: Path) -> tuple[C2Matching, list[Path]]:
@@ -149,7 +143,8 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     def tensor(image: Image) -> Tensor:
         return torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
 
-    sr = model.upscale(tensor(lr), tensor(resize_pil_bicubic(lr, 4 * height, 4 * width)), tensor(ref))
+    with torch.backends.cudnn.flags(allow_tf32=False):  # on a GPU too, the numbers of float32
+        sr = model.upscale(tensor(lr), tensor(resize_pil_bicubic(lr, 4 * height, 4 * width)), tensor(ref))
     return sr[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 

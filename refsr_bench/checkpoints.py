@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from refsr_bench.types import BenchError, Misuse
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+NETWORK_TIMEOUT_S = 20.0
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
 
 
@@ -71,6 +74,39 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     if not is_table or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()):
         raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
     return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def fetch(url: str) -> Path:
+    """A weights file from torch hub's cache or, when it is not there, from ``url``, checked against its hash.
+
+    The hash is the one in the file's name, as torch hub has it. Raises BenchError when it cannot be had or is damaged.
+    """
+    import torch
+
+    name = url.rsplit("/", 1)[1]
+    prefix = re.search(r"-([0-9a-f]{8})\.", name)[1]  # type: ignore[index]
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not cached.is_file():
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            with _network_timeout(NETWORK_TIMEOUT_S):
+                torch.hub.download_url_to_file(url, str(cached), hash_prefix=prefix, progress=False)
+        except (OSError, RuntimeError) as error:  # URLError and time-outs are OSErrors, a wrong hash a RuntimeError
+            raise BenchError(f"{name} could not be downloaded from {url} ({error}).") from None
+    if not sha256(cached).startswith(prefix):
+        raise BenchError(f"{cached} is damaged: its SHA-256 does not begin with {prefix}. Delete it.")
+    return cached
+
+
+@contextmanager
+def _network_timeout(seconds: float) -> Iterator[None]:
+    """torch hub opens its connection without a time limit, so the default of the process is set meanwhile."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:

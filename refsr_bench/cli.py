@@ -118,7 +118,7 @@ def run(
     out: Path,
 ) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench import catalog, runner
+    from refsr_bench import catalog, report, runner
     from refsr_bench.datasets import open_dataset
 
     if name and len(methods) > 1:
@@ -148,7 +148,7 @@ def run(
                 done.append((result, folder))
     _report([result for result, _ in done], out)
     if draws:
-        _report_draws([result for result, _ in done])
+        click.echo(f"\nOver the draws (mean ± standard deviation)\n{report.draws_table([r for r, _ in done])}")
     _exit_on_failures(done)
 
 
@@ -249,6 +249,7 @@ def data_list(data_root: Path | None) -> None:
     """Every data set the toolkit knows and whether it is here."""
     from refsr_bench import catalog
     from refsr_bench.datasets import open_dataset
+    from refsr_bench.report import text_table
 
     rows = []
     for card in catalog.collect("DATASETS").values():
@@ -261,7 +262,7 @@ def data_list(data_root: Path | None) -> None:
         except BenchError as error:
             state = f"damaged: {error}"
         rows.append((card.name, str(card.n_pairs or "-"), card.refs_per_pair, state, card.description))
-    click.echo(_table(("name", "pairs", "refs", "here", "what"), rows))
+    click.echo(text_table(("name", "pairs", "refs", "here", "what"), rows))
 
 
 @data.command("info")
@@ -326,10 +327,11 @@ def data_verify(name: str, data_root: Path | None) -> None:
 def methods_list() -> None:
     """Every method the catalogue knows."""
     from refsr_bench import catalog
+    from refsr_bench.report import text_table
 
     cards = catalog.collect("METHODS").values()
     rows = [(card.name, card.title, card.group, card.references, str(card.year), card.description) for card in cards]
-    click.echo(_table(("name", "title", "group", "refs", "year", "what"), rows))
+    click.echo(text_table(("name", "title", "group", "refs", "year", "what"), rows))
 
 
 @main.group(invoke_without_command=True)
@@ -359,6 +361,7 @@ def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets you have and compare with the published rows."""
     from refsr_bench.datasets import open_dataset
     from refsr_bench.protocols.selftest import ANCHORS, selftest
+    from refsr_bench.report import text_table
 
     opened = []
     for name in ANCHORS:
@@ -379,7 +382,7 @@ def protocols_selftest(data_root: Path | None) -> None:
         )
         for check in checks
     ]
-    click.echo(_table(("bicubic x4", "published", "measured", "", "off"), rows))
+    click.echo(text_table(("bicubic x4", "published", "measured", "", "off"), rows))
     if any(check.status in ("differs", "failed") for check in checks):
         sys.exit(1)
 
@@ -495,59 +498,21 @@ class _bar:
         self.bar.close()
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns of text, the last one as long as it likes."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
-    lines = ["  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip()
-             for row in (head, *rows)]  # fmt: skip
-    return "\n".join([lines[0], "-" * max(map(len, lines[:1])), *lines[1:]])
-
-
 def _report(done: Sequence[Result], out: Path) -> None:
     """Print the means of these runs, then build the page of everything in the results folder."""
     from leaderboard.site import build
+    from refsr_bench import report
 
     for label in dict.fromkeys(result.run.protocol.label for result in done):
         group = [result for result in done if result.run.protocol.label == label]
-        metrics = group[0].run.metrics
-        head = ("data set", "method", "weights", "images", *(m.title for m in metrics), "s/image")
-        click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})")
-        click.echo(_table(head, [_row(result) for result in group]))
+        click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{report.means_table(group)}")
     for result in done:
         for record in result.failed:
             click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
-    page = build(out, out).pages[0]
-    click.echo(f"\nPage: {page}")
-
-
-def _row(result: Result) -> tuple[str, ...]:
-    ok = [image for image in result.images if image.error is None]
-    seconds = sum(image.cost.get("seconds", 0) for image in ok) / len(ok) if ok else 0
-    return (
-        result.run.dataset.name + ("" if result.run.dataset.official else " (not the published set)"),
-        result.run.method.title,
-        result.run.method.weights,
-        f"{len(ok)}/{result.run.dataset.n_pairs}",
-        *(f"{result.means[m.name]:.{m.digits}f}" if m.name in result.means else "-" for m in result.run.metrics),
-        f"{seconds:.2f}",
-    )
-
-
-def _report_draws(done: Sequence[Result]) -> None:
-    from statistics import mean, stdev
-
-    runs: dict[tuple[str, str], list[Result]] = {}
-    for result in done:
-        runs.setdefault((result.run.dataset.name, result.run.method.title), []).append(result)
-    rows = []
-    for (dataset, method), group in runs.items():
-        values = [r.means[r.run.protocol.psnr] for r in group if r.run.protocol.psnr in r.means]
-        ssims = [r.means[r.run.protocol.ssim] for r in group if r.run.protocol.ssim in r.means]
-        if len(values) > 1:
-            spread = f"{mean(values):.3f} ± {stdev(values):.3f} dB", f"{mean(ssims):.4f} ± {stdev(ssims):.4f}"
-            rows.append((dataset, method, str(len(values)), *spread))
-    click.echo("\nOver the draws (mean ± standard deviation)")
-    click.echo(_table(("data set", "method", "draws", "PSNR", "SSIM"), rows))
+    built = build(out, out)
+    for problem in built.problems:
+        click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
+    click.echo(f"\nPage: {built.pages[0]}")
 
 
 def _exit_on_failures(done: Sequence[tuple[Result, Path]]) -> None:

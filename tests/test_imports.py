@@ -12,7 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
 LAZY = {("types.py", "refsr_bench.datasets.hf.to_hf")}  # Dataset.to_hf() reaches for the exporter when it is called
 NETWORKS = ("vgg", "extractor", "correspondence", "deform", "restoration", "discriminator", "model", "losses")
-LAYERS = (("types", "results"), ("imaging", "images", "catalog", "checkpoints"), ("datasets", "protocols", "metrics"))
+LAYERS = (
+    ("types", "results", "report"),
+    ("imaging", "images", "catalog", "checkpoints"),
+    ("datasets", "protocols", "metrics"),
+)
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 

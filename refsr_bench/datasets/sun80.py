@@ -78,8 +78,13 @@ def _dataset(base: Path, groups: Groups, matches: Path) -> Dataset:
         [f"the matches of {photo.name}" for photo, refs in groups.items() if not refs], "groups of references", matches
     )
     pairs = [
-        RefPair(photo.stem, source(photo), tuple(source(ref) for ref in refs), {"source": "internet scene matches"})
-        for photo, refs in groups.items()
+        RefPair(
+            photo.stem,
+            source(photo),
+            tuple(source(ref) for ref in refs),
+            {"source": "internet scene matches", "position": str(position)},  # the shipped list counts from 1
+        )
+        for position, (photo, refs) in enumerate(groups.items(), 1)
     ]
     counts = sorted({len(pair.refs) for pair in pairs})
     differences = [] if counts == [REFS] else [f"{'/'.join(map(str, counts))} references per photo instead of {REFS}"]

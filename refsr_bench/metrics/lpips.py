@@ -6,23 +6,20 @@ the torch hub cache, its normal download, or a file the user names.
 
 from __future__ import annotations
 
-import hashlib
-import socket
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from refsr_bench import checkpoints
 from refsr_bench.types import BenchError, Image, MetricCard
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
-_NETWORK_TIMEOUT_S = 20.0
 _HELP = (
     f"LPIPS needs torchvision's ImageNet AlexNet: get {ALEXNET_URL} on any machine and name the file with "
     "--lpips-weights FILE, or put it into the torch hub cache."
@@ -36,7 +33,7 @@ def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool
     ``weights_only=True``; None takes torch hub's copy or downloads it. Raises BenchError when the weights cannot be had
     or are not AlexNet's; a network that does not answer is given up after seconds.
     """
-    model = build(_read(weights) if weights is not None else _fetch(), str(weights or ALEXNET_URL)).to(device)
+    model = build(_weights(weights), str(weights or ALEXNET_URL)).to(device)
 
     def compute(sr: Image, hr: Image, border: int, y_rounded: bool) -> float:
         return distance(model, sr, hr, border)
@@ -94,46 +91,11 @@ def distance(model: Any, sr: Image, hr: Image, border: int) -> float:
         return float(model(tensor(sr), tensor(hr)))
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    import torch
-
-    if not path.is_file():
-        raise BenchError(f"There is no file {path}. {_HELP}")
+def _weights(path: Path | None) -> Mapping[str, Any]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a different type for each kind of damage
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BenchError(f"{path} cannot be read as a state dict ({reason[:160]}). {_HELP}") from None
-    if not isinstance(state, Mapping):
-        raise BenchError(f"{path} holds a {type(state).__name__}, not a state dict. {_HELP}")
-    return state
-
-
-def _fetch() -> Mapping[str, Any]:
-    import torch
-
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_URL.rsplit("/", 1)[1]
-    if not cached.is_file():
-        try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            with _network_timeout(_NETWORK_TIMEOUT_S):
-                torch.hub.download_url_to_file(ALEXNET_URL, str(cached), hash_prefix="7be5be79", progress=False)
-        except (OSError, RuntimeError) as error:  # URLError and time-outs are OSErrors, a wrong hash a RuntimeError
-            raise BenchError(f"The AlexNet weights could not be downloaded ({error}). {_HELP}") from None
-    if not hashlib.sha256(cached.read_bytes()).hexdigest().startswith("7be5be79"):
-        raise BenchError(f"{cached} is damaged: its SHA-256 does not begin with 7be5be79. Delete it. {_HELP}")
-    return _read(cached)
-
-
-@contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
-    """torch hub opens its connection without a time limit, so the default of the process is set meanwhile."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        return checkpoints.read_weights(path or checkpoints.fetch(ALEXNET_URL))
+    except BenchError as error:
+        raise BenchError(f"{error} {_HELP}") from None
 
 
 METRICS = (
