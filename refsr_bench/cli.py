@@ -139,6 +139,8 @@ def run(
     for dataset in opened:
         pairs = dataset.pairs[:limit]
         for each in protocols:
+            for predictor in predictors:
+                runner.check_references(predictor.info, each, dataset, pairs)
             notes = _refuse_leaks(dataset, each, pairs, allow_leaks)
             for predictor in predictors:
                 result, folder = runner.evaluate(

@@ -52,11 +52,6 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
     """A method of the catalogue, ready to predict. label: another name for its row and folder."""
 
     def predict(pair: RefPair, sample: Sample) -> Image:
-        if card.references == "one" and len(sample.refs) > 1:
-            raise BenchError(
-                f"{card.name} takes one reference and the protocol gives {len(sample.refs)}: have them stitched with "
-                "--set stitch=black-500, or choose one with --refs."
-            )
         return loaded.upscale(sample.lr, sample.refs, sample.scale)
 
     info = MethodInfo(
@@ -94,6 +89,17 @@ def resolve_device(text: str) -> str:
 def slug(text: str) -> str:
     """A name that is safe as a folder on every system."""
     return re.sub(r"[^\w.=+-]+", "-", text, flags=re.ASCII).strip("-.") or "unnamed"
+
+
+def check_references(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> None:
+    """Raise Misuse when the protocol gives several references, unstitched, to a method that takes one."""
+    if info.references != "one" or protocol.stitch != "none" or protocol.rule_for(dataset.name) != "all":
+        return
+    if several := next((pair for pair in pairs if len(pair.refs) > 1), None):
+        raise Misuse(
+            f"{info.name} takes one reference, and {protocol.label} gives it {len(several.refs)} for pair '{several.id}' "
+            f"of {dataset.name}. Have them stitched with --set stitch=black-500, or choose one with --refs."
+        )
 
 
 def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Iterable[RefPair]) -> Iterator[Leak]:

@@ -84,6 +84,7 @@ def test_draws_report_a_mean_and_a_deviation(refsr) -> None:
         ((*BENCH, "cufed5"), ["data prepare cufed5 --from"]),
         ((*BENCH, "wrsr"), ["data prepare wrsr --from"]),
         (("run", "--method", "c2matching-gan", "--dataset", "sample"), ["--weights"]),
+        (("run", "--method", "c2matching", "--dataset", "sample", "--refs", "all"), ["--set stitch=black-500"]),
         (("run", "--method", "c2matching", "--dataset", "sample", "--weights", "none.pth"), ["none.pth"]),
         (("data", "info", "cufed"), ["cufed5"]),
         (("protocols", "diff", "c2", "tsr"), ["Did you mean ttsr"]),
