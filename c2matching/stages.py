@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from c2matching.config import MatchingTraining, RestorationTraining, decayed
 from c2matching.discriminator import ImageDiscriminator
-from c2matching.extractor import ContrastiveExtractor
 from c2matching.losses import (
     MIN_POINTS,
     correlation,
@@ -24,7 +23,7 @@ from c2matching.losses import (
     usable_points,
 )
 from c2matching.model import C2Matching
-from c2matching.pairs import RestorationPair, TransformedPair
+from c2matching.pairs import RestorationPair
 from c2matching.restoration import RestorationNet
 from c2matching.vgg import VGG19Features
 
@@ -75,11 +74,6 @@ def matching_cross_entropy(
     if not losses:
         raise ValueError("every sample of the batch has fewer than 128 usable points")
     return torch.stack(losses).mean()
-
-
-def describe(extractor: ContrastiveExtractor, first: Tensor, pairs: Sequence[TransformedPair]) -> tuple[Tensor, Tensor]:
-    """Descriptors of ``first`` (the HR images for the teacher, upsampled LR for the student) and of the transformed."""
-    return extractor(first, torch.stack([pair.transformed for pair in pairs]))
 
 
 def generator_groups(net: RestorationNet, config: RestorationTraining = RESTORATION) -> list[dict]:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from c2matching.correspondence import correspond, pre_offsets
 from c2matching.extractor import ContrastiveExtractor
 from c2matching.losses import reconstruction_loss
-from c2matching.pairs import TransformedPair, homography_from_corners, transformed_pair
+from c2matching.pairs import TransformedPair, degrade, homography_from_corners, to_tensor, transformed_pair
 from c2matching.restoration import SCALES, RestorationConfig, RestorationNet
 from c2matching.stages import correspondence_loss, matching_cross_entropy
 from c2matching.vgg import VGG19Features
@@ -81,8 +81,8 @@ def load_photos(folders: Sequence[Path], scenes: Sequence[Path]) -> Photos:
 # -- images --------------------------------------------------------------------------------------------------------
 
 
-def _tensor(image: PilImage.Image) -> Tensor:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+def _bytes(image: PilImage.Image | np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)  # as uint8: a pool of floats would fill the memory
 
 
 def _shrunk(photo: PilImage.Image, low: float, high: float) -> PilImage.Image:
@@ -93,12 +93,6 @@ def _shrunk(photo: PilImage.Image, low: float, high: float) -> PilImage.Image:
 def _cut(photo: PilImage.Image, x: float, y: float, side: int) -> PilImage.Image:
     left, top = round(x * (photo.width - side)), round(y * (photo.height - side))
     return photo.crop((left, top, left + side, top + side))
-
-
-def _degraded(hr: PilImage.Image) -> tuple[PilImage.Image, PilImage.Image]:
-    """LR x4 and its bicubic enlargement, both 8-bit."""
-    lr = hr.resize((hr.width // 4, hr.height // 4), PilImage.Resampling.BICUBIC)
-    return lr, lr.resize(hr.size, PilImage.Resampling.BICUBIC)
 
 
 def _flipped(*images: PilImage.Image) -> list[PilImage.Image]:
@@ -129,7 +123,7 @@ def random_view(photo: PilImage.Image, centre: tuple[float, float], side: int) -
     return PilImage.fromarray((values.clip(0, 1) * 255).round().astype(np.uint8))
 
 
-def restoration_pair(photos: Photos, side: int) -> list[PilImage.Image]:
+def draw_pair(photos: Photos, side: int) -> list[PilImage.Image]:
     """HR crop and reference: another photo of the scene (20 %), a view of the same photo (68 %), a stranger (12 %)."""
     kind = random.random()
     if kind < 0.2 and photos.scenes:
@@ -158,8 +152,8 @@ def matching_batch(photos: Photos, n: int, rng: np.random.RandomState) -> tuple[
         if min(photo.size) > 400:
             photo = _shrunk(photo, 0.35, 1.0)
         (crop,) = _flipped(_cut(photo, random.random(), random.random(), 160))
-        low.append(_tensor(_degraded(crop)[1]).float() / 255)
-        pairs.append(transformed_pair(_tensor(crop).float() / 255, rng))
+        low.append(to_tensor(degrade(np.asarray(crop))[1]))
+        pairs.append(transformed_pair(to_tensor(np.asarray(crop)), rng))
     return torch.stack(low), pairs
 
 
@@ -218,10 +212,10 @@ def make_pool(
     """(HR, LR, reference, flow) for every pair of the pool; the extractor is frozen, so matching is done once."""
     pool = []
     for _ in _steps(recipe.pool, "matching the pool"):
-        hr, ref = restoration_pair(photos, recipe.crop)
-        lr, up = _degraded(hr)
-        first, second = _in_bfloat16(extractor, _tensor(up)[None] / 255, _tensor(ref)[None] / 255)
-        pool.append((_tensor(hr), _tensor(lr), _tensor(ref), correspond(first[0], second[0])[0]))
+        hr, ref = draw_pair(photos, recipe.crop)
+        lr, lr_up = degrade(np.asarray(hr))
+        first, second = _in_bfloat16(extractor, to_tensor(lr_up)[None], to_tensor(np.asarray(ref))[None])
+        pool.append((_bytes(hr), _bytes(lr), _bytes(ref), correspond(first[0], second[0])[0]))
     return pool
 
 

@@ -97,8 +97,9 @@ def check_references(info: MethodInfo, protocol: Protocol, dataset: Dataset, pai
         return
     if several := next((pair for pair in pairs if len(pair.refs) > 1), None):
         raise Misuse(
-            f"{info.name} takes one reference, and {protocol.label} gives it {len(several.refs)} for pair '{several.id}' "
-            f"of {dataset.name}. Have them stitched with --set stitch=black-500, or choose one with --refs."
+            f"{info.name} takes one reference, and {protocol.label} gives it {len(several.refs)} for pair "
+            f"'{several.id}' of {dataset.name}. Have them stitched with --set stitch=black-500, or choose one with "
+            "--refs."
         )
 
 

@@ -1,7 +1,10 @@
 """Fixtures every test module may use."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several test processes share the cores
 
 import numpy as np
 import pytest
