@@ -13,7 +13,7 @@ from torch import Tensor
 
 PATCH = 3
 NORM_EPS = 1e-5
-TILE_ELEMENTS = 1 << 24  # correlations held at once: 64 MB of float32
+TILE_ELEMENTS = 1 << 22  # correlations held at once: 16 MB of float32, about what stays in a cache
 
 
 def _patch_norms(features: Tensor) -> Tensor:
@@ -22,11 +22,34 @@ def _patch_norms(features: Tensor) -> Tensor:
     return F.avg_pool2d(energy, PATCH, 1)[0, 0].mul(PATCH * PATCH).sqrt() + NORM_EPS
 
 
-def _diagonal_sum(correlation: Tensor) -> Tensor:
-    """Pixel to patch correlation: (a, w, b, W) -> (a-2, w-2, b-2, W-2), summed along the shared 3x3 shift."""
-    c = correlation
-    c = c[:, :-2, :, :-2] + c[:, 1:-1, :, 1:-1] + c[:, 2:, :, 2:]
-    return c[:-2, :, :-2] + c[1:-1, :, 1:-1] + c[2:, :, 2:]
+class _Tiles:
+    """Correlations of one tile of patch rows with another, in buffers that every tile reuses.
+
+    Reference positions are kept in one axis of whole rows, v * W + u, so that a shift by (i, j) is a shift by i * W + j
+    and every sum runs over long stretches of memory. The last two of each row's W positions are no patches.
+    """
+
+    def __init__(self, like: Tensor, rows: int, width: int, ref_rows: int, ref_width: int) -> None:
+        self.width, self.ref_width = width, ref_width
+        positions = (ref_rows + 2) * ref_width
+        self.pixels = like.new_empty((rows + 2) * width * positions)
+        self.diagonals = like.new_empty((rows + 2) * (width - 2) * (positions - 2))
+        self.patches = like.new_empty(rows * (width - 2) * ref_rows * ref_width)
+
+    def correlate(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """queries ((a+2)*w, C), keys (C, (b+2)*W) -> sums over 3x3 shifts, (a, w-2, b*W)."""
+        w, ref_w = self.width, self.ref_width
+        a, n = len(queries) // w - 2, keys.shape[1]
+        c = torch.mm(queries, keys, out=self.pixels[: len(queries) * n].view(-1, n)).view(a + 2, w, n)
+        s = self.diagonals[: (a + 2) * (w - 2) * (n - 2)].view(a + 2, w - 2, n - 2)
+        torch.add(c[:, :-2, :-2], c[:, 1:-1, 1:-1], out=s).add_(c[:, 2:, 2:])
+        length = n - 2 * ref_w
+        out = self.patches[: a * (w - 2) * length].view(a, w - 2, length)
+        m = length - 2
+        torch.add(s[:-2, :, :m], s[1:-1, :, ref_w : ref_w + m], out=out[:, :, :m])
+        out[:, :, :m].add_(s[2:, :, 2 * ref_w :])
+        out[:, :, m:] = 0  # no patches, but they must hold numbers
+        return out
 
 
 def _row_tiles(rows: int, width: int, ref_rows: int, ref_width: int) -> tuple[int, int]:
@@ -54,21 +77,26 @@ def match(
         raise ValueError(f"feature maps of {h}x{w} and {ref_h}x{ref_w}: matching needs at least 3x3 each")
     best = features.new_full((rows, cols), -torch.inf)
     index = torch.zeros((rows, cols), dtype=torch.int64, device=features.device)
-    ref_norms = _patch_norms(ref_features) if normalise_ref else None
+    scale = features.new_ones(ref_rows, ref_w)
+    if normalise_ref:
+        scale[:, :ref_cols] = 1 / _patch_norms(ref_features)
+    barred = features.new_zeros(ref_rows, ref_w)
+    barred[:, ref_cols:] = -torch.inf  # positions that are no patches never win
+    scale, barred, ref_flat = scale.flatten(), barred.flatten(), ref_features.reshape(channels, -1)
     step, ref_step = _row_tiles(rows, w, ref_rows, ref_w)
+    tiles = _Tiles(features, step, w, ref_step, ref_w)
     for top in range(0, rows, step):
-        a = min(step, rows - top)
-        queries = features[:, top : top + a + 2].reshape(channels, -1).T
+        own = slice(top, min(top + step, rows))
+        queries = features[:, top : own.stop + 2].reshape(channels, -1).T.contiguous()
         for ref_top in range(0, ref_rows, ref_step):
-            b = min(ref_step, ref_rows - ref_top)
-            keys = ref_features[:, ref_top : ref_top + b + 2].reshape(channels, -1)
-            tile = _diagonal_sum((queries @ keys).view(a + 2, w, b + 2, ref_w))
-            if ref_norms is not None:
-                tile /= ref_norms[ref_top : ref_top + b]
-            value, where = tile.flatten(2).max(2)
-            better = value > best[top : top + a]
-            best[top : top + a] = torch.where(better, value, best[top : top + a])
-            index[top : top + a] = torch.where(better, where + ref_top * ref_cols, index[top : top + a])
+            ref_end = min(ref_top + ref_step, ref_rows)
+            there = slice(ref_top * ref_w, ref_end * ref_w)
+            tile = tiles.correlate(queries, ref_flat[:, there.start : there.stop + 2 * ref_w])
+            value, where = torch.addcmul(barred[there], tile, scale[there], out=tile).max(2)
+            better = value > best[own]
+            best[own] = torch.where(better, value, best[own])
+            index[own] = torch.where(better, where + there.start, index[own])
+    index = index // ref_w * ref_cols + index % ref_w
     return index, best / _patch_norms(features) if normalise_input else best
 
 

@@ -14,7 +14,7 @@ from refsr_bench import catalog
 from refsr_bench.datasets import open_dataset
 from refsr_bench.images import read_image
 
-PAIRS = {"motorcycle": (70, 60), "shelf": (120, 40)}  # pair and the corner (x, y) of the cut that is shown
+PAIRS = {"coffee": (100, 60), "astronaut": (90, 40)}  # pair and the corner (x, y) of the cut that is shown
 SIDE, ZOOM, GAP, LABEL = 112, 2, 8, 26
 
 
@@ -22,7 +22,7 @@ def main(results: Path, out: Path) -> None:
     protocol = catalog.get("PROTOCOLS", "c2")
     pairs = {pair.id: pair for pair in open_dataset("sample").pairs}
     side = SIDE * ZOOM
-    names = ("LR", "Reference", "Bicubic", "C²-Matching (bundled)", "HR")
+    names = ("LR", "Reference", "Bicubic", "C2-Matching (bundled)", "HR")
     sheet = Image.new("RGB", ((side + GAP) * len(names) - GAP, (side + GAP) * len(PAIRS) + LABEL), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     for row, (pair_id, (x, y)) in enumerate(PAIRS.items()):
