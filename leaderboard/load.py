@@ -98,10 +98,7 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
 
 
 def _read(path: Path) -> Result:
-    try:
-        result = read_result(path)
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ResultError(f"{path}: not a run file ({error})") from None
+    result = read_result(path)
     if misfit := _misfit(result, Result, "") or _contradiction(result):
         raise ResultError(f"{path}: {misfit}")
     return result

@@ -109,10 +109,10 @@ def test_files_that_are_no_alexnet_are_refused(tmp_path, alexnet):
     with pytest.raises(BenchError, match=r"half\.pth cannot be read"):
         metric.load("cpu", half)
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Evil(tmp_path / "made"), protocol=2))
-    with pytest.raises(BenchError, match=r"evil\.pth cannot be read"):
+    with pytest.raises(BenchError, match=r"evil\.pth asks for"):
         metric.load("cpu", tmp_path / "evil.pth")
     assert not (tmp_path / "made").exists()
-    with pytest.raises(BenchError, match="holds a list"):
+    with pytest.raises(BenchError, match="holds no state dict"):
         metric.load("cpu", save([1], tmp_path / "list.pth"))
     with pytest.raises(BenchError, match=r"'features\.3\.weight' is missing"):
         metric.load("cpu", save({k: v for k, v in alexnet.items() if "3" not in k}, tmp_path / "part.pth"))
