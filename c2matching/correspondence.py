@@ -13,7 +13,7 @@ from torch import Tensor
 
 PATCH = 3
 NORM_EPS = 1e-5
-TILE_ELEMENTS = 1 << 22  # correlations held at once: 16 MB of float32, about what stays in a cache
+TILE_ELEMENTS = 1 << 24  # correlations in one tile: 64 MB of float32; smaller tiles overlap too much on wide maps
 
 
 def _patch_norms(features: Tensor) -> Tensor:

@@ -253,7 +253,7 @@ def data_list(data_root: Path | None) -> None:
     from refsr_bench.datasets import open_dataset
     from refsr_bench.report import text_table
 
-    rows = []
+    rows, damaged = [], []
     for card in catalog.collect("DATASETS").values():
         try:
             opened = open_dataset(card.name, data_root)
@@ -262,9 +262,10 @@ def data_list(data_root: Path | None) -> None:
         except Misuse:
             state = "not here"
         except BenchError as error:
-            state = f"damaged: {error}"
+            state = "cannot be used"
+            damaged.append(f"{card.name}: {error}")
         rows.append((card.name, str(card.n_pairs or "-"), card.refs_per_pair, state, card.description))
-    click.echo(text_table(("name", "pairs", "refs", "here", "what"), rows))
+    click.echo("\n".join([text_table(("name", "pairs", "refs", "here", "what"), rows), *damaged]))
 
 
 @data.command("info")
