@@ -57,7 +57,14 @@ data_root_option = click.option(
     "--data-root", type=_path(), help="Folder that holds the data sets, or one data set itself. Default: $REFSR_DATA."
 )
 protocol_options = [
-    click.option("--protocol", "protocol_name", default="c2", show_default=True, shell_complete=_names("PROTOCOLS")),
+    click.option(
+        "--protocol",
+        "protocol_name",
+        default="c2",
+        show_default=True,
+        shell_complete=_names("PROTOCOLS"),
+        help="A published convention; 'refsr-bench protocols' lists them.",
+    ),
     click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override one choice."),
     click.option("--refs", help="Which references: standard, all, L1, level:K, first, random:SEED, list, lr, none."),
 ]
@@ -85,8 +92,12 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--method", "methods", multiple=True, required=True, shell_complete=_names("METHODS"))
-@click.option("--dataset", "datasets", multiple=True, required=True, shell_complete=_names("DATASETS"))
+@click.option(
+    "--method", "methods", multiple=True, required=True, shell_complete=_names("METHODS"), help="May be given again."
+)
+@click.option(
+    "--dataset", "datasets", multiple=True, required=True, shell_complete=_names("DATASETS"), help="May be given again."
+)
 @_with(protocol_options)
 @click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random, N seeds.")
 @click.option("--weights", multiple=True, metavar="[METHOD=]PATH", help="Weights instead of the method's own.")
@@ -416,7 +427,7 @@ def leaderboard_build(results_dir: Path, out: Path, title: str | None) -> None:
         sys.exit(1)
 
 
-# -- helpers -------------------------------------------------------------------------------------------------------
+# -- what commands share -------------------------------------------------------------------------------------------
 
 
 def _command() -> str:

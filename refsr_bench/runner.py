@@ -30,8 +30,6 @@ from refsr_bench.types import BenchError, Dataset, Image, LoadedMethod, MethodCa
 
 PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips")
 
-FAILURES = (BenchError, RuntimeError, ValueError, ArithmeticError, LookupError, TypeError, MemoryError, OSError)
-
 Predict = Callable[[RefPair, Sample], Image]
 Compute = Callable[[Image, Image, int, bool], float]
 
@@ -87,8 +85,9 @@ def resolve_device(text: str) -> str:
 
 
 def slug(text: str) -> str:
-    """A name that is safe as a folder on every system."""
-    return re.sub(r"[^\w.=+-]+", "-", text, flags=re.ASCII).strip("-.") or "unnamed"
+    """A name that is safe as a folder on every system; a long one is cut and told apart by its digest."""
+    name = re.sub(r"[^\w.=+-]+", "-", text, flags=re.ASCII).strip("-.") or "unnamed"
+    return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def check_references(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> None:
@@ -272,7 +271,8 @@ def evaluate(
     folder = out / slug(protocol.label) / slug(dataset.name) / predictor.info.name
     try:
         if fresh and folder.exists():
-            _set_aside(folder)
+            with _locked(folder):
+                _set_aside(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Misuse(f"The folder {folder} cannot be made: {error.strerror}. Choose another with --out.") from None
@@ -305,7 +305,7 @@ def _one(
         values = score(sr, sample, protocol, metrics)
         if undefined := [name for name, value in values.items() if math.isnan(value)]:
             raise BenchError(f"{undefined[0]} of pair '{pair.id}' is not a number.")
-    except FAILURES as error:
+    except Exception as error:  # whatever a method raises is its pair's failure, not the run's
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         return None, ImageRecord(id=pair.id, error=reason)
     height, width = sr.shape[:2]

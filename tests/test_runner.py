@@ -241,6 +241,13 @@ def test_a_leak_is_found_in_what_the_protocol_chose(wrsr) -> None:
     assert list(runner.leaks_of(data, c2().changed({"refs": "lr"}), data.pairs)) == []
 
 
+def test_names_become_folders() -> None:
+    assert runner.slug("c2+border=0+refs=level:5") == "c2+border=0+refs=level-5"
+    assert runner.slug("../../etc") == "etc" and runner.slug("…") == "unnamed"
+    long = [runner.slug("x" * 300 + end) for end in "ab"]
+    assert len(set(long)) == 2 and max(map(len, long)) <= 120
+
+
 @pytest.mark.parametrize("text", ["gpu", "cuda:x", "cuda:99", ""])
 def test_a_device_that_is_not_there(text: str) -> None:
     with pytest.raises(Misuse, match="--device"):
