@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
-from c2matching.vgg import ImageNetNormalised, vgg_layers
+from c2matching.vgg import ImageNetNormalised, VGG19Features, vgg_layers
 
 
 class Extractor(ImageNetNormalised):
@@ -31,3 +33,14 @@ class ContrastiveExtractor(nn.Module):
 
     def forward(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
         return self.feature_extraction_image1(image1), self.feature_extraction_image2(image2)
+
+
+def reference_features(branch: Extractor, layers: Iterable[str]) -> VGG19Features:
+    """A trained branch read at VGG19's layer names, up to relu3_1, where the two have the same shape.
+
+    It stands in for ImageNet VGG19 where those weights cannot be had.
+    """
+    features = VGG19Features(layers)
+    own = branch.state_dict()
+    features.load_state_dict({key: own[key.replace("vgg_net.", "model.")] for key in features.state_dict()})
+    return features.eval().requires_grad_(False)

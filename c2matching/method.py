@@ -60,18 +60,16 @@ def _build(restoration: Mapping[str, Tensor], path: Path) -> C2Matching:
 def load_bundle(path: Path) -> C2Matching:
     """One ``.safetensors`` file with ``restoration.*`` and ``extractor.*``, and ``vgg.*`` or, without it, the reference
     features of the extractor's branch 2, which has the shape of VGG19 up to conv3_1."""
-    from c2matching.vgg import VGG19Features
+    from c2matching.extractor import reference_features
     from refsr_bench.checkpoints import load_strict, read_weights
 
     state = read_weights(path)
     model = _build(_part(state, "restoration."), path)
     load_strict(model.extractor, _part(state, "extractor."), path, "the C2-Matching extractors")
-    vgg = _part(state, "vgg.")
-    if not vgg:
-        branch = _part(state, "extractor.feature_extraction_image2.")
-        own = VGG19Features(model.vgg.layers).state_dict()
-        vgg = {key: branch[key.replace("vgg_net.", "model.")] for key in own}
-    load_strict(model.vgg, vgg, path, "the reference features")
+    if vgg := _part(state, "vgg."):
+        load_strict(model.vgg, vgg, path, "the reference features")
+    else:
+        model.vgg = reference_features(model.extractor.feature_extraction_image2, model.vgg.layers)
     return model
 
 
@@ -127,7 +125,8 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     """
     import torch
 
-    from refsr_bench.imaging import mod_crop, resize_pil_bicubic
+    from c2matching.pairs import to_tensor
+    from refsr_bench.imaging import mod_crop, quantise, resize_pil_bicubic
 
     if scale != 4:
         raise BenchError(f"C2-Matching is an x4 method; scale {scale} was asked for.")
@@ -140,12 +139,10 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
             f"the reference {ref.shape[1]}x{ref.shape[0]}."
         )
 
-    def tensor(image: Image) -> Tensor:
-        return torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
-
+    inputs = (lr, resize_pil_bicubic(lr, 4 * height, 4 * width), ref)
     with torch.backends.cudnn.flags(allow_tf32=False):  # on a GPU too, the numbers of float32
-        sr = model.upscale(tensor(lr), tensor(resize_pil_bicubic(lr, 4 * height, 4 * width)), tensor(ref))
-    return sr[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+        sr = model.upscale(*(to_tensor(image)[None].to(device) for image in inputs))
+    return quantise(sr[0].permute(1, 2, 0).cpu().numpy())
 
 
 def load(weights: Path | None, device: str, default: Path | None = BUNDLED) -> LoadedMethod:

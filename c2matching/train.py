@@ -24,12 +24,11 @@ from PIL import Image as PilImage
 from torch import Tensor, nn
 
 from c2matching.correspondence import correspond, pre_offsets
-from c2matching.extractor import ContrastiveExtractor
+from c2matching.extractor import ContrastiveExtractor, reference_features
 from c2matching.losses import reconstruction_loss
 from c2matching.pairs import TransformedPair, degrade, homography_from_corners, to_tensor, transformed_pair
 from c2matching.restoration import SCALES, RestorationConfig, RestorationNet
 from c2matching.stages import correspondence_loss, matching_cross_entropy
-from c2matching.vgg import VGG19Features
 from refsr_bench.checkpoints import load_strict, read_weights
 from refsr_bench.images import image_files, read_image
 
@@ -197,14 +196,6 @@ def _update(optimiser: torch.optim.Optimizer, loss: Tensor, net: nn.Module, clip
 # -- restoration network -------------------------------------------------------------------------------------------
 
 
-def reference_features(extractor: ContrastiveExtractor, layers: Sequence[str]) -> VGG19Features:
-    """The extractor's branch 2 read at VGG's layer names."""
-    features = VGG19Features(layers)
-    branch = extractor.feature_extraction_image2.state_dict()
-    features.load_state_dict({key: branch[key.replace("vgg_net.", "model.")] for key in features.state_dict()})
-    return features.eval().requires_grad_(False)
-
-
 @torch.no_grad()
 def make_pool(
     extractor: ContrastiveExtractor, photos: Photos, recipe: Recipe
@@ -241,7 +232,7 @@ def train_restoration(
     net, average = RestorationNet(NANO), RestorationNet(NANO)
     initialise(net)
     average.load_state_dict(net.state_dict())
-    features = reference_features(extractor, net.ref_layers)
+    features = reference_features(extractor.feature_extraction_image2, net.ref_layers)
     scales = [SCALES[scale] for scale in net.dyn_agg_restore.scales]
     pool = make_pool(extractor, photos, recipe)
     optimiser = torch.optim.Adam(net.parameters(), lr=recipe.restoration_rate)

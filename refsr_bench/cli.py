@@ -16,7 +16,7 @@ from refsr_bench.types import BenchError, Misuse
 if TYPE_CHECKING:
     from refsr_bench.protocols.base import Protocol
     from refsr_bench.results import Result
-    from refsr_bench.types import Dataset, RefPair
+    from refsr_bench.types import RefPair
 
 
 class Commands(click.Group):
@@ -129,7 +129,7 @@ def run(
     out: Path,
 ) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench import catalog, report, runner
+    from refsr_bench import catalog, checks, report, runner
     from refsr_bench.datasets import open_dataset
 
     if name and len(methods) > 1:
@@ -151,8 +151,8 @@ def run(
         pairs = dataset.pairs[:limit]
         for each in protocols:
             for predictor in predictors:
-                runner.check_references(predictor.info, each, dataset, pairs)
-            notes = _refuse_leaks(dataset, each, pairs, allow_leaks)
+                checks.check_references(predictor.info, each, dataset, pairs)
+            notes = checks.refuse_leaks(dataset, each, pairs, allow_leaks)
             for predictor in predictors:
                 result, folder = runner.evaluate(
                     predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, save_images=save_images,
@@ -199,7 +199,7 @@ def score(
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
-    from refsr_bench import predictions, runner
+    from refsr_bench import checks, predictions, runner
     from refsr_bench.datasets import open_dataset
 
     protocol = _protocol(protocol_name, settings, refs)
@@ -214,7 +214,7 @@ def score(
     predictor = predictions.folder_predictor(name, group, gan, found)
     result, folder = runner.evaluate(
         predictor, dataset, protocol, _metrics(protocol, "cpu", lpips_weights), out, pairs=pairs, fresh=fresh,
-        notes=_refuse_leaks(dataset, protocol, pairs, allow_leaks), command=_command(), track=_progress(name),
+        notes=checks.refuse_leaks(dataset, protocol, pairs, allow_leaks), command=_command(), track=_progress(name),
     )  # fmt: skip
     _report([result], out)
     _exit_on_failures([(result, folder)])
@@ -464,22 +464,6 @@ def _metrics(protocol: Protocol, device: str, lpips_weights: Path | None) -> dic
 
     cards = [catalog.get("METRICS", metric) for metric in protocol.metrics]
     return runner.load_metrics(cards, device, lpips_weights, lambda text: click.echo(text, err=True))
-
-
-def _refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool) -> tuple[str, ...]:
-    from refsr_bench.runner import leaks_of
-
-    leaks = list(leaks_of(dataset, protocol, pairs))
-    if not leaks:
-        return ()
-    told = "; ".join(f"pair {leak.pair_id}: {leak.ref_name} {leak.reason}" for leak in leaks[:5])
-    more = f"; and {len(leaks) - 5} more" if len(leaks) > 5 else ""
-    if not allow:
-        raise Misuse(
-            f"{dataset.name} under {protocol.label} shows the answer to the method: {told}{more}. "
-            "Choose other references with --refs, or give --allow-leaks."
-        )
-    return (f"measured with {len(leaks)} leaking references: {told}{more}",)
 
 
 def _progress(what: str) -> Callable[[Sequence[RefPair], int], Iterable[RefPair]]:

@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from refsr_bench import images, results
-from refsr_bench.datasets.leaks import Leak, find_leaks
 from refsr_bench.protocols.base import Protocol
 from refsr_bench.results import ImageRecord, MethodInfo, Result, Run
 from refsr_bench.types import BenchError, Dataset, Image, LoadedMethod, MethodCard, MetricCard, Misuse, RefPair, Sample
@@ -88,31 +87,6 @@ def slug(text: str) -> str:
     """A name that is safe as a folder on every system; a long one is cut and told apart by its digest."""
     name = re.sub(r"[^\w.=+-]+", "-", text, flags=re.ASCII).strip("-.") or "unnamed"
     return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def check_references(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> None:
-    """Raise Misuse when the protocol gives several references, unstitched, to a method that takes one."""
-    if info.references != "one" or protocol.stitch != "none" or protocol.rule_for(dataset.name) != "all":
-        return
-    if several := next((pair for pair in pairs if len(pair.refs) > 1), None):
-        raise Misuse(
-            f"{info.name} takes one reference, and {protocol.label} gives it {len(several.refs)} for pair "
-            f"'{several.id}' of {dataset.name}. Have them stitched with --set stitch=black-500, or choose one with "
-            "--refs."
-        )
-
-
-def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Iterable[RefPair]) -> Iterator[Leak]:
-    """References that the protocol chooses and that are their pair's HR image or a near duplicate of it.
-
-    A pair that cannot be read or has no reference to choose is passed over: the run itself records why it failed.
-    """
-    for pair in pairs:
-        try:
-            chosen = dataclasses.replace(pair, refs=protocol.references(pair, dataset.name))
-            yield from find_leaks([chosen])
-        except BenchError:
-            continue
 
 
 # -- metrics -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refsr_bench import catalog, predictions, runner
+from refsr_bench import catalog, checks, predictions, runner
 from refsr_bench.datasets import open_dataset
 from refsr_bench.results import read_result
 from refsr_bench.types import BenchError, Misuse
@@ -233,12 +233,12 @@ def test_a_wrongly_sized_prediction_fails_its_pair(wrsr, tmp_path: Path) -> None
 def test_a_leak_is_found_in_what_the_protocol_chose(wrsr) -> None:
     root = wrsr(3)
     data = open_dataset("wrsr", root)
-    assert list(runner.leaks_of(data, c2(), data.pairs)) == []
+    assert list(checks.leaks_of(data, c2(), data.pairs)) == []
     hr = Image.open(root / "input" / "002.png")
     hr.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "ref" / "002_ref.png")
     data = open_dataset("wrsr", root)
-    assert [leak.pair_id for leak in runner.leaks_of(data, c2(), data.pairs)] == ["002"]
-    assert list(runner.leaks_of(data, c2().changed({"refs": "lr"}), data.pairs)) == []
+    assert [leak.pair_id for leak in checks.leaks_of(data, c2(), data.pairs)] == ["002"]
+    assert list(checks.leaks_of(data, c2().changed({"refs": "lr"}), data.pairs)) == []
 
 
 def test_names_become_folders() -> None:
@@ -246,6 +246,12 @@ def test_names_become_folders() -> None:
     assert runner.slug("../../etc") == "etc" and runner.slug("…") == "unnamed"
     long = [runner.slug("x" * 300 + end) for end in "ab"]
     assert len(set(long)) == 2 and max(map(len, long)) <= 120
+
+
+def test_a_list_that_does_not_fit_is_misuse_before_the_run(wrsr) -> None:
+    data = open_dataset("wrsr", wrsr(2))
+    with pytest.raises(Misuse, match="no fixed reference list for 'wrsr'"):
+        list(checks.leaks_of(data, c2().changed({"refs": "list"}), data.pairs))
 
 
 @pytest.mark.parametrize("text", ["gpu", "cuda:x", "cuda:99", ""])

@@ -271,5 +271,6 @@ class _Glances:
 
 
 def describe(leaks: Sequence[Leak]) -> str:
-    """One line per leak, for a message."""
-    return "\n".join(f"  pair {leak.pair_id}: reference {leak.ref_name} {leak.reason}" for leak in leaks)
+    """The leaks in one sentence, the first five by name."""
+    told = "; ".join(f"pair {leak.pair_id}: reference {leak.ref_name} {leak.reason}" for leak in leaks[:5])
+    return told if len(leaks) <= 5 else f"{told}; and {len(leaks) - 5} more"

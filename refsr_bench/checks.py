@@ -1,0 +1,50 @@
+"""What is refused before a run starts: references that the method cannot take, or that give the answer away."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from refsr_bench.datasets.leaks import Leak, describe, find_leaks
+from refsr_bench.protocols.base import Protocol
+from refsr_bench.results import MethodInfo
+from refsr_bench.types import BenchError, Dataset, Misuse, RefPair
+
+
+def check_references(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> None:
+    """Raise Misuse when the protocol gives several references, unstitched, to a method that takes one."""
+    if info.references != "one" or protocol.stitch != "none" or protocol.rule_for(dataset.name) != "all":
+        return
+    if several := next((pair for pair in pairs if len(pair.refs) > 1), None):
+        raise Misuse(
+            f"{info.name} takes one reference, and {protocol.label} gives it {len(several.refs)} for pair "
+            f"'{several.id}' of {dataset.name}. Have them stitched with --set stitch=black-500, or choose one with "
+            "--refs."
+        )
+
+
+def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> Iterator[Leak]:
+    """References that the protocol chooses and that are their pair's HR image or a near duplicate of it.
+
+    A pair that cannot be read or has no reference to choose is passed over: the run itself records why it failed.
+    Raises Misuse when the protocol's rule does not fit the data set at all.
+    """
+    for pair in pairs:
+        try:
+            chosen = dataclasses.replace(pair, refs=protocol.references(pair, dataset.name))
+            yield from find_leaks([chosen])
+        except Misuse:
+            raise
+        except BenchError:
+            continue
+
+
+def refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool) -> tuple[str, ...]:
+    """Raise Misuse naming the leaks among the chosen references; with ``allow``, return a note for the results."""
+    leaks = list(leaks_of(dataset, protocol, pairs))
+    if leaks and not allow:
+        raise Misuse(
+            f"{dataset.name} under {protocol.label} shows the answer to the method: {describe(leaks)}. "
+            "Choose other references with --refs, or give --allow-leaks."
+        )
+    return (f"measured with {len(leaks)} leaking references: {describe(leaks)}",) if leaks else ()
