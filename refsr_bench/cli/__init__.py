@@ -1,0 +1,27 @@
+"""The command line. Each command parses, calls and prints; everything heavy is imported inside it."""
+
+from __future__ import annotations
+
+import click
+
+from refsr_bench import __version__
+from refsr_bench.cli import data, leaderboard, protocols, run
+from refsr_bench.cli.common import Commands
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="refsr-bench")
+def main() -> None:
+    """Data, protocols, methods and results for reference-based super-resolution."""
+
+
+for command in (
+    run.run,
+    run.score,
+    run.sr,
+    data.data,
+    protocols.methods_list,
+    protocols.protocols,
+    leaderboard.leaderboard,
+):
+    main.add_command(command)

@@ -1,0 +1,173 @@
+"""What the commands share: how errors are shown, common options, and small helpers around a run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refsr_bench.types import BenchError, Misuse
+
+if TYPE_CHECKING:
+    from refsr_bench.protocols.base import Protocol
+    from refsr_bench.results import Result
+    from refsr_bench.types import RefPair
+
+
+class Commands(click.Group):
+    """Shows problems a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from refsr_bench.results import ResultError
+
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except ResultError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("\nStopped. What was recorded is kept; the same command goes on from here.", err=True)
+            ctx.exit(130)
+
+
+def names(kind: str) -> Callable[..., list[str]]:
+    """Shell completion with the names of the catalogue."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from refsr_bench import catalog
+
+        return [name for name in catalog.collect(kind) if name.startswith(incomplete)]
+
+    return complete
+
+
+def path_type(**checks: Any) -> click.Path:
+    return click.Path(path_type=Path, **checks)
+
+
+data_root_option = click.option(
+    "--data-root",
+    type=path_type(),
+    help="Folder that holds the data sets, or one data set itself. Default: $REFSR_DATA.",
+)
+protocol_options = [
+    click.option(
+        "--protocol",
+        "protocol_name",
+        default="c2",
+        show_default=True,
+        shell_complete=names("PROTOCOLS"),
+        help="A published convention; 'refsr-bench protocols' lists them.",
+    ),
+    click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override one choice."),
+    click.option("--refs", help="Which references: standard, all, L1, level:K, first, random:SEED, list, lr, none."),
+]
+lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
+leaks_option = click.option("--allow-leaks", is_flag=True, help="Measure pairs whose reference is the ground truth.")
+out_option = click.option("--out", type=path_type(), default=Path("results"), show_default=True, help="Results folder.")
+
+
+def with_options(options: Sequence[Callable]) -> Callable:
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def command_line() -> str:
+    return shlex.join(["refsr-bench", *sys.argv[1:]])
+
+
+def protocol_of(name: str, settings: Sequence[str] = (), refs: str | None = None) -> Protocol:
+    from refsr_bench import catalog
+    from refsr_bench.protocols.base import parse_label, parse_settings
+
+    values = parse_settings(settings)
+    if refs is not None:
+        values["refs"] = refs
+    protocol = parse_label(name, lambda label: catalog.get("PROTOCOLS", label))
+    return protocol.changed(values) if values else protocol
+
+
+def weights_of(options: Sequence[str], methods: Sequence[str]) -> dict[str, Path]:
+    files = {}
+    for option in options:
+        method, equals, path = option.partition("=")
+        if not equals:
+            if len(methods) > 1:
+                raise Misuse(f"--weights {option}: with several methods, say whose: --weights METHOD={option}.")
+            method, path = methods[0], option
+        if method not in methods:
+            raise Misuse(f"--weights {option}: {method} is not among the methods of this run.")
+        files[method] = Path(path)
+    return files
+
+
+def load_metrics(protocol: Protocol, device: str, lpips_weights: Path | None) -> dict:
+    from refsr_bench import catalog, runner
+
+    cards = [catalog.get("METRICS", metric) for metric in protocol.metrics]
+    return runner.load_metrics(cards, device, lpips_weights, lambda text: click.echo(text, err=True))
+
+
+def pair_progress(what: str) -> Callable[[Sequence[RefPair], int], Iterable[RefPair]]:
+    from tqdm import tqdm
+
+    def track(pairs: Sequence[RefPair], done: int) -> Iterator[RefPair]:
+        yield from tqdm(pairs, desc=what, initial=done, total=done + len(pairs), unit="img", disable=None)
+
+    return track
+
+
+class Bar:
+    """A progress bar for functions that report (done, total)."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        from tqdm import tqdm
+
+        self.bar = tqdm(desc=self.what, unit="img", disable=None)
+
+        def progress(done: int, total: int) -> None:
+            self.bar.total = total
+            self.bar.update(done - self.bar.n)
+
+        return progress
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+
+def report_runs(done: Sequence[Result], out: Path) -> None:
+    """Print the means of these runs, then build the page of everything in the results folder."""
+    from leaderboard.site import build
+    from refsr_bench import report
+
+    for label in dict.fromkeys(result.run.protocol.label for result in done):
+        group = [result for result in done if result.run.protocol.label == label]
+        click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{report.means_table(group)}")
+    for result in done:
+        for record in result.failed:
+            click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
+    built = build(out, out)
+    for problem in built.problems:
+        click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
+    click.echo(f"\nPage: {built.pages[0]}")
+
+
+def exit_on_failures(done: Sequence[tuple[Result, Path]]) -> None:
+    failed = sum(len(result.failed) for result, _ in done)
+    if failed:
+        click.echo(f"{failed} images failed, for the reasons above. The same command tries them again.", err=True)
+        sys.exit(1)

@@ -1,0 +1,94 @@
+"""Data sets: list, describe, bring in, check."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from refsr_bench.cli.common import Bar, data_root_option, names, path_type
+from refsr_bench.types import BenchError, Misuse
+
+
+@click.group()
+def data() -> None:
+    """Data sets: what is known, what is here, bringing one in, checking it."""
+
+
+@data.command("list")
+@data_root_option
+def data_list(data_root: Path | None) -> None:
+    """Every data set the toolkit knows and whether it is here."""
+    from refsr_bench import catalog
+    from refsr_bench.datasets import open_dataset
+    from refsr_bench.report import text_table
+
+    rows, damaged = [], []
+    for card in catalog.collect("DATASETS").values():
+        try:
+            opened = open_dataset(card.name, data_root)
+            published = opened.official or card.embedded or card.n_pairs is None
+            state = f"{len(opened.pairs)} pairs" + ("" if published else ", not the published set")
+        except Misuse:
+            state = "not here"
+        except BenchError as error:
+            state = "cannot be used"
+            damaged.append(f"{card.name}: {error}")
+        rows.append((card.name, str(card.n_pairs or "-"), card.refs_per_pair, state, card.description))
+    click.echo("\n".join([text_table(("name", "pairs", "refs", "here", "what"), rows), *damaged]))
+
+
+@data.command("info")
+@click.argument("name", shell_complete=names("DATASETS"))
+def data_info(name: str) -> None:
+    """Where a data set comes from, its terms, and how it must lie on disk."""
+    from refsr_bench import catalog
+
+    card = catalog.get("DATASETS", name)
+    click.echo(f"{card.title} ({card.name})\n{card.description}")
+    for label, value in (
+        ("pairs", card.n_pairs or "any number"),
+        ("references per pair", card.refs_per_pair),
+        ("home", card.home),
+        ("terms", card.terms),
+        ("layout", card.layout),
+        ("folder below the data root", card.folder or "-"),
+    ):
+        click.echo(f"  {label}: {value}")
+
+
+@data.command("prepare")
+@click.argument("name", shell_complete=names("DATASETS"))
+@click.option("--from", "source", type=path_type(), required=True, help="The archive or folder you downloaded.")
+@data_root_option
+def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
+    """Unpack a download safely, check it, and write its manifest."""
+    from refsr_bench.datasets import data_root as find_root
+    from refsr_bench.datasets.prepare import prepare
+
+    with Bar(f"checking {name}") as progress:
+        folder = prepare(name, source, find_root(data_root), progress)
+    click.echo(f"{name} is ready in {folder}. Check it at any time: refsr-bench data verify {name}")
+
+
+@data.command("verify")
+@click.argument("name", shell_complete=names("DATASETS"))
+@data_root_option
+def data_verify(name: str, data_root: Path | None) -> None:
+    """Check every file against the manifest and look for references that give the answer away."""
+    from refsr_bench.datasets.prepare import verify
+
+    with Bar(f"verifying {name}") as progress:
+        report = verify(name, data_root, progress)
+    click.echo(f"{name}: {report.n_pairs} pairs, {report.n_files} files in {report.folder or 'the package'}")
+    faults = [(kind, items) for kind in ("missing", "changed", "extra") if (items := getattr(report, kind))]
+    for kind, items in faults:
+        click.echo(f"  {kind}: {', '.join(items[:10])}" + (f" and {len(items) - 10} more" if len(items) > 10 else ""))
+    for leak in report.leaks:
+        click.echo(f"  leak: pair {leak.pair_id}, reference {leak.ref_name} {leak.reason}")
+    for sentence in (*report.problems, *(f"note: {note}" for note in report.notes)):
+        click.echo(f"  {sentence}")
+    click.echo("ok" if report.ok else "not ok")
+    if not report.ok:
+        sys.exit(1)

@@ -1,0 +1,75 @@
+"""Methods and protocols: what is known, how protocols differ, whether ours agree with published rows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from refsr_bench.cli.common import data_root_option, names, protocol_of
+from refsr_bench.types import BenchError, Misuse
+
+
+@click.command("methods")
+def methods_list() -> None:
+    """Every method the catalogue knows."""
+    from refsr_bench import catalog
+    from refsr_bench.report import text_table
+
+    cards = catalog.collect("METHODS").values()
+    rows = [(card.name, card.title, card.group, card.references, str(card.year), card.description) for card in cards]
+    click.echo(text_table(("name", "title", "group", "refs", "year", "what"), rows))
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def protocols(ctx: click.Context) -> None:
+    """How numbers are made: one protocol per published convention."""
+    if ctx.invoked_subcommand is None:
+        from refsr_bench import catalog
+
+        for protocol in catalog.collect("PROTOCOLS").values():
+            click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {protocol.summary}")
+
+
+@protocols.command("diff")
+@click.argument("a", shell_complete=names("PROTOCOLS"))
+@click.argument("b", shell_complete=names("PROTOCOLS"))
+def protocols_diff(a: str, b: str) -> None:
+    """Explain in words, and where measured in dB, how two protocols differ."""
+    from refsr_bench.protocols.effects import explain
+
+    click.echo("\n".join(explain(protocol_of(a), protocol_of(b))))
+
+
+@protocols.command("selftest")
+@data_root_option
+def protocols_selftest(data_root: Path | None) -> None:
+    """Measure bicubic on the standard sets you have and compare with the published rows."""
+    from refsr_bench.datasets import open_dataset
+    from refsr_bench.protocols.selftest import ANCHORS, selftest
+    from refsr_bench.report import text_table
+
+    opened = []
+    for name in ANCHORS:
+        try:
+            opened.append(open_dataset(name, data_root))
+        except Misuse:
+            continue
+        except BenchError as error:
+            click.echo(f"{name} passed over: {error}", err=True)
+    checks = selftest(opened)
+    rows = [
+        (
+            check.anchor.title,
+            f"{check.anchor.psnr:.2f} / {check.anchor.ssim:.4f}".rstrip("0"),
+            "-" if check.psnr is None else f"{check.psnr:.3f} / {check.ssim:.4f}",
+            check.status,
+            check.detail,
+        )
+        for check in checks
+    ]
+    click.echo(text_table(("bicubic x4", "published", "measured", "", "off"), rows))
+    if any(check.status in ("differs", "failed") for check in checks):
+        sys.exit(1)

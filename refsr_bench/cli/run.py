@@ -1,0 +1,185 @@
+"""Running methods, measuring SR images, and super-resolving one photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from refsr_bench.cli.common import (
+    command_line,
+    data_root_option,
+    exit_on_failures,
+    leaks_option,
+    load_metrics,
+    lpips_option,
+    names,
+    out_option,
+    pair_progress,
+    path_type,
+    protocol_of,
+    protocol_options,
+    report_runs,
+    weights_of,
+    with_options,
+)
+from refsr_bench.types import Misuse
+
+
+@click.command()
+@click.option(
+    "--method", "methods", multiple=True, required=True, shell_complete=names("METHODS"), help="May be given again."
+)
+@click.option(
+    "--dataset", "datasets", multiple=True, required=True, shell_complete=names("DATASETS"), help="May be given again."
+)
+@with_options(protocol_options)
+@click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random, N seeds.")
+@click.option("--weights", multiple=True, metavar="[METHOD=]PATH", help="Weights instead of the method's own.")
+@click.option("--name", help="Another name for the method's row and folder.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--save-images", is_flag=True, help="Keep every SR image as PNG.")
+@click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old run is set aside.")
+@data_root_option
+@lpips_option
+@leaks_option
+@out_option
+def run(
+    methods: tuple[str, ...],
+    datasets: tuple[str, ...],
+    protocol_name: str,
+    settings: tuple[str, ...],
+    refs: str | None,
+    draws: int | None,
+    weights: tuple[str, ...],
+    name: str | None,
+    limit: int | None,
+    device: str,
+    save_images: bool,
+    fresh: bool,
+    data_root: Path | None,
+    lpips_weights: Path | None,
+    allow_leaks: bool,
+    out: Path,
+) -> None:
+    """Run methods on data sets under one protocol, record every image, and write results and a page."""
+    from refsr_bench import catalog, checks, report, runner
+    from refsr_bench.datasets import open_dataset
+
+    if name and len(methods) > 1:
+        raise Misuse("--name is for a single --method.")
+    if draws and refs:
+        raise Misuse("--draws chooses references at random itself; leave --refs out.")
+    protocol = protocol_of(protocol_name, settings, refs)
+    protocols = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(draws)] if draws else [protocol]
+    cards = [catalog.get("METHODS", method) for method in methods]
+    files = weights_of(weights, methods)
+    device = runner.resolve_device(device)
+    opened = [open_dataset(dataset, data_root) for dataset in datasets]
+    predictors = [
+        runner.method_predictor(card, card.load(files.get(card.name), device), device, name) for card in cards
+    ]
+    metrics = load_metrics(protocol, device, lpips_weights)
+    done = []
+    for dataset in opened:
+        pairs = dataset.pairs[:limit]
+        for each in protocols:
+            for predictor in predictors:
+                checks.check_references(predictor.info, each, dataset, pairs)
+            notes = checks.refuse_leaks(dataset, each, pairs, allow_leaks)
+            for predictor in predictors:
+                result, folder = runner.evaluate(
+                    predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, save_images=save_images,
+                    notes=notes, command=command_line(),
+                    track=pair_progress(f"{predictor.info.name} on {dataset.name}"),
+                )  # fmt: skip
+                done.append((result, folder))
+    report_runs([result for result, _ in done], out)
+    if draws:
+        click.echo(f"\nOver the draws (mean ± standard deviation)\n{report.draws_table([r for r, _ in done])}")
+    exit_on_failures(done)
+
+
+@click.command()
+@click.option("--pred", type=path_type(), required=True, help="Folder of SR images, one per pair.")
+@click.option("--dataset", "dataset_name", required=True, shell_complete=names("DATASETS"))
+@with_options(protocol_options)
+@click.option("--name", required=True, help="The method's name in tables.")
+@click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True)
+@click.option("--gan", is_flag=True, help="Trained with an adversarial loss (such rows are shaded).")
+@click.option("--partial", is_flag=True, help="Measure what is there when images are missing; never ranked.")
+@click.option("--fresh", is_flag=True, help="Start over; the old run is set aside.")
+@data_root_option
+@lpips_option
+@leaks_option
+@out_option
+def score(
+    pred: Path,
+    dataset_name: str,
+    protocol_name: str,
+    settings: tuple[str, ...],
+    refs: str | None,
+    name: str,
+    group: str,
+    gan: bool,
+    partial: bool,
+    fresh: bool,
+    data_root: Path | None,
+    lpips_weights: Path | None,
+    allow_leaks: bool,
+    out: Path,
+) -> None:
+    """Measure SR images that any other code produced.
+
+    A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
+    something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
+    """
+    from refsr_bench import checks, predictions, runner
+    from refsr_bench.datasets import open_dataset
+
+    protocol = protocol_of(protocol_name, settings, refs)
+    dataset = open_dataset(dataset_name, data_root)
+    found = predictions.find_predictions(pred, protocol, dataset)
+    missing = [pair.id for pair in dataset.pairs if pair.id not in found]
+    if missing and (not partial or not found):
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise Misuse(f"{pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {shown}. "
+                     "Add them, or give --partial to measure the others.")  # fmt: skip
+    pairs = tuple(pair for pair in dataset.pairs if pair.id in found)
+    predictor = predictions.folder_predictor(name, group, gan, found)
+    result, folder = runner.evaluate(
+        predictor, dataset, protocol, load_metrics(protocol, "cpu", lpips_weights), out, pairs=pairs, fresh=fresh,
+        notes=checks.refuse_leaks(dataset, protocol, pairs, allow_leaks), command=command_line(),
+        track=pair_progress(name),
+    )  # fmt: skip
+    report_runs([result], out)
+    exit_on_failures([(result, folder)])
+
+
+@click.command()
+@click.option("--lr", type=path_type(), required=True, help="The low-resolution photo.")
+@click.option("--ref", "refs", type=path_type(), multiple=True, help="A high-resolution photo of something similar.")
+@click.option("--method", default="c2matching", show_default=True, shell_complete=names("METHODS"))
+@click.option("--weights", type=path_type(), help="Weights instead of the method's own.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=path_type(), required=True, help="The SR image, a .png.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def sr(lr: Path, refs: tuple[Path, ...], method: str, weights: Path | None, device: str, out: Path, overwrite: bool):
+    """Super-resolve one photo x4 with the help of others, of any size."""
+    from refsr_bench import catalog, images, runner
+
+    card = catalog.get("METHODS", method)
+    if out.suffix.lower() != ".png":
+        raise Misuse(f"--out {out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
+    if out.exists() and not overwrite:
+        raise Misuse(f"{out} exists. Choose another --out or give --overwrite.")
+    if card.references != "none" and not refs:
+        raise Misuse(f"{method} needs at least one --ref.")
+    device = runner.resolve_device(device)
+    low = images.read_image(lr)
+    high = [images.read_image(ref) for ref in refs]
+    loaded = card.load(weights, device)
+    image = loaded.upscale(low, high, 4)
+    images.write_png(out, image)
+    click.echo(f"{out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights}")
