@@ -119,21 +119,24 @@ def index_to_flow(index: Tensor, ref_cols: int) -> Tensor:
     return torch.stack((index % ref_cols - x, index // ref_cols - y), dim=-1).float()
 
 
-def pre_offsets(flow: Tensor, scale: int = 1) -> Tensor:
+def pre_offsets(flow: Tensor, scale: int = 1, taps: str = "mirrored") -> Tensor:
     """The displacement p0 of Eq. (9) for each of the nine kernel taps, at ``scale`` times the matching resolution.
 
-    flow (h-2, w-2, 2) -> (9, h*scale, w*scale, 2), (x, y), in pixels of that resolution. Tap k = 3i + j takes the flow
-    map moved down by i and right by j, new cells zero: the convention of the authors' checkpoints, in which the
-    displacement is mirrored with respect to the tap's own position.
+    flow (h-2, w-2, 2) -> (9, h*scale, w*scale, 2), (x, y), in pixels of that resolution. For tap k = 3i + j at cell
+    (y, x), p0 is the flow of one of the patches that contain the cell (patches are named by their top-left cell):
+
+    * ``mirrored``: patch (y-i, x-j), zero where there is none. The convention of the authors' checkpoints, in which the
+      displacement is mirrored with respect to the tap's own position.
+    * ``unmirrored``: patch (y+i-2, x+j-2), the one centred on the cell that the tap samples, (y+i-1, x+j-1).
+    * ``covering``: patch (y-i, x-j) as in ``mirrored``, so that the nine are all patches that contain the cell.
+
+    In the last two, the patch nearest to the border stands for those beyond it.
     """
-    flow = F.pad(flow, (0, 0, 0, 2, 0, 2))  # back to (h, w): zeros at the bottom and right only
-    flow = flow.repeat_interleave(scale, 0).repeat_interleave(scale, 1) * scale
-    h, w, _ = flow.shape
-    padded = F.pad(flow, (0, 0, 2 * scale, 0, 2 * scale, 0))
-    return torch.stack(
-        [
-            padded[(2 - i) * scale : (2 - i) * scale + h, (2 - j) * scale : (2 - j) * scale + w]
-            for i in range(PATCH)
-            for j in range(PATCH)
-        ]
-    )
+    if taps == "mirrored":
+        padded = F.pad(flow, (0, 0, 2, 2, 2, 2))
+    else:
+        padded = F.pad(flow.permute(2, 0, 1)[None], (2, 2, 2, 2), mode="replicate")[0].permute(1, 2, 0)
+    padded = padded.repeat_interleave(scale, 0).repeat_interleave(scale, 1) * scale
+    h, w = ((n + 2) * scale for n in flow.shape[:2])
+    starts = [n * scale for n in (range(PATCH) if taps == "unmirrored" else (2, 1, 0))]
+    return torch.stack([padded[top : top + h, left : left + w] for top in starts for left in starts])

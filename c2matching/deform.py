@@ -94,3 +94,22 @@ class DynamicAggregation(nn.Module):
         if self.training and not ref.is_cuda and ref.shape[-2:] == offset.shape[-2:] and origin == (0, 0):
             return sample_reference_by_grid(ref, offset, mask, self.weight, self.bias)
         return sample_reference(ref, offset, mask, self.weight, self.bias, origin)
+
+
+def copy_patches(ref: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
+    """Fixed patch copy, what Eq. (9) replaces: each position averages the matched patches that cover it.
+
+    ref (N, C, H, W) of any size; pre_offset (N, 9, h, w, 2), (x, y), integers, of the nine covering patches; position
+    (y, x) of the output (N, C, h, w) stands at ``(y, x) + origin`` in the reference.
+    """
+    height, width = ref.shape[-2:]
+    h, w = pre_offset.shape[2:4]
+    y = torch.arange(h, device=ref.device).view(h, 1) + origin[0]
+    x = torch.arange(w, device=ref.device) + origin[1]
+    total = ref.new_zeros(*ref.shape[:2], h, w)
+    for tap in pre_offset.long().unbind(1):
+        rows = (y + tap[..., 1]).clamp(0, height - 1)  # the tail that fills a map to whole cells has no patches
+        columns = (x + tap[..., 0]).clamp(0, width - 1)
+        where = (rows * width + columns).flatten(1)[:, None].expand(-1, ref.shape[1], -1)
+        total += ref.flatten(2).gather(2, where).view_as(total)
+    return total / 9

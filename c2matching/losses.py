@@ -16,65 +16,107 @@ STRIDE = 4  # image pixels per descriptor
 BORDER = 10  # a correspondence this close to the image border (pixels) is not used
 MIN_POINTS = 128  # a pair with fewer usable points is skipped
 EXCLUDED = 10.0  # added to distances that may not be picked as negatives (squared distances are at most 4)
+NEVER = -1e9  # the logit of a target that does not exist; finite, so that 0 * log 0 is 0
 
 
 @dataclass(frozen=True)
 class Points:
-    """Usable correspondences of one pair: cells (n, 2) int64, (row, column), in image 1 and the transformed image."""
+    """Usable correspondences of a batch: cells (N, P, 2) int64, (row, column), in image 1 and in the transformed image.
+
+    P is the largest number in the batch; valid (N, P) bool marks those that exist.
+    """
 
     cells: Tensor
     targets: Tensor
+    valid: Tensor
 
 
-def usable_points(coordinates: Tensor, size: tuple[int, int]) -> Points:
+def usable_points(coordinates: Tensor, size: tuple[int, int], at_least: int = MIN_POINTS) -> Points:
     """Grid cells of image 1 whose correspondence lies strictly inside a 10-pixel border of the transformed image.
 
-    coordinates (h, w, 2) float64: where pixel (4r, 4c) of image 1 lies in the transformed image, (x, y) in pixels.
-    size: (height, width) of the transformed image in pixels.
+    coordinates (N, h, w, 2) float64: where pixel (4r, 4c) of image 1 lies in the transformed image, (x, y) in pixels.
+    size: (height, width) of the transformed image in pixels. A pair with fewer than ``at_least`` has none.
     """
+    n, h, w, _ = coordinates.shape
     x, y = coordinates.unbind(-1)
     inside = (x > BORDER) & (x < size[1] - BORDER) & (y > BORDER) & (y < size[0] - BORDER)
-    cells = inside.nonzero()
-    targets = torch.round(coordinates[inside] / STRIDE).long().flip(-1)
-    return Points(cells, targets)
+    inside = inside.view(n, h * w)
+    counts = inside.sum(1)
+    inside = inside & (counts >= at_least)[:, None]
+    most = max(1, int(inside.sum(1).max()))
+    order = inside.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # usable cells first, in raster order
+    valid = inside.gather(1, order)
+    positions = coordinates.view(n, h * w, 2).gather(1, order[..., None].expand(-1, -1, 2))
+    targets = torch.round(positions / STRIDE).long().flip(-1)
+    cells = torch.stack((order // w, order % w), dim=-1)
+    return Points(cells, targets.masked_fill(~valid[..., None], 0), valid)
 
 
-def _chebyshev(a: Tensor, b: Tensor) -> Tensor:
-    return (a[:, None] - b[None]).abs().amax(-1)
+def _near(a: Tensor, b: Tensor, radius: int) -> Tensor:
+    """(N, P, 2), (N, Q, 2) -> (N, P, Q) bool: Chebyshev distance of at most ``radius`` cells."""
+    return torch.cdist(a.float(), b.float(), p=torch.inf) <= radius
 
 
 def descriptors_at(features: Tensor, cells: Tensor) -> Tensor:
-    """L2-normalised descriptors (n, C) of a map (C, h, w) at cells (n, 2)."""
-    return F.normalize(features, dim=0)[:, cells[:, 0], cells[:, 1]].T
+    """L2-normalised descriptors (N, P, C) of a map (N, C, h, w) at cells (N, P, 2)."""
+    where = cells[..., 0] * features.shape[3] + cells[..., 1]
+    descriptors = F.normalize(features, dim=1).flatten(2).transpose(1, 2)
+    return descriptors.gather(1, where[..., None].expand(-1, -1, features.shape[1]))
+
+
+def cosines(features1: Tensor, features2: Tensor, points: Points) -> Tensor:
+    """(N, P, P): usable points of image 1 against usable targets, cosine of their descriptors."""
+    return descriptors_at(features1, points.cells) @ descriptors_at(features2, points.targets).transpose(1, 2)
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    """(N, P) -> (N,): mean over valid points, 0 where a pair has none."""
+    return (values * valid).sum(1) / valid.sum(1).clamp(min=1)
 
 
 def margin_loss(
     features1: Tensor, features2: Tensor, points: Points, margin: float = 1.0, safe_radius: int = 4
 ) -> Tensor:
-    """Eq. (1) to (3): triplet margin ranking loss with the hardest negative on either side.
+    """Eq. (1) to (3), (N,): triplet margin ranking loss with the hardest negative on either side.
 
-    Distances are squared L2 of unit descriptors, 2 - 2 cos. The negatives of p in the transformed image are the other
-    usable targets; the negatives of p' in image 1 are all its cells; both farther than ``safe_radius`` cells.
+    features (N, C, h, w). Distances are squared L2 of unit descriptors, 2 - 2 cos. The negatives of p in the
+    transformed image are the other usable targets; the negatives of p' in image 1 are all its cells; both farther
+    than ``safe_radius`` cells.
     """
-    f1 = descriptors_at(features1, points.cells)
     f2 = descriptors_at(features2, points.targets)
-    positive = 2 - 2 * (f1 * f2).sum(1)
-    near = _chebyshev(points.targets, points.targets) <= safe_radius
-    negative_a = (2 - 2 * f1 @ f2.T + EXCLUDED * near).amin(1)
-    all_cells = torch.cartesian_prod(*(torch.arange(n, device=f1.device) for n in features1.shape[1:]))
-    near = _chebyshev(points.cells, all_cells) <= safe_radius
-    negative_b = (2 - 2 * f2 @ descriptors_at(features1, all_cells).T + EXCLUDED * near).amin(1)
-    return F.relu(margin + positive - torch.minimum(negative_a, negative_b)).mean()
+    between = 2 - 2 * descriptors_at(features1, points.cells) @ f2.transpose(1, 2)
+    barred = _near(points.targets, points.targets, safe_radius) | ~points.valid[:, None]
+    negative_a = (between + EXCLUDED * barred).amin(2)
+    n, _, h, w = features1.shape
+    cells = torch.cartesian_prod(torch.arange(h, device=f2.device), torch.arange(w, device=f2.device))
+    everywhere = F.normalize(features1, dim=1).flatten(2)  # (N, C, h*w)
+    near = _near(points.cells, cells.expand(n, -1, -1), safe_radius)
+    negative_b = (2 - 2 * f2 @ everywhere + EXCLUDED * near).amin(2)
+    positive = between.diagonal(dim1=1, dim2=2)
+    return _mean(F.relu(margin + positive - torch.minimum(negative_a, negative_b)), points.valid)
 
 
 def correlation(features1: Tensor, features2: Tensor, points: Points, temperature: float = 0.15) -> Tensor:
-    """Eq. (4) before the softmax: logits (n, n) of usable points against usable targets."""
-    return descriptors_at(features1, points.cells) @ descriptors_at(features2, points.targets).T / temperature
+    """Eq. (4) before the softmax: logits (N, P, P) of usable points against usable targets."""
+    logits = cosines(features1, features2, points) / temperature
+    return logits.masked_fill(~points.valid[:, None], NEVER)
 
 
-def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Eq. (5) and (6): KL(teacher || student) of two logit matrices (n, n), mean over rows."""
-    return F.kl_div(student.log_softmax(1), teacher.log_softmax(1), reduction="batchmean", log_target=True)
+def distillation_loss(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
+    """Eq. (5) and (6), (N,): KL(teacher || student) of two logit volumes (N, P, P), mean over the valid rows."""
+    divergence = F.kl_div(student.log_softmax(2), teacher.log_softmax(2), reduction="none", log_target=True)
+    return _mean(divergence.sum(2), valid)
+
+
+def matching_loss(features1: Tensor, features2: Tensor, points: Points, temperature: float = 0.07) -> Tensor:
+    """(N,): cross entropy of Eq. (4) with the true target as class; not in the paper.
+
+    A gentle start for networks without ImageNet weights: Eq. (1) stalls at the margin when descriptors are random.
+    """
+    logits = correlation(features1, features2, points, temperature)
+    n, p, _ = logits.shape
+    truth = torch.arange(p, device=logits.device).expand(n, p)
+    return _mean(F.cross_entropy(logits.transpose(1, 2), truth, reduction="none") * points.valid, points.valid)
 
 
 def reconstruction_loss(sr: Tensor, hr: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def load_official(path: Path) -> tuple[C2Matching, list[Path]]:
 
     Returns the model and the three files. Raises BenchError or Misuse naming the file that is missing or does not fit.
     """
-    from c2matching.vgg import from_torchvision_vgg19
+    from c2matching.vgg import from_torchvision
     from refsr_bench.checkpoints import load_strict, read_weights
 
     model = _build(read_weights(path), path)
@@ -103,7 +103,7 @@ def load_official(path: Path) -> tuple[C2Matching, list[Path]]:
     load_strict(model.extractor, read_weights(extractor), extractor, "the C2-Matching extractors")
     vgg_file = _imagenet_vgg19(path.parent)
     try:
-        vgg = from_torchvision_vgg19(read_weights(vgg_file), max(model.vgg.layers))
+        vgg = from_torchvision(read_weights(vgg_file), max(model.vgg.layers))
     except KeyError as error:
         raise BenchError(f"{vgg_file} does not hold torchvision's VGG19: it lacks {error}.") from None
     load_strict(model.vgg, {**model.vgg.state_dict(), **vgg}, vgg_file, "VGG19")

@@ -73,7 +73,8 @@ class C2Matching(nn.Module):
     def offsets(self, flows: list[Tensor]) -> dict[str, Tensor]:
         """p0 of Eq. (9) by layer name, (N, 9, h*f, w*f, 2)."""
         scales = [SCALES[scale] for scale in self.restoration.dyn_agg_restore.scales]
-        return {layer: torch.stack([pre_offsets(f, factor) for f in flows]) for layer, _, factor in scales}
+        taps = self.restoration.config.pre_offset_taps
+        return {layer: torch.stack([pre_offsets(f, factor, taps) for f in flows]) for layer, _, factor in scales}
 
     def forward(self, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
         """lr (N, 3, h, w), lr_up (N, 3, 4h, 4w), ref (N, 3, H, W) of any size -> SR (N, 3, 4h, 4w), not clamped."""

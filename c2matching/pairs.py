@@ -5,27 +5,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from refsr_bench.imaging import resize_pil_bicubic
+from c2matching.config import Views
+from refsr_bench.imaging import quantise, resize_pil_bicubic
 from refsr_bench.types import Image
 
 SCALE = 4
 PATCH = 160  # side of the training image, and of the square whose corners are displaced, pixels
 MAX_SHIFT = 10  # corner displacements are 0..9 pixels with a random sign, per coordinate
+PAPER_VIEWS = Views()
 
 
 def homography_from_corners(corners: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """The 3x3 matrix (float64, last entry 1) that maps four points (4, 2), (x, y), onto four others."""
-    rows = []
-    for (x, y), (u, v) in zip(corners, moved, strict=True):
-        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
-        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
-    solution = np.linalg.solve(np.array(rows, np.float64), np.asarray(moved, np.float64).ravel())
-    return np.append(solution, 1.0).reshape(3, 3)
+    return cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
 
 
 def random_homography(rng: np.random.RandomState, size: int = PATCH, max_shift: int = MAX_SHIFT) -> np.ndarray:
@@ -61,6 +59,11 @@ def to_tensor(image: Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
+def quantised(image: Tensor) -> Image:
+    """float (3, H, W) in [0, 1] -> uint8 (H, W, 3), rounded half to even."""
+    return quantise(image.permute(1, 2, 0).cpu().float().numpy())
+
+
 def truncated(image: Tensor) -> Image:
     """float (3, H, W) in [0, 1] -> uint8 (H, W, 3), rounded down: what the authors degrade of a warped image."""
     return (image * 255).byte().permute(1, 2, 0).numpy()
@@ -82,12 +85,51 @@ class TransformedPair:
     coordinates: Tensor
 
 
-def transformed_pair(hr: Tensor, rng: np.random.RandomState) -> TransformedPair:
+def turned_and_scaled(rng: np.random.RandomState, centre: tuple[float, float], views: Views) -> np.ndarray:
+    """A random similarity about ``centre`` (x, y), 3x3 float64; the identity for the paper's views."""
+    angle = np.deg2rad(rng.uniform(-1, 1) * views.rotation)
+    scale = views.scale ** rng.uniform(-1, 1)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    x, y = centre
+    return np.array([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y], [0, 0, 1]])
+
+
+def recoloured(image: np.ndarray, rng: np.random.RandomState, views: Views) -> np.ndarray:
+    """Gain, gamma and blur of the reference, float (H, W, 3) in [0, 1]; the image itself for the paper's views."""
+    if views.photometric and rng.uniform() < 0.5:
+        low, high = 1 - views.photometric, 1 + views.photometric
+        image = (image ** rng.uniform(low, high) * rng.uniform(low, high, 3)).clip(0, 1)
+    if views.blur and rng.uniform() < 0.5:
+        image = cv2.GaussianBlur(image, (0, 0), max(0.1, rng.uniform(0, views.blur)))
+    return image
+
+
+def transformed_pair(hr: Tensor, rng: np.random.RandomState, views: Views = PAPER_VIEWS) -> TransformedPair:
     """Warp an image by the inverse of a random homography H; pixel p of ``hr`` lies at H^-1 p in the result."""
     h, w = hr.shape[-2:]
-    matrix = random_homography(rng, min(h, w))
+    matrix = random_homography(rng, min(h, w), views.max_shift)
+    if views != PAPER_VIEWS:
+        matrix = turned_and_scaled(rng, ((w - 1) / 2, (h - 1) / 2), views) @ matrix
     coordinates = transform_points(np.linalg.inv(matrix), h, w, step=4)
-    return TransformedPair(hr, warp(hr, matrix), torch.from_numpy(coordinates))
+    transformed = warp(hr, matrix)
+    if views != PAPER_VIEWS:
+        changed = recoloured(transformed.permute(1, 2, 0).numpy(), rng, views)
+        transformed = torch.from_numpy(np.ascontiguousarray(changed.transpose(2, 0, 1))).float()
+    return TransformedPair(hr, transformed, torch.from_numpy(coordinates))
+
+
+def view_of(photo: Image, centre: tuple[float, float], side: int, rng: np.random.RandomState, views: Views) -> Image:
+    """A ``side`` x ``side`` view of a photo around ``centre`` (x, y): its corners jitter, then as ``views`` says.
+
+    What lies beyond the photo is its mirror image.
+    """
+    square = np.array([(0, 0), (side, 0), (0, side), (side, side)], np.float64)
+    jitter = rng.uniform(1 - views.max_shift, views.max_shift - 1, (4, 2))
+    there = square - side / 2 + centre + jitter
+    matrix = turned_and_scaled(rng, centre, views) @ homography_from_corners(square, there)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    view = cv2.warpPerspective(photo, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return np.rint(255 * recoloured(view / np.float32(255), rng, views)).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from c2matching.deform import DynamicAggregation
+from c2matching.deform import DynamicAggregation, copy_patches
 
 # scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
 SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}
@@ -19,13 +19,27 @@ SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": 
 class RestorationConfig:
     """Sizes of the network. blocks: residual blocks of the content extractor and of the small, medium, large stage.
 
-    small_reference: whether Aggregated Reference Feature1 (relu3_1) is used.
+    small_reference: whether Aggregated Reference Feature1 (relu3_1) is used. taps: which patch's displacement each
+    kernel tap takes, ``mirrored`` (the authors' checkpoints) or ``unmirrored``, see ``correspondence.pre_offsets``.
+    aggregation: ``dynamic`` (Eq. 9) or ``copy``, matched patches copied and averaged where they overlap (ablation).
     """
 
     channels: int = 64
     blocks: tuple[int, int, int, int] = (16, 16, 16, 16)
     groups: int = 8
     small_reference: bool = True
+    taps: str = "mirrored"
+    aggregation: str = "dynamic"
+
+    def __post_init__(self) -> None:
+        for field, known in (("taps", ("mirrored", "unmirrored")), ("aggregation", ("dynamic", "copy"))):
+            if getattr(self, field) not in known:
+                raise ValueError(f"{field} is {getattr(self, field)!r}, it must be one of {', '.join(known)}")
+
+    @property
+    def pre_offset_taps(self) -> str:
+        """What ``correspondence.pre_offsets`` is asked for: copying needs all patches that contain a cell."""
+        return "covering" if self.aggregation == "copy" else self.taps
 
 
 FULL = RestorationConfig()  # 8,865,547 parameters, Table 4's 8.9 M
@@ -75,12 +89,13 @@ class DynAggRestoration(nn.Module):
         super().__init__()
         c = config.channels
         self.scales = tuple(s for s in SCALES if s != "small" or config.small_reference)
+        self.copies = config.aggregation == "copy"
         for (scale, (_, ref_channels, _)), n_blocks in zip(SCALES.items(), config.blocks[1:], strict=True):
-            if scale in self.scales:
+            if scale in self.scales and config.aggregation == "dynamic":
                 self.add_module(f"{scale}_offset_conv1", _conv(c + ref_channels, ref_channels))
                 self.add_module(f"{scale}_offset_conv2", _conv(ref_channels, ref_channels))
                 self.add_module(f"{scale}_dyn_agg", DynamicAggregation(ref_channels, config.groups))
-            else:
+            elif scale not in self.scales:
                 ref_channels = 0
             self.add_module(f"head_{scale}", nn.Sequential(_conv(c + ref_channels, c), _leaky()))
             self.add_module(f"body_{scale}", _blocks(c, n_blocks))
@@ -92,6 +107,8 @@ class DynAggRestoration(nn.Module):
 
     def aggregate(self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
         """Aggregated Reference Feature at one scale (Eq. 9), (N, C_ref, h, w). ``ref`` may have any size."""
+        if self.copies:
+            return copy_patches(ref, pre_offset, origin)
         beside = at_grid(ref, x.shape[-2:], origin)  # the reference at the same place, not warped
         features = torch.cat((x, beside), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)

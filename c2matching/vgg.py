@@ -70,10 +70,10 @@ class VGG19Features(ImageNetNormalised):
         return out
 
 
-def from_torchvision_vgg19(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
+def from_torchvision(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
     """Rename a torchvision ``vgg19`` state dict (``features.N.weight``) to ``vgg_net.convB_N.weight`` up to ``last``.
 
-    Raises KeyError when a convolution is missing.
+    Up to conv3_3 it serves ``vgg16`` as well. Raises KeyError when a convolution is missing.
     """
     renamed = {}
     for index, (name, layer) in enumerate(vgg_layers(last).named_children()):

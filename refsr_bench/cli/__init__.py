@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import data, leaderboard, protocols, run
+from refsr_bench.cli import data, leaderboard, protocols, run, train
 from refsr_bench.cli.common import Commands
 
 
@@ -19,6 +19,7 @@ for command in (
     run.run,
     run.score,
     run.sr,
+    train.train,
     data.data,
     protocols.methods_list,
     protocols.protocols,

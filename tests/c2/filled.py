@@ -10,7 +10,7 @@ from fill import value, values
 from torch import Tensor, nn
 
 from c2matching.model import C2Matching
-from c2matching.vgg import VGG19Features, from_torchvision_vgg19
+from c2matching.vgg import VGG19Features, from_torchvision
 
 VGG19_CONVOLUTIONS = {
     index: (width, before)
@@ -63,7 +63,7 @@ def vgg19_file(last: int = 35) -> dict[str, Tensor]:
 def vgg19(*layers: str) -> VGG19Features:
     net = VGG19Features(layers)
     file = vgg19_file(28 if max(layers) > "relu3_1" else 10)
-    net.load_state_dict({**net.state_dict(), **from_torchvision_vgg19(file, max(layers))})
+    net.load_state_dict({**net.state_dict(), **from_torchvision(file, max(layers))})
     return net.eval()
 
 

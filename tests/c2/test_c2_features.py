@@ -9,7 +9,7 @@ from filled import error, fill, tensor, vgg19, vgg19_file
 from c2matching.discriminator import ImageDiscriminator
 from c2matching.extractor import ContrastiveExtractor
 from c2matching.restoration import RestorationNet
-from c2matching.vgg import from_torchvision_vgg19, vgg_layers
+from c2matching.vgg import from_torchvision, vgg_layers
 
 
 @torch.no_grad()
@@ -57,4 +57,4 @@ def test_unknown_layer():
 
 def test_incomplete_vgg19_file():
     with pytest.raises(KeyError, match=r"features\.12\.weight"):
-        from_torchvision_vgg19(vgg19_file(10), "relu3_2")
+        from_torchvision(vgg19_file(10), "relu3_2")

@@ -7,8 +7,8 @@ from filled import error, fill, tensor, vgg19
 
 from c2matching import losses
 from c2matching.discriminator import ImageDiscriminator
-from c2matching.losses import Points, margin_loss, usable_points
-from c2matching.stages import correspondence_loss, matching_cross_entropy
+from c2matching.losses import Points, margin_loss, matching_loss, usable_points
+from c2matching.stages import correspondence_loss
 
 SIZE = (96, 128)  # of the images behind the golden descriptors
 
@@ -29,10 +29,16 @@ def test_correspondence_loss(golden, stage):
 
 
 def check_correspondence_loss(z, case, stage):
-    grids = list(tensor(z[f"{case}_transformed_coordinate_sub4"][..., :2]))
-    assert [len(usable_points(grid, SIZE).cells) for grid in grids] == z[f"{case}_n_valid"].tolist()
+    grids = tensor(z[f"{case}_transformed_coordinate_sub4"][..., :2])
+    counts = [int(usable_points(grid[None], SIZE, at_least=1).valid.sum()) for grid in grids]
+    assert counts == z[f"{case}_n_valid"].tolist()
+    points = usable_points(grids, SIZE)
+    used = points.valid.any(1)
+    assert used.tolist() == [count >= 128 for count in counts]
     features, teacher = pair_of(z), pair_of(z, "teacher_")
-    loss = correspondence_loss(features, grids, SIZE, teacher if stage == "student" else None)
+    terms = correspondence_loss(features, points, teacher if stage == "student" else None)
+    means = {name: term.sum() / used.sum() for name, term in terms.items()}
+    loss = sum(means.values())
     assert loss.item() == pytest.approx(z[f"{case}_{stage}_loss"].item(), rel=1e-5)
     for n, gradient in enumerate(torch.autograd.grad(loss, features), start=1):
         if f"{case}_{stage}_grad{n}_ch16" in z:
@@ -40,9 +46,7 @@ def check_correspondence_loss(z, case, stage):
         else:
             assert error(gradient[:1, :4], z[f"{case}_{stage}_grad{n}_ch4"]) < 1e-7
     if stage == "student":
-        margin = correspondence_loss(features, grids, SIZE)
-        distillation = (loss - margin).item() / 15
-        assert distillation == pytest.approx(z[f"{case}_student_distill_loss"].item(), rel=1e-4)
+        assert means["distillation"].item() / 15 == pytest.approx(z[f"{case}_student_distill_loss"].item(), rel=1e-4)
 
 
 def by_hand(f1, f2, cells, targets):
@@ -67,32 +71,61 @@ def by_hand(f1, f2, cells, targets):
 
 
 def test_margin_loss_equals_its_definition():
-    f1, f2 = torch.randn(4, 9, 11, dtype=torch.float64), torch.randn(4, 9, 11, dtype=torch.float64)
+    """A batch of two pairs with different numbers of points: padding changes nothing."""
+    f1, f2 = (torch.randn(2, 4, 9, 11, dtype=torch.float64) for _ in range(2))
     cells = torch.tensor([(0, 0), (8, 10), (3, 4), (4, 4), (2, 9)])
     targets = torch.tensor([(1, 0), (7, 9), (3, 4), (5, 4), (2, 10)])
-    assert margin_loss(f1, f2, Points(cells, targets)).item() == pytest.approx(by_hand(f1, f2, cells, targets).item())
+    valid = torch.ones(2, 5, dtype=torch.bool)
+    valid[1, 3:] = False
+    points = Points(cells.expand(2, -1, -1), targets.expand(2, -1, -1).clone(), valid)
+    points.targets[1, 3:] = 0
+    wanted = [by_hand(f1[0], f2[0], cells, targets), by_hand(f1[1], f2[1], cells[:3], targets[:3])]
+    assert margin_loss(f1, f2, points).tolist() == pytest.approx([w.item() for w in wanted])
+
+
+def test_padding_has_no_part_in_any_loss():
+    """A pair alone and the same pair beside one with more points: equal losses and gradients."""
+    y, x = torch.meshgrid(torch.arange(0.0, 80, 4), torch.arange(0.0, 80, 4), indexing="ij")
+    grid = torch.stack((x, y), dim=-1).double()
+    grids = torch.stack([torch.where(x[..., None] > 36, -100.0, grid), grid])
+    features = [torch.randn(2, 16, 20, 20, requires_grad=True) for _ in range(4)]
+
+    def terms(n):
+        s1, s2, t1, t2 = (f[:n] for f in features)
+        points = usable_points(grids[:n], (80, 80), at_least=1)
+        losses = correspondence_loss((s1, s2), points, (t1, t2)) | {"warm up": matching_loss(s1, s2, points)}
+        total = sum(loss[0] for loss in losses.values())
+        return [loss[0].item() for loss in losses.values()], torch.autograd.grad(total, features[:2])
+
+    (alone, gradients), (beside, others) = terms(1), terms(2)
+    assert beside == pytest.approx(alone, rel=1e-6)
+    for gradient, other in zip(gradients, others, strict=True):
+        assert gradient[0].any() and error(gradient[0], other[0].detach().numpy()) < 1e-7
 
 
 def test_points_near_the_border_are_not_used():
     grid = torch.tensor([[(10.0, 50.0), (10.001, 50.0), (89.999, 50.0), (90.0, 50.0), (50.0, 10.0), (30.0, 38.0)]])
-    points = usable_points(grid.double(), (60, 100))
-    assert points.cells.tolist() == [[0, 5]] and points.targets.tolist() == [[10, 8]]  # 9.5 and 7.5 round to even
-    assert usable_points(grid.double(), (61, 100)).cells.tolist() == [[0, 1], [0, 2], [0, 5]]
+    points = usable_points(grid.double()[None], (60, 100), at_least=1)
+    assert points.cells.tolist() == [[[0, 5]]]
+    assert points.targets.tolist() == [[[10, 8]]]  # 9.5 and 7.5 round to even
+    more = usable_points(grid.double()[None], (61, 100), at_least=1)
+    assert more.cells[0].tolist() == [[0, 1], [0, 2], [0, 5]]
 
 
-@pytest.mark.parametrize("loss", [correspondence_loss, matching_cross_entropy])
-def test_a_batch_without_usable_points(loss):
+def test_pairs_with_too_few_points_contribute_nothing():
     features = (torch.randn(1, 4, 20, 20), torch.randn(1, 4, 20, 20))
-    with pytest.raises(ValueError, match="fewer than 128"):
-        loss(features, [torch.zeros(20, 20, 2, dtype=torch.float64)], (80, 80))
+    points = usable_points(torch.zeros(1, 20, 20, 2, dtype=torch.float64), (80, 80))
+    assert points.valid.tolist() == [[False]]
+    losses = correspondence_loss(features, points, features) | {"warm up": matching_loss(*features, points)}
+    assert [loss.tolist() for loss in losses.values()] == [[0.0]] * 3
 
 
 def test_cross_entropy_falls_when_descriptors_agree():
     y, x = torch.meshgrid(torch.arange(0.0, 80, 4), torch.arange(0.0, 80, 4), indexing="ij")
-    grid = [torch.stack((x, y), dim=-1).double()]
+    points = usable_points(torch.stack((x, y), dim=-1).double()[None], (80, 80))
     features = torch.randn(1, 64, 20, 20)
-    agreeing = matching_cross_entropy((features, features), grid, (80, 80))
-    assert agreeing < 1 < matching_cross_entropy((features, torch.randn(1, 64, 20, 20)), grid, (80, 80))
+    agreeing = matching_loss(features, features, points)
+    assert agreeing < 1 < matching_loss(features, torch.randn(1, 64, 20, 20), points)
 
 
 def test_image_losses(golden):
