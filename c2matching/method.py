@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from refsr_bench.types import BenchError, Image, LoadedMethod, MethodCard, Misuse
 
 if TYPE_CHECKING:
@@ -110,18 +108,22 @@ def load_official(path: Path) -> tuple[C2Matching, list[Path]]:
     return model, [path, extractor, vgg_file]
 
 
-def stack(refs: Sequence[Image]) -> Image:
-    """Several references as one: below each other, top-left on a black canvas as wide as the widest."""
-    if len(refs) == 1:
-        return refs[0]
-    width = max(ref.shape[1] for ref in refs)
-    return np.concatenate([np.pad(ref, ((0, 0), (0, width - ref.shape[1]), (0, 0))) for ref in refs])
+def check_sizes(lr: Image, refs: Sequence[Image]) -> None:
+    """Raise BenchError when an image is too small for 3x3 patches of descriptors."""
+    for name, image, least in (("LR image", lr, MIN_SIDE), *(("reference", ref, 4 * MIN_SIDE) for ref in refs)):
+        height, width = image.shape[:2]
+        if min(height, width) < least:
+            raise BenchError(
+                f"The {name} has {width}x{height} pixels; C2-Matching needs an LR image of at least "
+                f"{MIN_SIDE}x{MIN_SIDE} and references of at least {4 * MIN_SIDE}x{4 * MIN_SIDE} pixels."
+            )
 
 
 def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Image:
     """The adapter: PIL-bicubic x4 LR for the extractor, sides cut to multiples of 4, [0, 1], clamp, round half to even.
 
-    Raises BenchError when an image is too small to be matched or the scale is not 4.
+    Of several references each patch uses the best match among all. Raises BenchError when an image is too small to be
+    matched or the scale is not 4.
     """
     import torch
 
@@ -130,18 +132,15 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
 
     if scale != 4:
         raise BenchError(f"C2-Matching is an x4 method; scale {scale} was asked for.")
-    ref = mod_crop(stack(refs), 4)
+    check_sizes(lr, refs)
     height, width = lr.shape[:2]
-    if min(height, width) < MIN_SIDE or min(ref.shape[:2]) < 4 * MIN_SIDE:
-        raise BenchError(
-            f"C2-Matching needs an LR image of at least {MIN_SIDE}x{MIN_SIDE} and references of at least "
-            f"{4 * MIN_SIDE}x{4 * MIN_SIDE} pixels; LR is {width}x{height}, "
-            f"the reference {ref.shape[1]}x{ref.shape[0]}."
-        )
 
-    inputs = (lr, resize_pil_bicubic(lr, 4 * height, 4 * width), ref)
+    def tensor(image: Image) -> Tensor:
+        return to_tensor(image)[None].to(device)
+
+    inputs = tensor(lr), tensor(resize_pil_bicubic(lr, 4 * height, 4 * width)), [tensor(mod_crop(r, 4)) for r in refs]
     with torch.backends.cudnn.flags(allow_tf32=False):  # on a GPU too, the numbers of float32
-        sr = model.upscale(*(to_tensor(image)[None].to(device) for image in inputs))
+        sr = model.upscale(*inputs)
     return quantise(sr[0].permute(1, 2, 0).cpu().numpy())
 
 
@@ -172,7 +171,7 @@ METHODS = (
         name="c2matching",
         title="C²-Matching-rec",
         group="Ref-SR",
-        references="one",
+        references="many",
         gan=False,
         year=2021,
         paper=_PAPER,
@@ -184,7 +183,7 @@ METHODS = (
         name="c2matching-gan",
         title="C²-Matching",
         group="Ref-SR",
-        references="one",
+        references="many",
         gan=True,
         year=2021,
         paper=_PAPER,

@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from c2matching.correspondence import correspond, pre_offsets
+from c2matching.correspondence import Correspondence, correspond, on_canvas, pre_offsets
 from c2matching.extractor import ContrastiveExtractor
 from c2matching.restoration import FULL, SCALES, RestorationConfig, RestorationNet
 from c2matching.vgg import VGG19Features
@@ -47,28 +47,40 @@ def in_strips(
     return out
 
 
+def _several(ref: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [ref] if isinstance(ref, Tensor) else ref
+
+
 class C2Matching(nn.Module):
     """The whole of C2-Matching: student extractors, reference features, restoration network.
 
-    Images are (N, 3, H, W) RGB in [0, 1] with H and W multiples of 4.
+    Images are (N, 3, H, W) RGB in [0, 1] with H and W multiples of 4. matching: as ``correspond`` takes it.
     """
 
-    def __init__(self, config: RestorationConfig = FULL) -> None:
+    def __init__(self, config: RestorationConfig = FULL, matching: str = "exact") -> None:
         super().__init__()
+        self.matching = matching
         self.restoration = RestorationNet(config)
         self.extractor = ContrastiveExtractor()
         self.vgg = VGG19Features(self.restoration.ref_layers)
 
-    def flows(self, lr_up: Tensor, ref: Tensor) -> list[Tensor]:
-        """Correspondences of every pair of the batch: (h-2, w-2, 2), (x, y), in feature pixels (4 HR pixels each)."""
+    def correspondences(self, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> list[Correspondence]:
+        """Of every pair of the batch, or of one image with several references of any sizes (1, 3, H, W)."""
         one, two = self.extractor.feature_extraction_image1, self.extractor.feature_extraction_image2
         dense1 = in_strips(lambda x: {"d": one(x)}, lr_up, {"d": 4})["d"]
-        dense2 = in_strips(lambda x: {"d": two(x)}, ref, {"d": 4})["d"]
-        return [correspond(a, b)[0] for a, b in zip(dense1, dense2, strict=True)]
+        dense2 = [in_strips(lambda x: {"d": two(x)}, each, {"d": 4})["d"] for each in _several(ref)]
+        return [correspond(a, b, self.matching) for a, *b in zip(dense1, *dense2, strict=True)]
 
-    def ref_features(self, ref: Tensor) -> dict[str, Tensor]:
-        """VGG features of the reference for the scales that the restoration network reads."""
-        return in_strips(self.vgg, ref, {layer: 4 // factor for layer, _, factor in SCALES.values()})
+    def flows(self, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> list[Tensor]:
+        """Their displacements on the references' canvas: (h-2, w-2, 2), (x, y), in feature pixels (4 HR pixels)."""
+        return [found.flow for found in self.correspondences(lr_up, ref)]
+
+    def ref_features(self, ref: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+        """VGG features of the reference for the scales that the restoration network reads; several on one canvas."""
+        factors = {layer: factor for layer, _, factor in SCALES.values() if layer in self.vgg.layers}
+        strides = {layer: 4 // factor for layer, factor in factors.items()}
+        maps = [in_strips(self.vgg, each, strides) for each in _several(ref)]
+        return {layer: on_canvas([m[layer] for m in maps], factor) for layer, factor in factors.items()}
 
     def offsets(self, flows: list[Tensor]) -> dict[str, Tensor]:
         """p0 of Eq. (9) by layer name, (N, 9, h*f, w*f, 2)."""
@@ -76,12 +88,15 @@ class C2Matching(nn.Module):
         taps = self.restoration.config.pre_offset_taps
         return {layer: torch.stack([pre_offsets(f, factor, taps) for f in flows]) for layer, _, factor in scales}
 
-    def forward(self, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
-        """lr (N, 3, h, w), lr_up (N, 3, 4h, 4w), ref (N, 3, H, W) of any size -> SR (N, 3, 4h, 4w), not clamped."""
+    def forward(self, lr: Tensor, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> Tensor:
+        """lr (N, 3, h, w), lr_up (N, 3, 4h, 4w), ref (N, 3, H, W) of any size -> SR (N, 3, 4h, 4w), not clamped.
+
+        ref may be several references of differing sizes when N is 1.
+        """
         return self.restoration(lr, self.ref_features(ref), self.offsets(self.flows(lr_up, ref)))
 
     @torch.inference_mode()
-    def upscale(self, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
+    def upscale(self, lr: Tensor, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> Tensor:
         """As ``forward`` for one image, restoring tiles with overlap when the LR image is larger than TILE."""
         h, w = lr.shape[-2:]
         flow = self.flows(lr_up, ref)

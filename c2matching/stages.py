@@ -184,7 +184,7 @@ def end_point_errors(
 
     features (C, h, w); coordinates (h, w, 2) as ``usable_points`` takes them; size: of the transformed image.
     """
-    flow = correspond(features1, features2)[0]
+    flow = correspond(features1, features2).flow
     truth = coordinates[1:-1, 1:-1].float()  # a patch is where its middle cell is
     h, w = truth.shape[:2]
     y, x = torch.meshgrid(torch.arange(1, h + 1), torch.arange(1, w + 1), indexing="ij")

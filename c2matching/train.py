@@ -84,8 +84,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
-        raise BenchError(f"{path} could not be written ({error.strerror or error}).") from None
+    except Exception as error:  # PyTorch and safetensors raise kinds of their own for a full or vanished disk
+        raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
     finally:
         part.unlink(missing_ok=True)
 

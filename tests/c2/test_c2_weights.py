@@ -200,8 +200,8 @@ def test_no_weights_for_the_gan_model():
     ("lr", "ref", "scale", "message"),
     [
         ((10, 10), (40, 40), 2, "x4 method; scale 2"),
-        ((2, 10), (40, 40), 4, "LR is 10x2"),
-        ((10, 10), (40, 11), 4, "the reference 8x40"),
+        ((2, 10), (40, 40), 4, "The LR image has 10x2"),
+        ((10, 10), (40, 11), 4, "The reference has 11x40"),
     ],
 )
 def test_images_it_cannot_take(model, lr, ref, scale, message):
@@ -224,14 +224,19 @@ def test_inputs_stay_as_they_are_and_read_only_images_are_welcome(model, images,
     assert not recwarn.list
 
 
-def test_several_references_are_stacked(model, images):
+def test_several_references(model, images):
+    """A copy of the reference changes nothing; of another one, single patches are used."""
     rng = np.random.default_rng(1)
-    refs = [images[1], rng.integers(0, 256, (24, 60, 3), np.uint8)]
-    canvas = np.zeros((54, 60, 3), np.uint8)
-    canvas[:30, :47], canvas[30:] = refs
-    assert (method.stack(refs) == canvas).all()
-    together = method.upscale(model, "cpu", images[0], refs, 4)
-    assert (together == method.upscale(model, "cpu", images[0], [canvas], 4)).all()
+    true, other = images[1], rng.integers(0, 256, (24, 60, 3), np.uint8)
+    alone = method.upscale(model, "cpu", images[0], [true], 4).astype(int)
+    assert (method.upscale(model, "cpu", images[0], [true, true], 4) == alone).all()
+    both = method.upscale(model, "cpu", images[0], [true, other], 4).astype(int)
+    assert both.shape == alone.shape and (both != alone).any()  # some patch of noise matches better
+
+
+def test_a_reference_too_small_is_named(model, images):
+    with pytest.raises(BenchError, match="The reference has 20x8 pixels"):
+        method.upscale(model, "cpu", images[0], [images[1], np.zeros((8, 20, 3), np.uint8)], 4)
 
 
 def test_output_is_clamped_and_rounded_half_to_even(model, monkeypatch):
@@ -249,5 +254,5 @@ def test_tensor_helper_reads_what_the_network_reads(model, images, monkeypatch):
     monkeypatch.setattr(model, "upscale", lambda *tensors: seen.extend(tensors) or torch.zeros(1, 3, 40, 52))
     method.upscale(model, "cpu", images[0], [images[1]], 4)
     wanted = (images[0], resize_pil_bicubic(images[0], 40, 52), images[1][:28, :44])
-    for got, image in zip(seen, wanted, strict=True):
+    for got, image in zip([*seen[:2], *seen[2]], wanted, strict=True):
         assert torch.equal(got, tensor(image).permute(2, 0, 1)[None].float() / 255)
