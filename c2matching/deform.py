@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
+BACKEND = "auto"  # "grid" or "torchvision"
+STRIP = 1024  # output positions sampled at once
+
 
 def _cover(size: int, outputs: int) -> tuple[int, int]:
     """A (stride, padding) with which a 3-tap convolution over ``size`` has exactly ``outputs`` positions."""
@@ -22,13 +25,26 @@ def _cover(size: int, outputs: int) -> tuple[int, int]:
 def sample_reference(
     ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
 ) -> Tensor:
-    """Deformable convolution of a reference of any size over an output grid of any size.
+    """Modulated deformable convolution of a reference of any size over an output grid of any size.
 
     ref (N, C, H, W); offset (N, groups*9*2, h, w), (y, x) interleaved; mask (N, groups*9, h, w). Output (N, C', h, w):
     position (y, x) stands at ``(y, x) + origin`` in the reference. Samples outside the reference are zero.
 
-    ``torchvision.ops.deform_conv2d`` ties the output grid to the size of its input. When the sizes differ, a stride and
-    padding that give the wanted grid are chosen and the positions they imply are taken back out of the offsets.
+    On the CPU through ``grid_sample``, in all threads, elsewhere through torchvision's operator; ``BACKEND`` decides
+    otherwise. They differ by rounding.
+    """
+    backend = BACKEND if BACKEND != "auto" else "torchvision" if ref.is_cuda else "grid"
+    by = {"grid": sample_by_grid, "torchvision": sample_by_torchvision}[backend]
+    return by(ref, offset, mask, weight, bias, origin)
+
+
+def sample_by_torchvision(
+    ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """``sample_reference`` through ``torchvision.ops.deform_conv2d``.
+
+    That ties the output grid to the size of its input. When the sizes differ, a stride and padding that give the wanted
+    grid are chosen and the positions they imply are taken back out of the offsets.
     """
     h, w = offset.shape[-2:]
     (sy, py), (sx, px) = _cover(ref.shape[-2], h), _cover(ref.shape[-1], w)
@@ -42,27 +58,37 @@ def sample_reference(
     return deform_conv2d(ref, offset, weight, bias, stride=(sy, sx), padding=(py, px), mask=mask)
 
 
-def sample_reference_by_grid(ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The same function for a reference of the output's size, through ``grid_sample`` over groups.
+def sample_by_grid(
+    ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """``sample_reference`` through ``grid_sample``, every group an image of its own, in float32.
 
-    Its gradient on the CPU is several times faster than that of ``deform_conv2d``, which runs in one thread.
+    Without gradients in strips of rows, so that samples stay in the cache until they are multiplied by the weights;
+    with them at once, because every strip would have a gradient of the whole reference.
     """
     n, channels, height, width = ref.shape
     h, w = offset.shape[-2:]
     groups = mask.shape[1] // 9
+    images = ref.float().reshape(n * groups, channels // groups, height, width)
+    offset = offset.float().view(n, groups, 9, 2, h, w)
     tap = torch.arange(3, device=ref.device) - 1
-    offset = offset.view(n, groups, 9, 2, h, w).float()
-    y = offset[:, :, :, 0] + tap.repeat_interleave(3).view(9, 1, 1) + torch.arange(h, device=ref.device).view(h, 1)
-    x = offset[:, :, :, 1] + tap.repeat(3).view(9, 1, 1) + torch.arange(w, device=ref.device)
-    grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), dim=-1)  # (n, groups, 9, h, w, 2)
-    samples = F.grid_sample(
-        ref.float().view(n * groups, channels // groups, height, width),
-        grid.view(n * groups, 9 * h, w, 2),
-        padding_mode="zeros",
-        align_corners=True,
-    )
-    samples = samples.view(n, groups, channels // groups, 9, h * w) * mask.float().view(n, groups, 1, 9, h * w)
-    return (weight.flatten(1) @ samples.view(n, channels * 9, h * w)).view(n, -1, h, w) + bias.view(-1, 1, 1)
+    rows = tap.repeat_interleave(3).view(9, 1, 1) + torch.arange(h, device=ref.device).view(h, 1) + origin[0]
+    columns = tap.repeat(3).view(9, 1, 1) + torch.arange(w, device=ref.device) + origin[1]
+    mask = mask.float().view(n, groups, 1, 9, h, w)
+    kernel = weight.float().flatten(1)
+
+    def strip(top: int, end: int) -> Tensor:
+        y = offset[:, :, :, 0, top:end] + rows[:, top:end]
+        x = offset[:, :, :, 1, top:end] + columns
+        grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
+        grid = grid.view(n * groups, 9 * (end - top), w, 2)
+        samples = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        samples = samples.view(n, groups, channels // groups, 9, end - top, w) * mask[:, :, :, :, top:end]
+        return (kernel @ samples.view(n, channels * 9, -1)).view(n, -1, end - top, w)
+
+    step = h if torch.is_grad_enabled() else max(1, STRIP // w)
+    out = torch.cat([strip(top, min(h, top + step)) for top in range(0, h, step)], dim=2)
+    return out + bias.float().view(-1, 1, 1)
 
 
 class DynamicAggregation(nn.Module):
@@ -91,8 +117,6 @@ class DynamicAggregation(nn.Module):
         self, ref: Tensor, offset_features: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)
     ) -> Tensor:
         offset, mask = self.offset_and_mask(offset_features, pre_offset)
-        if self.training and not ref.is_cuda and ref.shape[-2:] == offset.shape[-2:] and origin == (0, 0):
-            return sample_reference_by_grid(ref, offset, mask, self.weight, self.bias)
         return sample_reference(ref, offset, mask, self.weight, self.bias, origin)
 
 
