@@ -223,7 +223,9 @@ def index_to_flow(index: Tensor, ref_cols: int) -> Tensor:
     return torch.stack((index % ref_cols - x, index // ref_cols - y), dim=-1).float()
 
 
-def pre_offsets(flow: Tensor, scale: int = 1, taps: str = "mirrored") -> Tensor:
+def pre_offsets(
+    flow: Tensor, scale: int = 1, taps: str = "mirrored", rows: tuple[int, int] | None = None
+) -> Tensor:
     """The displacement p0 of Eq. (9) for each of the nine kernel taps, at ``scale`` times the matching resolution.
 
     flow (h-2, w-2, 2) -> (9, h*scale, w*scale, 2), (x, y), in pixels of that resolution. For tap k = 3i + j at cell
@@ -234,13 +236,15 @@ def pre_offsets(flow: Tensor, scale: int = 1, taps: str = "mirrored") -> Tensor:
     * ``unmirrored``: patch (y+i-2, x+j-2), the one centred on the cell that the tap samples, (y+i-1, x+j-1).
     * ``covering``: patch (y-i, x-j) as in ``mirrored``, so that the nine are all patches that contain the cell.
 
-    In the last two, the patch nearest to the border stands for those beyond it.
+    In the last two, the patch nearest to the border stands for those beyond it. rows: cells (first, last + 1) that are
+    wanted, all by default.
     """
     if taps == "mirrored":
         padded = F.pad(flow, (0, 0, 2, 2, 2, 2))
     else:
         padded = F.pad(flow.permute(2, 0, 1)[None], (2, 2, 2, 2), mode="replicate")[0].permute(1, 2, 0)
-    padded = padded.repeat_interleave(scale, 0).repeat_interleave(scale, 1) * scale
-    h, w = ((n + 2) * scale for n in flow.shape[:2])
+    top, end = rows or (0, len(flow) + 2)
+    padded = padded[top : end + 2].repeat_interleave(scale, 0).repeat_interleave(scale, 1) * scale
+    h, w = (end - top) * scale, (flow.shape[1] + 2) * scale
     starts = [n * scale for n in (range(PATCH) if taps == "unmirrored" else (2, 1, 0))]
     return torch.stack([padded[top : top + h, left : left + w] for top in starts for left in starts])

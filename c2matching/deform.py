@@ -80,9 +80,9 @@ def sample_by_grid(
     def strip(top: int, end: int) -> Tensor:
         y = offset[:, :, :, 0, top:end] + rows[:, top:end]
         x = offset[:, :, :, 1, top:end] + columns
-        grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
+        grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), dim=-1)
         grid = grid.view(n * groups, 9 * (end - top), w, 2)
-        samples = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        samples = F.grid_sample(images, grid, padding_mode="zeros", align_corners=True)
         samples = samples.view(n, groups, channels // groups, 9, end - top, w) * mask[:, :, :, :, top:end]
         return (kernel @ samples.view(n, channels * 9, -1)).view(n, -1, end - top, w)
 

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from c2matching.correspondence import Correspondence, correspond, on_canvas, pre_offsets
 from c2matching.extractor import ContrastiveExtractor
 from c2matching.restoration import FULL, SCALES, RestorationConfig, RestorationNet
+from c2matching.strips import restore_within_memory
 from c2matching.vgg import VGG19Features
 
 HALO = 16  # image rows on either side of a strip: more than conv3_1's receptive field reaches (11)
 STRIP_PIXELS = 1 << 20  # image pixels whose features are computed at once
-TILE = 128  # LR pixels on a side that are restored at once
-TILE_MARGIN = 24  # LR pixels of context around a tile
 
 
 def in_strips(
@@ -97,26 +96,6 @@ class C2Matching(nn.Module):
 
     @torch.inference_mode()
     def upscale(self, lr: Tensor, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> Tensor:
-        """As ``forward`` for one image, restoring tiles with overlap when the LR image is larger than TILE."""
-        h, w = lr.shape[-2:]
-        flow = self.flows(lr_up, ref)
-        refs = self.ref_features(ref)
-        offset = self.offsets(flow)
-        if h <= TILE + 2 * TILE_MARGIN and w <= TILE + 2 * TILE_MARGIN:
-            return self.restoration(lr, refs, offset)
-        sr = lr.new_empty(1, 3, 4 * h, 4 * w)
-        for top in range(0, h, TILE):
-            for left in range(0, w, TILE):
-                y0, x0 = max(0, top - TILE_MARGIN), max(0, left - TILE_MARGIN)
-                y1, x1 = min(h, top + TILE + TILE_MARGIN), min(w, left + TILE + TILE_MARGIN)
-                local = {
-                    layer: offset[layer][:, :, y0 * f : y1 * f, x0 * f : x1 * f]
-                    for layer, _, f in SCALES.values()
-                    if layer in offset
-                }
-                tile = self.restoration(lr[:, :, y0:y1, x0:x1], refs, local, origin=(y0, x0))
-                bottom, right = min(h, top + TILE), min(w, left + TILE)
-                sr[:, :, 4 * top : 4 * bottom, 4 * left : 4 * right] = tile[
-                    :, :, 4 * (top - y0) : 4 * (bottom - y0), 4 * (left - x0) : 4 * (right - x0)
-                ]
-        return sr
+        """As ``forward`` for one image, in bounded memory: features and restoration in strips of rows."""
+        (flow,) = self.flows(lr_up, ref)
+        return restore_within_memory(self.restoration, lr, self.ref_features(ref), flow)

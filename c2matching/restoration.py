@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from c2matching.deform import DynamicAggregation, copy_patches
 
 # scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
 SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}
+OFFSET_CONVOLUTIONS = 3  # before an offset: two for the features, one for offsets and masks
+AGGREGATED = 1 << 16  # positions whose offsets are held at once, without gradients
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = _conv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(x)))
+        return self.conv2(F.relu(self.conv1(x), inplace=True)).add_(x)  # in place: half the memory traffic
 
 
 def _blocks(channels: int, n: int) -> nn.Sequential:
@@ -109,24 +111,56 @@ class DynAggRestoration(nn.Module):
         """Aggregated Reference Feature at one scale (Eq. 9), (N, C_ref, h, w). ``ref`` may have any size."""
         if self.copies:
             return copy_patches(ref, pre_offset, origin)
+        if torch.is_grad_enabled():
+            return self._aggregate(scale, x, ref, pre_offset, origin)
+
+        def strip(top: int, end: int) -> Tensor:  # offsets and masks have several times the size of the features
+            place = (origin[0] + top, origin[1])
+            return self._aggregate(scale, x[:, :, top:end], ref, pre_offset[:, :, top:end], place)
+
+        return by_rows(strip, x.shape[2], max(8, AGGREGATED // x.shape[3]), OFFSET_CONVOLUTIONS)
+
+    def _aggregate(self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
         beside = at_grid(ref, x.shape[-2:], origin)  # the reference at the same place, not warped
         features = torch.cat((x, beside), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)
         return F.leaky_relu(getattr(self, f"{scale}_dyn_agg")(ref, features, pre_offset, origin), 0.1)
 
-    def forward(
-        self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor], origin: tuple[int, int]
+    def stage(
+        self, scale: str, x: Tensor, ref: Tensor | None, pre_offset: Tensor | None, origin: tuple[int, int]
     ) -> Tensor:
-        for scale, (layer, _, factor) in SCALES.items():
-            joined = x
-            if scale in self.scales:
-                place = (origin[0] * factor, origin[1] * factor)
-                warped = self.aggregate(scale, x, refs[layer], pre_offset[layer], place)
-                joined = torch.cat((x, warped), dim=1)
-            x = x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))
-            x = getattr(self, f"tail_{scale}")(x)
+        """One scale before its enlargement, (N, channels, h, w); origin: where x starts, at this scale's resolution."""
+        joined = x
+        if scale in self.scales:
+            joined = torch.cat((x, self.aggregate(scale, x, ref, pre_offset, origin)), dim=1)
+        return x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))
+
+    def enlarge(self, scale: str, x: Tensor) -> Tensor:
+        """Twice the resolution for the next scale; after the last scale, the residual image."""
+        return getattr(self, f"tail_{scale}")(x)
+
+    def forward(self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
+        for scale, (layer, _, _) in SCALES.items():
+            x = self.stage(scale, x, refs.get(layer), pre_offset.get(layer), (0, 0))
+            x = self.enlarge(scale, x)
         return x
+
+
+def by_rows(f: Callable[[int, int], Tensor], height: int, rows: int, halo: int) -> Tensor:
+    """``f(top, end)``, (N, C, s * (end - top), W), for strips of ``rows`` and ``halo`` more on either side, in one."""
+    if rows >= height:
+        return f(0, height)
+    whole = None
+    for top in range(0, height, rows):
+        end = min(height, top + rows)
+        first, last = max(0, top - halo), min(height, end + halo)
+        part = f(first, last)
+        s = part.shape[2] // (last - first)
+        if whole is None:
+            whole = part.new_empty(*part.shape[:2], height * s, part.shape[3])
+        whole[:, :, top * s : end * s] = part[:, :, (top - first) * s : (end - first) * s]
+    return whole
 
 
 def at_grid(ref: Tensor, size: tuple[int, int], origin: tuple[int, int]) -> Tensor:
@@ -140,8 +174,7 @@ class RestorationNet(nn.Module):
     """SR image = bilinear x4 of the LR image + predicted residual; nothing is clamped.
 
     forward: lr (N, 3, h, w) RGB in [0, 1]; refs: features by layer name (relu3_1, relu2_1, relu1_1), of any size;
-    pre_offset: (N, 9, h*f, w*f, 2) by layer name, f = 1, 2, 4; origin: where the LR tile starts, in LR pixels.
-    Returns (N, 3, 4h, 4w).
+    pre_offset: (N, 9, h*f, w*f, 2) by layer name, f = 1, 2, 4. Returns (N, 3, 4h, 4w).
     """
 
     def __init__(self, config: RestorationConfig = FULL) -> None:
@@ -159,13 +192,10 @@ class RestorationNet(nn.Module):
         """The VGG layers this network reads from the reference."""
         return tuple(SCALES[scale][0] for scale in self.dyn_agg_restore.scales)
 
-    def forward(
-        self,
-        lr: Tensor,
-        refs: Mapping[str, Tensor],
-        pre_offset: Mapping[str, Tensor],
-        origin: tuple[int, int] = (0, 0),
-    ) -> Tensor:
-        base = F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
-        content = self.content_extractor(lr)
-        return base + self.dyn_agg_restore(content, refs, pre_offset, origin)
+    @staticmethod
+    def base(lr: Tensor) -> Tensor:
+        """Bilinear x4, to which the residual is added."""
+        return F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
+
+    def forward(self, lr: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
+        return self.base(lr) + self.dyn_agg_restore(self.content_extractor(lr), refs, pre_offset)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from filled import error, fill, full_model, image
 
-from c2matching import method
+from c2matching import method, restoration, strips
 from c2matching import model as model_module
 from c2matching.model import C2Matching
 from c2matching.restoration import RestorationConfig
+from c2matching.strips import reaches, restore
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.metrics.ssim import ssim
 from refsr_bench.protocols.c2 import PROTOCOLS
@@ -76,10 +77,10 @@ def test_stages_of_the_whole_network(whole, full):
     assert error(refs["relu1_1"][:, ::8, ::4, ::4], z["ref_relu1_1_sub"]) < 5e-5
     offsets = full.offsets(full.flows(up, ref))
     assert error(offsets["relu3_1"], z["pre_offset_relu3_1"]) == 0
-    restoration = full.restoration
-    content = restoration.content_extractor(lr)
+    net = full.restoration
+    content = net.content_extractor(lr)
     assert error(content[:1], z["content_feat"]) < 1e-4
-    residual = restoration.dyn_agg_restore(content, refs, offsets, (0, 0))
+    residual = net.dyn_agg_restore(content, refs, offsets)
     assert error(residual, z["residual"]) < 1e-4
     z = whole("e2_end_to_end_padded")
     lr, up, ref = (image(z[key]) for key in ("lq_u8", "up_u8", "ref_u8"))
@@ -109,29 +110,89 @@ def test_strips_equal_the_whole(monkeypatch):
             assert (features - refs[layer]).abs().max() < 1e-6, layer
 
 
+VARIANTS = {
+    "small": SMALL,
+    "light": RestorationConfig(channels=8, blocks=(2, 1, 1, 1), groups=2, small_reference=False),
+    "unmirrored": RestorationConfig(channels=8, blocks=(1, 2, 0, 1), groups=2, taps="unmirrored"),
+    "copy": RestorationConfig(channels=8, blocks=(0, 0, 1, 2), groups=2, aggregation="copy"),
+}
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("ref_size", [(80, 160), (40, 56), (176, 120)])
-def test_tiles_equal_the_whole(monkeypatch, ref_size):
-    model = small_model(RestorationConfig(channels=8, blocks=(0, 0, 0, 0), groups=2))
-    torch.nn.init.normal_(model.restoration.dyn_agg_restore.large_dyn_agg.conv_offset_mask.weight, 0, 0.1)
-    lr, up, ref = torch.rand(1, 3, 44, 30), torch.rand(1, 3, 176, 120), torch.rand(1, 3, *ref_size)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_restoring_in_strips_equals_the_whole(monkeypatch, ref_size, variant):
+    """Everywhere, seams included, however low the strips are."""
+    model = small_model(VARIANTS[variant])
+    for name, module in model.named_modules():
+        if name.endswith("conv_offset_mask"):
+            torch.nn.init.normal_(module.weight, 0, 0.1)
+    lr, up, ref = torch.rand(1, 3, 70, 30), torch.rand(1, 3, 280, 120), torch.rand(1, 3, *ref_size)
     whole = model(lr, up, ref)
-    monkeypatch.setattr(model_module, "TILE", 16)
-    monkeypatch.setattr(model_module, "TILE_MARGIN", 12)  # beyond this network's reach
-    sizes = []
-    model.restoration.register_forward_pre_hook(lambda _, args: sizes.append(tuple(args[0].shape[-2:])))
-    tiled = model.upscale(lr, up, ref)
-    assert len(sizes) == 6 and max(sizes) == (40, 28)
-    assert (tiled - whole).abs().max() < 1e-5
+    assert whole.std() > 0.01
+    (flow,), refs = model.flows(up, ref), model.ref_features(ref)
+    monkeypatch.setattr(restoration, "AGGREGATED", 16 * 30)
+    for rows in (8, 13, 40, 70):
+        strips = restore(model.restoration, lr, refs, flow, 16 * 30 * rows)
+        assert (strips - whole).abs().max() < 1e-5, rows
 
 
 @torch.no_grad()
-def test_tiles_of_the_full_network(monkeypatch, full):
-    """Its reach exceeds the margin, but what lies that far hardly counts."""
-    torch.manual_seed(0)
-    lr, up, ref = torch.rand(1, 3, 36, 62), torch.rand(1, 3, 144, 248), torch.rand(1, 3, 48, 60)
-    monkeypatch.setattr(model_module, "TILE", 14)
-    assert (full.upscale(lr, up, ref) - full(lr, up, ref)).abs().max() < 1e-4
+def test_strips_of_the_full_network_on_a_photo(full):
+    """With the weights of the golden vectors, whose output varies by more than any trained network's."""
+    from skimage import data
+
+    photo = tensor_of(data.astronaut()[:320, :240])
+    lr, up, ref = photo[..., ::4, ::4].contiguous(), photo, photo.flip(3)[..., :160, :].contiguous()
+    whole = full(lr, up, ref)
+    (flow,), refs = full.flows(up, ref), full.ref_features(ref)
+    assert reaches(full.restoration) == {"content": 33, "small": 36, "medium": 19, "large": 10}
+    assert (restore(full.restoration, lr, refs, flow, 16 * 60 * 24) - whole).abs().max() < 1e-4
+
+
+def tensor_of(array):
+    return torch.from_numpy(array.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+@torch.no_grad()
+def test_strips_see_exactly_as_far_as_they_must():
+    """One row less of context and the result differs: the reach is no guess."""
+    model = small_model(RestorationConfig(channels=8, blocks=(2, 1, 1, 1), groups=2))
+    torch.manual_seed(3)
+    for module in model.restoration.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.normal_(module.weight, 0, 0.3)
+    net = model.restoration
+    lr = torch.rand(1, 3, 64, 9)
+    far = {}
+    for offset in (0, 1):
+        changed = lr.clone()
+        changed[:, :, 32 + reaches(net)["content"] + offset] += 1
+        far[offset] = (net.content_extractor(changed) - net.content_extractor(lr))[:, :, :33].abs().max()
+    assert far[0] > 0 and far[1] == 0
+
+
+def test_out_of_gpu_memory_means_lower_strips(monkeypatch):
+    model = small_model()
+    lr, up, ref = torch.rand(1, 3, 70, 30), torch.rand(1, 3, 280, 120), torch.rand(1, 3, 80, 80)
+    wanted, heights = model.upscale(lr, up, ref), []
+
+    def small_gpu(_, arguments):
+        heights.append(arguments[0].shape[2])
+        if heights[-1] > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    model.restoration.content_extractor.register_forward_pre_hook(small_gpu)
+    monkeypatch.setattr(strips, "PIXELS", 16 * 30 * 70)
+    with pytest.warns(RuntimeWarning, match="out of GPU memory: restoring in strips of 17 LR rows"):
+        sr = model.upscale(lr, up, ref)
+    assert heights[0] == 70 and max(heights[1:]) < 40
+    assert (sr - wanted).abs().max() < 1e-5
+
+    monkeypatch.setattr(model.restoration.content_extractor, "forward", lambda _: (_ for _ in ()).throw(
+        torch.OutOfMemoryError("CUDA out of memory.")))  # fmt: skip
+    with pytest.raises(torch.OutOfMemoryError), pytest.warns(RuntimeWarning):
+        model.upscale(lr, up, ref)
 
 
 def test_the_reference_changes_the_result(golden, full):

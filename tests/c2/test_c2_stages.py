@@ -7,6 +7,7 @@ import pytest
 import torch
 from filled import error, fill, full_model, image, tensor, vgg19
 
+from c2matching import deform
 from c2matching.config import MatchingTraining, RestorationTraining, factor_at, load
 from c2matching.discriminator import ImageDiscriminator
 from c2matching.extractor import ContrastiveExtractor
@@ -30,8 +31,11 @@ def random_batch(n=2):
     return {name: torch.rand(shape) for name, shape in shapes.items()}
 
 
-def test_three_steps_of_the_authors_training(whole):
-    """Pixel loss alone, then twice the GAN loss."""
+@pytest.mark.parametrize(("backend", "slack"), [("torchvision", 1), ("grid", 3)])
+def test_three_steps_of_the_authors_training(whole, backend, slack, monkeypatch):
+    """Pixel loss alone, then twice the GAN loss; through the operator that made the golden vectors to their stated
+    tolerances, through the faster one to three times those: Adam amplifies the rounding of sampling positions."""
+    monkeypatch.setattr(deform, "BACKEND", backend)
     z = whole("n_train_steps")
     model, critic = full_model(), fill(ImageDiscriminator())
     stage = RestorationStage(model, critic, vgg19("relu5_1"))
@@ -43,7 +47,8 @@ def test_three_steps_of_the_authors_training(whole):
         10001: (1e-4, 2e-2, 3e-4, 5e-3, 5e-3),
         10002: (1e-3, 3e-2, 3e-3, 1e-2, 5e-2),
     }
-    for iteration, (loss, penalty, sr_error, generator, discriminator) in tolerances.items():
+    for iteration, limits in tolerances.items():
+        loss, penalty, sr_error, generator, discriminator = (slack * limit for limit in limits)
         prefix = f"step{iteration}_"
         wanted = {key.removeprefix(prefix): value for key, value in z.items() if key.startswith(prefix)}
         before, critic_before = snapshot(net), snapshot(critic)
