@@ -1,52 +1,113 @@
-"""Patch matching against the direct scheme (correlating unfolded 3x3 patches with conv2d), in one run.
+"""Patch matching: ours against the direct scheme of the authors, growth with size, and coarse-to-fine recall.
 
-    python benchmarks/matching.py 60x80 80x120
+    python benchmarks/matching.py            # 256-channel maps of 60x80, 80x120, 120x160, then a 12-megapixel reference
 
-Prints seconds, their ratio and how many of the matches agree, on 256-channel maps of random unit descriptors.
+Maps are random unit descriptors ("random") or descriptors of photographs by the bundled network ("photos":
+scikit-image's stereo pair). Every scheme runs in a process of its own; seconds are the best of three, memory is what
+is added to the inputs.
 """
 
-import sys
-import time
+from __future__ import annotations
 
+import json
+import sys
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+from apart import apart, measure
+from direct import direct_match
 from torch import Tensor
 
-from c2matching.correspondence import NORM_EPS, match
+from c2matching.coarse import match_coarse
+from c2matching.correspondence import match
 
-CHUNK = 1 << 29  # correlations held at once by the direct scheme, as in the authors' description
+SIZES = ("60x80", "80x120", "120x160")
+SCHEMES = {"direct": direct_match, "exact": match, "half": lambda a, b: match(a, b, precision="half"),
+           "coarse": match_coarse}  # fmt: skip
 
 
-def direct(features: Tensor, ref: Tensor) -> Tensor:
-    """Index of the best reference patch by convolving the input with every normalised reference patch."""
-    channels, h, w = features.shape
-    patches = F.unfold(ref[None], 3)[0].T
-    patches = (patches / (patches.norm(dim=1, keepdim=True) + NORM_EPS)).view(-1, channels, 3, 3)
-    best, index = torch.full((h - 2, w - 2), -torch.inf), torch.zeros((h - 2, w - 2), dtype=torch.int64)
-    step = CHUNK // (h * w)
-    for start in range(0, len(patches), step):
-        value, where = F.conv2d(features[None], patches[start : start + step])[0].max(0)
-        better = value > best
-        best, index = torch.where(better, value, best), torch.where(better, where + start, index)
-    return index
+def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
+    (h, w), (ref_h, ref_w) = (map(int, s.split("x")) for s in (size, ref_size))
+    torch.manual_seed(0)
+    if kind == "random":
+        return tuple(F.normalize(torch.randn(256, *s), dim=0) for s in ((h, w), (ref_h, ref_w)))
+    from skimage import data
+
+    from c2matching.bundle import BUNDLED, load_bundle
+    from c2matching.model import in_strips
+    from c2matching.pairs import degrade, to_tensor
+    from refsr_bench.imaging import resize_pil_bicubic
+
+    left, right, _ = data.stereo_motorcycle()
+    image, ref = (resize_pil_bicubic(photo, 4 * h, 4 * w) for photo in (left, right))
+    if (ref_h, ref_w) != (h, w):  # the true reference at the same scale, in a mosaic of other photos
+        others = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket(), data.immunohistochemistry()]
+        tiles = [resize_pil_bicubic(photo, 400, 500) for photo in others]
+        rows = [np.concatenate([tiles[(3 * y + x) % 5] for x in range(-(-ref_w // 125))], 1)
+                for y in range(-(-ref_h // 100))]  # fmt: skip
+        mosaic = np.concatenate(rows)[: 4 * ref_h, : 4 * ref_w]
+        top, left = (mosaic.shape[0] - 4 * h) // 2, (mosaic.shape[1] - 4 * w) // 2
+        mosaic[top : top + 4 * h, left : left + 4 * w] = ref
+        ref = mosaic
+    net = load_bundle(BUNDLED).extractor.requires_grad_(False)
+    inputs = ((net.feature_extraction_image1, degrade(image)[1]), (net.feature_extraction_image2, ref))
+    return tuple(
+        F.normalize(in_strips(lambda x, f=f: {"d": f(x)}, to_tensor(i)[None], {"d": 4})["d"][0], dim=0)
+        for f, i in inputs
+    )
 
 
 @torch.inference_mode()
-def main(sizes: list[str]) -> None:
-    torch.manual_seed(0)
-    for size in sizes:
-        h, w = map(int, size.split("x"))
-        features, ref = (F.normalize(torch.randn(256, h, w), dim=0) for _ in range(2))
-        start = time.perf_counter()
-        ours, _ = match(features, ref)
-        middle = time.perf_counter()
-        theirs = direct(features, ref)
-        end = time.perf_counter()
-        agree = (ours == theirs).float().mean().item()
-        ratio = (end - middle) / (middle - start)
-        times = f"{middle - start:.2f} s, direct {end - middle:.2f} s, {ratio:.1f} times"
-        print(f"{size}: {times}, {agree:.2%} agree", flush=True)
+def one(scheme: str, kind: str, size: str, ref_size: str, times: str, found_at: str) -> None:
+    inputs = maps(kind, size, ref_size)
+    SCHEMES[scheme](*(x[:, :12, :12] for x in inputs))  # libraries are loaded, threads started
+    result: list = []
+    values = measure(lambda: result.append(SCHEMES[scheme](*inputs)), int(times))
+    torch.save(result[-1], found_at)
+    print(json.dumps(values))
+
+
+def run(scheme: str, kind: str, size: str, ref_size: str, times: int = 3) -> tuple[dict, Tensor, Tensor]:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".pt") as file:
+        values = apart(__file__, "one", scheme, kind, size, ref_size, str(times), file.name)
+        return values, *torch.load(file.name)
+
+
+def main() -> None:
+    print("| maps | size | scheme | s | times faster | MiB | of direct | same match | cosine lost |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for kind in ("random", "photos"):
+        for size in SIZES:
+            direct, index, cosine = run("direct", kind, size, size)
+            cells = f"{direct['seconds']:.2f} | 1 | {direct['mib']:.0f} | 1 | | |"
+            print(f"| {kind} | {size} | direct | {cells}", flush=True)
+            for scheme in ("exact", "half", "coarse"):
+                ours, found, value = run(scheme, kind, size, size)
+                ratio, memory = direct["seconds"] / ours["seconds"], ours["mib"] / direct["mib"]
+                same, lost = (found == index).float().mean(), (cosine - value).mean()
+                print(
+                    f"| {kind} | {size} | {scheme} | {ours['seconds']:.2f} | {ratio:.1f} | {ours['mib']:.0f} | "
+                    f"{memory:.2f} | {same:.2%} | {lost:.1e} |",
+                    flush=True,
+                )
+    print("\n| reference | megapixels | exact, s | MiB | coarse, s | MiB | same match | within a cell | cosine lost |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for ref_size in ("80x120", "150x200", "300x400", "750x1000"):
+        exact, index, cosine = run("exact", "photos", "80x120", ref_size, 1)
+        coarse, found, value = run("coarse", "photos", "80x120", ref_size, 1)
+        h, w = map(int, ref_size.split("x"))
+        cols = w - 2
+        apart_by = (index // cols - found // cols).abs().maximum((index % cols - found % cols).abs())
+        print(
+            f"| {ref_size} | {16 * h * w / 1e6:.1f} | {exact['seconds']:.1f} | {exact['mib']:.0f} | "
+            f"{coarse['seconds']:.1f} | {coarse['mib']:.0f} | {(index == found).float().mean():.1%} | "
+            f"{(apart_by <= 1).float().mean():.1%} | {(cosine - value).mean():.1e} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["60x80", "80x120"])
+    one(*sys.argv[2:]) if sys.argv[1:2] == ["one"] else main()

@@ -18,7 +18,7 @@ from torch import Tensor
 PATCH = 3
 NORM_EPS = 1e-5
 GAP = 16  # rows of zeros between references on their canvas: more than learned offsets reach
-TILE = {"cpu": 1 << 21, "cuda": 1 << 26}  # pixel correlations held at once; on CPUs, what second-level caches share
+TILE = {"cpu": 3 << 20, "cuda": 1 << 26}  # pixel correlations held at once; on CPUs, what second-level caches share
 STRIP = 256  # input columns at once
 
 
@@ -64,7 +64,7 @@ def _tile_rows(width: int, ref_rows: int, ref_width: int, limit: int) -> tuple[i
     """Input rows and reference patch rows per tile. Neighbouring blocks of reference rows share two rows of pixels."""
     for rows in (4, 2, 1):
         block = min(ref_rows, limit // (rows * width * ref_width) - 2)
-        if block >= min(16, ref_rows):
+        if block >= min(6, ref_rows):
             return rows, -(-ref_rows // -(-ref_rows // block))  # blocks of about equal size
     return 1, max(1, block)
 
@@ -127,7 +127,7 @@ def _match_strip(
             pixels = _products(image[:, :, y : y + r], block_keys)
             new = diagonals[2 : 2 + r, :, : n - 2]
             torch.add(pixels[:, :-2, :-2], pixels[:, 1:-1, 1:-1], out=new).add_(pixels[:, 2:, 2:])
-            skip = 2 if y == 0 else 0
+            skip = max(0, 2 - y)  # a patch needs three rows
             if r > skip:
                 d0, d1, d2 = (diagonals[skip + i : r + i] for i in range(PATCH))
                 sums = patches[: r - skip, :, :length]

@@ -14,7 +14,7 @@ from c2matching.deform import DynamicAggregation, copy_patches
 # scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
 SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}
 OFFSET_CONVOLUTIONS = 3  # before an offset: two for the features, one for offsets and masks
-AGGREGATED = 1 << 16  # positions whose offsets are held at once, without gradients
+AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradients
 
 
 @dataclass(frozen=True)

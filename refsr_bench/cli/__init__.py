@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import data, leaderboard, protocols, run, train
+from refsr_bench.cli import data, leaderboard, match, protocols, run, train, weights
 from refsr_bench.cli.common import Commands
 
 
@@ -19,7 +19,9 @@ for command in (
     run.run,
     run.score,
     run.sr,
+    match.match,
     train.train,
+    weights.weights,
     data.data,
     protocols.methods_list,
     protocols.protocols,

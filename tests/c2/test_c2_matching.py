@@ -98,7 +98,7 @@ def test_ties_go_to_the_lowest_index(monkeypatch, elements, precision):
 
 def photos(height, width):
     """Two frames of one place, and another photo: descriptors of the bundled network (C, height/4, width/4)."""
-    from c2matching.method import BUNDLED, load_bundle
+    from c2matching.bundle import BUNDLED, load_bundle
     from c2matching.pairs import degrade, to_tensor
     from refsr_bench.datasets import open_dataset
     from refsr_bench.imaging import resize_pil_bicubic

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from filled import error, fill, tensor
 
+from c2matching.bundle import config_of
 from c2matching.correspondence import index_to_flow, pre_offsets
 from c2matching.losses import reconstruction_loss
-from c2matching.method import config_of
 from c2matching.restoration import FULL, LIGHT, SCALES, RestorationConfig, RestorationNet, at_grid
 
 SMALL = RestorationConfig(channels=8, blocks=(1, 2, 0, 3), groups=4)

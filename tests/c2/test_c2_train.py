@@ -92,7 +92,7 @@ def test_what_the_named_configurations_change():
 
     assert config.load(["light"]).network == LIGHT
     robust = config.load(["small-cpu", "robust"])
-    assert robust.views.rotation == 45 and robust.network.channels == 48
+    assert robust.views.rotation == 20 and robust.network.channels == 48
 
 
 def test_settings_win_over_files(tmp_path):

@@ -8,6 +8,7 @@ import torch
 from filled import fill, tensor, vgg19, vgg19_file
 from safetensors.torch import load_file, save_file
 
+from c2matching import bundle as bundles
 from c2matching import method
 from c2matching.discriminator import ImageDiscriminator
 from c2matching.model import C2Matching
@@ -57,6 +58,12 @@ def run(loaded, images):
     return loaded.upscale(images[0], [images[1]], 4)
 
 
+def same(sr, model, images):
+    """Whether SR is what the model gives, but for rounding: ``load`` arranges memory for faster convolutions."""
+    wanted = method.upscale(model, "cpu", images[0], [images[1]], 4).astype(int)
+    return np.abs(sr - wanted).max() <= 1 and (sr != wanted).mean() < 1e-3
+
+
 def digest(*paths):
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
@@ -65,7 +72,7 @@ def test_the_authors_files(official, model, images):
     loaded = method.load(official, "cpu")
     sr = run(loaded, images)
     assert sr.shape == (40, 52, 3) and sr.dtype == np.uint8 and sr.std() > 10
-    assert (sr == method.upscale(model, "cpu", images[0], [images[1]], 4)).all()
+    assert same(sr, model, images)
     assert loaded.weights == NAMES[0]
     assert loaded.weights_sha256 == digest(*(official.parent / name for name in NAMES))
     assert loaded.parameters == sum(p.numel() for p in model.restoration.parameters())
@@ -84,18 +91,18 @@ def test_the_authors_layout_in_other_trainers_wrapping(official, images, wrap):
 def test_a_bundle_equals_what_was_saved(tmp_path, config, images):
     model = build(config)
     path = bundle(model, tmp_path / "mine.safetensors")
-    loaded = method.load_bundle(path)
+    loaded = bundles.load_bundle(path)
     assert loaded.restoration.config == config
     state = loaded.state_dict()
     assert set(state) == set(model.state_dict())
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
     sr = run(method.load(path, "cpu"), images)
-    assert (sr == method.upscale(model, "cpu", images[0], [images[1]], 4)).all()
+    assert same(sr, model, images)
     assert method.load(path, "cpu").weights_sha256 == digest(path)
 
 
 def test_a_bundle_without_reference_features_uses_branch_2(tmp_path, model):
-    loaded = method.load_bundle(bundle(model, tmp_path / "mine.safetensors", vgg=False))
+    loaded = bundles.load_bundle(bundle(model, tmp_path / "mine.safetensors", vgg=False))
     image = torch.rand(1, 3, 16, 20)
     branch = loaded.extractor.feature_extraction_image2(image)
     assert torch.equal(loaded.vgg(image)["relu3_1"], branch.relu())
@@ -103,7 +110,7 @@ def test_a_bundle_without_reference_features_uses_branch_2(tmp_path, model):
 
 def test_half_precision_bundles_load_as_single(tmp_path, model):
     path = bundle(model.half(), tmp_path / "half.safetensors")
-    assert all(value.dtype == torch.float32 for value in method.load_bundle(path).state_dict().values())
+    assert all(value.dtype == torch.float32 for value in bundles.load_bundle(path).state_dict().values())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""The figure of a match: which patch of which reference an LR image found where (as the paper's Fig. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
+
+from c2matching.correspondence import Correspondence, canvas_tops
+from refsr_bench.types import Image
+
+WIDTH = 7.2  # inches: a page of two columns
+CELL = 4  # HR pixels per descriptor
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe and Ito: told apart by everyone
+
+
+def matched_points(found: Correspondence, heights: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Middle of every patch in the input, and of its match in the winning reference: (h-2, w-2, 2), (x, y), HR pixels.
+
+    heights: of the references' feature maps, in cells.
+    """
+    flow, reference = found.flow.cpu().numpy(), found.reference.cpu().numpy()
+    y, x = np.mgrid[: flow.shape[0], : flow.shape[1]]
+    own = np.stack((x, y), axis=-1) + 1.5
+    there = own + flow
+    there[..., 1] -= np.array(canvas_tops(heights))[reference]
+    return CELL * own, CELL * there
+
+
+def flow_colours(flow: np.ndarray) -> np.ndarray:
+    """Displacements (..., 2), (x, y), in units of the largest, as colours (..., 3) in [0, 1]: direction is hue,
+    length is saturation."""
+    angle, length = np.arctan2(flow[..., 1], flow[..., 0]), np.linalg.norm(flow, axis=-1).clip(0, 1)
+    return hsv_to_rgb(np.stack(((angle / (2 * np.pi)) % 1, length, np.full_like(length, 0.97)), axis=-1))
+
+
+def spread(confidence: np.ndarray, n: int) -> list[tuple[int, int]]:
+    """About ``n`` cells (row, column), the most confident one of each block of an even grid."""
+    h, w = confidence.shape
+    side = max(1, int(np.sqrt(h * w / max(1, n))))
+    cells = []
+    for top in range(0, h, side):
+        for left in range(0, w, side):
+            block = confidence[top : top + side, left : left + side]
+            row, column = np.unravel_index(block.argmax(), block.shape)
+            cells.append((top + int(row), left + int(column)))
+    return sorted(cells, key=lambda cell: -confidence[cell])[:n]
+
+
+def draw(
+    enlarged: Image, refs: Sequence[Image], found: Correspondence, names: Sequence[str], lines: int, path: Path
+) -> None:
+    """Write the figure: PNG, PDF or SVG by the suffix of ``path``. enlarged: LR at four times its size."""
+    own, there = matched_points(found, [ref.shape[0] // CELL for ref in refs])
+    confidence, reference = found.similarity.cpu().numpy(), found.reference.cpu().numpy()
+    several = len(refs) > 1
+    panels = 3 if several else 2
+    widths = [enlarged.shape[1] / enlarged.shape[0], *(ref.shape[1] / ref.shape[0] for ref in refs)]
+    heights = WIDTH / sum(widths) + 0.3, WIDTH / panels / widths[0] + 0.3  # inches, with room for a line of text
+    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=200, layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=heights)
+    axes = above.subplots(1, 1 + len(refs), width_ratios=widths, squeeze=False)[0]
+    for axis, image, title in zip(axes, (enlarged, *refs), (f"LR {names[0]}", *names[1:]), strict=True):
+        axis.imshow(image)
+        _titled(axis, title)
+    for n, (row, column) in enumerate(spread(confidence, lines)):
+        target = int(reference[row, column])
+        colour = COLOURS[(target if several else n) % len(COLOURS)]
+        line = ConnectionPatch(
+            own[row, column], there[row, column], "data", "data", axesA=axes[0], axesB=axes[1 + target],
+            color=colour, linewidth=0.7, alpha=0.9, arrowstyle="-", shrinkA=0, shrinkB=0,
+        )  # fmt: skip
+        figure.add_artist(line)
+        for axis, point in ((axes[0], own[row, column]), (axes[1 + target], there[row, column])):
+            axis.plot(*point, "o", color=colour, markersize=2.2, markeredgewidth=0.4, markeredgecolor="white")
+    maps = below.subplots(1, panels, squeeze=False)[0]
+    _flow_panel(maps[0], there - own)
+    shown = maps[1].imshow(confidence, cmap="cividis", vmin=min(0, confidence.min()), vmax=1)
+    _titled(maps[1], f"confidence (mean {confidence.mean():.2f})")
+    below.colorbar(shown, ax=maps[1], shrink=0.8, pad=0.02).ax.tick_params(labelsize=6)
+    if several:
+        colours = np.array([tuple(int(COLOURS[n % len(COLOURS)][i : i + 2], 16) for i in (1, 3, 5))
+                            for n in range(len(refs))])  # fmt: skip
+        maps[2].imshow(colours[reference])
+        _titled(maps[2], "which reference")
+        for n, name in enumerate(names[1:]):
+            share = (reference == n).mean()
+            maps[2].plot([], [], "s", color=COLOURS[n % len(COLOURS)], markersize=4, label=f"{name}, {share:.0%}")
+        maps[2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=6, frameon=False, ncols=2)
+    figure.savefig(path)
+
+
+def _titled(axis: Axes, text: str) -> None:
+    axis.set_title(text, fontsize=7.5)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for spine in axis.spines.values():
+        spine.set_linewidth(0.4)
+
+
+def _flow_panel(axis: Axes, displacement: np.ndarray) -> None:
+    largest = max(1.0, float(np.percentile(np.linalg.norm(displacement, axis=-1), 98)))
+    axis.imshow(flow_colours(displacement / largest))
+    _titled(axis, f"displacement (rim: {largest:.0f} pixels)")
+    wheel = axis.inset_axes((0.78, 0.02, 0.2, 0.26))
+    y, x = np.mgrid[-1:1:65j, -1:1:65j]
+    outside = np.hypot(x, y) > 1
+    picture = np.dstack([flow_colours(np.stack((x, y), axis=-1)), ~outside])
+    wheel.imshow(picture)
+    wheel.axis("off")
+
+
