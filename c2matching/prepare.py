@@ -32,12 +32,14 @@ class Sources:
     """Files that a stage starts from.
 
     teacher: extractors, for the student's stage. student: extractors, for restoration. start: the networks themselves,
-    trained before. vgg16, vgg19: torchvision's ImageNet weights; without a file they are downloaded.
+    trained before. features: extractors whose branch 2 reads the reference, when not the student's. vgg16, vgg19:
+    torchvision's ImageNet weights; without a file they are downloaded.
     """
 
     teacher: Path | None = None
     student: Path | None = None
     start: Path | None = None
+    features: Path | None = None
     vgg16: Path | None = None
     vgg19: Path | None = None
 
@@ -131,7 +133,8 @@ def restoration_stage(training: Training, sources: Sources, gan: bool, parallel:
         wake(model.restoration)
     model.extractor = read_extractors(sources.student)
     if config.features == "extractor":
-        model.vgg = reference_features(model.extractor.feature_extraction_image2, model.vgg.layers)
+        reader = read_extractors(sources.features) if sources.features else model.extractor
+        model.vgg = reference_features(reader.feature_extraction_image2, model.vgg.layers)
     elif config.features == "imagenet":
         instead = "read the reference with the student: --set restoration.features=extractor"
         model.vgg.vgg_net.load_state_dict(imagenet("vgg19", sources.vgg19, max(model.vgg.layers), instead))
@@ -147,6 +150,12 @@ def restoration_stage(training: Training, sources: Sources, gan: bool, parallel:
         perceptual.vgg_net.load_state_dict(imagenet("vgg19", sources.vgg19, "relu5_1", instead))
         perceptual = perceptual.to(parallel.device)
     return RestorationStage(model.to(parallel.device), discriminator, perceptual, config, parallel, training.run.seed)
+
+
+def _same_features(model: C2Matching) -> bool:
+    """Whether the reference features are those of the student's branch 2, which need not be written twice."""
+    own = model.extractor.feature_extraction_image2.model.state_dict()
+    return all(key in own and torch.equal(own[key], value) for key, value in model.vgg.vgg_net.state_dict().items())
 
 
 def weights_writer(
@@ -168,7 +177,7 @@ def weights_writer(
                 "restoration": (stage.average or model.restoration).state_dict(),
                 "extractor": model.extractor.state_dict(),
             }
-            if stage.config.features != "extractor":
+            if not _same_features(model):
                 parts["vgg"] = model.vgg.state_dict()
         write_bundle(path, parts, network, {"training": json.dumps(story)})
 

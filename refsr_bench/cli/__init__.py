@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import data, leaderboard, match, protocols, run, train, weights
+from refsr_bench.cli import ablation, data, leaderboard, match, protocols, run, train, weights
 from refsr_bench.cli.common import Commands
 
 
@@ -21,6 +21,7 @@ for command in (
     run.sr,
     match.match,
     train.train,
+    ablation.ablation,
     weights.weights,
     data.data,
     protocols.methods_list,

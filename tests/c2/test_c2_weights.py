@@ -126,7 +126,7 @@ def test_a_missing_file(official, missing, message):
 def test_vgg19_that_cannot_be_fetched(official, monkeypatch, tmp_path):
     (official.parent / NAMES[2]).unlink()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
-    monkeypatch.setattr(method, "VGG19_URL", (tmp_path / "absent" / NAMES[2]).as_uri())
+    monkeypatch.setattr(bundles, "VGG19_URL", (tmp_path / "absent" / NAMES[2]).as_uri())
     with pytest.raises(BenchError, match=r"could not be downloaded .* Fetch file.* beside the checkpoint"):
         method.load(official, "cpu")
 
@@ -138,7 +138,7 @@ def test_vgg19_from_its_source(official, monkeypatch, tmp_path, images):
     source.parent.mkdir()
     ours.rename(source)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
-    monkeypatch.setattr(method, "VGG19_URL", source.as_uri())
+    monkeypatch.setattr(bundles, "VGG19_URL", source.as_uri())
     assert (run(method.load(official, "cpu"), images) == wanted).all()
     source.unlink()  # now it is in the cache
     assert (run(method.load(official, "cpu"), images) == wanted).all()

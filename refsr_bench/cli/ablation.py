@@ -1,0 +1,85 @@
+"""The paper's ablation (Fig. 5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from refsr_bench.cli.common import command_line, data_root_option, names, pair_progress, path_type
+from refsr_bench.types import BenchError
+
+
+@click.command()
+@click.option("--data", "folders", type=path_type(), multiple=True, required=True, help="As for 'train'.")
+@click.option("--out", type=path_type(), required=True, help="Folder of the trainings; what is there is not repeated.")
+@click.option("--dataset", default="sample", show_default=True, shell_complete=names("DATASETS"), help="Measured on.")
+@click.option("--config", "configs", multiple=True, help="As for 'train'.")
+@click.option("--set", "settings", multiple=True, metavar="TABLE.FIELD=VALUE", help="Override one value.")
+@click.option("--teacher", type=path_type(), help="A trained teacher, so that none is trained.")
+@click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
+@click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
+@click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True)
+@data_root_option
+def ablation(
+    folders: tuple[Path, ...],
+    out: Path,
+    dataset: str,
+    configs: tuple[str, ...],
+    settings: tuple[str, ...],
+    teacher: Path | None,
+    vgg16: Path | None,
+    vgg19: Path | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
+
+    Stopped at any point, the same command goes on.
+    """
+    from c2matching import ablation as study
+    from c2matching import config
+    from c2matching import train as training_loop
+    from c2matching.data import find_photos
+    from c2matching.method import METHODS
+    from c2matching.prepare import Sources
+    from refsr_bench import catalog, runner
+    from refsr_bench.datasets import open_dataset
+
+    training = config.load(configs, settings)
+    photos, opened = find_photos(folders), open_dataset(dataset, data_root)
+    accelerator = training_loop.accelerator_of(training.run.precision, device)
+    parallel = training_loop.parallel_of(accelerator)
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    try:
+        weights = study.train_variants(
+            photos, training, Sources(teacher=teacher, vgg16=vgg16, vgg19=vgg19), parallel, out,
+            [str(folder) for folder in folders], say,
+        )  # fmt: skip
+    except training_loop.Stopped as stopped:
+        say("Stopped and saved; the same command goes on.")
+        raise SystemExit(128 + stopped.signal_number) from None
+    protocol = catalog.get("PROTOCOLS", "c2")
+    metrics = runner.load_metrics([catalog.get("METRICS", "psnr_y")], str(parallel.device), None, say)
+    scores = {}
+    for name, path in weights.items():
+        loaded = METHODS[0].load(path, str(parallel.device))
+        predictor = runner.method_predictor(METHODS[0], loaded, str(parallel.device), name)
+        result, _ = runner.evaluate(
+            predictor, opened, protocol, metrics, out / "results", command=command_line(),
+            track=pair_progress(f"{name} on {opened.name}"),
+        )  # fmt: skip
+        if result.failed:
+            raise BenchError(f"{name}: {result.failed[0].error}")
+        scores[name] = {record.id: record.metrics["psnr_y"] for record in result.images}
+    subset = study.texture_subset({pair.id: study.texture(pair.hr.load()) for pair in opened.pairs})
+    click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
+    click.echo(study.table(scores, subset))
+    click.echo(
+        f"\nOurs: {training.teacher.iterations}, {training.student.iterations} and "
+        f"{training.restoration.iterations} iterations on {len(photos)} photos, start '{training.student.start}'. "
+        "The paper's: CUFED5, full training."
+    )

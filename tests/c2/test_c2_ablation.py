@@ -1,0 +1,67 @@
+"""The ablation: its variants, the texture subset, and the whole command in miniature."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from skimage import data
+
+from c2matching import ablation
+from c2matching.bundle import load_bundle
+from refsr_bench.cli import main
+from refsr_bench.datasets import open_dataset
+
+
+def test_texture_is_local_contrast():
+    flat = np.full((40, 50, 3), 90, np.uint8)
+    assert ablation.texture(flat) < 1e-4
+    ramp = np.repeat(np.linspace(0, 255, 50).astype(np.uint8)[None], 40, 0)[..., None].repeat(3, 2)
+    checks = (255 * (np.indices((40, 50)).sum(0) % 2)).astype(np.uint8)[..., None].repeat(3, 2)
+    assert 0 < ablation.texture(ramp) < 15 < 100 < ablation.texture(checks) < 115  # half of 219 luma levels
+    assert ablation.texture(data.gravel()[..., None].repeat(3, 2)) > ablation.texture(data.astronaut())
+
+
+def test_the_subset_is_the_more_textured_half():
+    assert ablation.texture_subset({"a": 1, "b": 3, "c": 2}) == ["b", "c"]
+    assert ablation.texture_subset({"b": 1, "a": 1, "c": 1, "d": 0}) == ["a", "b"]
+
+
+def test_the_table_shows_steps_beside_the_paper_s():
+    scores = {v.name: {"x": 20 + n, "y": 30 + 2 * n} for n, v in enumerate(ablation.VARIANTS)}
+    lines = ablation.table(scores, ["y"]).splitlines()
+    assert lines[2].endswith("| 25.00 |  |  | 30.00 |  |  |")
+    assert lines[3].endswith("| 26.50 | +1.50 | +0.08 | 32.00 | +2.00 |  |")
+    assert lines[5].endswith("| 29.50 | +1.50 | +0.09 | 36.00 | +2.00 | +0.16 |")
+
+
+@pytest.mark.slow
+def test_the_whole_ablation_in_miniature(tmp_path):
+    for n, pair in enumerate(open_dataset("sample").pairs[:5]):
+        whole = Image.fromarray(pair.hr.load())
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        whole.resize((2 * whole.width, 2 * whole.height)).save(tmp_path / "photos" / f"{n}.png")
+    settings = ["run.validate_every=2", "run.validation=1", "network.channels=8", "network.blocks=[1, 1, 1, 1]"]
+    for stage in ("teacher", "student", "restoration"):
+        settings += [f"{stage}.iterations=2", f"{stage}.batch=1"]
+    settings += ["restoration.crop=64", "student.warm_up=0"]
+    options = [option for setting in settings for option in ("--set", setting)]
+    command = ["ablation", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--config", "small-cpu"]
+    first = CliRunner().invoke(main, [*command, *options, "--device", "cpu"])
+    assert first.exit_code == 0, first.output
+    assert first.output.count("training: ") == 7 and "+ dynamic aggregation" in first.output
+    models = {v.name: load_bundle(tmp_path / "out" / v.name / "last.safetensors") for v in ablation.VARIANTS}
+    assert models["baseline"].restoration.config.aggregation == "copy"
+    keys = [
+        model.extractor.feature_extraction_image1.model.conv1_1.weight for model in models.values()
+    ]
+    assert torch.equal(keys[0], keys[1]) and not torch.equal(keys[1], keys[2]) and not torch.equal(keys[2], keys[3])
+    features = [model.vgg.vgg_net.conv1_1.weight for model in models.values()]
+    assert all(torch.equal(features[0], other) for other in features[1:])
+    training = [json.loads(line) for line in (tmp_path / "out/correspondence-contrastive/log.jsonl").read_text().splitlines()]
+    assert training
+    again = CliRunner().invoke(main, [*command, *options, "--device", "cpu"])
+    assert "training: " not in again.output
+    assert again.output.splitlines()[-8:] == first.output.splitlines()[-8:]
