@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torchvision.ops import deform_conv2d
 
 BACKEND = "auto"  # "grid" or "torchvision"
-STRIP = 1024  # output positions sampled at once
+STRIP = 1024  # output positions sampled at once, over the batch
 
 
 def _cover(size: int, outputs: int) -> tuple[int, int]:
@@ -63,32 +65,83 @@ def sample_by_grid(
 ) -> Tensor:
     """``sample_reference`` through ``grid_sample``, every group an image of its own, in float32.
 
-    Without gradients in strips of rows, so that samples stay in the cache until they are multiplied by the weights;
-    with them at once, because every strip would have a gradient of the whole reference.
+    In strips of rows, forwards and backwards, so that samples stay in the cache until they are used; none is kept for
+    the gradient. Gradients of gradients are not available.
     """
+    with torch.autocast(ref.device.type, enabled=False):
+        return _GridSampling.apply(ref.float(), offset.float(), mask.float(), weight.float(), bias.float(), origin)
+
+
+class _GridSampling(torch.autograd.Function):
+    """Per strip: samples (N, groups, C / groups, 9, rows, w), times the mask, times the kernel (C', C * 9)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int]
+    ) -> Tensor:
+        ctx.save_for_backward(ref, offset, mask, weight)
+        ctx.origin = origin
+        n, _, h, w = offset.shape
+        out, kernel = ref.new_empty(n, len(weight), h, w), weight.flatten(1)
+        for rows in _strips(n, h, w):
+            samples, _, factor = _samples(ref, offset[:, :, rows], mask[:, :, rows], origin, rows.start)
+            out[:, :, rows] = (kernel @ samples.mul_(factor).view(n, len(kernel.T), -1)).view_as(out[:, :, rows])
+        return out.add_(bias.view(-1, 1, 1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        ref, offset, mask, weight = ctx.saved_tensors
+        of_ref = ctx.needs_input_grad[0]
+        n, _, h, w = offset.shape
+        kernel = weight.flatten(1)
+        grad_images, grad_kernel = None, torch.zeros_like(kernel)
+        grad_offset, grad_mask = torch.empty_like(offset), torch.empty_like(mask)
+        # The reference's gradient is as large as the reference for every strip: then one strip.
+        for rows in [slice(0, h)] if of_ref else _strips(n, h, w):
+            samples, grid, factor = _samples(ref, offset[:, :, rows], mask[:, :, rows], ctx.origin, rows.start)
+            above = grad[:, :, rows].reshape(n, len(weight), -1)
+            of_samples = (kernel.T @ above).view_as(samples)
+            grad_mask[:, :, rows] = (samples * of_samples).sum(2).view_as(grad_mask[:, :, rows])
+            grad_kernel += (above @ samples.mul_(factor).view(n, len(kernel.T), -1).transpose(1, 2)).sum(0)
+            images = _images(ref, factor.shape[1])
+            grad_images, of_grid = torch.ops.aten.grid_sampler_2d_backward(
+                of_samples.mul_(factor).view(*images.shape[:2], *grid.shape[1:3]), images, grid,
+                interpolation_mode=0, padding_mode=0, align_corners=True, output_mask=[of_ref, True],
+            )  # fmt: skip
+            of_grid = of_grid.view(n, factor.shape[1], 9, -1, w, 2).permute(0, 1, 2, 5, 3, 4).flip(3)
+            per_pixel = 2 / (torch.tensor(ref.shape[-2:], device=ref.device) - 1)  # from grid_sample's [-1, 1]
+            grad_offset[:, :, rows] = (of_grid * per_pixel.view(2, 1, 1)).flatten(1, 3)
+        grad_ref = grad_images.view_as(ref) if of_ref else None
+        return grad_ref, grad_offset, grad_mask, grad_kernel.view_as(weight), grad.sum((0, 2, 3)), None
+
+
+def _strips(n: int, h: int, w: int) -> list[slice]:
+    step = max(1, STRIP // (n * w))
+    return [slice(top, min(h, top + step)) for top in range(0, h, step)]
+
+
+def _images(ref: Tensor, groups: int) -> Tensor:
+    """(N, C, H, W) -> (N * groups, C / groups, H, W)."""
     n, channels, height, width = ref.shape
-    h, w = offset.shape[-2:]
-    groups = mask.shape[1] // 9
-    images = ref.float().reshape(n * groups, channels // groups, height, width)
-    offset = offset.float().view(n, groups, 9, 2, h, w)
+    return ref.reshape(n * groups, channels // groups, height, width)
+
+
+def _samples(
+    ref: Tensor, offset: Tensor, mask: Tensor, origin: tuple[int, int], top: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For output rows from ``top``: samples (N, groups, C / groups, 9, rows, w) of the reference, the grid they were
+    taken at (N * groups, 9 * rows, w, 2) and the mask in the shape they are multiplied with."""
+    n, _, h, w = offset.shape
+    groups, (height, width) = mask.shape[1] // 9, ref.shape[-2:]
     tap = torch.arange(3, device=ref.device) - 1
-    rows = tap.repeat_interleave(3).view(9, 1, 1) + torch.arange(h, device=ref.device).view(h, 1) + origin[0]
+    offset = offset.reshape(n, groups, 9, 2, h, w)
+    rows = tap.repeat_interleave(3).view(9, 1, 1) + torch.arange(top, top + h, device=ref.device).view(h, 1) + origin[0]
     columns = tap.repeat(3).view(9, 1, 1) + torch.arange(w, device=ref.device) + origin[1]
-    mask = mask.float().view(n, groups, 1, 9, h, w)
-    kernel = weight.float().flatten(1)
-
-    def strip(top: int, end: int) -> Tensor:
-        y = offset[:, :, :, 0, top:end] + rows[:, top:end]
-        x = offset[:, :, :, 1, top:end] + columns
-        grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), dim=-1)
-        grid = grid.view(n * groups, 9 * (end - top), w, 2)
-        samples = F.grid_sample(images, grid, padding_mode="zeros", align_corners=True)
-        samples = samples.view(n, groups, channels // groups, 9, end - top, w) * mask[:, :, :, :, top:end]
-        return (kernel @ samples.view(n, channels * 9, -1)).view(n, -1, end - top, w)
-
-    step = h if torch.is_grad_enabled() else max(1, STRIP // w)
-    out = torch.cat([strip(top, min(h, top + step)) for top in range(0, h, step)], dim=2)
-    return out + bias.float().view(-1, 1, 1)
+    y, x = offset[:, :, :, 0] + rows, offset[:, :, :, 1] + columns
+    grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), dim=-1).view(n * groups, 9 * h, w, 2)
+    samples = F.grid_sample(_images(ref, groups), grid, padding_mode="zeros", align_corners=True)
+    return samples.view(n, groups, -1, 9, h, w), grid, mask.reshape(n, groups, 1, 9, h, w)
 
 
 class DynamicAggregation(nn.Module):

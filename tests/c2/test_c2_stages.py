@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from filled import error, fill, full_model, image, tensor, vgg19
@@ -31,10 +32,11 @@ def random_batch(n=2):
     return {name: torch.rand(shape) for name, shape in shapes.items()}
 
 
-@pytest.mark.parametrize(("backend", "slack"), [("torchvision", 1), ("grid", 3)])
-def test_three_steps_of_the_authors_training(whole, backend, slack, monkeypatch):
-    """Pixel loss alone, then twice the GAN loss; through the operator that made the golden vectors to their stated
-    tolerances, through the faster one to three times those: Adam amplifies the rounding of sampling positions."""
+@pytest.mark.parametrize("backend", ["torchvision", "grid"])
+def test_three_steps_of_the_authors_training(whole, backend, monkeypatch):
+    """Pixel loss alone, then twice the GAN loss. Tolerances are the golden vectors' own where they state one; updates
+    after the first are ours: all within 1 %, since Adam turns the rounding of a processor into whole steps of a few
+    values, and all but 2 % of the tensors within a third of that."""
     monkeypatch.setattr(deform, "BACKEND", backend)
     z = whole("n_train_steps")
     model, critic = full_model(), fill(ImageDiscriminator())
@@ -44,19 +46,20 @@ def test_three_steps_of_the_authors_training(whole, backend, slack, monkeypatch)
     # losses absolute, penalty relative, SR absolute, updates of the generator and of the discriminator relative
     tolerances = {
         1: (1e-6, 0, 1e-5, 5e-3, 0),
-        10001: (1e-4, 2e-2, 3e-4, 5e-3, 5e-3),
+        10001: (1e-4, 2e-2, 3e-4, 1e-2, 5e-3),
         10002: (1e-3, 3e-2, 3e-3, 1e-2, 5e-2),
     }
     for iteration, limits in tolerances.items():
-        loss, penalty, sr_error, generator, discriminator = (slack * limit for limit in limits)
+        loss, penalty, sr_error, generator, discriminator = limits
         prefix = f"step{iteration}_"
         wanted = {key.removeprefix(prefix): value for key, value in z.items() if key.startswith(prefix)}
         before, critic_before = snapshot(net), snapshot(critic)
         sr = stage.restore(batch).detach()
         terms = stage.step([batch], iteration, tensor(wanted["alpha"]))
         assert error(sr, wanted["sr"]) < sr_error
-        updates = changes(net.parameters(), before)
-        assert updates == pytest.approx(wanted["g_update_norms"].tolist(), rel=generator)
+        updates, expected = np.array(changes(net.parameters(), before)), wanted["g_update_norms"]
+        apart = np.abs(updates - expected) / expected
+        assert apart.max() < generator and np.quantile(apart, 0.98) < generator / 3
         critic_updates = changes(critic.parameters(), critic_before)
         if iteration == 1:
             assert terms == {"reconstruction": pytest.approx(float(wanted["l_pix"]), abs=loss)}
