@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from c2matching.model import C2Matching
 
+MATCHING = ("exact", "half", "coarse")
 MIN_SIDE = 3  # matching compares 3x3 patches of maps at LR resolution
 
 
@@ -54,8 +55,11 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     return quantise(sr[0].permute(1, 2, 0).cpu().numpy())
 
 
-def load(weights: Path | None, device: str, default: Path | None = BUNDLED) -> LoadedMethod:
-    """weights: None (the bundled file), one of ours (``.safetensors``) or the authors' restoration ``.pth``."""
+def load(
+    weights: Path | None, device: str, default: Path | None = BUNDLED, matching: str = MATCHING[0]
+) -> LoadedMethod:
+    """weights: None (the bundled file), one of ours (``.safetensors``) or the authors' restoration ``.pth``.
+    matching: one of ``MATCHING``, see ``correspondence.correspond``."""
     from refsr_bench.checkpoints import sha256
 
     path = weights or default
@@ -66,6 +70,7 @@ def load(weights: Path | None, device: str, default: Path | None = BUNDLED) -> L
     else:
         model, files = load_official(path)
     model = model.eval().requires_grad_(False).to(device)
+    model.matching = matching
     if device == "cpu":  # there convolutions are nearly twice as fast with channels last
         import torch
 
@@ -75,6 +80,7 @@ def load(weights: Path | None, device: str, default: Path | None = BUNDLED) -> L
         weights=f"bundled {path.stem}" if path == BUNDLED else path.name,
         weights_sha256=sha256(*files),
         parameters=sum(p.numel() for p in model.restoration.parameters()),
+        variant="" if matching == MATCHING[0] else f"{matching} matching",
     )
 
 
@@ -92,6 +98,7 @@ METHODS = (
         description="Contrastive correspondence, dynamic aggregation, restoration; reconstruction loss alone. "
         "Bundled weights: see c2matching/weights/MODEL_CARD.md.",
         load=load,
+        matching=MATCHING,
     ),
     MethodCard(
         name="c2matching-gan",
@@ -103,5 +110,6 @@ METHODS = (
         paper=_PAPER,
         description="The same network trained with perceptual and adversarial losses; needs the authors' weights.",
         load=partial(load, default=None),
+        matching=MATCHING,
     ),
 )

@@ -51,9 +51,12 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
     def predict(pair: RefPair, sample: Sample) -> Image:
         return loaded.upscale(sample.lr, sample.refs, sample.scale)
 
+    name, title = slug(label) if label else card.name, label or card.title
+    if loaded.variant:
+        name, title = f"{name}-{slug(loaded.variant)}", f"{title} ({loaded.variant})"
     info = MethodInfo(
-        name=slug(label) if label else card.name,
-        title=label or card.title,
+        name=name,
+        title=title,
         group=card.group,
         references=card.references,
         gan=card.gan,

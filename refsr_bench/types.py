@@ -141,12 +141,14 @@ class LoadedMethod:
     """A method ready to run: the call, and which weights are behind it.
 
     weights: a name people recognise ("none", "bundled nano v1", a file name); weights_sha256: None without weights.
+    variant: a word for what differs from the method as its card has it; it becomes part of the name in results.
     """
 
     upscale: Upscale
     weights: str = "none"
     weights_sha256: str | None = None
     parameters: int = 0
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class MethodCard:
 
     group: "SISR" or "Ref-SR". references: "none", "one" or "many", what one call makes use of.
     gan: trained with an adversarial loss (such rows are shaded in tables).
+    matching: ways of matching to choose from, the default first; ``load`` then takes one as ``matching=``.
     """
 
     name: str
@@ -165,4 +168,5 @@ class MethodCard:
     year: int
     paper: str
     description: str
-    load: Callable[[Path | None, str], LoadedMethod]
+    load: Callable[..., LoadedMethod]
+    matching: tuple[str, ...] = ()

@@ -84,7 +84,8 @@ def test_draws_report_a_mean_and_a_deviation(refsr) -> None:
         ((*BENCH, "cufed5"), ["data prepare cufed5 --from"]),
         ((*BENCH, "wrsr"), ["data prepare wrsr --from"]),
         (("run", "--method", "c2matching-gan", "--dataset", "sample"), ["--weights"]),
-        (("run", "--method", "c2matching", "--dataset", "sample", "--refs", "all"), ["--set stitch=black-500"]),
+        (("run", "--method", "c2matching", "--dataset", "sample", "--matching", "corse"), ["exact, half, coarse"]),
+        ((*BENCH, "sample", "--matching", "coarse"), ["bicubic has no choice of matching"]),
         (("run", "--method", "c2matching", "--dataset", "sample", "--weights", "none.pth"), ["none.pth"]),
         (("data", "info", "cufed"), ["cufed5"]),
         (("protocols", "diff", "c2", "tsr"), ["Did you mean ttsr"]),
@@ -93,6 +94,15 @@ def test_draws_report_a_mean_and_a_deviation(refsr) -> None:
 )
 def test_misuse_exits_with_2_and_says_what_to_do(refsr, arguments: tuple[str, ...], words: list[str]) -> None:
     refuses(refsr(*arguments), 2, *words)
+
+
+def test_a_way_of_matching_is_part_of_the_method_s_name(refsr, tmp_path: Path) -> None:
+    command = ("run", "--method", "c2matching", "--dataset", "sample", "--limit", "1")
+    for options in ((), ("--matching", "exact"), ("--matching", "coarse"), ("--refs", "all")):
+        result = refsr(*command, *options)
+        assert result.exit_code == 0, result.output
+    methods = {path.parent.name for path in (tmp_path / "results").rglob("result.json")}
+    assert methods == {"c2matching", "c2matching-coarse-matching"}
 
 
 def test_a_weights_file_that_would_run_code_is_refused_and_does_not_run(refsr, tmp_path: Path) -> None:

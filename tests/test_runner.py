@@ -266,3 +266,13 @@ def test_peak_memory_is_that_of_the_block() -> None:
     with runner._measured("cpu") as second:
         pass
     assert first["peak_memory_mb"] - second["peak_memory_mb"] > 200
+
+
+def test_a_method_of_one_reference_is_not_given_several() -> None:
+    sample, everything = open_dataset("sample"), c2().changed({"refs": "all"})
+    info = dataclasses.replace(bicubic().info, references="one")
+    with pytest.raises(Misuse, match=r"takes one reference.*--set stitch=black-500"):
+        checks.check_references(info, everything, sample, sample.pairs)
+    checks.check_references(info, everything.changed({"stitch": "black-500"}), sample, sample.pairs)
+    checks.check_references(info, c2(), sample, sample.pairs)
+    checks.check_references(dataclasses.replace(info, references="many"), everything, sample, sample.pairs)

@@ -15,7 +15,7 @@ from refsr_bench.types import BenchError, Misuse
 if TYPE_CHECKING:
     from refsr_bench.protocols.base import Protocol
     from refsr_bench.results import Result
-    from refsr_bench.types import RefPair
+    from refsr_bench.types import LoadedMethod, MethodCard, RefPair
 
 
 class Commands(click.Group):
@@ -71,6 +71,7 @@ protocol_options = [
 ]
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 leaks_option = click.option("--allow-leaks", is_flag=True, help="Measure pairs whose reference is the ground truth.")
+matching_option = click.option("--matching", help="How C2-Matching matches: exact, half (16 bits) or coarse (faster).")
 out_option = click.option("--out", type=path_type(), default=Path("results"), show_default=True, help="Results folder.")
 
 
@@ -110,6 +111,15 @@ def weights_of(options: Sequence[str], methods: Sequence[str]) -> dict[str, Path
             raise Misuse(f"--weights {option}: {method} is not among the methods of this run.")
         files[method] = Path(path)
     return files
+
+
+def load_method(card: MethodCard, weights: Path | None, device: str, matching: str | None) -> LoadedMethod:
+    if matching is None:
+        return card.load(weights, device)
+    if matching not in card.matching:
+        known = f"only {', '.join(card.matching)}" if card.matching else "no choice of matching"
+        raise Misuse(f"--matching {matching}: {card.name} has {known}.")
+    return card.load(weights, device, matching=matching)
 
 
 def load_metrics(protocol: Protocol, device: str, lpips_weights: Path | None) -> dict:

@@ -11,8 +11,10 @@ from refsr_bench.cli.common import (
     data_root_option,
     exit_on_failures,
     leaks_option,
+    load_method,
     load_metrics,
     lpips_option,
+    matching_option,
     names,
     out_option,
     pair_progress,
@@ -36,6 +38,7 @@ from refsr_bench.types import Misuse
 @with_options(protocol_options)
 @click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random, N seeds.")
 @click.option("--weights", multiple=True, metavar="[METHOD=]PATH", help="Weights instead of the method's own.")
+@matching_option
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -53,6 +56,7 @@ def run(
     refs: str | None,
     draws: int | None,
     weights: tuple[str, ...],
+    matching: str | None,
     name: str | None,
     limit: int | None,
     device: str,
@@ -78,7 +82,8 @@ def run(
     device = runner.resolve_device(device)
     opened = [open_dataset(dataset, data_root) for dataset in datasets]
     predictors = [
-        runner.method_predictor(card, card.load(files.get(card.name), device), device, name) for card in cards
+        runner.method_predictor(card, load_method(card, files.get(card.name), device, matching), device, name)
+        for card in cards
     ]
     metrics = load_metrics(protocol, device, lpips_weights)
     done = []
@@ -162,10 +167,20 @@ def score(
 @click.option("--ref", "refs", type=path_type(), multiple=True, help="A high-resolution photo of something similar.")
 @click.option("--method", default="c2matching", show_default=True, shell_complete=names("METHODS"))
 @click.option("--weights", type=path_type(), help="Weights instead of the method's own.")
+@matching_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=path_type(), required=True, help="The SR image, a .png.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def sr(lr: Path, refs: tuple[Path, ...], method: str, weights: Path | None, device: str, out: Path, overwrite: bool):
+def sr(
+    lr: Path,
+    refs: tuple[Path, ...],
+    method: str,
+    weights: Path | None,
+    matching: str | None,
+    device: str,
+    out: Path,
+    overwrite: bool,
+) -> None:
     """Super-resolve one photo x4 with the help of others, of any size."""
     from refsr_bench import catalog, images, runner
 
@@ -179,7 +194,7 @@ def sr(lr: Path, refs: tuple[Path, ...], method: str, weights: Path | None, devi
     device = runner.resolve_device(device)
     low = images.read_image(lr)
     high = [images.read_image(ref) for ref in refs]
-    loaded = card.load(weights, device)
+    loaded = load_method(card, weights, device, matching)
     image = loaded.upscale(low, high, 4)
     images.write_png(out, image)
     click.echo(f"{out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights}")
