@@ -113,7 +113,7 @@ def load_checkpoint(folder: Path, stage: MatchingStage | RestorationStage, train
         raise
     except Exception as error:  # a damaged file makes the unpickler raise nearly anything
         raise BenchError(
-            f"{path} is damaged and cannot be resumed ({type(error).__name__}). Start a new training, with --start "
+            f"{path} is damaged and cannot be resumed ({type(error).__name__}). Start a new training, with --weights "
             f"{folder / 'last.safetensors'} if that is whole."
         ) from None
     if changes := differences(before, training):

@@ -46,7 +46,7 @@ def train() -> None:
 @click.option("--gan", is_flag=True, help="Restoration with perceptual and adversarial losses.")
 @click.option("--teacher", type=path_type(), help="The teacher's weights, for the student.")
 @click.option("--student", type=path_type(), help="The student's weights, for restoration.")
-@click.option("--start", type=path_type(), help="Go on from these weights of the stage itself.")
+@click.option("--weights", "start", type=path_type(), help="Go on from these weights of the stage itself.")
 @click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 @click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 @click.option("--resume", is_flag=True, help="Continue the training in --out.")

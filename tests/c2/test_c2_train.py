@@ -294,6 +294,18 @@ def test_sigterm_saves_and_exits(stages, photos, tmp_path):
     assert same(weights(out / "last.safetensors"), weights(tmp_path / "whole/last.safetensors"))
 
 
+def test_torchrun_passes_every_option_on():
+    """Its parser refuses options that are abbreviations of several of its own, even behind the module's name."""
+    from torch.distributed.run import get_args_parser
+
+    from refsr_bench.cli.train import c2matching
+
+    options = [word for option in c2matching.params for name in option.opts for word in (name, "x")]
+    assert "--weights" in options
+    parsed = get_args_parser().parse_args(["--nproc-per-node", "2", "-m", "refsr_bench.cli", "train", *options])
+    assert parsed.training_script_args == ["train", *options]
+
+
 @pytest.mark.slow
 def test_two_processes_train_as_one(photos, tmp_path):
     """Under torchrun, the same global batch: the same loss curve."""
