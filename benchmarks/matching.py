@@ -1,6 +1,7 @@
 """Patch matching: ours against the direct scheme of the authors, growth with size, and coarse-to-fine recall.
 
-    python benchmarks/matching.py            # 256-channel maps of 60x80, 80x120, 120x160, then a 12-megapixel reference
+    python benchmarks/matching.py sizes      # 256-channel maps of 60x80, 80x120, 120x160, against the direct scheme
+    python benchmarks/matching.py growth     # a map of 80x120 with references of up to 12 megapixels
 
 Maps are random unit descriptors ("random") or descriptors of photographs by the bundled network ("photos":
 scikit-image's stereo pair). Every scheme runs in a process of its own; seconds are the best of three, memory is what
@@ -76,7 +77,7 @@ def run(scheme: str, kind: str, size: str, ref_size: str, times: int = 3) -> tup
         return values, *torch.load(file.name)
 
 
-def main() -> None:
+def sizes() -> None:
     print("| maps | size | scheme | s | times faster | MiB | of direct | same match | cosine lost |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for kind in ("random", "photos"):
@@ -93,7 +94,10 @@ def main() -> None:
                     f"{memory:.2f} | {same:.2%} | {lost:.1e} |",
                     flush=True,
                 )
-    print("\n| reference | megapixels | exact, s | MiB | coarse, s | MiB | same match | within a cell | cosine lost |")
+
+
+def growth() -> None:
+    print("| reference | megapixels | exact, s | MiB | coarse, s | MiB | same match | within a cell | cosine lost |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for ref_size in ("80x120", "150x200", "300x400", "750x1000"):
         exact, index, cosine = run("exact", "photos", "80x120", ref_size, 1)
@@ -110,4 +114,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    one(*sys.argv[2:]) if sys.argv[1:2] == ["one"] else main()
+    if sys.argv[1:2] == ["one"]:
+        one(*sys.argv[2:])
+    else:
+        for part in sys.argv[1:] or ["sizes", "growth"]:
+            {"sizes": sizes, "growth": growth}[part]()

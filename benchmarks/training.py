@@ -24,12 +24,14 @@ from c2matching import config, deform
 from c2matching.config import MatchingTraining, Training
 from c2matching.correspondence import index_to_flow
 from c2matching.extractor import ContrastiveExtractor
-from c2matching.losses import BORDER, EXCLUDED, MIN_POINTS, STRIDE
+from c2matching.losses import BORDER, MIN_POINTS, STRIDE
 from c2matching.model import C2Matching
 from c2matching.pairs import degrade, restoration_pair, to_tensor, transformed_pair
 from c2matching.prepare import kaiming, wake
 from c2matching.stages import MatchingStage, RestorationStage
 from refsr_bench.datasets import open_dataset
+
+EXCLUDED = 10  # added to distances that may not be picked
 
 
 def batch_of(n: int, crop: int, training: Training) -> dict[str, Tensor]:

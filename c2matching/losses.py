@@ -15,7 +15,7 @@ from torch import Tensor
 STRIDE = 4  # image pixels per descriptor
 BORDER = 10  # a correspondence this close to the image border (pixels) is not used
 MIN_POINTS = 128  # a pair with fewer usable points is skipped
-EXCLUDED = 10.0  # added to distances that may not be picked as negatives (squared distances are at most 4)
+EXCLUDED = -4.0  # the cosine of what may not be picked as a negative: farther than anything can be
 NEVER = -1e9  # the logit of a target that does not exist; finite, so that 0 * log 0 is 0
 
 
@@ -54,14 +54,20 @@ def usable_points(coordinates: Tensor, size: tuple[int, int], at_least: int = MI
 
 def _near(a: Tensor, b: Tensor, radius: int) -> Tensor:
     """(N, P, 2), (N, Q, 2) -> (N, P, Q) bool: Chebyshev distance of at most ``radius`` cells."""
-    return torch.cdist(a.float(), b.float(), p=torch.inf) <= radius
+    a, b = a.to(torch.int16)[:, :, None], b.to(torch.int16)[:, None]
+    rows, columns = ((a[..., n] - b[..., n]).abs_() <= radius for n in (0, 1))
+    return rows.logical_and_(columns)
 
 
 def descriptors_at(features: Tensor, cells: Tensor) -> Tensor:
     """L2-normalised descriptors (N, P, C) of a map (N, C, h, w) at cells (N, P, 2)."""
     where = cells[..., 0] * features.shape[3] + cells[..., 1]
-    descriptors = F.normalize(features, dim=1).flatten(2).transpose(1, 2)
-    return descriptors.gather(1, where[..., None].expand(-1, -1, features.shape[1]))
+    return _taken(F.normalize(features, dim=1).flatten(2).transpose(1, 2), where)
+
+
+def _taken(descriptors: Tensor, which: Tensor) -> Tensor:
+    """(N, Q, C), (N, P) -> (N, P, C)."""
+    return descriptors.gather(1, which[..., None].expand(-1, -1, descriptors.shape[2]))
 
 
 def cosines(features1: Tensor, features2: Tensor, points: Points) -> Tensor:
@@ -74,6 +80,17 @@ def _mean(values: Tensor, valid: Tensor) -> Tensor:
     return (values * valid).sum(1) / valid.sum(1).clamp(min=1)
 
 
+def _hardest(descriptors: Tensor, others: Tensor, barred: Tensor) -> Tensor:
+    """(N, P, C), (N, Q, C), bool (N, P, Q) -> (N, P): squared distance to the nearest of the others that is not barred.
+
+    Gradients flow through the one that was found, not through all products.
+    """
+    with torch.no_grad():
+        cosine, which = (descriptors @ others.transpose(1, 2)).masked_fill_(barred, EXCLUDED).max(2)
+    distance = 2 - 2 * (descriptors * _taken(others, which)).sum(2)
+    return distance.masked_fill(cosine == EXCLUDED, 2 - 2 * EXCLUDED)
+
+
 def margin_loss(
     features1: Tensor, features2: Tensor, points: Points, margin: float = 1.0, safe_radius: int = 4
 ) -> Tensor:
@@ -83,17 +100,16 @@ def margin_loss(
     transformed image are the other usable targets; the negatives of p' in image 1 are all its cells; both farther
     than ``safe_radius`` cells.
     """
-    f2 = descriptors_at(features2, points.targets)
-    between = 2 - 2 * descriptors_at(features1, points.cells) @ f2.transpose(1, 2)
-    barred = _near(points.targets, points.targets, safe_radius) | ~points.valid[:, None]
-    negative_a = (between + EXCLUDED * barred).amin(2)
+    everywhere = F.normalize(features1, dim=1).flatten(2).transpose(1, 2)  # (N, h*w, C)
     n, _, h, w = features1.shape
+    f1 = _taken(everywhere, points.cells[..., 0] * w + points.cells[..., 1])
+    f2 = descriptors_at(features2, points.targets)
     cells = torch.cartesian_prod(torch.arange(h, device=f2.device), torch.arange(w, device=f2.device))
-    everywhere = F.normalize(features1, dim=1).flatten(2)  # (N, C, h*w)
+    barred = _near(points.targets, points.targets, safe_radius) | ~points.valid[:, None]
     near = _near(points.cells, cells.expand(n, -1, -1), safe_radius)
-    negative_b = (2 - 2 * f2 @ everywhere + EXCLUDED * near).amin(2)
-    positive = between.diagonal(dim1=1, dim2=2)
-    return _mean(F.relu(margin + positive - torch.minimum(negative_a, negative_b)), points.valid)
+    negative = torch.minimum(_hardest(f1, f2, barred), _hardest(f2, everywhere, near))
+    positive = 2 - 2 * (f1 * f2).sum(2)
+    return _mean(F.relu(margin + positive - negative), points.valid)
 
 
 def correlation(features1: Tensor, features2: Tensor, points: Points, temperature: float = 0.15) -> Tensor:
@@ -104,8 +120,8 @@ def correlation(features1: Tensor, features2: Tensor, points: Points, temperatur
 
 def distillation_loss(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
     """Eq. (5) and (6), (N,): KL(teacher || student) of two logit volumes (N, P, P), mean over the valid rows."""
-    divergence = F.kl_div(student.log_softmax(2), teacher.log_softmax(2), reduction="none", log_target=True)
-    return _mean(divergence.sum(2), valid)
+    target = teacher.log_softmax(2)
+    return _mean(torch.linalg.vecdot(target.exp(), target - student.log_softmax(2)), valid)
 
 
 def matching_loss(features1: Tensor, features2: Tensor, points: Points, temperature: float = 0.07) -> Tensor:
@@ -116,7 +132,7 @@ def matching_loss(features1: Tensor, features2: Tensor, points: Points, temperat
     logits = correlation(features1, features2, points, temperature)
     n, p, _ = logits.shape
     truth = torch.arange(p, device=logits.device).expand(n, p)
-    return _mean(F.cross_entropy(logits.transpose(1, 2), truth, reduction="none") * points.valid, points.valid)
+    return _mean(F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(n, p), points.valid)
 
 
 def reconstruction_loss(sr: Tensor, hr: Tensor) -> Tensor:
