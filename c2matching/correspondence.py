@@ -20,6 +20,7 @@ NORM_EPS = 1e-5
 GAP = 16  # rows of zeros between references on their canvas: more than learned offsets reach
 TILE = {"cpu": 3 << 20, "cuda": 1 << 26}  # pixel correlations held at once; on CPUs, what second-level caches share
 STRIP = 256  # input columns at once
+ROWS = 8  # reference rows that share a maximum; long stretches of memory are searched fastest
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def _match_strip(
     keys = ref_features.reshape(channels, -1).T.contiguous()
     if precision == "half":
         image, keys = ((t.half() if t.is_cuda else t.bfloat16()) for t in (image, keys))
+        if not (image.is_cuda or torch.cpu._is_avx512_bf16_supported()):  # multiplied several times slower there
+            image, keys = image.float(), keys.float()
     step, block = _tile_rows(w, ref_rows, ref_w, TILE[features.device.type])
     best = features.new_full((rows, cols), -torch.inf)
     index = torch.zeros((rows, cols), dtype=torch.int64, device=features.device)
@@ -121,7 +124,8 @@ def _match_strip(
         block_keys = keys[top * ref_w : top * ref_w + n]
         block_scale = None if scale is None else scale[top * ref_w : top * ref_w + length]
         diagonals = best.new_empty(step + 2, cols, n)  # sums over columns; the first two rows are the last tile's
-        patches = best.new_zeros(step, cols, count * ref_w)
+        groups = -(-count // ROWS)
+        patches = best.new_full((step, cols, groups * ROWS * ref_w), -torch.inf)
         for y in range(0, h, step):
             r = min(step, h - y)
             pixels = _products(image[:, :, y : y + r], block_keys)
@@ -136,22 +140,23 @@ def _match_strip(
                 if block_scale is not None:
                     sums.mul_(block_scale)
                 own = slice(y - 2 + skip, y - 2 + r)
-                _keep_best(patches[: r - skip].view(r - skip, cols, count, ref_w), best[own], index[own], top)
+                _keep_best(patches[: r - skip].view(-1, cols, groups, ROWS, ref_w), best[own], index[own], top)
             diagonals[:2] = diagonals[r : r + 2] if r > 1 else diagonals[1:3].clone()
     return index, best / common
 
 
 def _keep_best(patches: Tensor, best: Tensor, index: Tensor, top: int) -> None:
-    """Update ``best`` and ``index`` (a, b) in place with correlations (a, b, v, u+2) of reference rows from ``top``."""
-    a, b, count, width = patches.shape
-    by_row = patches[..., : width - 2].amax(3)
-    value = by_row.amax(2)
+    """Update ``best`` and ``index`` (a, b) in place with correlations (a, b, groups, ROWS, u+2) of reference rows from
+    ``top``."""
+    a, b, groups, rows, width = patches.shape
+    by_group = patches[..., : width - 2].amax((3, 4))
+    value = by_group.amax(2)
     better = (value > best).flatten().nonzero()[:, 0]
     if len(better):
-        row = by_row.view(a * b, count)[better].argmax(1)  # the first of equal ones
-        values = patches.view(a * b * count, width).index_select(0, better * count + row)[:, : width - 2]
+        group = by_group.view(a * b, groups)[better].argmax(1)  # the first of equal ones
+        values = patches.view(a * b * groups, rows, width).index_select(0, better * groups + group)[..., : width - 2]
         best.view(-1)[better] = value.view(-1)[better]
-        index.view(-1)[better] = (top + row) * (width - 2) + values.argmax(1)
+        index.view(-1)[better] = (top + group * rows) * (width - 2) + values.flatten(1).argmax(1)
 
 
 def canvas_tops(heights: Sequence[int]) -> list[int]:
