@@ -107,8 +107,14 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
             raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
 
 
-def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+def parts_of(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """State dicts by part, of those in ``PARTS`` that a bundle holds."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        part, _, name = key.partition(".")
+        if part in PARTS:
+            found.setdefault(part, {})[name] = value
+    return found
 
 
 def _build(restoration: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> C2Matching:
@@ -128,13 +134,14 @@ def load_bundle(path: Path) -> C2Matching:
 
     state = read_weights(path)
     check_finite(state, path)
-    restoration = _part(state, "restoration.")
-    if not restoration and _part(state, "extractor."):
+    parts = parts_of(state)
+    restoration = parts.get("restoration", {})
+    if not restoration and "extractor" in parts:
         raise BenchError(f"{path} holds extractors alone, no restoration network: it is for --teacher or --student.")
     model = _build(restoration, path, read_metadata(path))
-    load_strict(model.extractor, _part(state, "extractor."), path, "the C2-Matching extractors")
-    if vgg := _part(state, "vgg."):
-        load_strict(model.vgg, vgg, path, "the reference features")
+    load_strict(model.extractor, parts.get("extractor", {}), path, "the C2-Matching extractors")
+    if "vgg" in parts:
+        load_strict(model.vgg, parts["vgg"], path, "the reference features")
     else:
         model.vgg = reference_features(model.extractor.feature_extraction_image2, model.vgg.layers)
     return model

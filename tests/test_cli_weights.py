@@ -120,3 +120,21 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_bundle(path, {"extractor": {"x": torch.ones(1)}}, None)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_packed_weights_are_half_the_size_and_give_nearly_the_same_image(tmp_path):
+    network = RestorationNet(SMALL)
+    parts = {"restoration": network.state_dict(), "extractor": fill(ContrastiveExtractor()).state_dict()}
+    trained = tmp_path / "last.safetensors"
+    write_bundle(trained, parts, SMALL, {"training": json.dumps({"stage": "restoration"})})
+    text = run("pack", trained, "--out", tmp_path / "small.safetensors", "--name", "mine")
+    assert "was" in text
+    packed = tmp_path / "small.safetensors"
+    assert packed.stat().st_size < 0.55 * trained.stat().st_size
+    assert read_metadata(packed) == read_metadata(trained) | {"name": "mine"}
+    rng = np.random.default_rng(0)
+    lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 16, 3), (48, 64, 3)))
+    images = [load(path, "cpu").upscale(lr, [ref], 4).astype(int) for path in (trained, packed)]
+    assert np.abs(images[0] - images[1]).max() <= 2
+    assert "exists" in run("pack", trained, "--out", packed, code=2)
+    assert "no .safetensors" in run("pack", "x.pth", "--out", tmp_path / "y.safetensors", code=2)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from refsr_bench.cli.common import path_type
 from refsr_bench.types import BenchError, Misuse
 
+if TYPE_CHECKING:
+    from c2matching.restoration import RestorationConfig
+
 
 @click.group()
 def weights() -> None:
-    """Weights of C2-Matching: list, look into, import the authors', check."""
+    """Weights of C2-Matching: list, look into, import the authors', pack, check."""
 
 
 def _found(name: str) -> Path:
@@ -27,6 +31,13 @@ def _found(name: str) -> Path:
         known = ", ".join(path.stem for path in sorted(WEIGHTS.glob("*.safetensors")))
         raise Misuse(f"{name} is neither a file nor bundled weights ({known}).")
     return Path(name)
+
+
+def _check_out(out: Path, force: bool) -> None:
+    if out.suffix != ".safetensors":
+        raise Misuse(f"--out {out}: must end in .safetensors.")
+    if out.exists() and not force:
+        raise Misuse(f"{out} exists. Give another --out, or --force to replace it.")
 
 
 @weights.command("list")
@@ -46,18 +57,16 @@ def info(name: str) -> None:
     """What a file of weights holds and how it came to be."""
     from dataclasses import asdict
 
-    from c2matching.bundle import PARTS, network_of, read_metadata
+    from c2matching.bundle import PARTS, network_of, parts_of, read_metadata
     from refsr_bench.checkpoints import read_weights, sha256
 
     path = _found(name)
     state, metadata = read_weights(path), read_metadata(path)
     click.echo(f"{path}\nsha256      {sha256(path)}")
-    for part in PARTS:
-        own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
-        if own:
-            kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own.values()}))
-            click.echo(f"{part:<12}{sum(value.numel() for value in own.values()):,} values, {kinds}")
-        if own and part == "restoration":
+    for part, own in parts_of(state).items():
+        kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own.values()}))
+        click.echo(f"{part:<12}{sum(value.numel() for value in own.values()):,} values, {kinds}")
+        if part == "restoration":
             fields = asdict(network_of(metadata, own, path))
             click.echo("network     " + ", ".join(f"{field} {value}" for field, value in fields.items()))
     if not any(key.startswith(PARTS) for key in state):
@@ -79,13 +88,10 @@ def import_(
     restoration: Path, extractor: Path | None, vgg19: Path | None, out: Path, name: str | None, force: bool
 ) -> None:
     """Turn the authors' three files into one that runs anywhere and says where it came from."""
-    from c2matching.bundle import load_official, write_bundle
+    from c2matching.bundle import load_official
     from refsr_bench.checkpoints import sha256
 
-    if out.suffix != ".safetensors":
-        raise Misuse(f"--out {out}: must end in .safetensors.")
-    if out.exists() and not force:
-        raise Misuse(f"{out} exists. Give another --out, or --force to replace it.")
+    _check_out(out, force)
     model, files = load_official(restoration, extractor, vgg19)
     parts = {
         "restoration": model.restoration.state_dict(),
@@ -93,11 +99,36 @@ def import_(
         "vgg": model.vgg.state_dict(),
     }
     sources = {file.name: sha256(file) for file in files}
+    _write(out, parts, model.restoration.config, {"name": name or out.stem, "sources": json.dumps(sources)})
+    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {', '.join(sources)}. Use it with --weights {out}.")
+
+
+def _write(out: Path, parts: dict, network: RestorationConfig, metadata: dict[str, str], half: bool = False) -> None:
+    from c2matching.bundle import write_bundle
+
     try:
-        write_bundle(out, parts, model.restoration.config, {"name": name or out.stem, "sources": json.dumps(sources)})
+        write_bundle(out, parts, network, metadata, half)
     except OSError as error:
         raise BenchError(f"{out} could not be written ({error.strerror or error}).") from None
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {', '.join(sources)}. Use it with --weights {out}.")
+
+
+@weights.command()
+@click.argument("file", type=path_type())
+@click.option("--out", type=path_type(), required=True, help="The .safetensors file to write.")
+@click.option("--name", help="What results call these weights; default: the file's name.")
+@click.option("--force", is_flag=True, help="Replace --out.")
+def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
+    """Rewrite the weights of a restoration training as float16, half the size, to pass on. They are read as float32."""
+    from c2matching.bundle import load_bundle, parts_of, read_metadata
+    from refsr_bench.checkpoints import read_weights
+
+    if file.suffix != ".safetensors":
+        raise Misuse(f"{file} is no .safetensors file of 'train' or 'weights import'.")
+    _check_out(out, force)
+    network = load_bundle(file).restoration.config
+    metadata = read_metadata(file) | {"name": name or out.stem}
+    _write(out, parts_of(read_weights(file)), network, metadata, half=True)
+    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, was {file.stat().st_size / 1e6:.1f} MB.")
 
 
 @weights.command()

@@ -413,3 +413,35 @@ def test_gan_training(stages, photos, tmp_path):
     again = resumed(stages, photos, tmp_path / "again", "restoration", *options, "--set", "cosine=false")
     run("restoration", "--data", photos, "--out", tmp_path / "whole", *options, "--set", "cosine=false")
     assert same(again, weights(tmp_path / "whole/last.safetensors"))
+
+
+def test_the_script_of_the_bundled_weights_says_what_the_program_understands(tmp_path):
+    """Its commands in order, each parsed as the program would, each of whose files an earlier one has left."""
+    from refsr_bench.cli.train import c2matching
+
+    program = tmp_path / "bin/refsr-bench"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    program.chmod(0o755)
+    for folder in ("photos", "scenes"):
+        (tmp_path / folder).mkdir()
+    script = prepare.__file__.replace("prepare.py", "weights/train.sh")
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    arguments = [tmp_path / name for name in ("photos", "scenes", "out")]
+    (tmp_path / "out").mkdir()
+    for name in ("teacher", "student", "v1", "teacher-2", "student-2a", "student-2b", "student-2c", "v2"):
+        (tmp_path / "out" / name).mkdir()
+    done = subprocess.run(["bash", script, *arguments], capture_output=True, text=True, env=environment, check=True)
+    *trainings, packing = map(json.loads, done.stdout.splitlines())
+    assert packing[:3] == ["weights", "pack", str(tmp_path / "out/v2/last.safetensors")]
+    left = []
+    for train_word, method, *words in trainings:
+        assert (train_word, method) == ("train", "c2matching")
+        given = c2matching.make_context("c2matching", words).params
+        config.load(given["configs"], given["settings"], given["stage"])
+        used = [given[name].parent for name in ("teacher", "student", "start") if given[name]]
+        assert all(folder in left for folder in used)
+        left.append(given["out"])
+    assert [folder.name for folder in left][-1] == "v2" and len(left) == 8
+    again = subprocess.run(["bash", script, *arguments], capture_output=True, text=True, env=environment, check=True)
+    assert [json.loads(line) for line in again.stdout.splitlines()] == [packing]  # what is done is not repeated
