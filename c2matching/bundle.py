@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c2matching.restoration import RestorationConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
-BUNDLED = WEIGHTS / "c2matching-nano-v1.safetensors"
+BUNDLED = WEIGHTS / "c2matching-nano-v2.safetensors"
 HOME = "https://github.com/yumingj/C2-Matching"
 VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # torchvision's ImageNet weights
 FORMAT = "refsr-bench c2matching 1"

@@ -140,7 +140,7 @@ class MetricCard:
 class LoadedMethod:
     """A method ready to run: the call, and which weights are behind it.
 
-    weights: a name people recognise ("none", "bundled nano v1", a file name); weights_sha256: None without weights.
+    weights: a name people recognise ("none", "bundled nano v2", a file name); weights_sha256: None without weights.
     variant: a word for what differs from the method as its card has it; it becomes part of the name in results.
     """
 

@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
+from filled import fill, vgg19_file
 from PIL import Image
 
+from c2matching.extractor import ContrastiveExtractor
+from c2matching.restoration import RestorationNet
 from refsr_bench.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +22,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.S) for line in block.splitlines()]
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 SETUP = {"pip install .", 'pip install ".[test]"', "pytest"}  # what .ci/run types
+SHORT = ["teacher.iterations", "student.iterations", "restoration.iterations", "teacher.batch", "student.batch"]
+SHORT = [f"{field}=1" for field in (*SHORT, "restoration.batch", "run.validation")]  # hours of training as seconds
+SHORT += ["restoration.crop=64", "network.channels=8", "network.blocks=[1, 1, 1, 1]"]
 
 
 def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,10 +36,20 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
     Image.fromarray(photo(30, 40, 0)).save("small.png")
     Image.fromarray(photo(120, 90, 1)).save("similar.jpg")
     Image.fromarray(photo(100, 130, 2)).save("another.jpg")
+    (home / "photos").mkdir()
+    for n in range(5):
+        Image.fromarray(photo(180, 200, n)).save(f"photos/{n}.png")
+    (home / "authors").mkdir()
+    torch.save(fill(RestorationNet()).state_dict(), "authors/c2_matching_restoration_mse.pth")
+    torch.save(fill(ContrastiveExtractor()).state_dict(), "authors/feature_extraction.pth")
+    torch.save(vgg19_file(10), "authors/vgg19-dcbb9e9d.pth")
     ours = [command for command in COMMANDS if command not in SETUP]
     assert len(ours) >= 15 and all(command.startswith("refsr-bench ") for command in ours)
     for command in ours:
-        result = CliRunner().invoke(main, shlex.split(command)[1:])
+        _, *arguments = shlex.split(command)
+        if arguments[0] in ("train", "ablation"):
+            arguments += [word for setting in SHORT for word in ("--set", setting)]
+        result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
     assert (home / "results/index.html").is_file() and (home / "site/index.html").is_file()
 
