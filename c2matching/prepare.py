@@ -27,7 +27,7 @@ IMAGENET = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sources:
     """Files that a stage starts from.
 

@@ -94,7 +94,7 @@ def c2matching(
 
     if first:
         say(config.as_toml(training))
-    sources = prepare.Sources(teacher, student, start, vgg16, vgg19)
+    sources = prepare.Sources(teacher=teacher, student=student, start=start, vgg16=vgg16, vgg19=vgg19)
     if stage == "restoration":
         made = prepare.restoration_stage(training, sources, gan, parallel)
     else:
