@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,33 +38,13 @@ def write_bundle(
     half: bool = False,
 ) -> None:
     """Write state dicts by part to one file, whole or not at all. half: as float16, which halves the file."""
-    from safetensors.torch import save_file
+    from refsr_bench.checkpoints import write_safetensors
 
-    state = {f"{part}.{key}": value.contiguous() for part, tensors in parts.items() for key, value in tensors.items()}
+    state = {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
     if half:
         state = {key: value.half() for key, value in state.items()}
     known = {"format": FORMAT} | ({"network": json.dumps(dataclasses.asdict(network))} if network else {})
-    part = path.with_name(path.name + ".writing")
-    try:
-        save_file(state, part, {**known, **(metadata or {})})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a ``.safetensors`` file, empty for other files. Raises BenchError when it is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    if path.suffix != ".safetensors":
-        return {}
-    if not path.is_file():
-        raise Misuse(f"There is no weights file at {path}.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise BenchError(f"The weights file {path} cannot be read: {error}.") from None
+    write_safetensors(path, state, {**known, **(metadata or {})})
 
 
 def network_of(metadata: Mapping[str, str], restoration: Mapping[str, Tensor], path: Path) -> RestorationConfig:
@@ -100,13 +79,6 @@ def config_of(state: Mapping[str, Tensor]) -> RestorationConfig:
     )
 
 
-def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
-    """Raise BenchError naming the first tensor that holds NaN or infinity."""
-    for key, value in state.items():
-        if value.is_floating_point() and not value.isfinite().all():
-            raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
-
-
 def parts_of(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """State dicts by part, of those in ``PARTS`` that a bundle holds."""
     found: dict[str, dict[str, Tensor]] = {}
@@ -130,7 +102,7 @@ def load_bundle(path: Path) -> C2Matching:
     """One ``.safetensors`` file with ``restoration.*`` and ``extractor.*``, and ``vgg.*`` or, without it, the reference
     features of the extractor's branch 2, which has the shape of VGG19 up to conv3_1."""
     from c2matching.extractor import reference_features
-    from refsr_bench.checkpoints import load_strict, read_weights
+    from refsr_bench.checkpoints import check_finite, load_strict, read_metadata, read_weights
 
     state = read_weights(path)
     check_finite(state, path)
@@ -171,7 +143,7 @@ def load_official(
     Returns the model and the three files. Raises BenchError or Misuse naming the file that is missing or does not fit.
     """
     from c2matching.vgg import from_torchvision
-    from refsr_bench.checkpoints import load_strict, read_weights
+    from refsr_bench.checkpoints import check_finite, load_strict, read_weights
 
     restoration = read_weights(path)
     check_finite(restoration, path)
@@ -187,3 +159,30 @@ def load_official(
         raise BenchError(f"{vgg_file} does not hold torchvision's VGG19: it lacks {error}.") from None
     load_strict(model.vgg, {**model.vgg.state_dict(), **vgg}, vgg_file, "VGG19")
     return model, [path, extractor, vgg_file]
+
+
+def import_official(files: Sequence[Path], out: Path, name: str) -> list[Path]:
+    """The authors' files, in any order, to one bundle; the extractor's and VGG19's from beside the restoration file
+    when they are not given. Returns the three.
+
+    Raises BenchError or Misuse naming the file that is missing or does not fit.
+    """
+    from refsr_bench.checkpoints import read_weights, sha256
+
+    marks = {"feature_extraction_image1.": "extractor", "features.0.": "vgg19", "content_extractor.": "restoration"}
+    given: dict[str, Path] = {}
+    for file in files:
+        kinds = {kind for mark, kind in marks.items() if any(key.startswith(mark) for key in read_weights(file))}
+        if len(kinds) != 1 or kinds & given.keys():
+            raise BenchError(
+                f"{file} is neither the authors' restoration network, nor their feature_extraction.pth, nor "
+                "torchvision's VGG19; or one of them is given twice."
+            )
+        given[kinds.pop()] = file
+    if "restoration" not in given:
+        raise Misuse(f"The authors' c2_matching_restoration*.pth is not among the files ({HOME}).")
+    model, used = load_official(given["restoration"], given.get("extractor"), given.get("vgg19"))
+    parts = {part: getattr(model, part).state_dict() for part in PARTS}
+    sources = json.dumps({file.name: sha256(file) for file in used})
+    write_bundle(out, parts, model.restoration.config, {"name": name, "sources": sources})
+    return used

@@ -144,6 +144,12 @@ def _samples(
     return samples.view(n, groups, -1, 9, h, w), grid, mask.reshape(n, groups, 1, 9, h, w)
 
 
+def tap_offsets(pre_offset: Tensor, groups: int = 1) -> Tensor:
+    """p0 (N, 9, h, w, 2) as (x, y) -> (N, groups*9*2, h, w) as (y, x) per tap, the same for all groups."""
+    n, taps, h, w, _ = pre_offset.shape
+    return pre_offset.flip(-1).permute(0, 1, 4, 2, 3).reshape(n, taps * 2, h, w).repeat(1, groups, 1, 1)
+
+
 class DynamicAggregation(nn.Module):
     """Eq. (9): y(p) = sum_k w_k x(p + p0 + p_k + dp_k) dm_k, with dp_k and dm_k predicted from ``offset_features``."""
 
@@ -162,9 +168,7 @@ class DynamicAggregation(nn.Module):
         """(N, C, h, w), p0 (N, 9, h, w, 2) as (x, y) -> offsets (N, groups*9*2, h, w) as (y, x), mask in (0, 1)."""
         out = self.conv_offset_mask(offset_features)
         learned, logits = out.split([self.groups * 18, self.groups * 9], dim=1)
-        n, taps, h, w, _ = pre_offset.shape
-        p0 = pre_offset.flip(-1).permute(0, 1, 4, 2, 3).reshape(n, taps * 2, h, w)  # (x, y) -> (y, x) per tap
-        return learned + p0.repeat(1, self.groups, 1, 1), logits.sigmoid()
+        return learned + tap_offsets(pre_offset, self.groups), logits.sigmoid()
 
     def forward(
         self, ref: Tensor, offset_features: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)

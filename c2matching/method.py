@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from c2matching.bundle import BUNDLED, HOME, load_bundle, load_official
-from refsr_bench.types import BenchError, Image, LoadedMethod, MethodCard, Misuse
+from c2matching.bundle import BUNDLED, HOME, import_official, load_bundle, load_official
+from refsr_bench.types import BenchError, Image, LoadedMethod, MethodCard, NoWeights, WeightsFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,16 +56,24 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
 
 
 def load(
-    weights: Path | None, device: str, default: Path | None = BUNDLED, matching: str = MATCHING[0]
+    weights: Path | None, device: str, name: str = "c2matching", matching: str = MATCHING[0]
 ) -> LoadedMethod:
-    """weights: None (the bundled file), one of ours (``.safetensors``) or the authors' restoration ``.pth``.
-    matching: one of ``MATCHING``, see ``correspondence.correspond``."""
-    from refsr_bench.checkpoints import sha256
+    """weights: None (what was imported for the method, else the bundled file), one of ours (``.safetensors``), the
+    authors' restoration ``.pth``, or ``synthetic``. matching: of ``MATCHING``, see ``correspondence.correspond``."""
+    from refsr_bench.checkpoints import SYNTHETIC, read_metadata, sha256, synthetic, weights_folder
 
-    path = weights or default
+    imported = weights_folder() / f"{name}.safetensors"
+    path = weights or (imported if imported.is_file() else BUNDLED if name == "c2matching" else None)
     if path is None:
-        raise Misuse(f"No GAN weights come with refsr-bench. Give the authors' file with --weights ({HOME}).")
-    if path.suffix == ".safetensors":
+        raise NoWeights(
+            f"No GAN weights come with refsr-bench. Bring in the authors' files ({HOME}) with 'refsr-bench weights "
+            f"import --method {name} FILES', or give one with --weights."
+        )
+    if path == SYNTHETIC:
+        from c2matching.model import C2Matching
+
+        model, files = synthetic(C2Matching()), []
+    elif path.suffix == ".safetensors":
         model, files = load_bundle(path), [path]
     else:
         model, files = load_official(path)
@@ -77,14 +85,22 @@ def load(
         model = model.to(memory_format=torch.channels_last)
     return LoadedMethod(
         upscale=partial(upscale, model, device),
-        weights=f"bundled {path.stem}" if path == BUNDLED else path.name,
-        weights_sha256=sha256(*files),
+        weights=f"bundled {path.stem}" if path == BUNDLED else read_metadata(path).get("name", path.name),
+        weights_sha256=sha256(*files) if files else None,
         parameters=sum(p.numel() for p in model.restoration.parameters()),
         variant="" if matching == MATCHING[0] else f"{matching} matching",
     )
 
 
 _PAPER = "Jiang et al., Robust Reference-based Super-Resolution via C2-Matching, CVPR 2021"
+
+def _files(restoration: str) -> tuple[WeightsFile, ...]:
+    return (
+        WeightsFile(restoration, HOME, "trained on CUFED5"),
+        WeightsFile("feature_extraction.pth", HOME, "the student's extractors"),
+        WeightsFile("vgg19-dcbb9e9d.pth", "https://download.pytorch.org/models", "torchvision's ImageNet VGG19"),
+    )
+
 
 METHODS = (
     MethodCard(
@@ -99,6 +115,10 @@ METHODS = (
         "Bundled weights: see c2matching/weights/MODEL_CARD.md.",
         load=load,
         matching=MATCHING,
+        parameters=8_865_547,
+        files=_files("c2_matching_restoration_mse.pth"),
+        verified="golden vectors",
+        importer=import_official,
     ),
     MethodCard(
         name="c2matching-gan",
@@ -109,7 +129,11 @@ METHODS = (
         year=2021,
         paper=_PAPER,
         description="The same network trained with perceptual and adversarial losses; needs the authors' weights.",
-        load=partial(load, default=None),
+        load=partial(load, name="c2matching-gan"),
         matching=MATCHING,
+        parameters=8_865_547,
+        files=_files("c2_matching_restoration.pth"),
+        verified="golden vectors",
+        importer=import_official,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -132,24 +132,38 @@ def restoration_stage(training: Training, sources: Sources, gan: bool, parallel:
     if config.initialise == "kaiming":
         wake(model.restoration)
     model.extractor = read_extractors(sources.student)
-    if config.features == "extractor":
-        reader = read_extractors(sources.features) if sources.features else model.extractor
-        model.vgg = reference_features(reader.feature_extraction_image2, model.vgg.layers)
-    elif config.features == "imagenet":
-        instead = "read the reference with the student: --set restoration.features=extractor"
-        model.vgg.vgg_net.load_state_dict(imagenet("vgg19", sources.vgg19, max(model.vgg.layers), instead))
-    else:
-        kaiming(model.vgg)
+    model.vgg = features_of(config.features, sources, model.extractor, model.vgg.layers)
     if sources.start:
         read_part(sources.start, "restoration", model.restoration, "this restoration network")
-    discriminator = perceptual = None
-    if gan:
-        torch.manual_seed(training.run.seed)
-        discriminator, perceptual = ImageDiscriminator().to(parallel.device), VGG19Features(["relu5_1"])
-        instead = "train without --gan"
-        perceptual.vgg_net.load_state_dict(imagenet("vgg19", sources.vgg19, "relu5_1", instead))
-        perceptual = perceptual.to(parallel.device)
-    return RestorationStage(model.to(parallel.device), discriminator, perceptual, config, parallel, training.run.seed)
+    critics = adversaries(training, sources, parallel) if gan else (None, None)
+    return RestorationStage(model.to(parallel.device), *critics, config, parallel, training.run.seed)
+
+
+def features_of(
+    kind: str, sources: Sources, extractor: ContrastiveExtractor | None, layers: Sequence[str]
+) -> VGG19Features:
+    """What reads the reference: ``imagenet`` (VGG19), ``extractor`` (its branch 2, ``sources.features`` first) or
+    ``random``."""
+    if kind == "extractor":
+        reader = read_extractors(sources.features) if sources.features else extractor
+        return reference_features(reader.feature_extraction_image2, layers)
+    features = VGG19Features(layers)
+    if kind == "imagenet":
+        instead = "read the reference with the student: --set restoration.features=extractor"
+        features.vgg_net.load_state_dict(imagenet("vgg19", sources.vgg19, max(layers), instead))
+    else:
+        kaiming(features)
+    return features
+
+
+def adversaries(
+    training: Training, sources: Sources, parallel: Parallel
+) -> tuple[ImageDiscriminator, VGG19Features]:
+    """The discriminator and the perceptual features of a GAN training."""
+    torch.manual_seed(training.run.seed)
+    discriminator, perceptual = ImageDiscriminator().to(parallel.device), VGG19Features(["relu5_1"])
+    perceptual.vgg_net.load_state_dict(imagenet("vgg19", sources.vgg19, "relu5_1", "train without --gan"))
+    return discriminator, perceptual.to(parallel.device)
 
 
 def _same_features(model: C2Matching) -> bool:

@@ -7,6 +7,7 @@ in GAN training: the perceptual norm and the discriminator's BatchNorm look at a
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -211,19 +212,22 @@ def generator_groups(net: RestorationNet, config: RestorationTraining = RESTORAT
     return [{"params": groups[name], "lr": rate} for name, rate in rates.items() if groups[name]]
 
 
-class RestorationStage:
-    """Stage 3: trains ``model.restoration`` with the extractors and the reference features frozen.
+class ImageStage:
+    """Trains a network that makes SR images of a batch; stage 3, and any other method of the field.
 
-    discriminator and perceptual (features at relu5_1) come together; without them reconstruction loss is all there is.
-    The networks given are set to training or frozen evaluation mode. average: a moving average of the weights, when
-    the configuration asks for one. Batches hold hr, lr_up, ref (N, 3, S, S) and lr (N, 3, S/4, S/4).
+    restored(net, batch): SR (N, 3, S, S) by ``net``, with gradients. groups: Adam's parameter groups. discriminator and
+    perceptual (features at relu5_1) come together; without them reconstruction loss is all there is. The networks given
+    are set to training or frozen evaluation mode. average: a moving average of the weights, when the configuration
+    asks for one. Batches hold hr, lr_up, ref (N, 3, S, S) and lr (N, 3, S/4, S/4).
     """
 
     best = ("psnr", max)
 
     def __init__(
         self,
-        model: C2Matching,
+        net: nn.Module,
+        restored: Callable[[nn.Module, Tensors], Tensor],
+        groups: Sequence[dict],
         discriminator: ImageDiscriminator | None = None,
         perceptual: VGG19Features | None = None,
         config: RestorationTraining = RESTORATION,
@@ -232,18 +236,16 @@ class RestorationStage:
     ) -> None:
         if (discriminator is None) != (perceptual is None):
             raise ValueError("the discriminator and the perceptual features are used together or not at all")
-        self.model, self.discriminator, self.perceptual = model, discriminator, perceptual
+        self.net, self.restored = net.train(), restored
+        self.discriminator, self.perceptual = discriminator, perceptual
         self.config, self.parallel, self.seed = config, parallel, seed
-        for frozen in (model.extractor, model.vgg, perceptual):
-            if frozen is not None:
-                frozen.eval().requires_grad_(False)
-        model.restoration.train().requires_grad_(True)
-        self.networks: dict[str, nn.Module] = {"restoration": model.restoration}
-        self.optimisers = {"restoration": _adam(generator_groups(model.restoration, config), config.betas)}
+        if perceptual is not None:
+            perceptual.eval().requires_grad_(False)
+        self.networks: dict[str, nn.Module] = {"restoration": net}
+        self.optimisers = {"restoration": _adam(groups, config.betas)}
         self.average = None
         if config.average:
-            self.average = RestorationNet(model.restoration.config).to(parallel.device).requires_grad_(False)
-            self.average.load_state_dict(model.restoration.state_dict())
+            self.average = copy.deepcopy(net).requires_grad_(False)
             self.networks["average"] = self.average
         if discriminator is not None:
             discriminator.train()
@@ -251,14 +253,10 @@ class RestorationStage:
             group = {"params": list(discriminator.parameters()), "lr": config.discriminator_rate}
             self.optimisers["discriminator"] = _adam([group], config.betas)
 
-    def restore(self, batch: Tensors, net: RestorationNet | None = None) -> Tensor:
+    def restore(self, batch: Tensors, net: nn.Module | None = None) -> Tensor:
         """SR (N, 3, S, S) by the network in training, or by ``net``."""
-        model = self.model
         with self.parallel.autocast():
-            with torch.no_grad():
-                refs = model.ref_features(batch["ref"])
-                flows = model.flows(batch["lr_up"], batch["ref"])
-            return (net or model.restoration)(batch["lr"], refs, model.offsets(flows)).float()
+            return self.restored(net or self.net, batch).float()
 
     def step(self, batches: Sequence[Tensors], iteration: int, alpha: Tensor | None = None) -> dict[str, float]:
         """One iteration, counted from 1: the discriminator is updated, then the generator.
@@ -295,8 +293,10 @@ class RestorationStage:
         _update(self.optimisers["restoration"], self.parallel, config.clip)
         if self.average is not None:
             decay = min(config.average, iteration / (iteration + 20))
-            for kept, new in zip(self.average.parameters(), self.model.restoration.parameters(), strict=True):
+            for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 kept.lerp_(new.detach(), 1 - decay)
+            for kept, new in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                kept.copy_(new)
         return {name: self.parallel.sum(total).item() for name, total in totals.items()}
 
     def _factor(self, iteration: int) -> float:
@@ -335,7 +335,7 @@ class RestorationStage:
     def validate(self, batches: Iterable[Tensors]) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Mean PSNR-Y in dB (rounded to 8 bits, border 4 removed) of the averaged network, or of the network itself,
         and of bicubic; and images (3, S, S) of the last pair."""
-        net = self.average or self.model.restoration
+        net = self.average or self.net
         net.eval()
         scores: dict[str, list[float]] = {"psnr": [], "bicubic": []}
         for batch in batches:
@@ -345,6 +345,33 @@ class RestorationStage:
                     psnr(quantised(image), quantised(hr), "y", border=4)
                     for image, hr in zip(images, batch["hr"], strict=True)
                 ]
-        self.model.restoration.train()
+        self.net.train()
         pictures = {"input": batch["lr_up"][-1], "reference": batch["ref"][-1], "SR": sr[-1], "HR": batch["hr"][-1]}
         return {name: sum(values) / len(values) for name, values in scores.items()}, pictures
+
+
+class RestorationStage(ImageStage):
+    """Stage 3: trains ``model.restoration`` with the extractors and the reference features frozen."""
+
+    def __init__(
+        self,
+        model: C2Matching,
+        discriminator: ImageDiscriminator | None = None,
+        perceptual: VGG19Features | None = None,
+        config: RestorationTraining = RESTORATION,
+        parallel: Parallel = ALONE,
+        seed: int = 0,
+    ) -> None:
+        def restored(net: nn.Module, batch: Tensors) -> Tensor:
+            with torch.no_grad():
+                refs = model.ref_features(batch["ref"])
+                flows = model.flows(batch["lr_up"], batch["ref"])
+            return net(batch["lr"], refs, model.offsets(flows))
+
+        self.model = model
+        for frozen in (model.extractor, model.vgg):
+            frozen.eval().requires_grad_(False)
+        net = model.restoration.requires_grad_(True)
+        super().__init__(
+            net, restored, generator_groups(net, config), discriminator, perceptual, config, parallel, seed
+        )

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from c2matching.config import Training, as_toml, changed, differences
 from c2matching.data import Batch, MatchingStream, Photo, RestorationStream, Stream, batches, split, validation_batches
-from c2matching.stages import MatchingStage, Parallel, RestorationStage, Tensors
+from c2matching.stages import ImageStage, MatchingStage, Parallel, Tensors
 from refsr_bench.types import BenchError, Misuse
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
-def save_checkpoint(folder: Path, stage: MatchingStage | RestorationStage, training: Training, state: State) -> None:
+def save_checkpoint(folder: Path, stage: MatchingStage | ImageStage, training: Training, state: State) -> None:
     content = {
         "training": asdict(training),
         "iteration": state.iteration,
@@ -102,7 +102,7 @@ def save_checkpoint(folder: Path, stage: MatchingStage | RestorationStage, train
     write_atomically(folder / CHECKPOINT, lambda path: torch.save(content, path))
 
 
-def load_checkpoint(folder: Path, stage: MatchingStage | RestorationStage, training: Training) -> State:
+def load_checkpoint(folder: Path, stage: MatchingStage | ImageStage, training: Training) -> State:
     """Put networks and optimisers where they were. Raises Misuse when the configuration is another, BenchError when
     the file is damaged."""
     path = folder / CHECKPOINT
@@ -174,7 +174,7 @@ def _asked_to_stop() -> Iterator[list[int]]:
 
 
 def train(
-    stage: MatchingStage | RestorationStage,
+    stage: MatchingStage | ImageStage,
     photos: Sequence[Photo],
     training: Training,
     folder: Path,
@@ -255,7 +255,7 @@ def _progress(total: int, done: int, shown: bool) -> Any:
 
 
 def _validate(
-    stage: MatchingStage | RestorationStage,
+    stage: MatchingStage | ImageStage,
     stream: Stream,
     state: State,
     n: int,
@@ -279,7 +279,7 @@ def _validate(
 
 def _save(
     folder: Path,
-    stage: MatchingStage | RestorationStage,
+    stage: MatchingStage | ImageStage,
     training: Training,
     state: State,
     write_weights: Callable[[Path], None],

@@ -5,7 +5,8 @@ What may be compared with what is decided here:
 * one table, hence one ranking, per protocol digest;
 * one column per data set *and* manifest digest, so that other images never stand under the published set's name;
 * one row per method and weights;
-* a result takes part in the ranking of a metric when its run is complete and every image has that metric;
+* a result takes part in the ranking of a metric when its run is complete, its weights mean something and every image
+  has that metric;
 * numbers that print alike rank alike: two firsts leave no second.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from leaderboard.load import LoadedRun, dataset_key, run_key, weights_key
-from refsr_bench.results import DatasetInfo, MethodInfo, MetricInfo, ProtocolInfo, digest
+from refsr_bench.results import DatasetInfo, MethodInfo, MetricInfo, ProtocolInfo, Result, digest
 
 MISSING = "-"
 GROUPS = ("SISR", "Ref-SR")
@@ -46,7 +47,8 @@ class Score:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run in its table. status: "complete", "partial" or "failed"; seconds: mean per measured image, or None.
+    """One run in its table. status: "complete", "partial", "failed" or "synthetic weights"; seconds: mean per measured
+    image, or None.
 
     anchor: the same for the same method, weights, data set and protocol in every build.
     """
@@ -244,7 +246,8 @@ def _cell(run: LoadedRun, psnr: MetricInfo, ssim: MetricInfo) -> Cell:
         covered = sum(metric.name in image.metrics for image in measured)
         text = number(value, metric.digits, leading_zero)
         # rank 0: may be ranked; _ranked() sets the place.
-        return Score(value, text, 0 if result.complete and value is not None and covered == total else None)
+        ranked = result.complete and result.run.method.ranked and value is not None and covered == total
+        return Score(value, text, 0 if ranked else None)
 
     return Cell(
         run=run,
@@ -254,9 +257,17 @@ def _cell(run: LoadedRun, psnr: MetricInfo, ssim: MetricInfo) -> Cell:
         measured=len(measured),
         failed=len(result.failed),
         total=total,
-        status="failed" if result.failed else "complete" if result.complete else "partial",
+        status=_status(result),
         seconds=math.fsum(seconds) / len(seconds) if seconds else None,
     )
+
+
+def _status(result: Result) -> str:
+    if result.failed:
+        return "failed"
+    if not result.complete:
+        return "partial"
+    return "complete" if result.run.method.ranked else "synthetic weights"
 
 
 def _ranked(scores: dict[tuple, Score]) -> dict[tuple, Score]:
@@ -294,6 +305,7 @@ CSV_COLUMNS = (
     "parameters",
     "weights",
     "weights_sha256",
+    "mark",
     "dataset",
     "dataset_manifest_sha256",
     "dataset_official",
@@ -320,7 +332,8 @@ def to_csv(tables: Sequence[Table]) -> str:
             values = (
                 run.protocol.label, run.protocol.digest, method.group, method.name, method.title, method.year,
                 str(method.gan).lower(), method.references, method.parameters, method.weights,
-                method.weights_sha256 or "", dataset.name, dataset.manifest_sha256, str(dataset.official).lower(),
+                method.weights_sha256 or "", method.mark,
+                dataset.name, dataset.manifest_sha256, str(dataset.official).lower(),
                 cell.measured, cell.total, cell.status, "" if cell.seconds is None else cell.seconds,
                 cell.psnr.rank or "", cell.ssim.rank or "",
             )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import re
 import socket
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +19,19 @@ from refsr_bench.types import BenchError, Misuse
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ENVIRONMENT = "REFSR_WEIGHTS"
+SYNTHETIC = Path("synthetic")  # given as weights: made by formula, to see that a method runs
 NETWORK_TIMEOUT_S = 20.0
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
+
+
+def weights_folder() -> Path:
+    """Where imported weights lie: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
+    import platformdirs
+
+    if folder := os.environ.get(ENVIRONMENT):
+        return Path(folder)
+    return Path(platformdirs.user_data_dir("refsr-bench", appauthor=False)) / "weights"
 
 
 def sha256(*paths: Path) -> str:
@@ -33,13 +47,20 @@ def sha256(*paths: Path) -> str:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict in a ``.safetensors`` or PyTorch file, on the CPU; a wrapper key and ``module.`` are taken off.
 
+    TensorFlow V1 checkpoints and ``.npz`` files, TensorLayer's among them, give their arrays under their own names.
     Raises Misuse when there is no such file, BenchError when it is damaged, holds code, or is no state dict.
     """
     import torch
     from safetensors.torch import load_file
 
+    from refsr_bench import tensorflow_v1, tensorlayer_npz
+
     if not path.is_file():
         raise Misuse(f"There is no weights file at {path}.")
+    if path.suffix == ".npz":
+        return {key: torch.from_numpy(array) for key, array in tensorlayer_npz.read(path).items()}
+    if tensorflow_v1.is_checkpoint(path):
+        return {key: torch.from_numpy(array) for key, array in tensorflow_v1.read(path).items()}
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -77,6 +98,40 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     if not is_table or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()):
         raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
     return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a ``.safetensors`` file, empty for other files. Raises BenchError when it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return {}
+    if not path.is_file():
+        raise Misuse(f"There is no weights file at {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise BenchError(f"The weights file {path} cannot be read: {error}.") from None
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a state dict and its metadata, the whole file or nothing. Raises what safetensors and the disk raise."""
+    from safetensors.torch import save_file
+
+    part = path.with_name(path.name + ".writing")
+    try:
+        save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise BenchError naming the first tensor that holds NaN or infinity."""
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
 
 
 def fetch(url: str) -> Path:
@@ -125,3 +180,27 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path, what
                 faults.append(f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
         raise BenchError(f"{path} does not hold the weights of {what}: it {', '.join(faults)}.")
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+
+
+def synthetic(net: nn.Module) -> nn.Module:
+    """Weights that depend on their names alone, so that a method runs before anyone has real ones; SR images made with
+    them mean nothing. Weights are normal with variance 0.5 over the inputs of a neuron, norms near one."""
+    import numpy as np
+    import torch
+
+    norms = {
+        f"{name}.weight"
+        for name, module in net.named_modules()
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm | torch.nn.LayerNorm | torch.nn.PReLU)
+    }
+    for key, value in net.named_parameters():
+        noise = np.random.Generator(np.random.PCG64(zlib.crc32(key.encode()))).standard_normal(value.shape)
+        if key in norms:
+            noise = 1 + 0.1 * noise
+        elif value.ndim > 1:
+            noise *= math.sqrt(0.5 / math.prod(value.shape[1:]))
+        else:
+            noise *= 0.05
+        with torch.no_grad():
+            value.copy_(torch.from_numpy(noise))
+    return net

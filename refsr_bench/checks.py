@@ -1,4 +1,4 @@
-"""What is refused before a run starts: references that the method cannot take, or that give the answer away."""
+"""What is looked at before a run starts: references that the method cannot take, or that give the answer away."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from refsr_bench.results import MethodInfo
 from refsr_bench.types import BenchError, Dataset, Misuse, RefPair
 
 
-def check_references(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> None:
-    """Raise Misuse when the protocol gives several references, unstitched, to a method that takes one."""
+def must_stack(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> bool:
+    """Whether the protocol gives several references, unstitched, to a method that takes one."""
     if info.references != "one" or protocol.stitch != "none" or protocol.rule_for(dataset.name) != "all":
-        return
-    if several := next((pair for pair in pairs if len(pair.refs) > 1), None):
-        raise Misuse(
-            f"{info.name} takes one reference, and {protocol.label} gives it {len(several.refs)} for pair "
-            f"'{several.id}' of {dataset.name}. Have them stitched with --set stitch=black-500, or choose one with "
-            "--refs."
-        )
+        return False
+    return any(len(pair.refs) > 1 for pair in pairs)
 
 
 def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> Iterator[Leak]:

@@ -32,7 +32,11 @@ class ResultError(Exception):
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """The method's card as it was when measured. group: "SISR" or "Ref-SR"; parameters: network weights, a count."""
+    """The method's card as it was when measured. group: "SISR" or "Ref-SR"; parameters: network weights, a count.
+
+    mark: a few words that tables show beside the title ("from the paper's text alone"), empty for none. notes: what was
+    guessed or done differently. ranked: False for weights that mean nothing.
+    """
 
     name: str
     title: str
@@ -44,6 +48,9 @@ class MethodInfo:
     parameters: int
     weights: str
     weights_sha256: str | None
+    mark: str = ""
+    notes: tuple[str, ...] = ()
+    ranked: bool = True
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ from refsr_bench.types import BenchError, Dataset, Image, LoadedMethod, MethodCa
 
 PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips")
 
+MARKS = {"text alone": "from the paper's text alone", "unofficial code": "after an unofficial implementation"}
+"""What tables show beside a method whose implementation could not be checked against its authors'."""
+
 Predict = Callable[[RefPair, Sample], Image]
 Compute = Callable[[Image, Image, int, bool], float]
 
@@ -52,6 +55,7 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
         return loaded.upscale(sample.lr, sample.refs, sample.scale)
 
     name, title = slug(label) if label else card.name, label or card.title
+    mark = MARKS.get(card.verified, "")
     if loaded.variant:
         name, title = f"{name}-{slug(loaded.variant)}", f"{title} ({loaded.variant})"
     info = MethodInfo(
@@ -65,8 +69,24 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
         parameters=loaded.parameters,
         weights=loaded.weights,
         weights_sha256=loaded.weights_sha256,
+        mark=mark,
+        notes=card.guesses,
+        ranked=loaded.weights != "synthetic",
     )
     return Predictor(info, predict, device)
+
+
+def stacking(predictor: Predictor) -> Predictor:
+    """The same method given several references where it takes one: stacked into one image, as is published practice."""
+    from refsr_bench.protocols._references import stack
+
+    def predict(pair: RefPair, sample: Sample) -> Image:
+        refs = sample.refs
+        return predictor.predict(pair, dataclasses.replace(sample, refs=(stack(refs),) if len(refs) > 1 else refs))
+
+    note = "takes one reference: several were stacked into one image, each on a black square, as TTSR does"
+    info = dataclasses.replace(predictor.info, notes=(*predictor.info.notes, note))
+    return dataclasses.replace(predictor, info=info, predict=predict)
 
 
 def resolve_device(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Misuse(BenchError):
     """The command itself is wrong (unknown name, impossible option, absent dataset): exit code 2."""
 
     exit_code = 2
+
+
+class NoWeights(Misuse):
+    """A method was asked for that comes without weights, and none were given."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,28 @@ class LoadedMethod:
 
 
 @dataclass(frozen=True)
+class WeightsFile:
+    """A checkpoint that the authors of a method publish: its file name, where, and what is known of it (training data,
+    terms)."""
+
+    file: str
+    home: str
+    facts: str = ""
+
+
+@dataclass(frozen=True)
 class MethodCard:
     """One method. ``load(weights, device) -> LoadedMethod``; weights None means the method's own default.
 
     group: "SISR" or "Ref-SR". references: "none", "one" or "many", what one call makes use of.
     gan: trained with an adversarial loss (such rows are shaded in tables).
     matching: ways of matching to choose from, the default first; ``load`` then takes one as ``matching=``.
+    parameters: of the network as published, trainable ones. gmacs: 10^9 multiply-accumulates for a 160x160 LR image
+    (and a 640x640 reference), matching included. files: the checkpoints its authors publish. verified: against what the
+    implementation was checked, one of ``VERIFIED``. guesses: what the sources leave open and was decided here.
+    importer: ``importer(files, out, name)`` turns the authors' files into the one ``.safetensors`` file ``out``, which
+    results then call ``name``, and returns the files it used. system: what training needs
+    (``baselines._system.System``). Both are None for methods without weights or with a training of their own.
     """
 
     name: str
@@ -170,3 +190,19 @@ class MethodCard:
     description: str
     load: Callable[..., LoadedMethod]
     matching: tuple[str, ...] = ()
+    parameters: int = 0
+    gmacs: float = 0.0
+    files: tuple[WeightsFile, ...] = ()
+    verified: str = "nothing"
+    guesses: tuple[str, ...] = ()
+    importer: Callable[[Sequence[Path], Path, str], Sequence[Path]] | None = None
+    system: Any = None
+
+
+VERIFIED = {
+    "real weights": "the authors' weights give the authors' outputs",
+    "golden vectors": "outputs of the authors' code on weights made by formula",
+    "unofficial code": "outputs of somebody else's implementation on weights made by formula",
+    "text alone": "no code to compare with: built from the paper's text as far as it says",
+    "nothing": "nothing to verify",
+}

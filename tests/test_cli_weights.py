@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from filled import fill, vgg19_file
 from safetensors.torch import load_file, save_file
 
-from c2matching.bundle import BUNDLED, load_bundle, read_metadata, write_bundle
+from c2matching.bundle import BUNDLED, load_bundle, write_bundle
 from c2matching.extractor import ContrastiveExtractor
 from c2matching.method import load
 from c2matching.restoration import RestorationConfig, RestorationNet
+from refsr_bench.checkpoints import read_metadata
 from refsr_bench.cli import main
 from refsr_bench.types import BenchError
 
@@ -38,13 +39,13 @@ def authors(tmp_path) -> Path:
 def test_what_is_bundled():
     assert BUNDLED.stem in run("list")
     text = run("info", BUNDLED.stem)
-    assert "1,802,079 values, float16" in text and "channels 48" in text
+    assert "1,802,079 values, float16" in text and '"channels": 48' in text
     assert "good" in run("verify", BUNDLED.stem)
 
 
 def test_imported_weights_give_the_same_output(authors):
     out = authors / "one.safetensors"
-    text = run("import", "--restoration", authors / "c2_matching_restoration_mse.pth", "--out", out)
+    text = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out)
     assert "feature_extraction.pth" in text
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 14, 3), (48, 56, 3)))
@@ -53,13 +54,13 @@ def test_imported_weights_give_the_same_output(authors):
     sources = json.loads(read_metadata(out)["sources"])
     assert set(sources) == {"c2_matching_restoration_mse.pth", "feature_extraction.pth", "vgg19-dcbb9e9d.pth"}
     info = run("info", out)
-    assert "groups 2" in info and sources["feature_extraction.pth"] in info
+    assert '"groups": 2' in info and sources["feature_extraction.pth"] in info
     run("verify", out)
     digest = "0" * 64
     assert "damaged or another" in run("verify", out, "--sha256", digest, code=1)
-    again = run("import", "--restoration", authors / "c2_matching_restoration_mse.pth", "--out", out, code=2)
+    again = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, code=2)
     assert "--force" in again
-    run("import", "--restoration", authors / "c2_matching_restoration_mse.pth", "--out", out, "--force")
+    run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, "--force")
 
 
 def test_keys_that_do_not_fit_are_named(authors):
@@ -69,7 +70,7 @@ def test_keys_that_do_not_fit_are_named(authors):
     state["stranger"] = state.pop(key)
     torch.save(state, path)
     out = authors / "one.safetensors"
-    text = run("import", "--restoration", authors / "c2_matching_restoration_mse.pth", "--out", out, code=1)
+    text = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, code=1)
     assert key in text and "stranger" in text and not out.exists()
 
 

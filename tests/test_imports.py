@@ -16,7 +16,7 @@ NETWORKS = (
     "losses",
 )
 LAYERS = (
-    ("types", "results", "report"),
+    ("types", "results", "report", "tensorflow_v1", "tensorlayer_npz"),
     ("imaging", "images", "catalog", "checkpoints"),
     ("datasets", "protocols", "metrics"),
 )

@@ -268,11 +268,33 @@ def test_peak_memory_is_that_of_the_block() -> None:
     assert first["peak_memory_mb"] - second["peak_memory_mb"] > 200
 
 
-def test_a_method_of_one_reference_is_not_given_several() -> None:
+def test_which_methods_get_their_references_stacked() -> None:
     sample, everything = open_dataset("sample"), c2().changed({"refs": "all"})
     info = dataclasses.replace(bicubic().info, references="one")
-    with pytest.raises(Misuse, match=r"takes one reference.*--set stitch=black-500"):
-        checks.check_references(info, everything, sample, sample.pairs)
-    checks.check_references(info, everything.changed({"stitch": "black-500"}), sample, sample.pairs)
-    checks.check_references(info, c2(), sample, sample.pairs)
-    checks.check_references(dataclasses.replace(info, references="many"), everything, sample, sample.pairs)
+    assert checks.must_stack(info, everything, sample, sample.pairs)
+    assert not checks.must_stack(info, everything.changed({"stitch": "black-500"}), sample, sample.pairs)
+    assert not checks.must_stack(info, c2(), sample, sample.pairs)
+    assert not checks.must_stack(dataclasses.replace(info, references="many"), everything, sample, sample.pairs)
+
+
+def test_several_references_are_stacked_as_published() -> None:
+    sample = open_dataset("sample")
+    pair = sample.pairs[0]
+    given = []
+
+    def upscale(lr, refs, scale):
+        given.append(refs)
+        return np.zeros((lr.shape[0] * scale, lr.shape[1] * scale, 3), np.uint8)
+
+    one = dataclasses.replace(bicubic(), predict=lambda pair, sample: upscale(sample.lr, sample.refs, sample.scale))
+    protocol = c2().changed({"refs": "all"})
+    ready = protocol.prepare(pair, sample.name)
+    stacked = runner.stacking(one)
+    stacked.predict(pair, ready)
+    ((whole,),) = given
+    side = max(500, *(max(ref.shape[:2]) for ref in ready.refs))
+    assert whole.shape == (len(ready.refs) * side, side, 3)
+    for n, ref in enumerate(ready.refs):
+        assert (whole[n * side : n * side + ref.shape[0], : ref.shape[1]] == ref).all()
+    assert whole.astype(int).sum() == sum(ref.astype(int).sum() for ref in ready.refs)
+    assert "stacked" in stacked.info.notes[-1]

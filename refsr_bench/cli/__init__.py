@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import ablation, data, leaderboard, match, protocols, run, train, weights
+from refsr_bench.cli import ablation, data, leaderboard, match, methods, protocols, run, train, weights
 from refsr_bench.cli.common import Commands
 
 
@@ -24,7 +24,7 @@ for command in (
     ablation.ablation,
     weights.weights,
     data.data,
-    protocols.methods_list,
+    methods.methods,
     protocols.protocols,
     leaderboard.leaderboard,
 ):

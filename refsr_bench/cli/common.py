@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.types import BenchError, Misuse, NoWeights
 
 if TYPE_CHECKING:
     from refsr_bench.protocols.base import Protocol
@@ -111,6 +111,44 @@ def weights_of(options: Sequence[str], methods: Sequence[str]) -> dict[str, Path
             raise Misuse(f"--weights {option}: {method} is not among the methods of this run.")
         files[method] = Path(path)
     return files
+
+
+def load_methods(
+    names: Sequence[str],
+    weights: Sequence[str],
+    device: str,
+    matching: str | None,
+    command: str | None,
+    time_limit: float,
+) -> Iterator[tuple[MethodCard, LoadedMethod]]:
+    """The methods of a run, one after the other. ``all``: every method whose weights are here, the others are named;
+    with ``--weights synthetic`` those others too."""
+    from refsr_bench import catalog
+    from refsr_bench.checkpoints import SYNTHETIC
+
+    everything = "all" in names
+    chosen = [name for name in catalog.collect("METHODS") if name != "external"] if everything else list(names)
+    cards = [catalog.get("METHODS", name) for name in chosen]
+    invent = str(SYNTHETIC) in weights
+    files = weights_of([option for option in weights if option != str(SYNTHETIC)], chosen)
+    if command and "external" not in names:
+        raise Misuse("--command is for --method external.")
+    for card in cards:
+        if card.name == "external" and command:
+            from baselines.external import load_command
+
+            yield card, load_command(command, time_limit)
+            continue
+        chosen_matching = None if everything and not card.matching else matching
+        try:
+            yield card, load_method(card, files.get(card.name), device, chosen_matching)
+        except NoWeights as error:
+            if invent:
+                yield card, load_method(card, SYNTHETIC, device, chosen_matching)
+            elif everything:
+                click.echo(f"left out: {error}", err=True)
+            else:
+                raise
 
 
 def load_method(card: MethodCard, weights: Path | None, device: str, matching: str | None) -> LoadedMethod:

@@ -1,4 +1,4 @@
-"""Methods and protocols: what is known, how protocols differ, whether ours agree with published rows."""
+"""Protocols: what is known, how they differ, whether ours agree with published rows."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ import click
 
 from refsr_bench.cli.common import data_root_option, names, protocol_of
 from refsr_bench.types import BenchError, Misuse
-
-
-@click.command("methods")
-def methods_list() -> None:
-    """Every method the catalogue knows."""
-    from refsr_bench import catalog
-    from refsr_bench.report import text_table
-
-    cards = catalog.collect("METHODS").values()
-    rows = [(card.name, card.title, card.group, card.references, str(card.year), card.description) for card in cards]
-    click.echo(text_table(("name", "title", "group", "refs", "year", "what"), rows))
 
 
 @click.group(invoke_without_command=True)

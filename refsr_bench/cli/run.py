@@ -12,6 +12,7 @@ from refsr_bench.cli.common import (
     exit_on_failures,
     leaks_option,
     load_method,
+    load_methods,
     load_metrics,
     lpips_option,
     matching_option,
@@ -22,7 +23,6 @@ from refsr_bench.cli.common import (
     protocol_of,
     protocol_options,
     report_runs,
-    weights_of,
     with_options,
 )
 from refsr_bench.types import Misuse
@@ -30,14 +30,32 @@ from refsr_bench.types import Misuse
 
 @click.command()
 @click.option(
-    "--method", "methods", multiple=True, required=True, shell_complete=names("METHODS"), help="May be given again."
+    "--method",
+    "methods",
+    multiple=True,
+    shell_complete=names("METHODS"),
+    help="May be given again. 'all': every method that has weights here.",
+)
+@click.option("--command", help="A method of your own: 'python mymodel.py {lr} {ref} {out}', run once per image.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Of --command, per image.",
 )
 @click.option(
     "--dataset", "datasets", multiple=True, required=True, shell_complete=names("DATASETS"), help="May be given again."
 )
 @with_options(protocol_options)
 @click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random, N seeds.")
-@click.option("--weights", multiple=True, metavar="[METHOD=]PATH", help="Weights instead of the method's own.")
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="[METHOD=]PATH",
+    help="Weights instead of the method's own. 'synthetic': by formula, to see that methods without weights run.",
+)
 @matching_option
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
@@ -50,6 +68,8 @@ from refsr_bench.types import Misuse
 @out_option
 def run(
     methods: tuple[str, ...],
+    command: str | None,
+    time_limit: float,
     datasets: tuple[str, ...],
     protocol_name: str,
     settings: tuple[str, ...],
@@ -68,32 +88,34 @@ def run(
     out: Path,
 ) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench import catalog, checks, report, runner
+    from refsr_bench import checks, report, runner
     from refsr_bench.datasets import open_dataset
 
-    if name and len(methods) > 1:
+    methods = methods or (("external",) if command else ())
+    if not methods:
+        raise Misuse("Give --method NAME ('refsr-bench methods list' has the names), --method all, or --command.")
+    if name and (len(methods) > 1 or "all" in methods):
         raise Misuse("--name is for a single --method.")
     if draws and refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(protocol_name, settings, refs)
     protocols = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(draws)] if draws else [protocol]
-    cards = [catalog.get("METHODS", method) for method in methods]
-    files = weights_of(weights, methods)
     device = runner.resolve_device(device)
     opened = [open_dataset(dataset, data_root) for dataset in datasets]
     predictors = [
-        runner.method_predictor(card, load_method(card, files.get(card.name), device, matching), device, name)
-        for card in cards
+        runner.method_predictor(card, loaded, device, name)
+        for card, loaded in load_methods(methods, weights, device, matching, command, time_limit)
     ]
     metrics = load_metrics(protocol, device, lpips_weights)
     done = []
     for dataset in opened:
         pairs = dataset.pairs[:limit]
         for each in protocols:
-            for predictor in predictors:
-                checks.check_references(predictor.info, each, dataset, pairs)
             notes = checks.refuse_leaks(dataset, each, pairs, allow_leaks)
             for predictor in predictors:
+                if checks.must_stack(predictor.info, each, dataset, pairs):
+                    click.echo(f"{predictor.info.name} takes one reference: all are stacked into one image.", err=True)
+                    predictor = runner.stacking(predictor)
                 result, folder = runner.evaluate(
                     predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, save_images=save_images,
                     notes=notes, command=command_line(),

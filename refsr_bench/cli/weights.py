@@ -1,35 +1,44 @@
-"""Weights of C2-Matching: what there is, what is in a file, bringing in the authors', checking."""
+"""Weights: what there is, what is in a file, bringing in the authors', checking."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import path_type
+from refsr_bench.cli.common import names, path_type
 from refsr_bench.types import BenchError, Misuse
 
 if TYPE_CHECKING:
-    from c2matching.restoration import RestorationConfig
+    from torch import Tensor
+
+    from refsr_bench.types import LoadedMethod
 
 
 @click.group()
 def weights() -> None:
-    """Weights of C2-Matching: list, look into, import the authors', pack, check."""
+    """Weights: list, look into, import the authors', pack, check."""
+
+
+def _bundled() -> dict[str, Path]:
+    """Files that come with the package, by name."""
+    from baselines._system import BUNDLED
+    from c2matching.bundle import WEIGHTS
+
+    return {path.stem: path for folder in (WEIGHTS, BUNDLED) for path in sorted(folder.glob("*.safetensors"))}
 
 
 def _found(name: str) -> Path:
     """A file, or the name of one that comes with the package."""
-    from c2matching.bundle import WEIGHTS
-
-    bundled = WEIGHTS / f"{name}.safetensors"
-    if bundled.is_file():
-        return bundled
+    bundled = _bundled()
+    if name in bundled:
+        return bundled[name]
     if not Path(name).is_file():
-        known = ", ".join(path.stem for path in sorted(WEIGHTS.glob("*.safetensors")))
-        raise Misuse(f"{name} is neither a file nor bundled weights ({known}).")
+        raise Misuse(f"{name} is neither a file nor bundled weights ({', '.join(bundled)}).")
     return Path(name)
 
 
@@ -42,72 +51,71 @@ def _check_out(out: Path, force: bool) -> None:
 
 @weights.command("list")
 def list_() -> None:
-    """The weights that come with the package."""
-    from c2matching.bundle import WEIGHTS
-    from refsr_bench.checkpoints import sha256
+    """The weights that come with the package, and those that were imported."""
+    from refsr_bench.checkpoints import read_metadata, sha256, weights_folder
 
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
-        click.echo(f"{path.stem}  {path.stat().st_size / 1e6:.1f} MB  sha256 {sha256(path)[:12]}  {path}")
-    click.echo("Others: --weights FILE.safetensors (of 'train' or 'weights import'), or the authors' restoration .pth.")
+    for path in (*_bundled().values(), *sorted(weights_folder().glob("*.safetensors"))):
+        method = read_metadata(path).get("method", "c2matching")
+        click.echo(f"{path.stem}  {method}  {path.stat().st_size / 1e6:.1f} MB  sha256 {sha256(path)[:12]}  {path}")
+    click.echo("Others: --weights FILE, a .safetensors of 'train' or 'weights import', or a file of a method's authors.")
 
 
 @weights.command()
 @click.argument("name", metavar="FILE|NAME")
 def info(name: str) -> None:
     """What a file of weights holds and how it came to be."""
-    from dataclasses import asdict
-
-    from c2matching.bundle import PARTS, network_of, parts_of, read_metadata
-    from refsr_bench.checkpoints import read_weights, sha256
+    from refsr_bench.checkpoints import read_metadata, read_weights, sha256
 
     path = _found(name)
     state, metadata = read_weights(path), read_metadata(path)
     click.echo(f"{path}\nsha256      {sha256(path)}")
-    for part, own in parts_of(state).items():
-        kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own.values()}))
-        click.echo(f"{part:<12}{sum(value.numel() for value in own.values()):,} values, {kinds}")
-        if part == "restoration":
-            fields = asdict(network_of(metadata, own, path))
-            click.echo("network     " + ", ".join(f"{field} {value}" for field, value in fields.items()))
-    if not any(key.startswith(PARTS) for key in state):
+    if "method" in metadata:
+        click.echo(f"method      {metadata['method']}")
+    parts: dict[str, list[Tensor]] = {}
+    for key, value in state.items():
+        parts.setdefault(key.partition(".")[0], []).append(value)
+    for part, own in parts.items():
+        kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own}))
+        click.echo(f"{part:<24}{sum(value.numel() for value in own):,} values, {kinds}")
+    if "format" not in metadata:
         click.echo(f"{len(state)} tensors under other names: a file of the authors? See 'refsr-bench weights import'.")
-    for key in ("name", "sources", "training"):
+    for key in ("name", "network", "options", "sources", "training"):
         if key in metadata:
             text = metadata[key]
             click.echo(f"{key:<12}{text if key == 'name' else json.dumps(json.loads(text), indent=2)}")
 
 
 @weights.command("import")
-@click.option("--restoration", type=path_type(), required=True, help="The authors' c2_matching_restoration*.pth.")
-@click.option("--extractor", type=path_type(), help="Their feature_extraction.pth; default: beside the first.")
-@click.option("--vgg19", type=path_type(), help="torchvision's vgg19*.pth; default: beside the first, or its download.")
-@click.option("--out", type=path_type(), required=True, help="The .safetensors file to write.")
-@click.option("--name", help="What results call these weights; default: the file's name.")
+@click.option("--method", required=True, shell_complete=names("METHODS"), help="Whose weights they are.")
+@click.argument("files", nargs=-1, required=True, type=path_type())
+@click.option("--out", type=path_type(), help="The .safetensors file to write; default: where methods look for theirs.")
+@click.option("--name", help="What results call these weights; default: the first file's name.")
 @click.option("--force", is_flag=True, help="Replace --out.")
-def import_(
-    restoration: Path, extractor: Path | None, vgg19: Path | None, out: Path, name: str | None, force: bool
-) -> None:
-    """Turn the authors' three files into one that runs anywhere and says where it came from."""
-    from c2matching.bundle import load_official
-    from refsr_bench.checkpoints import sha256
+def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | None, force: bool) -> None:
+    """Turn the authors' files into one that runs anywhere and says where it came from.
 
+    Nothing in them is executed. 'refsr-bench methods info METHOD' names the files. Without --out, METHOD runs with
+    these weights from now on.
+    """
+    from refsr_bench import catalog
+    from refsr_bench.checkpoints import weights_folder
+
+    card = catalog.get("METHODS", method)
+    if card.importer is None:
+        raise Misuse(f"{method} has no weights to import.")
+    out = out or weights_folder() / f"{method}.safetensors"
     _check_out(out, force)
-    model, files = load_official(restoration, extractor, vgg19)
-    parts = {
-        "restoration": model.restoration.state_dict(),
-        "extractor": model.extractor.state_dict(),
-        "vgg": model.vgg.state_dict(),
-    }
-    sources = {file.name: sha256(file) for file in files}
-    _write(out, parts, model.restoration.config, {"name": name or out.stem, "sources": json.dumps(sources)})
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {', '.join(sources)}. Use it with --weights {out}.")
+    with _writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        used = card.importer(files, out, name or files[0].stem)
+    known = ", ".join(file.name for file in used)
+    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {known}. Use it with --weights {method}={out}.")
 
 
-def _write(out: Path, parts: dict, network: RestorationConfig, metadata: dict[str, str], half: bool = False) -> None:
-    from c2matching.bundle import write_bundle
-
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
     try:
-        write_bundle(out, parts, network, metadata, half)
+        yield
     except OSError as error:
         raise BenchError(f"{out} could not be written ({error.strerror or error}).") from None
 
@@ -118,17 +126,25 @@ def _write(out: Path, parts: dict, network: RestorationConfig, metadata: dict[st
 @click.option("--name", help="What results call these weights; default: the file's name.")
 @click.option("--force", is_flag=True, help="Replace --out.")
 def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
-    """Rewrite the weights of a restoration training as float16, half the size, to pass on. They are read as float32."""
-    from c2matching.bundle import load_bundle, parts_of, read_metadata
-    from refsr_bench.checkpoints import read_weights
+    """Rewrite the weights of a training as float16, half the size, to pass on. They are read as float32."""
+    from refsr_bench.checkpoints import read_metadata, read_weights, write_safetensors
 
     if file.suffix != ".safetensors":
         raise Misuse(f"{file} is no .safetensors file of 'train' or 'weights import'.")
     _check_out(out, force)
-    network = load_bundle(file).restoration.config
-    metadata = read_metadata(file) | {"name": name or out.stem}
-    _write(out, parts_of(read_weights(file)), network, metadata, half=True)
+    _load(file, "cpu")
+    state = {key: value.half() if value.is_floating_point() else value for key, value in read_weights(file).items()}
+    with _writing(out):
+        write_safetensors(out, state, read_metadata(file) | {"name": name or out.stem})
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, was {file.stat().st_size / 1e6:.1f} MB.")
+
+
+def _load(path: Path, device: str) -> LoadedMethod:
+    """The method that a file of ours says it belongs to, ready to run."""
+    from refsr_bench import catalog
+    from refsr_bench.checkpoints import read_metadata
+
+    return catalog.get("METHODS", read_metadata(path).get("method", "c2matching")).load(path, device)
 
 
 @weights.command()
@@ -138,18 +154,16 @@ def verify(name: str, digest: str | None) -> None:
     """Check that a file is whole: digest, names, shapes, finite values, and that it runs."""
     import numpy as np
 
-    from c2matching.bundle import WEIGHTS
-    from c2matching.method import load
     from refsr_bench.checkpoints import sha256
 
     path = _found(name)
-    found = sha256(path)
-    recorded = json.loads((WEIGHTS / "digests.json").read_text(encoding="utf-8"))
-    wanted = digest or (recorded.get(path.name) if path.parent == WEIGHTS else None)
+    found, wanted = sha256(path), digest
+    if not wanted and path in _bundled().values():
+        wanted = json.loads((path.parent / "digests.json").read_text(encoding="utf-8"))[path.name]
     if wanted and not found.startswith(wanted.lower()):
         raise BenchError(f"{path}: its SHA-256 is {found}, not {wanted}. The file is damaged or another one.")
     rng = np.random.default_rng(0)
-    lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 16, 3), (48, 64, 3)))
-    loaded = load(path, "cpu")
+    lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((32, 40, 3), (128, 160, 3)))
+    loaded = _load(path, "cpu")
     sr = loaded.upscale(lr, [ref], 4)
-    click.echo(f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 16x12 to {sr.shape[1]}x{sr.shape[0]}.")
+    click.echo(f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}.")

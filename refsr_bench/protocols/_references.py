@@ -134,6 +134,13 @@ def make_list(dataset: str) -> tuple[int, ...]:
         attempt += 1
 
 
+def stack(images: Sequence[Image]) -> Image:
+    """References as TTSR's evaluation stacks them, whatever their size: each top left on a black square of 500, or of
+    their longest side where that is more."""
+    side = max(CANVAS["black-500"], *(max(image.shape[:2]) for image in images))
+    return np.concatenate([pad_zero(image, side, side) for image in images])
+
+
 CANVAS = {"black-500": 500, "replicate-512": 512}
 """Side of the square canvas each reference is put on before they are stacked."""
 

@@ -1,0 +1,75 @@
+"""Methods: what is known, and what each is."""
+
+from __future__ import annotations
+
+import click
+
+from refsr_bench.cli.common import names
+from refsr_bench.types import VERIFIED, MethodCard
+
+HEAD = ("name", "title", "group", "year", "refs", "GAN", "parameters", "GMACs", "weights here", "verified against")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def methods(ctx: click.Context) -> None:
+    """Every method the catalogue knows; 'info NAME' for one."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_)
+
+
+@methods.command("list")
+def list_() -> None:
+    """A line per method. GMACs: for an LR image of 160x160 and a reference of 640x640."""
+    from refsr_bench import catalog
+    from refsr_bench.report import text_table
+
+    cards = sorted(catalog.collect("METHODS").values(), key=lambda card: (card.group != "SISR", card.year, card.name))
+    click.echo(text_table(HEAD, [_row(card) for card in cards]))
+
+
+def _row(card: MethodCard) -> tuple[str, ...]:
+    return (
+        *(card.name, card.title, card.group, str(card.year), card.references, "yes" if card.gan else ""),
+        f"{card.parameters / 1e6:.2f} M" if card.parameters else "-",
+        f"{card.gmacs:,.0f}" if card.gmacs else "-",
+        _weights_here(card),
+        card.verified,
+    )
+
+
+def _weights_here(card: MethodCard) -> str:
+    from baselines._system import BUNDLED
+    from c2matching.bundle import BUNDLED as C2_BUNDLED
+    from refsr_bench.checkpoints import weights_folder
+
+    if card.importer is None:
+        return "needs none"
+    if (weights_folder() / f"{card.name}.safetensors").is_file():
+        return "imported"
+    bundled = {path.stem for path in BUNDLED.glob("*.safetensors")} | {C2_BUNDLED.stem.partition("-")[0]}
+    return "bundled" if card.name in bundled else "none"
+
+
+@methods.command()
+@click.argument("name", shell_complete=names("METHODS"))
+def info(name: str) -> None:
+    """What one method is: its paper, its size, its weights, how it was verified, and what had to be guessed."""
+    from refsr_bench import catalog
+
+    card = catalog.get("METHODS", name)
+    lines = [
+        ("title", f"{card.title} ({card.group}, {card.year}{', GAN-trained' if card.gan else ''})"),
+        ("paper", card.paper),
+        ("what", card.description),
+        ("references", {"none": "uses none", "one": "uses one", "many": "uses any number"}[card.references]),
+        ("parameters", f"{card.parameters:,}" if card.parameters else "-"),
+        ("GMACs", f"{card.gmacs:,.1f} for 160x160 to 640x640" if card.gmacs else "-"),
+        ("verified", f"{card.verified}: {VERIFIED[card.verified]}"),
+        *(("guess", guess) for guess in card.guesses),
+        *(("weights", f"{file.file}, {file.home}{'; ' + file.facts if file.facts else ''}") for file in card.files),
+        ("here", _weights_here(card)),
+    ]
+    width = max(len(label) for label, _ in lines)
+    for label, text in lines:
+        click.echo(f"{label:<{width}}  {text}")
