@@ -1,0 +1,84 @@
+"""SRCNN (Dong et al., TPAMI 2016): three convolutions on the enlarged LR image, of luma or of RGB.
+
+Guesses: Table 1 does not say which of SRCNN's networks its row is; without a file it is 9-5-5 on luma, the journal's
+final one. The authors enlarge luma alone with MATLAB; here luma is taken from the RGB image that Pillow has enlarged,
+whose kernel is the same and which is rounded to 8 bits before, and not after, that step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from baselines._keys import without_prefix
+from baselines._system import System, method_card
+from refsr_bench.types import WeightsFile
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+KEYS = {f"conv{n}.{part}" for n in (1, 2, 3) for part in ("weight", "bias")}
+
+
+def build(**options: Any) -> nn.Module:
+    from baselines.nets.srcnn import SRCNN
+
+    net = SRCNN(**options)
+    net.options = options
+    return net
+
+
+def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
+    """Luma: the network's, BT.601 in [16, 235] / 255, with the chroma of ``lr_up``, that is to say: the change of luma,
+    stretched to full range, added to R, G and B alike. RGB: the network's, on PyTorch's bicubic enlargement (a = -0.75)
+    as in the code that its weights come from."""
+    import torch.nn.functional as F
+
+    from refsr_bench.imaging import BT601_OFFSET, BT601_WEIGHTS
+
+    if net.conv1.in_channels == 3:
+        return net(F.interpolate(lr, scale_factor=4, mode="bicubic", align_corners=False))
+    weights = lr_up.new_tensor(BT601_WEIGHTS).view(3, 1, 1)
+    luma = (lr_up * weights).sum(1, keepdim=True) + BT601_OFFSET / 255
+    return lr_up + (net(luma) - luma) / float(BT601_WEIGHTS.sum())
+
+
+def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """``conv1`` to ``conv3``, alone or as ``generator.*`` in mmagic's files. Channels and kernels are in the shapes."""
+    state = without_prefix(states[0], "generator.") or dict(states[0])
+    if state.keys() != KEYS or len(state["conv3.bias"]) not in (1, 3):
+        return None
+    kernels = [state[f"conv{n}.weight"].shape[-1] for n in (1, 2, 3)]
+    return {"channels": len(state["conv3.bias"]), "kernels": kernels}, state
+
+
+SYSTEM = System(build, restore, convert, small={"channels": 1, "kernels": [9, 5, 5]})
+
+METHODS = (
+    method_card(
+        SYSTEM,
+        name="srcnn",
+        title="SRCNN",
+        group="SISR",
+        references="none",
+        gan=False,
+        year=2016,
+        paper="Dong et al., Image Super-Resolution Using Deep Convolutional Networks, TPAMI 38(2), 2016",
+        description="Three convolutions on the luma of the bicubically enlarged image; its chroma stays. The first SR "
+        "network. Weights on luma (9-5-5 or 9-1-5) and on RGB (9-1-5, without padding by repetition) are told apart.",
+        parameters=57_281,
+        gmacs=23.4,
+        verified="text alone",
+        guesses=(
+            "The table does not say which of the paper's networks its row is: without a file, 9-5-5 on luma.",
+            "Luma is taken from the enlarged 8-bit RGB image; the authors enlarge luma and do not round it.",
+        ),
+        files=(
+            WeightsFile(
+                "srcnn_x4k915_1x16_1000k_div2k_*.pth",
+                "https://github.com/open-mmlab/mmagic",
+                "RGB, 9-1-5; trained on DIV2K, not by the authors",
+            ),
+        ),
+    ),
+)
