@@ -1,0 +1,72 @@
+"""SRGAN (Ledig et al., CVPR 2017): its generator, and the one that the code in use since 2019 has put in its place."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.nets.blocks import conv, residual_blocks
+
+
+class NormalisedBlock(nn.Module):
+    """x + Norm(Conv(PReLU(Norm(Conv(x))))) (Fig. 4, "residual block")."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = conv(channels, channels, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.act = nn.PReLU()
+        self.conv2 = conv(channels, channels, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+
+
+class SRResNet(nn.Module):
+    """The paper's generator (Fig. 4). (N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). 16 blocks: 1.5 M parameters.
+
+    Convolutions before a BatchNorm have no bias; a PReLU has one slope for all channels.
+    """
+
+    def __init__(self, channels: int = 64, blocks: int = 16) -> None:
+        super().__init__()
+        self.conv_first = conv(3, channels, 9)
+        self.act_first = nn.PReLU()
+        self.body = nn.Sequential(*(NormalisedBlock(channels) for _ in range(blocks)))
+        self.conv_body = conv(channels, channels, bias=False)
+        self.norm_body = nn.BatchNorm2d(channels)
+        self.upconv1, self.act1 = conv(channels, 4 * channels), nn.PReLU()
+        self.upconv2, self.act2 = conv(channels, 4 * channels), nn.PReLU()
+        self.conv_last = conv(channels, 3, 9)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = self.act_first(self.conv_first(lr))
+        x = x + self.norm_body(self.conv_body(self.body(x)))
+        x = self.act1(F.pixel_shuffle(self.upconv1(x), 2))
+        x = self.act2(F.pixel_shuffle(self.upconv2(x), 2))
+        return self.conv_last(x)
+
+
+class MSRResNet(nn.Module):
+    """The "modified SRResNet" of BasicSR. (N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). 16 blocks: 1.5 M parameters.
+
+    Without BatchNorm; what it adds to the LR image, enlarged bilinearly, is all it has to find.
+    """
+
+    def __init__(self, channels: int = 64, blocks: int = 16) -> None:
+        super().__init__()
+        self.conv_first = conv(3, channels)
+        self.body = residual_blocks(channels, blocks)
+        self.upconv1 = conv(channels, 4 * channels)
+        self.upconv2 = conv(channels, 4 * channels)
+        self.conv_hr = conv(channels, channels)
+        self.conv_last = conv(channels, 3)
+        self.act = nn.LeakyReLU(0.1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = self.body(self.act(self.conv_first(lr)))
+        x = self.act(F.pixel_shuffle(self.upconv1(x), 2))
+        x = self.act(F.pixel_shuffle(self.upconv2(x), 2))
+        base = F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
+        return self.conv_last(self.act(self.conv_hr(x))) + base
