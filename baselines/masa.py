@@ -1,0 +1,93 @@
+"""MASA-SR (Lu et al., CVPR 2021): matching from coarse to fine, and fusion that adapts to the image.
+
+Open, and decided here: how an LR image is filled when only it is there. The published evaluation fills the HR image to
+multiples of 32, centred, with its border and makes the LR image from that; here the LR image is filled in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from baselines._system import SCALE, System, down, method_card
+from refsr_bench.imaging import ceil_multiple
+from refsr_bench.types import WeightsFile
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+HOME = "https://github.com/dvlab-research/MASA-SR"
+
+
+def build(**options: Any) -> nn.Module:
+    from baselines.nets.masa import MASA
+
+    net = MASA(**options)
+    net.options = options
+    return net
+
+
+def filled(images: Tensor, multiple: int) -> tuple[Tensor, int, int]:
+    """(N, 3, H, W), centred, with its border repeated around it to multiples (an odd one goes below and to the right);
+    and how much was added at the top and on the left."""
+    import torch.nn.functional as F
+
+    height, width = images.shape[-2:]
+    y, x = ceil_multiple(height, multiple) - height, ceil_multiple(width, multiple) - width
+    return F.pad(images, (x // 2, x - x // 2, y // 2, y - y // 2), mode="replicate"), y // 2, x // 2
+
+
+def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
+    """The network wants BGR. The LR image is filled to multiples of 8, the size of the blocks that are matched, the
+    reference to multiples of 16, both centred, their border repeated; the small reference is made from the latter."""
+    from baselines.nets.masa import LR_MULTIPLE, REF_MULTIPLE
+
+    [ref] = refs
+    height, width = (SCALE * side for side in lr.shape[-2:])
+    lr, top, left = filled(lr.flip(1), LR_MULTIPLE)
+    ref, _, _ = filled(ref.flip(1), REF_MULTIPLE)
+    sr = net(lr, ref, down(ref)).flip(1)
+    return sr[..., SCALE * top : SCALE * top + height, SCALE * left : SCALE * left + width]
+
+
+def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """The authors' layout, in which every key may begin with ``module.``; ours is the same."""
+    state = {key.removeprefix("module."): value for key, value in states[0].items()}
+    if not {"enc.conv_L1.weight", "decoder.pAda.conv_gamma.weight", "decoder.dram_x4.conv_cat.weight"} <= state.keys():
+        return None
+    return {"channels": len(state["enc.conv_L1.weight"])}, state
+
+
+SYSTEM = System(build, restore, convert)
+
+FACTS = {
+    "group": "Ref-SR",
+    "references": "one",
+    "year": 2021,
+    "paper": "Lu et al., MASA-SR: Matching Acceleration and Spatial Adaptation for Reference-Based Image "
+    "Super-Resolution, CVPR 2021",
+    "parameters": 4_028_291,
+    "verified": "golden vectors",
+    "guesses": ("The LR image is filled to multiples of 8; the published evaluation fills the HR image before.",),
+}
+
+METHODS = (
+    method_card(
+        SYSTEM,
+        name="masa-rec",
+        title="MASA-rec",
+        gan=False,
+        description="Block-wise matching from coarse to fine, spatial adaptation; reconstruction loss only.",
+        files=(WeightsFile("masa_rec.pth", HOME, "trained on CUFED5; trained again after the paper"),),
+        **FACTS,
+    ),
+    method_card(
+        SYSTEM,
+        name="masa",
+        title="MASA",
+        gan=True,
+        description="Block-wise matching from coarse to fine, spatial adaptation; perceptual and adversarial losses.",
+        files=(WeightsFile("masa.pth", HOME, "trained on CUFED5; trained again after the paper"),),
+        **FACTS,
+    ),
+)
