@@ -1,0 +1,134 @@
+"""TTSR (Yang et al., CVPR 2020): a texture transformer at three scales with features integrated across scales.
+
+Images are RGB in [-1, 1]. Scales: 1, the LR image's resolution, 2 and 4 times that.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.nets.blocks import conv, residual_blocks
+from baselines.nets.swap import Found, cosine, find, swap
+from c2matching.vgg import VGG19Features
+
+SCALES = (1, 2, 4)
+LAYERS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}  # texture features of these scales and their channels
+
+
+def enlarged(x: Tensor, factor: int = 2) -> Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bicubic", align_corners=False)
+
+
+class Body(nn.Module):
+    """Conv(residual blocks(x)); who calls it adds its skip."""
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.blocks = residual_blocks(channels, blocks)
+        self.tail = conv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(self.blocks(x))
+
+
+class Integration(nn.Module):
+    """Cross-scale feature integration (section 3.3, Fig. 3): every scale receives all others, enlarged bicubically
+    before a 1x1 convolution or reduced by 3x3 convolutions of stride 2 (``path``, named by source and target)."""
+
+    def __init__(self, channels: int, scales: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scales = scales
+        self.path = nn.ModuleDict()
+        self.merge = nn.ModuleDict()
+        for target in scales:
+            self.merge[str(target)] = conv(len(scales) * channels, channels)
+            for source in scales:
+                if source < target:
+                    self.path[f"{source}_{target}"] = nn.Sequential(conv(channels, channels, 1), nn.ReLU())
+                elif source > target:
+                    steps = (source // target).bit_length() - 1
+                    down = ((conv(channels, channels, stride=2), nn.ReLU()) for _ in range(steps))
+                    self.path[f"{source}_{target}"] = nn.Sequential(*(layer for pair in down for layer in pair))
+
+    def forward(self, x: dict[int, Tensor]) -> dict[int, Tensor]:
+        joined = {t: torch.cat([x[t], *(self.moved(x[s], s, t) for s in x if s != t)], 1) for t in x}
+        return {t: F.relu(self.merge[str(t)](joined[t])) for t in x}
+
+    def moved(self, x: Tensor, source: int, target: int) -> Tensor:
+        return self.path[f"{source}_{target}"](enlarged(x, target // source) if source < target else x)
+
+
+class Stage(nn.Module):
+    """One scale more: texture fused into the finest features, integration of all scales, residual blocks at each."""
+
+    def __init__(self, channels: int, texture_channels: int, scales: tuple[int, ...], blocks: int) -> None:
+        super().__init__()
+        self.fuse = conv(channels + texture_channels, channels)
+        self.integrate = Integration(channels, scales) if len(scales) > 1 else None
+        self.body = nn.ModuleDict({str(s): Body(channels, blocks) for s in scales})
+        self.enlarge = conv(channels, 4 * channels) if scales[-1] < max(SCALES) else None
+
+    def forward(self, x: dict[int, Tensor], texture: Tensor, attention: Tensor) -> dict[int, Tensor]:
+        """x (N, channels, h * s, w * s) by scale s; texture (N, C, ...) and attention (N, 1, ...) at the finest.
+
+        The skip of a body starts before the integration.
+        """
+        finest = max(x)
+        x = dict(x)
+        x[finest] = x[finest] + self.fuse(torch.cat((x[finest], texture), 1)) * attention  # Eq. (4)
+        mixed = self.integrate(x) if self.integrate else x
+        x = {s: x[s] + self.body[str(s)](mixed[s]) for s in x}
+        if self.enlarge:
+            x[2 * finest] = F.relu(F.pixel_shuffle(self.enlarge(x[finest]), 2))
+        return x
+
+
+class Merge(nn.Module):
+    """All scales at the finest one, then the image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.path = nn.ModuleDict({str(s): conv(channels, channels, 1) for s in (1, 2)})
+        self.merge = conv(3 * channels, channels)
+        self.tail1 = conv(channels, channels // 2)
+        self.tail2 = conv(channels // 2, 3, 1)
+
+    def forward(self, x: dict[int, Tensor]) -> Tensor:
+        parts = [F.relu(self.path[str(s)](enlarged(x[s], 4 // s))) for s in (1, 2)]
+        x = F.relu(self.merge(torch.cat((x[4], *parts), 1)))
+        return self.tail2(self.tail1(x))
+
+
+class TTSR(nn.Module):
+    """blocks: of the shallow extractor and of the stages at scale 1, 2, 4. As published, 6.73 M parameters with the
+    texture extractor, which is VGG19 to relu3_1 trained further ("learnable texture extractor", section 3.1)."""
+
+    def __init__(self, channels: int = 64, blocks: tuple[int, int, int, int] = (16, 16, 8, 4)) -> None:
+        super().__init__()
+        self.extractor = VGG19Features(LAYERS)
+        self.head = conv(3, channels)
+        self.shallow = Body(channels, blocks[0])
+        self.stages = nn.ModuleList(
+            Stage(channels, texture, SCALES[: n + 1], blocks[n + 1]) for n, texture in enumerate(LAYERS.values())
+        )
+        self.merge = Merge(channels)
+
+    def textures(self, lr_up: Tensor, ref: Tensor, ref_down_up: Tensor) -> tuple[Found, Tensor, list[Tensor]]:
+        """Hard attention, soft attention S (N, 1, h, w), transferred textures by stage (Eq. 1 to 3)."""
+        query, key = (self.extractor(image / 2 + 0.5)["relu3_1"] for image in (lr_up, ref_down_up))
+        value = self.extractor(ref / 2 + 0.5)
+        found = find(query, [key], padding=1)
+        soft = cosine(query, [key], found) if torch.is_grad_enabled() else found.similarity
+        return found, soft[:, None], [swap([value[name]], found, s) for name, s in zip(LAYERS, SCALES, strict=True)]
+
+    def forward(self, lr: Tensor, lr_up: Tensor, ref: Tensor, ref_down_up: Tensor) -> Tensor:
+        """lr (N, 3, h, w), lr_up (N, 3, 4h, 4w), ref and ref_down_up (N, 3, H, W), multiples of four, all in [-1, 1]
+        -> (N, 3, 4h, 4w), clamped as published."""
+        _, soft, textures = self.textures(lr_up, ref, ref_down_up)
+        x = F.relu(self.head(lr))
+        x = {1: x + self.shallow(x)}
+        for scale, stage, texture in zip(SCALES, self.stages, textures, strict=True):
+            x = stage(x, texture, enlarged(soft, scale) if scale > 1 else soft)
+        return self.merge(x).clamp(-1, 1)
