@@ -37,7 +37,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout or BasicSR's. No file holds the residual scale: 0.1 for 256 channels, as published, else 1."""
+    """The authors' layout or BasicSR's. The residual scale is in none: 0.1 for 256 channels, as published, else 1."""
     state = dict(states[0])
     if "head.0.weight" in state:
         state = renamed({k: v for k, v in state.items() if "_mean." not in k}, OFFICIAL)

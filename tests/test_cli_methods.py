@@ -113,7 +113,8 @@ def test_weights_that_are_missing_where_is_said(tmp_path) -> None:
 
 def test_all_runs_what_has_weights_and_names_the_rest(wrsr, tmp_path) -> None:
     root = wrsr(2).parent
-    text = run("run", "--method", "all", "--dataset", "wrsr", "--data-root", root, "--out", tmp_path / "r", "--limit", 1)
+    arguments = ("--dataset", "wrsr", "--data-root", root, "--out", tmp_path / "r", "--limit", 1)
+    text = run("run", "--method", "all", *arguments)
     done = {path.parent.name for path in (tmp_path / "r").rglob("result.json")}
     assert {"bicubic", "c2matching"} <= done and "rcan" not in done
     assert "left out: rcan comes without weights" in text
@@ -134,15 +135,16 @@ def test_a_method_of_one_reference_gets_all_in_one_image(wrsr, tmp_path, monkeyp
     text = run("run", "--method", "srcnn", "--weights", SYNTHETIC, "--dataset", "sample", "--refs", "all", "--limit", 1,
                "--out", tmp_path / "r")  # fmt: skip
     assert "stacked" not in text  # it takes none
-    from baselines import bicubic
-
     import dataclasses
+
+    from baselines import bicubic
 
     one = dataclasses.replace(bicubic.METHODS[0], references="one", name="one")
     monkeypatch.setattr(bicubic, "METHODS", (one,))
     catalog.collect.cache_clear()
     try:
-        text = run("run", "--method", "one", "--dataset", "sample", "--refs", "all", "--limit", 1, "--out", tmp_path / "r")
+        text = run("run", "--method", "one", "--dataset", "sample", "--refs", "all", "--limit", 1,
+                   "--out", tmp_path / "r")  # fmt: skip
     finally:
         monkeypatch.undo()
         catalog.collect.cache_clear()
@@ -164,7 +166,8 @@ def photos(tmp_path, photo) -> Path:
     return tmp_path / "photos"
 
 
-SHORT = ("--config", "small-cpu", "--set", "crop=64", "--set", "batch=2", "--set", "run.validation=1", "--device", "cpu")
+SETTINGS = ("crop=64", "batch=2", "run.validation=1")
+SHORT = ("--config", "small-cpu", "--device", "cpu", *(word for s in SETTINGS for word in ("--set", s)))
 
 
 def test_any_method_is_trained_by_the_common_trainer_and_resumed_to_the_same_weights(photos, tmp_path, wrsr) -> None:
@@ -178,7 +181,8 @@ def test_any_method_is_trained_by_the_common_trainer_and_resumed_to_the_same_wei
     assert all(torch.equal(value, half[key]) for key, value in whole.items())
     assert json.loads((tmp_path / "whole" / "log.jsonl").read_text().splitlines()[-1])["iteration"] == 4
     metadata = read_metadata(tmp_path / "whole" / "last.safetensors")
-    assert metadata["name"] == "whole" and json.loads(metadata["training"])["configuration"]["restoration"]["iterations"] == 4
+    story = json.loads(metadata["training"])
+    assert metadata["name"] == "whole" and story["configuration"]["restoration"]["iterations"] == 4
     text = run("run", "--method", "edsr", "--weights", tmp_path / "whole" / "last.safetensors", "--dataset", "wrsr",
                "--data-root", wrsr(1).parent, "--out", tmp_path / "r")  # fmt: skip
     assert "whole" in text

@@ -76,7 +76,7 @@ _common = [
         "file. May be given again; later ones win.",
     ),
     click.option("--set", "settings", multiple=True, metavar="[TABLE.]FIELD=VALUE", help="Override one value."),
-    click.option("--student", type=path_type(), help="Weights of C2-Matching's student, for what matches or reads with it."),
+    click.option("--student", type=path_type(), help="C2-Matching's student, for what matches or reads with it."),
     click.option("--weights", "start", type=path_type(), help="Go on from these weights of the network itself."),
     click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline."),
     click.option("--resume", is_flag=True, help="Continue the training in --out."),

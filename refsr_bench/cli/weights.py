@@ -57,7 +57,7 @@ def list_() -> None:
     for path in (*_bundled().values(), *sorted(weights_folder().glob("*.safetensors"))):
         method = read_metadata(path).get("method", "c2matching")
         click.echo(f"{path.stem}  {method}  {path.stat().st_size / 1e6:.1f} MB  sha256 {sha256(path)[:12]}  {path}")
-    click.echo("Others: --weights FILE, a .safetensors of 'train' or 'weights import', or a file of a method's authors.")
+    click.echo("Others: --weights FILE, a .safetensors of 'train' or 'weights import', or a file of the authors.")
 
 
 @weights.command()

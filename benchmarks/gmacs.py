@@ -1,0 +1,73 @@
+"""Multiply-accumulates of every method for one LR image: convolutions, products, attention, matching included.
+
+    python benchmarks/gmacs.py            prints a line per method
+
+Counted by PyTorch's own counter: on tensors without values where a method runs on those, else (matching looks at
+values) on small images, carried over to 160x160 by the polynomial in the side that passes through them. A network's
+cost is one of degree 2, matching is of degree 4, and padding adds the odd degrees.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from refsr_bench import catalog
+
+SIDE = 160
+ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which PyTorch does not count
+SIDES = (32, 48, 64, 80, 96)
+
+
+Restore = Callable[[torch.nn.Module, Tensor, Tensor, Sequence[Tensor]], Tensor]
+
+
+def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
+    """Of one LR image (side x side) and references of four times its size."""
+    device = next(net.parameters()).device
+    torch.manual_seed(0)
+    images = torch.rand(2 + refs, 3, 4 * side, 4 * side, device=device)
+    lr = torch.rand(1, 3, side, side, device=device)
+    counter = FlopCounterMode(display=False, custom_mapping={ATTENTION: attention_flops})
+    with torch.no_grad(), counter:
+        restore(net, lr, images[:1], [image[None] for image in images[2:]])
+    return counter.get_total_flops() // 2
+
+
+def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def gmacs(restore: Restore, net: torch.nn.Module, refs: int, sides: tuple[int, ...] = SIDES) -> float:
+    """Billions, at SIDE."""
+    try:
+        return macs(restore, copy.deepcopy(net).to("meta"), SIDE, refs) / 1e9
+    except (NotImplementedError, RuntimeError):
+        pass
+    counts = [macs(restore, net, side, refs) for side in sides]
+    polynomial = np.polynomial.Polynomial.fit(np.array(sides, float), np.array(counts, float), len(sides) - 1)
+    return float(polynomial(SIDE)) / 1e9
+
+
+def main() -> None:
+    from c2matching.model import C2Matching
+    from refsr_bench.checkpoints import synthetic
+
+    done: dict[int, float] = {}
+    for card in catalog.collect("METHODS").values():
+        if card.system is None:
+            continue
+        if id(card.system) not in done:
+            net = synthetic(card.system.build()).eval()
+            done[id(card.system)] = gmacs(card.system.restore, net, card.references != "none")
+        print(f"{card.name:<14} {done[id(card.system)]:10.1f}", flush=True)
+    print(f"{'c2matching':<14} {gmacs(lambda net, *images: net(*images), synthetic(C2Matching()).eval(), 1):10.1f}")
+
+
+if __name__ == "__main__":
+    main()
