@@ -120,9 +120,12 @@ class DynAggRestoration(nn.Module):
 
         return by_rows(strip, x.shape[2], max(8, AGGREGATED // x.shape[3]), OFFSET_CONVOLUTIONS)
 
+    def beside(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
+        """What the learned offsets see of the reference: the same place, not warped."""
+        return at_grid(ref, pre_offset.shape[2:4], origin)
+
     def _aggregate(self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
-        beside = at_grid(ref, x.shape[-2:], origin)  # the reference at the same place, not warped
-        features = torch.cat((x, beside), dim=1)
+        features = torch.cat((x, self.beside(scale, ref, pre_offset, origin)), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)
         return F.leaky_relu(getattr(self, f"{scale}_dyn_agg")(ref, features, pre_offset, origin), 0.1)

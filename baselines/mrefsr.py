@@ -1,0 +1,75 @@
+"""MRefSR (Zhang et al., ICCV 2023): several references, each aligned as in C2-Matching, fused by attention.
+
+The authors' evaluation fills all images with zeros to 500 x 500; here they are filled to the size of the largest. An LR
+image whose sides are no multiples of four is reflected to the next one inside the fusion, at every scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from baselines._family import COMPANIONS, parts, sizes, start, whole
+from baselines._system import System, method_card
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+TITLE = "MRefSR"
+
+
+def build(**options: Any) -> nn.Module:
+    from baselines.nets.mrefsr import MRefSR
+
+    net = MRefSR(**options)
+    net.options = options
+    return net
+
+
+def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
+    """All images filled with zeros at the bottom and right to one size, as in the authors' evaluation."""
+    from baselines.nets.family import one_size
+
+    height, width = lr_up.shape[-2:]
+    return net(*one_size(lr, lr_up, refs))[..., :height, :width]
+
+
+def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """The authors' layout: restoration network, C2-Matching's ``feature_extraction.pth``, torchvision's VGG19."""
+    found = parts(states)
+    restoration = found.get("restoration", {})
+    if "dyn_agg_restore.head_small.conv_emb1.0.weight" not in restoration:
+        return None
+    return sizes(restoration), whole(restoration, found, TITLE)
+
+
+# Reflection inside the fusion and 3x3 patches need LR images of at least four pixels.
+SYSTEM = System(build, restore, convert, start, least=4, small={"channels": 64, "blocks": [8, 8, 4, 2]})
+
+_HOME = "https://github.com/wdmwhh/MRefSR"
+_COMMON = {
+    "group": "Ref-SR",
+    "references": "many",
+    "year": 2023,
+    "paper": "Zhang et al., LMR: A Large-Scale Multi-Reference Dataset for Reference-based Super-Resolution, ICCV 2023",
+    "parameters": 23_711_633,
+    "verified": "golden vectors",
+    "files": COMPANIONS,
+    "guesses": (
+        "Images are filled with zeros to the size of the largest of them, not to the 500 x 500 of the authors' "
+        "evaluation.",
+        "Where the fusion is padded when LR sides are no multiples of four: at the bottom and right, by reflection.",
+    ),
+}
+
+METHODS = (
+    method_card(
+        SYSTEM,
+        name="mrefsr-rec",
+        title="MRefSR-rec",
+        gan=False,
+        description="C2-Matching with any number of references, fused by attention at three scales; trained with the "
+        f"reconstruction loss alone, on LMR. No restoration network was found at {_HOME}.",
+        **_COMMON,
+    ),
+)
