@@ -65,7 +65,7 @@ def find_results(folder: Path) -> list[Path]:
 
 
 def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ...]]:
-    """Read every run file below ``folder``; what cannot be trusted comes back as a Problem, in the order of paths.
+    """Read every benchmark run below ``folder``; what cannot be trusted comes back as a Problem, in the order of paths.
 
     Raises ResultError when there is no run file, when none could be read, and when two hold the same method (with the
     same weights), data set and protocol: which of them counts is a person's decision.
@@ -84,6 +84,8 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
             # Pages must not depend on where the results folder lies, nor publish it.
             problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
             continue
+        if result.run.kind != "benchmark":
+            continue
         first = seen.setdefault(run_key(result), name)
         if first != name:
             run = result.run
@@ -92,6 +94,8 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
                 f"{run.dataset.name} under protocol {run.protocol.label}; move one of them out of {folder}"
             )
         runs.append(LoadedRun(name, result))
+    if not runs and not problems:
+        raise ResultError(f"{folder}: only robustness runs are here, and they are not ranked")
     if not runs:
         raise ResultError(f"{folder}: no readable result.json; the first: {problems[0].path}: {problems[0].reason}")
     return tuple(runs), tuple(problems)

@@ -92,7 +92,10 @@ class MetricInfo:
 
 @dataclass(frozen=True)
 class Run:
-    """``run.json``: everything that must be equal for two sets of records to be one run, then the circumstances."""
+    """``run.json``: everything that must be equal for two sets of records to be one run, then the circumstances.
+
+    kind: ``benchmark``, or ``robustness`` where references were made from the ground truth; such runs are not ranked.
+    """
 
     method: MethodInfo
     dataset: DatasetInfo
@@ -103,6 +106,7 @@ class Run:
     device: str = ""
     command: str = ""
     started: str = ""
+    kind: str = "benchmark"
     schema_version: int = SCHEMA_VERSION
 
     def fingerprint(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from refsr_bench import images, results
 from refsr_bench.protocols.base import Protocol
-from refsr_bench.results import ImageRecord, MethodInfo, Result, Run
+from refsr_bench.results import ImageRecord, MethodInfo, MetricInfo, Result, Run
 from refsr_bench.types import BenchError, Dataset, Image, LoadedMethod, MethodCard, MetricCard, Misuse, RefPair, Sample
 
 PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips")
@@ -46,6 +46,14 @@ class Predictor:
     info: MethodInfo
     predict: Predict
     device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Measures beside those of SR images. measure(pair, sample): values by metric name, those that can be taken."""
+
+    metrics: tuple[MetricInfo, ...]
+    measure: Callable[[RefPair, Sample], dict[str, float]]
 
 
 def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label: str | None = None) -> Predictor:
@@ -254,17 +262,21 @@ def evaluate(
     notes: Sequence[str] = (),
     command: str = "",
     track: Callable[[Sequence[RefPair], int], Iterable[RefPair]] = lambda pairs, done: pairs,
+    kind: str = "benchmark",
+    extra: Extra | None = None,
 ) -> tuple[Result, Path]:
     """Measure one predictor on one data set under one protocol and return the sealed result and its folder.
 
     out: the results folder; the run lies in ``out/<protocol>/<dataset>/<method>/``. pairs: those to measure, None means
     all. Pairs that have a record already are not predicted again, pairs that failed before are tried again.
     notes: facts about the data that results must carry.
-    track: wraps the pairs still to do, for a progress bar; it is given the number already done.
+    track: wraps the pairs still to do, for a progress bar; it is given the number already done. kind: see
+    ``results.Run``. extra: measures that look at something else than the SR image.
     Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be written.
     """
     pairs = dataset.pairs if pairs is None else pairs
     run = _describe(predictor, dataset, protocol, metrics, pairs, notes, command)
+    run = dataclasses.replace(run, kind=kind, metrics=(*run.metrics, *(extra.metrics if extra else ())))
     folder = out / slug(protocol.label) / slug(dataset.name) / predictor.info.name
     try:
         if fresh and folder.exists():
@@ -277,7 +289,7 @@ def evaluate(
         records = _open_folder(folder, run)
         todo = [pair for pair in pairs if pair.id not in records or records[pair.id].error is not None]
         for pair in track(todo, len(pairs) - len(todo)):
-            image, record = _one(predictor, pair, dataset.name, protocol, metrics)
+            image, record = _one(predictor, pair, dataset.name, protocol, metrics, extra)
             if save_images and image is not None:
                 (folder / "images").mkdir(exist_ok=True)
                 images.write_png(folder / "images" / f"{slug(pair.id)}.png", image)
@@ -291,7 +303,7 @@ def evaluate(
 
 
 def _one(
-    predictor: Predictor, pair: RefPair, dataset: str, protocol: Protocol, metrics: Mapping
+    predictor: Predictor, pair: RefPair, dataset: str, protocol: Protocol, metrics: Mapping, extra: Extra | None
 ) -> tuple[Image | None, ImageRecord]:
     """Predict and score one pair. A pair that fails becomes a record with its reason; the run goes on."""
     try:
@@ -299,7 +311,7 @@ def _one(
         with _measured(predictor.device) as cost:
             output = predictor.predict(pair, sample)
         sr = crop(output, sample, predictor.info.name)
-        values = score(sr, sample, protocol, metrics)
+        values = score(sr, sample, protocol, metrics) | (extra.measure(pair, sample) if extra else {})
         if undefined := [name for name, value in values.items() if math.isnan(value)]:
             raise BenchError(f"{undefined[0]} of pair '{pair.id}' is not a number.")
     except Exception as error:  # whatever a method raises is its pair's failure, not the run's
@@ -346,7 +358,7 @@ def _describe(
             fields=protocol.fields(),
         ),
         metrics=tuple(
-            results.MetricInfo(card.name, card.title, card.direction, card.unit, card.digits)
+            MetricInfo(card.name, card.title, card.direction, card.unit, card.digits)
             for card, _ in metrics.values()
         ),
         pair_ids=tuple(pair.id for pair in pairs),

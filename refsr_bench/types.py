@@ -19,6 +19,22 @@ Upscale: TypeAlias = Callable[[Image, Sequence[Image], int], Image]
 """``upscale(lr, refs, scale) -> sr``: LR (h, w, 3), any number of references of any size, SR (h*s, w*s, 3)."""
 
 
+@dataclass(frozen=True)
+class Matches:
+    """Where points of an input image were found in a reference.
+
+    points, targets (n, 2) float32, (x, y): pixels of the HR image, and of the reference; the first pixel's centre is
+    (0, 0). A matcher need not find every point.
+    """
+
+    points: np.ndarray
+    targets: np.ndarray
+
+
+Match: TypeAlias = Callable[[Image, Image, int], Matches]
+"""``match(lr, ref, scale)``: where pixels of the HR image that LR was made from lie in the reference."""
+
+
 class BenchError(Exception):
     """Something a person can mend. The message says what is wrong, where, and what to do; no traceback is shown."""
 
@@ -146,6 +162,7 @@ class LoadedMethod:
 
     weights: a name people recognise ("none", "bundled nano v2", a file name); weights_sha256: None without weights.
     variant: a word for what differs from the method as its card has it; it becomes part of the name in results.
+    match: the method's own correspondences, None where it has none to show.
     """
 
     upscale: Upscale
@@ -153,6 +170,19 @@ class LoadedMethod:
     weights_sha256: str | None = None
     parameters: int = 0
     variant: str = ""
+    match: Match | None = None
+
+
+@dataclass(frozen=True)
+class MatcherCard:
+    """Something that finds correspondences without making an SR image. ``load(weights, device) -> match``."""
+
+    name: str
+    title: str
+    year: int
+    paper: str
+    description: str
+    load: Callable[[Path | None, str], Match]
 
 
 @dataclass(frozen=True)
@@ -202,6 +232,7 @@ class MethodCard:
 VERIFIED = {
     "real weights": "the authors' weights give the authors' outputs",
     "golden vectors": "outputs of the authors' code on weights made by formula",
+    "golden vectors in part": "as golden vectors, but for one part, which the first guess names",
     "unofficial code": "outputs of somebody else's implementation on weights made by formula",
     "text alone": "no code to compare with: built from the paper's text as far as it says",
     "nothing": "nothing to verify",

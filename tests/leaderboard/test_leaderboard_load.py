@@ -36,6 +36,15 @@ def test_an_empty_or_absent_folder_is_said_so(tmp_path):
         load_results(tmp_path / "absent")
 
 
+def test_runs_whose_references_were_made_from_the_ground_truth_are_not_ranked(tmp_path):
+    store(tmp_path / "a", make("a", kind="robustness"))
+    with pytest.raises(ResultError, match="only robustness runs"):
+        load_results(tmp_path)
+    store(tmp_path / "b", make("b"))
+    runs, problems = load_results(tmp_path)
+    assert [run.path for run in runs] == ["b/result.json"] and not problems
+
+
 def test_nothing_readable_is_an_error_that_names_the_first(tmp_path):
     (tmp_path / "result.json").write_text("[")
     with pytest.raises(ResultError, match=r"no readable result\.json.*not JSON"):
