@@ -70,6 +70,7 @@ METHODS = (
         "Warping, ECCV 2018",
         description="Optical flow from image to reference moves features of the reference at four scales.",
         parameters=35_183_841,
+        gmacs=347.6,
         verified="golden vectors",
         guesses=(
             "Details are added to a bicubic enlargement, in the authors' code to one by MDSR, whose weights are apart.",

@@ -62,6 +62,7 @@ METHODS = (
         paper="Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPR Workshops 2017",
         description="Residual blocks without BatchNorm. The table's row was retrained on CUFED5 in an unknown size.",
         parameters=43_089_923,
+        gmacs=1286.5,
         verified="golden vectors",
         files=(
             WeightsFile("edsr_x4-*.pt", "https://github.com/sanghyun-son/EDSR-PyTorch", "trained on DIV2K"),

@@ -62,6 +62,7 @@ METHODS = (
         description="EnhanceNet-PAT: perceptual, adversarial and texture losses. The authors' weights give the "
         "Urban100 entry of the table's row.",
         parameters=852_867,
+        gmacs=53.6,
         verified="real weights",
         files=(
             WeightsFile(

@@ -104,6 +104,7 @@ METHODS = (
         description="Self-attention in shifted windows of 8x8 LR pixels; later than the C2-Matching paper's table. "
         "The file tells the network: M for bicubic degradation, the light S, or L for real photographs.",
         parameters=11_900_199,
+        gmacs=369.0,
         verified="golden vectors",
         files=(
             WeightsFile("001_classicalSR_DF2K_s64w8_SwinIR-M_x4.pth", HOME, "M, trained on DIV2K and Flickr2K"),

@@ -13,8 +13,10 @@ from click.testing import CliRunner
 from filled import fill, vgg19_file
 from PIL import Image
 
+from baselines.nets.edsr import EDSR
 from c2matching.extractor import ContrastiveExtractor
 from c2matching.restoration import RestorationNet
+from refsr_bench.checkpoints import synthetic
 from refsr_bench.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +24,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.S) for line in block.splitlines()]
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 SETUP = {"pip install .", 'pip install ".[test]"', "pytest"}  # what .ci/run types
+MY_MODEL = """
+import sys
+from PIL import Image
+lr, ref, out = sys.argv[1:]
+small = Image.open(lr)
+small.resize((4 * small.width, 4 * small.height)).save(out)
+"""
 SHORT = ["teacher.iterations", "student.iterations", "restoration.iterations", "teacher.batch", "student.batch"]
 SHORT = [f"{field}=1" for field in (*SHORT, "restoration.batch", "run.validation")]  # hours of training as seconds
 SHORT += ["restoration.crop=64", "network.channels=8", "network.blocks=[1, 1, 1, 1]"]
@@ -32,6 +41,7 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
     home.mkdir()
     monkeypatch.chdir(home)
     monkeypatch.delenv("REFSR_DATA", raising=False)
+    monkeypatch.setenv("REFSR_WEIGHTS", str(home / "weights"))
     shutil.make_archive(str(home / "WR-SR"), "zip", wrsr(3).parent, "WR-SR")
     Image.fromarray(photo(30, 40, 0)).save("small.png")
     Image.fromarray(photo(120, 90, 1)).save("similar.jpg")
@@ -43,15 +53,28 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
     torch.save(fill(RestorationNet()).state_dict(), "authors/c2_matching_restoration_mse.pth")
     torch.save(fill(ContrastiveExtractor()).state_dict(), "authors/feature_extraction.pth")
     torch.save(vgg19_file(10), "authors/vgg19-dcbb9e9d.pth")
+    torch.save(synthetic(EDSR(channels=8, blocks=1)).state_dict(), "edsr_x4.pt")
+    (home / "mymodel.py").write_text(MY_MODEL)
     ours = [command for command in COMMANDS if command not in SETUP]
     assert len(ours) >= 15 and all(command.startswith("refsr-bench ") for command in ours)
     for command in ours:
         _, *arguments = shlex.split(command)
+        if arguments[0] == "run" and "--command" in arguments:
+            place = arguments.index("--command") + 1
+            arguments[place] = arguments[place].replace("python ", f"{sys.executable} ")
+        if "--budget" in arguments:
+            arguments[arguments.index("--budget") + 1] = "1"
         if arguments[0] in ("train", "ablation"):
             arguments += [word for setting in SHORT for word in ("--set", setting)]
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
     assert (home / "results/index.html").is_file() and (home / "site/index.html").is_file()
+
+
+def test_the_table_of_methods_is_that_of_the_catalogue() -> None:
+    from docs.methods_table import written
+
+    assert written(README) == README, "run python docs/methods_table.py"
 
 
 def test_python_lines_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,127 @@
+"""What every method with a network must do, whichever it is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.gmacs import gmacs
+from refsr_bench import catalog
+from refsr_bench.checkpoints import SYNTHETIC, synthetic
+from refsr_bench.types import VERIFIED, BenchError, NoWeights
+
+CARDS = {name: card for name, card in catalog.collect("METHODS").items() if card.system is not None}
+SYSTEMS = {id(card.system): card for card in reversed(CARDS.values())}
+VALUES = Path(__file__).with_name("values.json")
+LR, REF = (20, 23), (88, 98)
+
+ROWS_OF_TABLE_1 = {
+    *("srcnn", "edsr", "rcan", "srgan", "enet", "esrgan", "ranksrgan"),
+    *("crossnet", "srntt", "srntt-rec", "ttsr", "ttsr-rec", "ssen", "ssen-rec", "e2ent2", "e2ent2-rec"),
+    *("cimr", "cimr-rec", "c2matching", "c2matching-gan"),
+}
+AFTER_IT = {"masa", "masa-rec", "amsa", "amsa-rec", "datsr", "datsr-rec", "mrefsr-rec", "swinir"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def inputs(card) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Smooth random images, the same everywhere."""
+    rng = np.random.Generator(np.random.PCG64(7))
+
+    def image(height: int, width: int) -> torch.Tensor:
+        coarse = torch.from_numpy(rng.random((1, 3, 9, 9), np.float32))
+        return torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=True).clamp(0, 1)
+
+    lr = image(*LR)
+    lr_up = torch.nn.functional.interpolate(lr, scale_factor=4, mode="bicubic").clamp(0, 1)
+    refs = {"none": 0, "one": 1, "many": 2}[card.references]
+    return lr, lr_up, [image(REF[0] // 4 * 4, REF[1] // 4 * 4) for _ in range(refs)]
+
+
+def test_every_row_of_the_table_and_what_came_after() -> None:
+    assert set(catalog.collect("METHODS")) >= ROWS_OF_TABLE_1 | AFTER_IT
+
+
+@pytest.mark.parametrize("name", sorted(CARDS))
+def test_cards_say_what_people_need(name: str) -> None:
+    card = CARDS[name]
+    assert card.verified in VERIFIED and card.verified != "nothing"
+    assert card.gmacs > 0 and card.parameters > 0
+    assert str(card.year) in card.paper and card.description.endswith(".")
+    assert card.guesses or card.verified in ("golden vectors", "golden vectors in part", "real weights"), "what is not verified tells its guesses"
+    assert card.gan == (not name.endswith("-rec") and any(f"{name}-rec" == other for other in CARDS)) or name in (
+        "srgan",
+        "esrgan",
+        "ranksrgan",
+        "enet",
+    )
+
+
+@pytest.mark.parametrize("name", sorted(card.name for card in SYSTEMS.values()))
+def test_a_network_has_the_parameters_of_its_card(name: str) -> None:
+    with torch.device("meta"):
+        net = CARDS[name].system.build()
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == CARDS[name].parameters
+
+
+@pytest.mark.parametrize("name", sorted(card.name for card in SYSTEMS.values()))
+def test_a_network_still_computes_what_it_did_when_it_agreed_with_its_authors(name: str) -> None:
+    system = CARDS[name].system
+    net = synthetic(system.build()).eval()
+    lr, lr_up, refs = inputs(CARDS[name])
+    with torch.no_grad():
+        sr = system.restore(net, lr, lr_up, refs)
+    assert sr.shape == (1, 3, 4 * LR[0], 4 * LR[1])
+    found, expected = sampled(sr), np.array(json.loads(VALUES.read_text())[name])
+    assert np.abs(found - expected).max() <= 2e-3 * np.abs(expected).max()
+
+
+def sampled(sr: torch.Tensor) -> np.ndarray:
+    return sr[0, :, 5::31, 3::29].flatten().numpy().astype(np.float64)
+
+
+def test_images_in_images_out() -> None:
+    card = CARDS["srcnn"]
+    loaded = card.load(SYNTHETIC, "cpu")
+    lr = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
+    before = lr.copy()
+    sr = loaded.upscale(lr, [], 4)
+    assert sr.dtype == np.uint8 and sr.shape == (36, 44, 3) and (lr == before).all()
+    assert loaded.weights == "synthetic" and loaded.weights_sha256 is None
+    with pytest.raises(BenchError, match="x4"):
+        loaded.upscale(lr, [], 2)
+
+
+@pytest.mark.parametrize("name", sorted(CARDS))
+def test_without_weights_a_person_is_told_where_they_are(name: str, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("REFSR_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("baselines._system.BUNDLED", tmp_path)
+    with pytest.raises(NoWeights, match=f"weights import --method {name} "):
+        CARDS[name].load(None, "cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(card.name for card in SYSTEMS.values()))
+def test_multiply_accumulates_are_those_of_the_card(name: str) -> None:
+    card = CARDS[name]
+    counted = gmacs(card.system.restore, synthetic(card.system.build()).eval(), card.references != "none")
+    assert counted == pytest.approx(card.gmacs, rel=0.005)
+
+
+if __name__ == "__main__":  # PYTHONPATH=. python tests/baselines/test_baselines_contract.py writes values.json, after the golden tests have passed
+    torch.set_num_threads(1)
+    table = {}
+    for each in SYSTEMS.values():
+        with torch.no_grad():
+            made = each.system.restore(synthetic(each.system.build()).eval(), *inputs(each))
+        table[each.name] = [round(value, 6) for value in sampled(made).tolist()]
+    VALUES.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n")
