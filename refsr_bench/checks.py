@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from refsr_bench.datasets.leaks import Leak, describe, find_leaks
+from refsr_bench.datasets.transform import LEAK
 from refsr_bench.protocols.base import Protocol
 from refsr_bench.results import MethodInfo
 from refsr_bench.types import BenchError, Dataset, Misuse, RefPair
@@ -36,6 +37,13 @@ def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> 
 
 def refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool) -> tuple[str, ...]:
     """Raise Misuse naming the leaks among the chosen references; with ``allow``, return a note for the results."""
+    if LEAK in dataset.notes:
+        if allow:
+            return ()  # the note is there already
+        raise Misuse(
+            f"{dataset.name} has {LEAK}. Measure on it with 'refsr-bench robustness', or give --allow-leaks, which the "
+            "results say."
+        )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:
         raise Misuse(

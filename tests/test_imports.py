@@ -17,7 +17,7 @@ NETWORKS = (
 )
 LAYERS = (
     ("types", "results", "report", "tensorflow_v1", "tensorlayer_npz"),
-    ("imaging", "images", "catalog", "checkpoints"),
+    ("imaging", "images", "catalog", "checkpoints", "transforms"),
     ("datasets", "protocols", "metrics"),
 )
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]

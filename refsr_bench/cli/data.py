@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from refsr_bench.cli.build import build
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type
 from refsr_bench.types import BenchError, Misuse
 
@@ -92,3 +93,6 @@ def data_verify(name: str, data_root: Path | None) -> None:
     click.echo("ok" if report.ok else "not ok")
     if not report.ok:
         sys.exit(1)
+
+
+data.add_command(build)

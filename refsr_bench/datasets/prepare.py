@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -20,11 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+import numpy as np
+from PIL import Image as PilImage
+
 from refsr_bench import __version__, catalog
 from refsr_bench.datasets import dataset_folder
 from refsr_bench.datasets.layout import file_sha256, some
 from refsr_bench.datasets.leaks import Leak, find_leaks
-from refsr_bench.images import EXTENSIONS, image_size, read_image
+from refsr_bench.datasets.transform import LEAK
+from refsr_bench.images import EXTENSIONS, image_size, read_image, write_png
 from refsr_bench.results import dumps, write_atomically
 from refsr_bench.types import BenchError, Dataset, DatasetCard, Misuse
 
@@ -35,7 +40,10 @@ MAX_TOTAL_BYTES = 32 << 30
 MAX_RATIO = 200
 """Unpacked to packed bytes of a member over 1 MiB; photographs are compressed already and stay near 1."""
 
-TEXT = ".txt"
+TEXT, PPM = ".txt", ".ppm"
+HOMOGRAPHY = r"H_1_\d+|H1to\d+p?"
+"""Files of HPatches and of Oxford's affine sequences that hold a 3x3 matrix and have no suffix."""
+
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _BLOCK = 1 << 20
 
@@ -100,6 +108,7 @@ def prepare(name: str, source: Path, root: Path, progress: Progress | None = Non
         try:
             partial.mkdir(parents=True)
             Unpacker(partial).take(source)
+            _ppm_to_png(partial)
             _write_manifest(card, source, partial, progress)
             return _move(partial, target)
         finally:
@@ -131,7 +140,7 @@ def verify(name: str, root: Path | None = None, progress: Progress | None = None
         dataset = card.open(folder)
         unreadable = _undecodable(dataset) if recorded is None else []
         problems += unreadable
-        if not unreadable:
+        if not unreadable and LEAK not in dataset.notes:
             leaks = find_leaks(dataset.pairs, progress)
     except Misuse:
         if recorded is None:
@@ -301,7 +310,27 @@ def _safe(name: str, what: str) -> PurePosixPath:
 
 def _wanted(name: PurePosixPath) -> bool:
     hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
-    return not hidden and (name.suffix.lower() in EXTENSIONS or name.suffix.lower() == TEXT)
+    known = name.suffix.lower() in EXTENSIONS or name.suffix.lower() in (TEXT, PPM)
+    return not hidden and (known or bool(re.fullmatch(HOMOGRAPHY, name.name)))
+
+
+def _ppm_to_png(folder: Path) -> None:
+    """Old data sets come as PPM: the same pixels as PNG, which everything here and at Hugging Face reads."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() != PPM:
+            continue
+        target = path.with_suffix(".png")
+        try:
+            with PilImage.open(path, formats=("PPM",)) as image:
+                if image.mode not in ("L", "RGB") or image.tile[0][0] != "raw":
+                    raise ValueError("only 8 bits per channel are read")
+                pixels = np.asarray(image.convert("RGB"))
+        except Exception as error:  # decoders raise nearly anything on a damaged file
+            raise BenchError(f"{path.relative_to(folder)}: not a PPM image that can be used ({error}).") from None
+        if target.exists():
+            raise BenchError(f"{path.relative_to(folder)}: there is a PNG of that name beside it. Remove one of them.")
+        write_png(target, pixels)
+        path.unlink()
 
 
 def _content(folder: Path) -> Iterator[Path]:

@@ -62,6 +62,23 @@ def folder(root: Path) -> None:
     put(root / "ref" / "b" / "x10.png", 5)
 
 
+def hpatches(root: Path) -> None:
+    for n, name in enumerate(("i_wall", "v_door")):
+        for k in range(1, 4):
+            put(root / name / f"{k}.png", 100 * n + k, 40, 30)
+            if k > 1:
+                (root / name / f"H_1_{k}").write_text(f"1 0.01 {k}\n-0.01 1 {n}\n0 1e-4 1\n")
+
+
+def transform(root: Path) -> None:
+    from refsr_bench.datasets import open_dataset
+    from refsr_bench.datasets.transform import build
+
+    source = root.parent / f"{root.name}-source"
+    wrsr(source)
+    build(open_dataset("wrsr", source), "rotation", ["small", "90", "unrelated"], root)
+
+
 LAYOUTS = {
     "cufed5": cufed5,
     "sun80": sun80,
@@ -73,4 +90,6 @@ LAYOUTS = {
     "set14": selfexsr,
     "bsd100": selfexsr,
     "folder": folder,
+    "hpatches": hpatches,
+    "transform": transform,
 }

@@ -1,0 +1,53 @@
+"""Making data sets out of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from refsr_bench.cli.common import Bar, data_root_option, names, path_type
+from refsr_bench.types import Misuse
+
+
+@click.group()
+def build() -> None:
+    """Make a data set out of another one."""
+
+
+@build.command("transform")
+@click.option("--from", "source", required=True, shell_complete=names("DATASETS"), help="The data set of the inputs.")
+@click.option(
+    "--transform",
+    "kind",
+    required=True,
+    help="rotation, scale, rotation+scale, perspective (or homography), blur, noise, jpeg, illumination, occlusion.",
+)
+@click.option(
+    "--levels",
+    default="identity,small,medium,large,unrelated",
+    show_default=True,
+    help="Groups, or numbers of your own: 0,15,30.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
+@click.option("--out", type=path_type(), required=True, help="The folder to make.")
+@data_root_option
+def transform(source: str, kind: str, levels: str, limit: int | None, out: Path, data_root: Path | None) -> None:
+    """References made from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
+
+    The same command goes on after an interruption. The folder opens with datasets.load_dataset, and here with
+    --dataset transform --data-root FOLDER.
+    """
+    from refsr_bench.datasets import open_dataset
+    from refsr_bench.datasets.transform import LEAK, build
+
+    kind = "perspective" if kind == "homography" else kind
+    wanted = [level.strip() for level in levels.split(",") if level.strip()]
+    if not wanted:
+        raise Misuse(f"--levels {levels!r} names none.")
+    opened = open_dataset(source, data_root)
+    only = [pair.id for pair in opened.pairs[:limit]] if limit else None
+    with Bar(f"{kind} of {source}") as progress:
+        folder = build(opened, kind, wanted, out, only, progress)
+    click.echo(f"{folder}: {len(only or opened.pairs)} inputs, {', '.join(wanted)}; {LEAK}")
+    click.echo(f"Check it at any time: refsr-bench data verify transform --data-root {folder}")

@@ -1,0 +1,128 @@
+"""HPatches and other folders of photo pairs with a homography: real photographs whose every pixel's place is known.
+
+Planar scenes, or a camera that turned about itself, seen twice; ``datasets.transform.truth_of`` reads the matrix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from refsr_bench import transforms
+from refsr_bench.datasets.layout import absent, assemble, by_id, images_in, natural, some
+from refsr_bench.images import image_size, source
+from refsr_bench.results import digest
+from refsr_bench.transforms import Matrix, Transformation
+from refsr_bench.types import BenchError, Dataset, DatasetCard, RefPair
+
+NAME, TITLE = "hpatches", "HPatches and homography folders"
+HOME = "https://github.com/hpatches/hpatches-dataset (full image sequences)"
+LAYOUT = (
+    "SEQUENCE/1.png .. 6.png with H_1_2 .. H_1_6 (HPatches), img1.png .. with H1to2p .. (Oxford), 1/X.png and 2/X.png "
+    "with h/X.txt (EVD), or X_1.png and X_2.png with X.txt; the 3x3 matrix maps pixels of the first to the other"
+)
+PAIRS = 580
+CANDIDATES = ("", "hpatches-sequences-release", "HPatches", "hpatches")
+_MATRIX = re.compile(r"H_?1(?:_|to)(\d+)p?(?:\.txt)?")
+_CHANGES = {"v_": "viewpoint", "i_": "illumination"}
+
+
+def _open(root: Path | None) -> Dataset:
+    base, found = root, []
+    for candidate in CANDIDATES:
+        base = root / candidate
+        if base.is_dir() and (found := list(_pairs(base))):
+            break
+    if not found:
+        raise absent(NAME, root, HOME, LAYOUT)
+    pairs, matrices, hidden = [], [], []
+    for pair_id, first, other, file in found:
+        matrix = read_homography(file)
+        (width, height), (ref_width, ref_height) = image_size(first), image_size(other)
+        made = Transformation("homography", "given", matrix, (ref_height, ref_width))
+        try:
+            transforms.check(made, (height, width), f"pair '{pair_id}' ({file})")
+        except transforms.TooLittle:
+            hidden.append(pair_id)
+            continue
+        facts = {"homography": json.dumps(matrix), "sequence": file.parent.name}
+        if change := _CHANGES.get(file.parent.name[:2]):
+            facts["change"] = change
+        pairs.append(RefPair(pair_id, source(first), (source(other, 1),), facts))
+        matrices.append([pair_id, matrix])
+    if not pairs:
+        raise BenchError(f"{base}: none of {len(found)} pairs shows {transforms.MIN_VISIBLE:.0%} of its first photo.")
+    notes = (
+        [f"left out, since less than {transforms.MIN_VISIBLE:.0%} of the first photo is in the other: {some(hidden)}"]
+        if hidden
+        else []
+    )
+    opened = assemble(NAME, TITLE, base, pairs, published=PAIRS, notes=notes)
+    return dataclasses.replace(opened, manifest_sha256=digest([opened.manifest_sha256, matrices]))
+
+
+def _pairs(base: Path) -> Iterator[tuple[str, Path, Path, Path]]:
+    """(id, first photo, other photo, matrix file) of every pair, whichever layout the folder has."""
+    for folder in sorted((path for path in base.iterdir() if path.is_dir()), key=lambda path: natural(path.name)):
+        yield from _sequence(folder, f"{folder.name}_")
+    yield from _sequence(base, "")
+    if (base / "h").is_dir():
+        first, other = (by_id(images_in(base / name)) for name in ("1", "2"))
+        for file in _texts(base / "h"):
+            yield file.stem, _one(first, file.stem, file), _one(other, file.stem, file), file
+    photos = by_id(images_in(base))
+    for file in _texts(base):
+        if not _MATRIX.fullmatch(file.name) and f"{file.stem}_1" in photos and f"{file.stem}_2" in photos:
+            yield file.stem, photos[f"{file.stem}_1"], photos[f"{file.stem}_2"], file
+
+
+def _sequence(folder: Path, prefix: str) -> Iterator[tuple[str, Path, Path, Path]]:
+    files = {int(match[1]): path for path in folder.iterdir() if (match := _MATRIX.fullmatch(path.name))}
+    if not files:
+        return
+    photos = by_id(images_in(folder), lambda stem: stem.removeprefix("img"))
+    for k, file in sorted(files.items()):
+        yield f"{prefix}1_{k}", _one(photos, "1", file), _one(photos, str(k), file), file
+
+
+def _one(photos: dict[str, Path], stem: str, file: Path) -> Path:
+    if stem in photos:
+        return photos[stem]
+    raise BenchError(
+        f"{file}: its photo '{stem}' is missing beside it. PPM photos are turned into PNG by 'refsr-bench data prepare "
+        f"{NAME} --from DIR'."
+    )
+
+
+def _texts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.is_file())
+
+
+def read_homography(path: Path) -> Matrix:
+    """Nine numbers, by blanks, commas or lines, of a 3x3 matrix. Raises BenchError naming the file."""
+    try:
+        values = [float(value) for value in path.read_text(encoding="utf-8-sig").replace(",", " ").split()]
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: not nine numbers of a 3x3 matrix ({error}).") from None
+    if len(values) != 9:
+        raise BenchError(f"{path}: a 3x3 matrix has nine numbers, this file has {len(values)}.")
+    return transforms.matrix_of([values[0:3], values[3:6], values[6:9]], str(path))
+
+
+DATASETS = (
+    DatasetCard(
+        name=NAME,
+        title=TITLE,
+        description="Planar scenes photographed several times, with their homographies: true correspondences.",
+        open=_open,
+        home=HOME,
+        terms="repository under MIT; the photographs come from several earlier data sets, named in its references.txt",
+        layout=LAYOUT,
+        n_pairs=PAIRS,
+        refs_per_pair="1",
+        folder="HPatches",
+    ),
+)
