@@ -73,6 +73,26 @@ def test_a_network_has_the_parameters_of_its_card(name: str) -> None:
     assert sum(p.numel() for p in net.parameters() if p.requires_grad) == CARDS[name].parameters
 
 
+def test_sizes_are_those_of_the_papers_table_4() -> None:
+    """Millions of parameters as printed, and how far the released networks are from them."""
+    with torch.device("meta"):
+        released = CARDS["srntt"].system.build(layout="tensorflow")
+    srntt = sum(p.numel() for p in released.parameters() if p.requires_grad)
+    table = {"rcan": 16, "ranksrgan": 1.5, "c2matching": 8.9, "crossnet": 33.6, "ttsr": 6.4}
+    cards = catalog.collect("METHODS")
+    ours = {name: cards[name].parameters for name in table} | {"srntt": srntt}
+    off = {name: ours[name] / 1e6 / value - 1 for name, value in (table | {"srntt": 4.2}).items()}
+    assert {name for name, share in off.items() if abs(share) > 0.04} == {"crossnet", "ttsr", "srntt"}
+    assert max(abs(share) for share in off.values()) < 0.06
+
+
+def test_multiply_accumulates_agree_with_published_ones() -> None:
+    """For an SR image of 1280x720: EDSR 2,895 G and RCAN 917.6 G in the papers that compare them; here at 640x640."""
+    area = 640 * 640 / (1280 * 720)
+    assert CARDS["edsr"].gmacs == pytest.approx(2895 * area, rel=0.002)
+    assert CARDS["rcan"].gmacs == pytest.approx(917.6 * area, rel=0.002)
+
+
 @pytest.mark.parametrize("name", sorted(card.name for card in SYSTEMS.values()))
 def test_a_network_still_computes_what_it_did_when_it_agreed_with_its_authors(name: str) -> None:
     system = CARDS[name].system
