@@ -53,6 +53,7 @@ _COMMON = {
     "year": 2023,
     "paper": "Zhang et al., LMR: A Large-Scale Multi-Reference Dataset for Reference-based Super-Resolution, ICCV 2023",
     "parameters": 23_711_633,
+    "gmacs": 2146.2,
     "verified": "golden vectors",
     "files": COMPANIONS,
     "guesses": (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from c2matching.bundle import BUNDLED, HOME, import_official, load_bundle, load_official
-from refsr_bench.types import BenchError, Image, LoadedMethod, MethodCard, NoWeights, WeightsFile
+from refsr_bench.types import BenchError, Image, LoadedMethod, Matches, MethodCard, NoWeights, WeightsFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +55,37 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     return quantise(sr[0].permute(1, 2, 0).cpu().numpy())
 
 
+def match(model: C2Matching, device: str, lr: Image, ref: Image, scale: int) -> Matches:
+    """Where the middle of every 3x3 patch of descriptors is found, from the images that ``upscale`` compares.
+
+    Raises BenchError when an image is too small.
+    """
+    import torch
+
+    from c2matching.pairs import to_tensor
+    from refsr_bench.imaging import mod_crop, resize_pil_bicubic
+
+    check_sizes(lr, [ref])
+    enlarged = resize_pil_bicubic(lr, scale * lr.shape[0], scale * lr.shape[1])
+    inputs = [to_tensor(mod_crop(image, 4))[None].to(device) for image in (enlarged, ref)]
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        (flow,) = model.flows(*inputs)
+    return matches_of(flow)
+
+
+def matches_of(flow: Tensor) -> Matches:
+    """Displacements (h-2, w-2, 2), (x, y), in descriptors, to one reference as pixels: from the middle of every patch.
+
+    A descriptor covers 4x4 pixels, its middle lies at 4n + 1.5; a patch is named by its top-left descriptor.
+    """
+    import numpy as np
+
+    displacement = flow.cpu().numpy()
+    y, x = np.mgrid[: displacement.shape[0], : displacement.shape[1]]
+    points = (4 * np.stack((x, y), axis=-1) + 5.5).astype(np.float32)
+    return Matches(points.reshape(-1, 2), (points + 4 * displacement).reshape(-1, 2))
+
+
 def load(
     weights: Path | None, device: str, name: str = "c2matching", matching: str = MATCHING[0]
 ) -> LoadedMethod:
@@ -89,6 +120,7 @@ def load(
         weights_sha256=sha256(*files) if files else None,
         parameters=sum(p.numel() for p in model.restoration.parameters()),
         variant="" if matching == MATCHING[0] else f"{matching} matching",
+        match=partial(match, model, device),
     )
 
 
@@ -116,6 +148,7 @@ METHODS = (
         load=load,
         matching=MATCHING,
         parameters=8_865_547,
+        gmacs=1294.7,
         files=_files("c2_matching_restoration_mse.pth"),
         verified="golden vectors",
         importer=import_official,
@@ -132,6 +165,7 @@ METHODS = (
         load=partial(load, name="c2matching-gan"),
         matching=MATCHING,
         parameters=8_865_547,
+        gmacs=1294.7,
         files=_files("c2_matching_restoration.pth"),
         verified="golden vectors",
         importer=import_official,

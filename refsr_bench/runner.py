@@ -27,7 +27,7 @@ from refsr_bench.protocols.base import Protocol
 from refsr_bench.results import ImageRecord, MethodInfo, MetricInfo, Result, Run
 from refsr_bench.types import BenchError, Dataset, Image, LoadedMethod, MethodCard, MetricCard, Misuse, RefPair, Sample
 
-PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips")
+PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips")
 
 MARKS = {"text alone": "from the paper's text alone", "unofficial code": "after an unofficial implementation"}
 """What tables show beside a method whose implementation could not be checked against its authors'."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import ablation, data, leaderboard, match, methods, protocols, run, train, weights
+from refsr_bench.cli import ablation, data, leaderboard, match, methods, protocols, robustness, run, train, weights
 from refsr_bench.cli.common import Commands
 
 
@@ -22,6 +22,7 @@ for command in (
     match.match,
     train.train,
     ablation.ablation,
+    robustness.robustness,
     weights.weights,
     data.data,
     methods.methods,

@@ -1,0 +1,179 @@
+"""Matchers made of C2-Matching's parts: its student and its teacher, VGG features, and raw pixels.
+
+All compare 3x3 patches of descriptors, one descriptor per 4x4 pixels, and answer with the best match of every patch, so
+that a right answer is still up to half a descriptor (2 pixels) off along either axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from c2matching.bundle import BUNDLED
+from c2matching.method import MIN_SIDE, load, matches_of
+from refsr_bench.matchers import LoadedMatcher, enlarged
+from refsr_bench.types import BenchError, Image, MatcherCard, Matches, NoWeights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from c2matching.extractor import ContrastiveExtractor
+
+    Describe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, ref: Image, scale: int) -> Matches:
+    """Match 3x3 patches of what ``describe`` makes of both images, (1, 3, H, W) in [0, 1] -> (1, C, H/4, W/4) each.
+
+    descriptors: every descriptor gets length 1 first, as in the student (Eq. 4); else only the patches, as in SRNTT.
+    Raises BenchError when an image is smaller than a patch.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    from c2matching.correspondence import index_to_flow
+    from c2matching.correspondence import match as match_patches
+    from c2matching.pairs import to_tensor
+    from refsr_bench.imaging import mod_crop
+
+    images = [mod_crop(image, 4) for image in (enlarged(lr, scale), ref)]
+    if min(side for image in images for side in image.shape[:2]) < 4 * MIN_SIDE:
+        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
+        raise BenchError(f"Images of {sizes} pixels are too small for patches of {4 * MIN_SIDE} pixels.")
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        maps = [m[0] for m in describe(*(to_tensor(image)[None].to(device) for image in images))]
+        if descriptors:
+            maps = [F.normalize(m, dim=0) for m in maps]
+        index, _ = match_patches(*maps)
+        return matches_of(index_to_flow(index, maps[1].shape[2] - 2))
+
+
+# -- the student and the teacher -----------------------------------------------------------------------------------
+
+
+def load_student(weights: Path | None, device: str) -> LoadedMatcher:
+    """As the method c2matching loads its weights."""
+    loaded = load(weights, device)
+    return LoadedMatcher(loaded.match, loaded.weights, loaded.weights_sha256)
+
+
+def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
+    """The teacher sees the HR image itself (``oracle``). weights: a file of ``refsr-bench train``."""
+    from c2matching.prepare import read_extractors
+    from refsr_bench.checkpoints import read_metadata, sha256
+
+    if weights is None:
+        raise NoWeights("No teacher comes with refsr-bench: give one that was trained, --weights teacher=FILE.")
+    network: ContrastiveExtractor = read_extractors(weights).eval().requires_grad_(False).to(device)
+    match = partial(by_patches, network, device, True)
+    return LoadedMatcher(match, read_metadata(weights).get("name", weights.name), sha256(weights), oracle=True)
+
+
+# -- VGG features, as SRNTT matches --------------------------------------------------------------------------------
+
+
+def down_up(image: Tensor) -> Tensor:
+    """A reference (1, 3, H, W) made x4 smaller and larger again, antialiased bicubic: as blurred as enlarged LR."""
+    import torch.nn.functional as F
+
+    height, width = image.shape[2:]
+    small = F.interpolate(image, (height // 4, width // 4), mode="bicubic", antialias=True)
+    return F.interpolate(small, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
+    """relu3_1 of the enlarged LR image and of the reference made as blurred, as SRNTT matches.
+
+    weights: torchvision's ImageNet VGG19 (or VGG16, the same up to there). None: the bundled extractor's branch 2,
+    which has VGG's shape but was trained for matching; the variant says so.
+    """
+    from c2matching.bundle import load_bundle
+    from c2matching.extractor import reference_features
+    from c2matching.model import in_strips
+    from c2matching.vgg import VGG19Features, from_torchvision
+    from refsr_bench.checkpoints import load_strict, read_weights, sha256
+
+    layer = "relu3_1"
+    if weights is None:
+        vgg = reference_features(load_bundle(BUNDLED).extractor.feature_extraction_image2, (layer,))
+    else:
+        vgg = VGG19Features((layer,))
+        state: Mapping[str, Tensor] = read_weights(weights)
+        try:
+            renamed = from_torchvision(state, layer)
+        except KeyError as error:
+            raise BenchError(f"{weights} does not hold torchvision's VGG: it lacks {error}.") from None
+        load_strict(vgg, {**vgg.state_dict(), **renamed}, weights, "VGG19")
+    vgg = vgg.eval().requires_grad_(False).to(device)
+
+    def describe(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+        image, ref = (in_strips(vgg, x, {layer: 4})[layer] for x in (image, down_up(ref)))
+        return image, ref
+
+    match = partial(by_patches, describe, device, False)
+    path = weights or BUNDLED
+    name, variant = (f"bundled {path.stem}", "not ImageNet") if weights is None else (path.name, "")
+    return LoadedMatcher(match, name, sha256(path), variant)
+
+
+# -- raw pixels ----------------------------------------------------------------------------------------------------
+
+
+def pixels(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+    """Each cell's 4x4 pixels, without the mean colour of the 12x12 pixels around: (1, 48, H/4, W/4) each."""
+    import torch.nn.functional as F
+
+    def cells(x: Tensor) -> Tensor:
+        mean = F.avg_pool2d(x, 4)
+        mean = F.avg_pool2d(F.pad(mean, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        return F.pixel_unshuffle(x - F.interpolate(mean, scale_factor=4.0), 4)
+
+    return cells(image), cells(down_up(ref))
+
+
+def load_pixels(weights: Path | None, device: str) -> LoadedMatcher:
+    """Patches of 12x12 pixels of the enlarged LR image and of the reference made as blurred, at a stride of 4."""
+    if weights is not None:
+        raise BenchError(f"{weights}: this matcher has no weights to load.")
+    return LoadedMatcher(partial(by_patches, pixels, device, False))
+
+
+_C2 = "Jiang et al., Robust Reference-based Super-Resolution via C2-Matching, CVPR 2021"
+
+MATCHERS = (
+    MatcherCard(
+        name="student",
+        title="C²-Matching student",
+        year=2021,
+        paper=_C2,
+        description="The contrastive correspondence network on enlarged LR and HR reference, as C²-Matching uses it.",
+        load=load_student,
+    ),
+    MatcherCard(
+        name="teacher",
+        title="C²-Matching teacher (sees HR)",
+        year=2021,
+        paper=_C2,
+        description="The same network as trained on two HR images; it is given the HR image, so it is an upper bound.",
+        load=load_teacher,
+    ),
+    MatcherCard(
+        name="vgg",
+        title="VGG features",
+        year=2019,
+        paper="Zhang et al., Image Super-Resolution by Neural Texture Transfer (SRNTT), CVPR 2019",
+        description="Patches of relu3_1 by cosine, the reference blurred like LR. ImageNet VGG19 by --weights "
+        "vgg=FILE; without it the bundled extractor, which was trained for matching.",
+        load=load_vgg,
+    ),
+    MatcherCard(
+        name="pixels",
+        title="raw pixels",
+        year=2021,
+        paper="normalised cross-correlation of pixels, of no one paper",
+        description="Patches of 12x12 pixels without their mean by cosine, stride 4, the reference blurred like LR.",
+        load=load_pixels,
+    ),
+)

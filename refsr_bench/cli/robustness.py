@@ -1,0 +1,146 @@
+"""Robustness to changes of the reference (the paper's Fig. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from refsr_bench.cli.common import (
+    command_line,
+    data_root_option,
+    exit_on_failures,
+    load_methods,
+    names,
+    out_option,
+    pair_progress,
+    weights_of,
+)
+from refsr_bench.types import BenchError, Misuse
+
+if TYPE_CHECKING:
+    from refsr_bench.results import Result
+
+METHODS = ("c2matching",)
+MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
+
+
+@click.command()
+@click.option(
+    "--transform",
+    required=True,
+    help="rotation, scale, rotation+scale, perspective, blur, noise, jpeg, illumination, occlusion; or 'given': the "
+    "data set's own references, where their true correspondence is known.",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    shell_complete=names("METHODS"),
+    help=f"May be given again. Default: {', '.join(METHODS)}.",
+)
+@click.option(
+    "--matcher",
+    "matchers",
+    multiple=True,
+    shell_complete=names("MATCHERS"),
+    help=f"May be given again; 'none' for no matcher. Default: {', '.join(MATCHERS)}.",
+)
+@click.option("--matchers-only", is_flag=True, help="Compare correspondences alone, without restoration.")
+@click.option("--dataset", "dataset_name", default="sample", show_default=True, shell_complete=names("DATASETS"))
+@click.option(
+    "--levels",
+    help="Groups (identity,small,medium,large: the default) or numbers (0,10,20: degrees, factors ...). An unrelated "
+    "reference is always measured with methods.",
+)
+@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights of a method or a matcher.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old runs are set aside.")
+@data_root_option
+@out_option
+def robustness(
+    transform: str,
+    methods: tuple[str, ...],
+    matchers: tuple[str, ...],
+    matchers_only: bool,
+    dataset_name: str,
+    levels: str | None,
+    weights: tuple[str, ...],
+    limit: int | None,
+    device: str,
+    fresh: bool,
+    data_root: Path | None,
+    out: Path,
+) -> None:
+    """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).
+
+    References are made from the ground truth, so nothing here is ever ranked. Stopped at any point, the same command
+    goes on.
+    """
+    from refsr_bench import catalog, figures, runner
+    from refsr_bench import robustness as study
+    from refsr_bench.datasets import open_dataset
+    from refsr_bench.results import MetricInfo, write_atomically
+
+    if matchers_only and methods:
+        raise Misuse("--matchers-only leaves methods out; give no --method with it.")
+    methods = () if matchers_only else methods or METHODS
+    matchers = () if matchers == ("none",) else matchers or MATCHERS
+    if not methods and not matchers:
+        raise Misuse("There is nothing to measure: give --method or --matcher.")
+    chosen = tuple(catalog.collect("METHODS")) if "all" in methods else methods
+    cards = [catalog.get("MATCHERS", name) for name in matchers]
+    files = weights_of([w for w in weights if w != "synthetic"], list(dict.fromkeys([*chosen, *matchers])))
+    device = runner.resolve_device(device)
+    dataset = open_dataset(dataset_name, data_root)
+    level_names = study.parse_levels(levels, transform, dataset)
+    if not methods:
+        level_names = tuple(name for name in level_names if name != study.UNRELATED)
+    opened = study.open_levels(dataset, transform, level_names, limit, lambda text: click.echo(text, err=True))
+    protocol = study.protocol_for(catalog.get("PROTOCOLS", "c2"))
+    quality = [catalog.get("METRICS", name) for name in (protocol.psnr, protocol.ssim)] if methods else []
+    metrics = runner.load_metrics(quality, device, None, lambda text: click.echo(text, err=True))
+    folder = out / "robustness" / runner.slug(dataset.name)
+    matches = [card.load(files.get(card.name), device) for card in cards]  # what is missing is said before hours pass
+    done: list[dict[str, tuple[Result, Path]]] = []
+
+    def measure(predictor: runner.Predictor, match: Callable | None, metrics: dict) -> None:
+        def track(level: str) -> Callable:
+            return pair_progress(f"{predictor.info.name}, {transform} {level}")
+
+        done.append(
+            study.measure(predictor, match, opened, protocol, metrics, folder / "runs", fresh=fresh,
+                          command=command_line(), track=track)
+        )  # fmt: skip
+
+    own = [f"{name}={path}" for name, path in files.items() if name in chosen]
+    own += [w for w in weights if w == "synthetic"]
+    for card, loaded in load_methods(methods, own, device, None, None, 0.0) if methods else ():
+        match = loaded.match and study.method_matches(loaded.match)
+        measure(runner.method_predictor(card, loaded, device), match, metrics)
+    for card, match in zip(cards, matches, strict=True):
+        measure(*study.matcher_predictor(card, match, device), {})
+
+    rows = [row for results in done for row in study.rows({level: result for level, (result, _) in results.items()})]
+    shown = [MetricInfo(c.name, c.title, c.direction, c.unit, c.digits) for c, _ in metrics.values()]
+    images = max(len(level.pairs) for level in opened)
+    what = "references as given" if transform == study.GIVEN else f"{transform} of the reference"
+    title = f"{dataset.name}, {what}, {images} image{'s' * (images > 1)}"
+    click.echo(f"\n{title}; protocol {protocol.label}\n\n{study.tables(rows, shown)}")
+    click.echo(f"\n{study.remarks(rows, transform)}")
+    for results in done:
+        for level, (result, _) in results.items():
+            for record in result.failed:
+                click.echo(f"failed: {result.run.method.name}, {level}, {record.id}: {record.error}", err=True)
+    target = folder / runner.slug(transform)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        write_atomically(target / "table.csv", study.csv_text(rows, shown, transform, dataset.name))
+        drawn = figures.draw(rows, protocol.psnr, study.unit_of(transform), title, target)
+    except OSError as error:
+        raise BenchError(f"{target}: cannot be written ({error.strerror or error}). Choose another --out.") from None
+    click.echo("\n" + "\n".join(f"Written: {path}" for path in (target / "table.csv", *drawn)))
+    exit_on_failures([pair for results in done for pair in results.values()])

@@ -1,0 +1,372 @@
+"""How far the reference can turn, shrink or spoil before a method or a matcher breaks (paper section 5.4, Fig. 6).
+
+References are made from the input's own HR image, so true correspondence is known everywhere. That is a leak by
+construction: such runs are records of the kind ``robustness``, which no ranking takes in. Methods give PSNR, SSIM and,
+where they have correspondences, their end-to-point errors; matchers give these alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from refsr_bench import correspondences, runner
+from refsr_bench.correspondences import MEASURES, interval
+from refsr_bench.imaging import resize_pil_bicubic
+from refsr_bench.protocols.base import Protocol
+from refsr_bench.report import text_table
+from refsr_bench.results import MethodInfo, MetricInfo, Result
+from refsr_bench.runner import Compute, Extra, Predictor, slug
+from refsr_bench.transforms import EDGES, KINDS, Truth, level_name
+from refsr_bench.types import (
+    BenchError,
+    Dataset,
+    Image,
+    Match,
+    MatcherCard,
+    Matches,
+    MetricCard,
+    Misuse,
+    RefPair,
+    Sample,
+)
+
+GIVEN = "given"  # the data set's own references, where their true correspondence is known
+UNRELATED = "unrelated"
+DEFAULT_LEVELS = ("identity", "small", "medium", "large", UNRELATED)
+GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
+
+
+def protocol_for(protocol: Protocol) -> Protocol:
+    """A protocol that leaves the pixels of references where they are: the only reference, in its own size.
+
+    Padding to a common size would tell the reference's scale by its black border, and an unrelated reference larger
+    than the input would change LR.
+    """
+    return protocol.changed({"refs": "first", "ref_size": "native"})
+
+
+# -- the levels ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Level:
+    """The data set at one level. truth(pair id): its true correspondence; None where there is none to know.
+
+    pairs: those to measure.
+    """
+
+    name: str
+    dataset: Dataset
+    pairs: tuple[RefPair, ...]
+    truth: Callable[[str], Truth] | None
+
+
+def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[str, ...]:
+    """``small,medium`` or ``0,10,20`` as level names; None: the default ones. ``UNRELATED`` is always among them, the
+    reference gain needs it. Raises Misuse for a transformation or a level that there is not."""
+    if transform not in (GIVEN, *KINDS):
+        near = difflib.get_close_matches(transform, (GIVEN, *KINDS), n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join((GIVEN, *KINDS))}."
+        raise Misuse(f"There is no transformation called '{transform}'. {hint}")
+    own = tuple(dict.fromkeys(_split_levels(dataset)))
+    known = (*(own or (GIVEN,)), UNRELATED) if transform == GIVEN else DEFAULT_LEVELS
+    names = list(known) if text is None else [part.strip() for part in text.split(",") if part.strip()]
+    if transform != GIVEN:
+        names = [name if name == UNRELATED else level_name(transform, name) for name in names]
+    elif strange := [name for name in names if name not in known]:
+        raise Misuse(f"--levels {text}: {dataset.name} has no level '{strange[0]}', only {', '.join(known)}.")
+    if not set(names) - {UNRELATED}:
+        raise Misuse(f"--levels '{text}' names no level of {transform}.")
+    return tuple(dict.fromkeys([*(name for name in names if name != UNRELATED), UNRELATED]))
+
+
+def _split_levels(dataset: Dataset) -> list[str]:
+    """The level of every pair of a split that 'data build transform' wrote, none for other data sets."""
+    return [pair.facts["level"] for pair in dataset.pairs if {"level", "image"} <= pair.facts.keys()]
+
+
+def open_levels(
+    dataset: Dataset,
+    transform: str,
+    names: Sequence[str],
+    limit: int | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> list[Level]:
+    """The data set at every level of a transformation; with ``GIVEN``, its own references and true correspondences.
+
+    limit: only the first pairs. warn: is told why there is no unrelated reference. Raises Misuse for a level out of
+    range and, with ``GIVEN``, when no truth is known.
+    """
+    from refsr_bench.datasets.transform import at_level, transformed, truth_of, unrelated
+
+    own = _split_levels(dataset) if transform == GIVEN else []
+    levels = []
+    for name in names:
+        if name in own:
+            made = at_level(dataset, name)
+        elif name == UNRELATED:
+            try:
+                made = unrelated(at_level(dataset, own[0]) if own else dataset)
+            except Misuse:
+                raise
+            except BenchError as error:
+                warn(f"No reference gain: {error}")
+                continue
+        else:
+            made = dataset if name == GIVEN else transformed(dataset, transform, name)
+        levels.append(Level(name, made, made.pairs, None if name == UNRELATED else partial(truth_of, made)))
+    if transform == GIVEN:
+        told = {pair.id for level in levels if level.truth for pair in level.pairs if _known(level, pair.id)}
+        if not told:
+            raise Misuse(f"{dataset.name}: no true correspondences are known, so there is nothing to measure.")
+        levels = [dataclasses.replace(level, pairs=tuple(p for p in level.pairs if p.id in told)) for level in levels]
+    return [dataclasses.replace(level, pairs=level.pairs[:limit]) for level in levels]
+
+
+def _known(level: Level, pair_id: str) -> bool:
+    try:
+        return level.truth(pair_id) is not None
+    except BenchError:
+        return False
+
+
+# -- measuring -----------------------------------------------------------------------------------------------------
+
+
+def matching_measures(match: Callable[[Sample], Matches], truth: Callable[[str], Truth]) -> Extra:
+    """End-to-point errors beside what is measured of SR images."""
+
+    def measure(pair: RefPair, sample: Sample) -> dict[str, float]:
+        top, left, height, width = sample.crop
+        found = match(sample)
+        inside = dataclasses.replace(found, points=np.asarray(found.points) - np.array([left, top], np.float32))
+        return correspondences.measure(inside, truth(pair.id), (height, width))
+
+    return Extra(MEASURES, measure)
+
+
+def matcher_predictor(card: MatcherCard, match: Match, device: str) -> tuple[Predictor, Callable[[Sample], Matches]]:
+    """A matcher as something the runner can time and record, and the matches it last made.
+
+    The image that the runner records a digest of is bicubic; no metric looks at it.
+    """
+    last: dict[int, Matches] = {}
+    oracle = getattr(match, "oracle", False)
+
+    def predict(pair: RefPair, sample: Sample) -> Image:
+        if not sample.refs:
+            raise BenchError(f"Pair '{pair.id}' has no reference to match.")
+        lr, scale = (sample.hr, 1) if oracle else (sample.lr, sample.scale)
+        last.clear()
+        last[id(sample)] = match(lr, sample.refs[0], scale)
+        height, width = sample.lr.shape[:2]
+        return resize_pil_bicubic(sample.lr, sample.scale * height, sample.scale * width)
+
+    variant = getattr(match, "variant", "")
+    info = MethodInfo(
+        name=f"matcher-{slug(card.name)}" + (f"-{slug(variant)}" if variant else ""),
+        title=card.title + (f" ({variant})" if variant else ""),
+        group="matcher",
+        references="one",
+        gan=False,
+        year=card.year,
+        paper=card.paper,
+        parameters=0,
+        weights=getattr(match, "weights", "none"),
+        weights_sha256=getattr(match, "weights_sha256", None),
+        notes=("a matcher: it makes no SR image; the recorded one is bicubic and is not measured",),
+        ranked=False,
+    )
+    return Predictor(info, predict, device), lambda sample: last[id(sample)]
+
+
+def method_matches(match: Match) -> Callable[[Sample], Matches]:
+    """A method's own correspondences, from what it is given."""
+    return lambda sample: match(sample.lr, sample.refs[0], sample.scale)
+
+
+def measure(
+    predictor: Predictor,
+    match: Callable[[Sample], Matches] | None,
+    levels: Iterable[Level],
+    protocol: Protocol,
+    metrics: Mapping[str, tuple[MetricCard, Compute]],
+    out: Path,
+    *,
+    fresh: bool = False,
+    command: str = "",
+    track: Callable[[str], Callable] = lambda level: lambda pairs, done: pairs,
+) -> dict[str, tuple[Result, Path]]:
+    """Run one method or matcher over all levels: sealed results and their folders, by level; resumable as any run.
+
+    match: its correspondences; None: it has none. metrics: of SR images, none for a matcher.
+    """
+    done = {}
+    for level in levels:
+        extra = matching_measures(match, level.truth) if match and level.truth else None
+        if extra is None and not metrics:
+            continue
+        done[level.name] = runner.evaluate(
+            predictor, level.dataset, protocol, metrics, out, pairs=level.pairs, fresh=fresh, command=command,
+            track=track(level.name), kind="robustness", extra=extra,
+        )  # fmt: skip
+    return done
+
+
+# -- the table -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over images with its 95 % bootstrap interval (nan for a single image)."""
+
+    mean: float
+    low: float
+    high: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed."""
+
+    method: str
+    title: str
+    weights: str
+    level: str
+    images: int
+    failed: int
+    values: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Of one value per image."""
+    mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else float(np.mean(values))
+    return Estimate(mean, *interval(values), len(values))
+
+
+def rows(results: Mapping[str, Result]) -> list[Row]:
+    """One row per level of one method, in the given order.
+
+    *Reference gain* is the PSNR with this level's reference minus that of the same image with the unrelated one: it
+    tells a method that uses its reference from a good network for single images.
+    """
+    baseline = _psnr(results[UNRELATED]) if UNRELATED in results else {}
+    return [_row(level, result, {} if level == UNRELATED else baseline) for level, result in results.items()]
+
+
+def _row(level: str, result: Result, baseline: Mapping[str, float]) -> Row:
+    run, measured = result.run, [image for image in result.images if image.error is None]
+    columns = {m.name: [i.metrics[m.name] for i in measured if m.name in i.metrics] for m in run.metrics}
+    psnr = _psnr(result)
+    columns[GAIN.name] = [_difference(psnr[name], baseline[name]) for name in psnr if name in baseline]
+    return Row(
+        method=run.method.name,
+        title=run.method.title,
+        weights=run.method.weights,
+        level=level,
+        images=len(measured),
+        failed=len(result.failed),
+        values={name: estimate(values) for name, values in columns.items() if values},
+    )
+
+
+def _psnr(result: Result) -> dict[str, float]:
+    name = result.run.protocol.psnr
+    return {i.id: i.metrics[name] for i in result.images if i.error is None and name in i.metrics}
+
+
+def _difference(a: float, b: float) -> float:
+    return 0.0 if a == b else a - b  # both may be infinite
+
+
+def columns_of(metrics: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
+    """Columns of the table: matching first, then restoration, PSNR followed by the gain."""
+    quality: list[MetricInfo] = []
+    for metric in metrics:
+        quality += [metric, GAIN] if metric.name.startswith("psnr") and GAIN not in quality else [metric]
+    return (*MEASURES, *quality)
+
+
+def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
+    """Text: matching, then restoration; means, with the intervals of AEE, PSNR, gain and SSIM; n/a where a method has
+    nothing to measure, as one without correspondences."""
+    matching = [column for column in MEASURES if column.name != "points"]
+    seen = [row for row in rows if row.level != UNRELATED]
+    quality = columns_of(metrics)[len(MEASURES) :]
+    restored = [row for row in rows if row.values.keys() & {metric.name for metric in metrics}]
+    text = f"Matching\n{_table(seen, matching)}"
+    return f"{text}\n\nRestoration\n{_table(restored, quality)}" if restored else text
+
+
+def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
+    head = ("method", "level", "images", *(f"{c.title} [95 %]" if _spread(c) else c.title for c in columns))
+    lines = []
+    for n, row in enumerate(rows):
+        first = row.title if n == 0 or rows[n - 1].method != row.method else ""
+        counted = f"{row.images}/{row.images + row.failed}" if row.failed else str(row.images)
+        lines.append((first, row.level, counted, *(_cell(row.values.get(c.name), c) for c in columns)))
+    return text_table(head, lines)
+
+
+def _spread(column: MetricInfo) -> bool:
+    return column.name in ("aee", "gain") or column.name.startswith(("psnr", "ssim"))
+
+
+def _cell(value: Estimate | None, column: MetricInfo) -> str:
+    if value is None:
+        return "n/a"
+    mean = f"{value.mean:+.{column.digits}f}" if column.name == GAIN.name else f"{value.mean:.{column.digits}f}"
+    if not _spread(column) or math.isnan(value.low):
+        return mean
+    return f"{mean} [{value.low:.{column.digits}f}, {value.high:.{column.digits}f}]"
+
+
+def csv_text(rows: Sequence[Row], metrics: Sequence[MetricInfo], transform: str, dataset: str) -> str:
+    """Every mean and both ends of its interval, unrounded; empty where there is nothing to measure."""
+    columns = [column.name for column in columns_of(metrics)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["dataset", "transform", "level", "method", "title", "weights", "images", "failed",
+                     *(f"{name}{end}" for name in columns for end in ("", "_low", "_high"))])  # fmt: skip
+    for row in rows:
+        found = [row.values.get(name) for name in columns]
+        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else ("", "", ""))]
+        numbers = ["" if isinstance(n, float) and math.isnan(n) else n for n in numbers]
+        facts = [dataset, transform, row.level, row.method, row.title, row.weights, row.images, row.failed]
+        writer.writerow([*facts, *numbers])
+    return text.getvalue()
+
+
+MATCHING_REMARK = (
+    "AEE, median and PCK: distance from the true place in HR pixels, over points that were matched and are visible;\n"
+    "coverage: of the visible 4x4 cells. Means over images; brackets: 95 % bootstrap over images."
+)
+GAIN_REMARK = "gain: PSNR minus that of the same method with an unrelated reference, image by image."
+LEAK_REMARK = (
+    "The references are made from the ground truth: a leak by construction, never ranked. Where the groups end is\n"
+    "this toolkit's choice, the paper does not say."
+)
+
+
+def remarks(rows: Sequence[Row], transform: str) -> str:
+    """What a reader must know of the tables."""
+    said = [MATCHING_REMARK]
+    if any(GAIN.name in row.values for row in rows):
+        said.append(GAIN_REMARK)
+    return "\n".join(said if transform == GIVEN else [*said, LEAK_REMARK])
+
+
+def unit_of(transform: str) -> str:
+    """What the numbers of a sweep mean."""
+    return f"{transform}: {EDGES[transform].unit.partition(';')[0]}" if transform in EDGES else transform
