@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from c2matching import correspondence
 from refsr_bench import catalog
 
 SIDE = 160
 ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which PyTorch does not count
-SIDES = (32, 48, 64, 80, 96)
+SIDES = (32, 40, 48, 56, 64)
 
 
 Restore = Callable[[torch.nn.Module, Tensor, Tensor, Sequence[Tensor]], Tensor]
@@ -34,9 +35,13 @@ def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
     images = torch.rand(2 + refs, 3, 4 * side, 4 * side, device=device)
     lr = torch.rand(1, 3, side, side, device=device)
     counter = FlopCounterMode(display=False, custom_mapping={ATTENTION: attention_flops})
-    with torch.no_grad(), counter:
+    net.requires_grad_(False)  # with gradients enabled and none wanted, nothing is cut into strips that overlap
+    with torch.enable_grad(), counter:
         restore(net, lr, images[:1], [image[None] for image in images[2:]])
     return counter.get_total_flops() // 2
+
+
+correspondence.TILE["cpu"] = 1 << 34  # nor matching into tiles
 
 
 def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:

@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner
 from filled import fill, vgg19_file
 from PIL import Image
+from skimage import data
 
 from baselines.nets.edsr import EDSR
 from c2matching.extractor import ContrastiveExtractor
@@ -49,6 +50,10 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
     (home / "photos").mkdir()
     for n in range(5):
         Image.fromarray(photo(180, 200, n)).save(f"photos/{n}.png")
+    (home / "pool").mkdir()
+    for n, image in enumerate((data.stereo_motorcycle()[1], data.coffee(), data.rocket())):
+        Image.fromarray(image[:460, :640]).save(f"pool/{n}.png")
+    Image.fromarray(data.stereo_motorcycle()[0][40:460, 60:540]).save("photos/5.png")
     (home / "authors").mkdir()
     torch.save(fill(RestorationNet()).state_dict(), "authors/c2_matching_restoration_mse.pth")
     torch.save(fill(ContrastiveExtractor()).state_dict(), "authors/feature_extraction.pth")
@@ -62,6 +67,10 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
         if arguments[0] == "run" and "--command" in arguments:
             place = arguments.index("--command") + 1
             arguments[place] = arguments[place].replace("python ", f"{sys.executable} ")
+        if arguments[0] == "robustness" or arguments[:3] == ["data", "build", "transform"]:
+            arguments += ["--limit", "1"]
+        if arguments[:3] == ["build", "wrsr", "init"]:
+            arguments += [word for side in ("query", "ref") for word in ("--set", f"{side}_min_long_side=150")]
         if "--budget" in arguments:
             arguments[arguments.index("--budget") + 1] = "1"
         if arguments[0] in ("train", "ablation"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import ablation, data, leaderboard, match, methods, protocols, robustness, run, train, weights
+from refsr_bench.cli import ablation, build, data, leaderboard, match, methods, protocols, robustness, run, train, weights
 from refsr_bench.cli.common import Commands
 
 
@@ -25,6 +25,7 @@ for command in (
     robustness.robustness,
     weights.weights,
     data.data,
+    build.build,
     methods.methods,
     protocols.protocols,
     leaderboard.leaderboard,

@@ -78,8 +78,8 @@ def ablation(
     subset = study.texture_subset({pair.id: study.texture(pair.hr.load()) for pair in opened.pairs})
     click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
     click.echo(study.table(scores, subset))
+    first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"
     click.echo(
-        f"\nOurs: {training.teacher.iterations}, {training.student.iterations} and "
-        f"{training.restoration.iterations} iterations on {len(photos)} photos, start '{training.student.start}'. "
-        "The paper's: CUFED5, full training."
+        f"\nOurs: {first}, {training.student.iterations} as student, {training.restoration.iterations} of restoration, "
+        f"{len(photos)} photos. The paper's: CUFED5, full training."
     )

@@ -1,4 +1,4 @@
-"""Making data sets out of others."""
+"""Making data sets: out of others, out of albums, out of photos from anywhere."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from pathlib import Path
 
 import click
 
+from refsr_bench.cli import builder
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type
 from refsr_bench.types import Misuse
 
 
 @click.group()
 def build() -> None:
-    """Make a data set out of another one."""
+    """Make a data set: with references from the web or your folders, from albums, or from another data set."""
+
+
+build.add_command(builder.wrsr)
+build.add_command(builder.levels)
 
 
 @build.command("transform")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.build import build
+from refsr_bench.cli.builder import stats
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type
 from refsr_bench.types import BenchError, Misuse
 
@@ -96,3 +97,4 @@ def data_verify(name: str, data_root: Path | None) -> None:
 
 
 data.add_command(build)
+data.add_command(stats)

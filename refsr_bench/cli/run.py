@@ -102,26 +102,25 @@ def run(
     protocols = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(draws)] if draws else [protocol]
     device = runner.resolve_device(device)
     opened = [open_dataset(dataset, data_root) for dataset in datasets]
-    predictors = [
-        runner.method_predictor(card, loaded, device, name)
-        for card, loaded in load_methods(methods, weights, device, matching, command, time_limit)
-    ]
+    loading = load_methods(methods, weights, device, matching, command, time_limit)
+    if "all" not in methods:
+        loading = list(loading)  # what is missing is said before hours pass; of all there are, one at a time is held
     metrics = load_metrics(protocol, device, lpips_weights)
+    tasks = [(dataset, each, dataset.pairs[:limit]) for dataset in opened for each in protocols]
+    notes = [checks.refuse_leaks(dataset, each, pairs, allow_leaks) for dataset, each, pairs in tasks]
     done = []
-    for dataset in opened:
-        pairs = dataset.pairs[:limit]
-        for each in protocols:
-            notes = checks.refuse_leaks(dataset, each, pairs, allow_leaks)
-            for predictor in predictors:
-                if checks.must_stack(predictor.info, each, dataset, pairs):
-                    click.echo(f"{predictor.info.name} takes one reference: all are stacked into one image.", err=True)
-                    predictor = runner.stacking(predictor)
-                result, folder = runner.evaluate(
-                    predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, save_images=save_images,
-                    notes=notes, command=command_line(),
-                    track=pair_progress(f"{predictor.info.name} on {dataset.name}"),
-                )  # fmt: skip
-                done.append((result, folder))
+    for card, loaded in loading:
+        method = runner.method_predictor(card, loaded, device, name)
+        for (dataset, each, pairs), noted in zip(tasks, notes, strict=True):
+            predictor = method
+            if checks.must_stack(method.info, each, dataset, pairs):
+                click.echo(f"{method.info.name} takes one reference: all are stacked into one image.", err=True)
+                predictor = runner.stacking(method)
+            result, folder = runner.evaluate(
+                predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, save_images=save_images,
+                notes=noted, command=command_line(), track=pair_progress(f"{method.info.name} on {dataset.name}"),
+            )  # fmt: skip
+            done.append((result, folder))
     report_runs([result for result, _ in done], out)
     if draws:
         click.echo(f"\nOver the draws (mean ± standard deviation)\n{report.draws_table([r for r, _ in done])}")

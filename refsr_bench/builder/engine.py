@@ -1,0 +1,82 @@
+"""One function over many items: here, in several processes of this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from refsr_bench.types import BenchError, Misuse
+
+Item, Answer = TypeVar("Item"), TypeVar("Answer")
+ENGINES = ("local", "ray")
+
+
+def run(
+    function: Callable[[Item], Answer], items: Sequence[Item], engine: str = "local", workers: int = 1
+) -> Iterator[Answer]:
+    """Answers as they come, in any order. function and items must be picklable unless all happens here.
+
+    workers: processes; at ``ray``, tasks under way at once (0: as many as the cluster has CPUs).
+    """
+    if engine not in ENGINES:
+        raise Misuse(f"--engine {engine}: known are {', '.join(ENGINES)}.")
+    if engine == "ray":
+        return _ray(function, items, workers)
+    if workers > 1 and len(items) > 1:
+        return _processes(function, items, workers)
+    return map(function, items)
+
+
+def _processes(function: Callable, items: Iterable, workers: int) -> Iterator:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    # OpenCV and faiss have threads of their own, which a forked process would not survive.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_alone) as pool:
+        pending = [pool.submit(function, item) for item in items]
+        try:
+            for done in as_completed(pending):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _alone() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _ray(function: Callable, items: Sequence, workers: int) -> Iterator:
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise Misuse("--engine ray needs Ray: pip install 'refsr-bench[ray]'.") from None
+    if not ray.is_initialized():
+        # RAY_ADDRESS names a cluster; without it a small one is started here
+        ray.init(address=os.environ.get("RAY_ADDRESS"), logging_level="ERROR", include_dashboard=False)
+    remote = ray.remote(max_retries=2)(function)
+    limit = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    waiting, pending = list(reversed(items)), {}
+    try:
+        while waiting or pending:
+            while waiting and len(pending) < limit:
+                item = waiting.pop()
+                pending[remote.remote(item)] = item
+            done, _ = ray.wait(list(pending))
+            for reference in done:
+                del pending[reference]
+                yield _answer(ray, reference)
+    finally:
+        for reference in pending:
+            ray.cancel(reference, force=True)
+
+
+def _answer(ray: Any, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, BenchError):
+            raise error.cause from None
+        raise

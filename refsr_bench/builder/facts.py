@@ -1,0 +1,88 @@
+"""What can be measured on one image alone: digest of its pixels, sharpness, JPEG quality."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PilImage
+
+from refsr_bench.images import read_image
+from refsr_bench.types import Image
+
+_LUMINANCE = np.array(  # table K.1 of ISO/IEC 10918-1 (JPEG), quality 50 of the Independent JPEG Group's scale
+    [
+        *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56),
+        *(14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """An image file and what was measured on it. sha256: of the pixels. jpeg_quality: 0 where it is no JPEG."""
+
+    image: Image
+    sha256: str
+    sharpness: float
+    jpeg_quality: int
+
+    @property
+    def width(self) -> int:
+        return self.image.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.image.shape[0]
+
+
+def examine(path: str | Path) -> Facts:
+    """Decode and measure one image file. Raises BenchError naming the file when it cannot be used."""
+    image = read_image(path)
+    return Facts(image, pixels_sha256(image), sharpness(image), jpeg_quality(path))
+
+
+def pixels_sha256(image: Image) -> str:
+    """SHA-256 (hex) of the decoded pixels and their size: equal for equal pictures, however the file was packed."""
+    digest = hashlib.sha256(f"{image.shape[1]}x{image.shape[0]}".encode())
+    digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()
+
+
+def sharpness(image: Image) -> float:
+    """Variance of the Laplacian of the 8-bit luma at native size: below 50 is soft, photos are mostly above 100.
+
+    Shrinking first would hide blur and enlargement.
+    """
+    import cv2
+
+    return float(cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def jpeg_quality(path: str | Path) -> int:
+    """Quality 1 .. 100 on the scale of the Independent JPEG Group, from the luminance table; 0 for other files.
+
+    Encoders with tables of their own get the quality whose table is as coarse on average.
+    """
+    try:
+        with PilImage.open(path) as image:
+            table = getattr(image, "quantization", {}).get(0) if image.format in ("JPEG", "MPO") else None
+    except Exception:  # whoever decodes the file says what is wrong with it
+        return 0
+    if not table or len(table) != 64:
+        return 0
+    return quality_of(np.array(table))
+
+
+def quality_of(table: np.ndarray) -> int:
+    """table: 64 quantisation steps in row order. The quality whose scaled standard table is nearest in the mean log."""
+    wanted = np.log(np.maximum(table, 1)).mean()
+    return min(range(1, 101), key=lambda quality: (abs(_mean_log(quality) - wanted), -quality))
+
+
+def _mean_log(quality: int) -> float:
+    percent = 5000 / quality if quality < 50 else 200 - 2 * quality
+    return float(np.log(np.clip(np.floor((_LUMINANCE * percent + 50) / 100), 1, 255)).mean())
