@@ -80,6 +80,7 @@ _COMMON = {
     "paper": "Xia et al., Coarse-to-Fine Embedded PatchMatch and Multi-Scale Dynamic Aggregation for Reference-based "
     "Super-Resolution, AAAI 2022",
     "parameters": 9_676_454,
+    "gmacs": 5180.4,
     "verified": "golden vectors in part",
     "guesses": (
         "The golden vectors verify everything but the matching. The order of its steps is ours, chosen for agreement "

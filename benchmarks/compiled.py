@@ -2,8 +2,8 @@
 
     python benchmarks/compiled.py          # 320x480 HR, the full network; needs a C++ compiler
 
-Seconds are the best of five, compilation apart. The rest of the network (matching, sampling) looks at values or lives in
-operators that the compiler does not open.
+Seconds are the best of five, compilation apart. The rest of the network (matching, sampling) looks at values or lives
+in operators that the compiler does not open.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def main() -> None:
         "16 residual blocks at 320x480": (restoration.body_large, x),
         "content extractor at 80x120": (model.restoration.content_extractor, lr),
     }
-    print("| | plain, s | compiled, s | times | compilation, s | largest difference |\n| --- | --- | --- | --- | --- | --- |")
+    print("| | plain, s | compiled, s | times | compilation, s | largest difference |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, (module, image) in parts.items():
         compiled = torch.compile(module, dynamic=False)
         with torch.inference_mode():

@@ -13,7 +13,8 @@ def rows() -> list[tuple[str, ...]]:
     """A row per network; trainings of one network share it, ``-rec`` first."""
     networks: dict[tuple, list[MethodCard]] = {}
     for card in catalog.collect("METHODS").values():
-        networks.setdefault((card.group, card.year, card.name.removesuffix("-rec").removesuffix("-gan")), []).append(card)
+        family = card.name.removesuffix("-rec").removesuffix("-gan")
+        networks.setdefault((card.group, card.year, family), []).append(card)
     order = sorted(networks.items(), key=lambda item: (item[0][0] != "SISR", *item[0][1:]))
     return [_row(sorted(cards, key=lambda card: card.gan)) for _, cards in order if cards[0].name != "external"]
 

@@ -1,8 +1,8 @@
 """Find methods, datasets, metrics and protocols by scanning folders.
 
 A package named in the entry-point group ``refsr_bench`` takes part. Each of its modules (or the package itself) may
-export ``METHODS``, ``DATASETS``, ``METRICS``, ``PROTOCOLS`` or ``MATCHERS``, a tuple of cards with a ``name``. Modules whose name
-starts with an underscore are not read; neither is the inside of a package that exports a tuple itself.
+export ``METHODS``, ``DATASETS``, ``METRICS``, ``PROTOCOLS`` or ``MATCHERS``, a tuple of cards with a ``name``. Modules
+whose name starts with an underscore are not read; neither is the inside of a package that exports a tuple itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from typing import Any
 
 from refsr_bench.types import BenchError, Misuse
 
-KINDS = {"METHODS": "method", "DATASETS": "dataset", "METRICS": "metric", "PROTOCOLS": "protocol", "MATCHERS": "matcher"}
+KINDS = {
+    "METHODS": "method",
+    "DATASETS": "dataset",
+    "METRICS": "metric",
+    "PROTOCOLS": "protocol",
+    "MATCHERS": "matcher",
+}
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -33,7 +39,7 @@ def _modules() -> Iterator[ModuleType]:
 
 @cache
 def collect(kind: str) -> dict[str, Any]:
-    """All cards of one kind ("METHODS", "DATASETS", "METRICS", "PROTOCOLS", "MATCHERS") by name, in alphabetical order.
+    """All cards of one kind (a key of ``KINDS``) by name, in alphabetical order.
 
     Raises BenchError when two files export the same name.
     """

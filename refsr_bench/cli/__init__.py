@@ -5,7 +5,19 @@ from __future__ import annotations
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import ablation, build, data, leaderboard, match, methods, protocols, robustness, run, train, weights
+from refsr_bench.cli import (
+    ablation,
+    build,
+    data,
+    leaderboard,
+    match,
+    methods,
+    protocols,
+    robustness,
+    run,
+    train,
+    weights,
+)
 from refsr_bench.cli.common import Commands
 
 
