@@ -67,6 +67,10 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
         if arguments[0] == "run" and "--command" in arguments:
             place = arguments.index("--command") + 1
             arguments[place] = arguments[place].replace("python ", f"{sys.executable} ")
+        if arguments[0] == "run" and "sample" in arguments and "--limit" not in arguments:
+            arguments += ["--limit", "2"]
+        if arguments[0] == "ablation":
+            arguments += ["--dataset", "wrsr", "--data-root", "data"]
         if arguments[0] == "robustness" or arguments[:3] == ["data", "build", "transform"]:
             arguments += ["--limit", "1"]
         if arguments[:3] == ["build", "wrsr", "init"]:
