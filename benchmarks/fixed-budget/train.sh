@@ -27,6 +27,8 @@ stage c2matching c2matching restoration --set iterations=500
 
 weights=()
 for method in srcnn edsr srntt-rec ttsr-rec c2matching; do
-    weights+=(--method "$method" --weights "$method=$out/$method/last.safetensors")
+    packed=$out/$method-fixed-budget-500.safetensors
+    refsr-bench weights pack "$out/$method/last.safetensors" --out "$packed" --force
+    weights+=(--method "$method" --weights "$method=$packed")
 done
-refsr-bench run "${weights[@]}" --method bicubic --dataset sample --out "$(dirname "$0")/results"
+refsr-bench run "${weights[@]}" --method bicubic --dataset sample --out "$out/results"
