@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from c2matching.config import Training
 from c2matching.data import Photo
 from c2matching.prepare import Sources, matching_stage, restoration_stage, weights_writer
 from c2matching.stages import MatchingStage, Parallel, RestorationStage
 from c2matching.train import CHECKPOINT, train, write_atomically
-from refsr_bench.imaging import luma_bt601
-from refsr_bench.types import Image
 
-WINDOW = 7  # pixels on a side of the neighbourhoods whose contrast is measured
 DONE = "last.safetensors"
 
 
@@ -47,20 +43,6 @@ PAPER = {
     "contrastive": ("about +0.2", ""),
     "distilled": ("+0.09", "+0.16"),
 }  # dB over the row above: full CUFED5, texture subset
-
-
-def texture(image: Image) -> float:
-    """How textured an image is: the mean over all pixels of the standard deviation of luma (BT.601, 0..255) in the
-    7x7 pixels around. Flat images have 0."""
-    luma = luma_bt601(image)
-    variance = uniform_filter(luma**2, WINDOW) - uniform_filter(luma, WINDOW) ** 2
-    return float(np.sqrt(variance.clip(0)).mean())
-
-
-def texture_subset(measures: dict[str, float]) -> list[str]:
-    """The ids of the more textured half, rounded up; of equal ones the first by name."""
-    order = sorted(measures, key=lambda name: (-measures[name], name))
-    return sorted(order[: -(-len(order) // 2)])
 
 
 def train_variants(

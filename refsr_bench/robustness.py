@@ -101,11 +101,12 @@ def open_levels(
     names: Sequence[str],
     limit: int | None = None,
     warn: Callable[[str], None] = lambda text: None,
+    only: Iterable[str] | None = None,
 ) -> list[Level]:
     """The data set at every level of a transformation; with ``GIVEN``, its own references and true correspondences.
 
-    limit: only the first pairs. warn: is told why there is no unrelated reference. Raises Misuse for a level out of
-    range and, with ``GIVEN``, when no truth is known.
+    only: ids of the images to keep; limit: of these the first. warn: is told why there is no unrelated reference.
+    Raises Misuse for a level out of range and, with ``GIVEN``, when no truth is known.
     """
     from refsr_bench.datasets.transform import at_level, transformed, truth_of, unrelated
 
@@ -130,7 +131,19 @@ def open_levels(
         if not told:
             raise Misuse(f"{dataset.name}: no true correspondences are known, so there is nothing to measure.")
         levels = [dataclasses.replace(level, pairs=tuple(p for p in level.pairs if p.id in told)) for level in levels]
+    if only is not None:
+        kept = set(only)
+        levels = [dataclasses.replace(level, pairs=tuple(p for p in level.pairs if p.id in kept)) for level in levels]
     return [dataclasses.replace(level, pairs=level.pairs[:limit]) for level in levels]
+
+
+def texture_ids(dataset: Dataset) -> list[str]:
+    """The ids of the more textured half of the images, as the ablation has it."""
+    from refsr_bench.datasets.texture import texture_subset
+    from refsr_bench.datasets.transform import at_level
+
+    own = _split_levels(dataset)
+    return texture_subset(at_level(dataset, own[0]) if own else dataset)
 
 
 def _known(level: Level, pair_id: str) -> bool:

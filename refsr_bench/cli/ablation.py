@@ -45,6 +45,7 @@ def ablation(
     from c2matching.prepare import Sources
     from refsr_bench import catalog, runner
     from refsr_bench.datasets import open_dataset
+    from refsr_bench.datasets.texture import texture_subset
 
     training = config.load(configs, settings)
     photos, opened = find_photos(folders), open_dataset(dataset, data_root)
@@ -75,7 +76,7 @@ def ablation(
         if result.failed:
             raise BenchError(f"{name}: {result.failed[0].error}")
         scores[name] = {record.id: record.metrics["psnr_y"] for record in result.images}
-    subset = study.texture_subset({pair.id: study.texture(pair.hr.load()) for pair in opened.pairs})
+    subset = texture_subset(opened)
     click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
     click.echo(study.table(scores, subset))
     first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"

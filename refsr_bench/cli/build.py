@@ -35,15 +35,19 @@ build.add_command(builder.levels)
     help="Groups, or numbers of your own: 0,15,30.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
+@click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--out", type=path_type(), required=True, help="The folder to make.")
 @data_root_option
-def transform(source: str, kind: str, levels: str, limit: int | None, out: Path, data_root: Path | None) -> None:
+def transform(
+    source: str, kind: str, levels: str, limit: int | None, subset: str | None, out: Path, data_root: Path | None
+) -> None:
     """References made from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
 
     The same command goes on after an interruption. The folder opens with datasets.load_dataset, and here with
     --dataset transform --data-root FOLDER.
     """
     from refsr_bench.datasets import open_dataset
+    from refsr_bench.datasets.texture import texture_subset
     from refsr_bench.datasets.transform import LEAK, build
 
     kind = "perspective" if kind == "homography" else kind
@@ -51,8 +55,9 @@ def transform(source: str, kind: str, levels: str, limit: int | None, out: Path,
     if not wanted:
         raise Misuse(f"--levels {levels!r} names none.")
     opened = open_dataset(source, data_root)
-    only = [pair.id for pair in opened.pairs[:limit]] if limit else None
+    only = texture_subset(opened) if subset else [pair.id for pair in opened.pairs]
+    only = only[:limit]
     with Bar(f"{kind} of {source}") as progress:
         folder = build(opened, kind, wanted, out, only, progress)
-    click.echo(f"{folder}: {len(only or opened.pairs)} inputs, {', '.join(wanted)}; {LEAK}")
+    click.echo(f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {LEAK}")
     click.echo(f"Check it at any time: refsr-bench data verify transform --data-root {folder}")

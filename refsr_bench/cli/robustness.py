@@ -57,6 +57,7 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 )
 @click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights of a method or a matcher.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
+@click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old runs are set aside.")
 @data_root_option
@@ -70,6 +71,7 @@ def robustness(
     levels: str | None,
     weights: tuple[str, ...],
     limit: int | None,
+    subset: str | None,
     device: str,
     fresh: bool,
     data_root: Path | None,
@@ -99,7 +101,10 @@ def robustness(
     level_names = study.parse_levels(levels, transform, dataset)
     if not methods:
         level_names = tuple(name for name in level_names if name != study.UNRELATED)
-    opened = study.open_levels(dataset, transform, level_names, limit, lambda text: click.echo(text, err=True))
+    opened = study.open_levels(
+        dataset, transform, level_names, limit, lambda text: click.echo(text, err=True),
+        study.texture_ids(dataset) if subset else None,
+    )  # fmt: skip
     protocol = study.protocol_for(catalog.get("PROTOCOLS", "c2"))
     quality = [catalog.get("METRICS", name) for name in (protocol.psnr, protocol.ssim)] if methods else []
     metrics = runner.load_metrics(quality, device, None, lambda text: click.echo(text, err=True))
@@ -128,14 +133,14 @@ def robustness(
     shown = [MetricInfo(c.name, c.title, c.direction, c.unit, c.digits) for c, _ in metrics.values()]
     images = max(len(level.pairs) for level in opened)
     what = "references as given" if transform == study.GIVEN else f"{transform} of the reference"
-    title = f"{dataset.name}, {what}, {images} image{'s' * (images > 1)}"
+    title = f"{dataset.name}{', texture subset' if subset else ''}, {what}, {images} image{'s' * (images > 1)}"
     click.echo(f"\n{title}; protocol {protocol.label}\n\n{study.tables(rows, shown)}")
     click.echo(f"\n{study.remarks(rows, transform)}")
     for results in done:
         for level, (result, _) in results.items():
             for record in result.failed:
                 click.echo(f"failed: {result.run.method.name}, {level}, {record.id}: {record.error}", err=True)
-    target = folder / runner.slug(transform)
+    target = folder / (runner.slug(transform) + (f"-{subset}" if subset else ""))
     try:
         target.mkdir(parents=True, exist_ok=True)
         write_atomically(target / "table.csv", study.csv_text(rows, shown, transform, dataset.name))

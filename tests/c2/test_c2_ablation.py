@@ -2,31 +2,15 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from skimage import data
 
 from c2matching import ablation
 from c2matching.bundle import load_bundle
 from refsr_bench.cli import main
 from refsr_bench.datasets import open_dataset
-
-
-def test_texture_is_local_contrast():
-    flat = np.full((40, 50, 3), 90, np.uint8)
-    assert ablation.texture(flat) < 1e-4
-    ramp = np.repeat(np.linspace(0, 255, 50).astype(np.uint8)[None], 40, 0)[..., None].repeat(3, 2)
-    checks = (255 * (np.indices((40, 50)).sum(0) % 2)).astype(np.uint8)[..., None].repeat(3, 2)
-    assert 0 < ablation.texture(ramp) < 15 < 100 < ablation.texture(checks) < 115  # half of 219 luma levels
-    assert ablation.texture(data.gravel()[..., None].repeat(3, 2)) > ablation.texture(data.astronaut())
-
-
-def test_the_subset_is_the_more_textured_half():
-    assert ablation.texture_subset({"a": 1, "b": 3, "c": 2}) == ["b", "c"]
-    assert ablation.texture_subset({"b": 1, "a": 1, "c": 1, "d": 0}) == ["a", "b"]
 
 
 def test_the_table_shows_steps_beside_the_paper_s():
