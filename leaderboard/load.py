@@ -7,11 +7,12 @@ field types, records that belong to the run, means that are those of the records
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
     for path in paths:
         name = path.relative_to(folder).as_posix()
         try:
-            result = _read(path)
+            result = read(path)
         except ResultError as error:
             # Pages must not depend on where the results folder lies, nor publish it.
             problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
@@ -101,42 +102,84 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
     return tuple(runs), tuple(problems)
 
 
-def _read(path: Path) -> Result:
+def read(path: Path) -> Result:
+    """A run file that says nothing wrong about itself. Raises ResultError naming the file and the field."""
     result = read_result(path)
-    if misfit := _misfit(result, Result, "") or _contradiction(result):
-        raise ResultError(f"{path}: {misfit}")
+    if wrong := contradiction(result):
+        raise ResultError(f"{path}: {wrong}")
     return result
+
+
+def contradiction(result: Result) -> str | None:
+    """The first value of a wrong type, or the first statement that the rest belies, in words; None for a sound result.
+
+    Means must be those of the images, the protocol's digest that of its fields, records those of the run's pairs.
+    """
+    return _misfit(result, Result, "") or _contradiction(result)
 
 
 def _misfit(value: Any, hint: Any, where: str) -> str | None:
     """The first field whose value is not of its annotated type, in words; None when all fit."""
+    wrong = _checker(hint)(value)
+    return f"{where}{wrong[0]}{wrong[1]}".lstrip(".") if wrong else None
+
+
+Wrong = tuple[str, str]  # where below the value, what is wrong there
+
+
+@functools.cache
+def _checker(hint: Any) -> Callable[[Any], Wrong | None]:
+    """A check against one type, made once: a results folder holds hundreds of thousands of values."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    below: list[tuple[Any, Any, str]] = []
+
+    def misfit(value: Any) -> Wrong:
+        return "", f" is {type(value).__name__}, not {getattr(hint, '__name__', hint)}"
+
     if hint is Any:
-        fits = True
-    elif origin is types.UnionType:
-        fits = any(_misfit(value, choice, where) is None for choice in arguments)
-    elif dataclasses.is_dataclass(hint):
-        fits = isinstance(value, hint)
-        hints = typing.get_type_hints(hint)
-        if fits:
-            below = [(getattr(value, name), hints[name], f"{where}.{name}".lstrip(".")) for name in hints]
-    elif origin is tuple:
+        return lambda value: None
+    if origin is types.UnionType:
+        choices = [_checker(choice) for choice in arguments]
+        return lambda value: None if any(choice(value) is None for choice in choices) else misfit(value)
+    if dataclasses.is_dataclass(hint):
+        fields = [(name, _checker(kind)) for name, kind in typing.get_type_hints(hint).items()]
+
+        def record(value: Any) -> Wrong | None:
+            if not isinstance(value, hint):
+                return misfit(value)
+            for name, check in fields:
+                if wrong := check(getattr(value, name)):
+                    return f".{name}{wrong[0]}", wrong[1]
+            return None
+
+        return record
+    if origin is tuple:
         several = arguments[-1] is Ellipsis
-        fits = isinstance(value, tuple) and (several or len(value) == len(arguments))
-        if fits:
-            below = [(item, arguments[0 if several else i], f"{where}[{i}]") for i, item in enumerate(value)]
-    elif origin is not None:
-        fits = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-        if fits:
-            below = [(item, arguments[1], f"{where}.{key}") for key, item in value.items()]
-    elif hint in (int, float):
-        fits = isinstance(value, (int, hint)) and not isinstance(value, bool)
-    else:
-        fits = isinstance(value, hint)
-    if not fits:
-        return f"{where} is {type(value).__name__}, not {getattr(hint, '__name__', hint)}"
-    return next(filter(None, (_misfit(*item) for item in below)), None)
+        items = [_checker(kind) for kind in arguments if kind is not Ellipsis]
+
+        def sequence(value: Any) -> Wrong | None:
+            if not isinstance(value, tuple) or not (several or len(value) == len(items)):
+                return misfit(value)
+            for i, item in enumerate(value):
+                if wrong := items[0 if several else i](item):
+                    return f"[{i}]{wrong[0]}", wrong[1]
+            return None
+
+        return sequence
+    if origin is not None:
+        check = _checker(arguments[1])
+
+        def mapping(value: Any) -> Wrong | None:
+            if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+                return misfit(value)
+            for key, item in value.items():
+                if wrong := check(item):
+                    return f".{key}{wrong[0]}", wrong[1]
+            return None
+
+        return mapping
+    if hint in (int, float):
+        return lambda value: None if isinstance(value, (int, hint)) and not isinstance(value, bool) else misfit(value)
+    return lambda value: None if isinstance(value, hint) else misfit(value)
 
 
 def _contradiction(result: Result) -> str | None:

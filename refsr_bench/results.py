@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ResultError(Exception):
@@ -35,7 +35,8 @@ class MethodInfo:
     """The method's card as it was when measured. group: "SISR" or "Ref-SR"; parameters: network weights, a count.
 
     mark: a few words that tables show beside the title ("from the paper's text alone"), empty for none. notes: what was
-    guessed or done differently. ranked: False for weights that mean nothing.
+    guessed or done differently. ranked: False for weights that mean nothing. gmacs: 10^9 multiply-accumulates for a
+    160x160 LR image and a 640x640 reference, None where nobody counted them for a network of this size.
     """
 
     name: str
@@ -51,6 +52,7 @@ class MethodInfo:
     mark: str = ""
     notes: tuple[str, ...] = ()
     ranked: bool = True
+    gmacs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class MetricInfo:
 class Run:
     """``run.json``: everything that must be equal for two sets of records to be one run, then the circumstances.
 
-    kind: ``benchmark``, or ``robustness`` where references were made from the ground truth; such runs are not ranked.
+    kind: ``benchmark``; or, never ranked, ``robustness`` (references from the ground truth) and ``ablation``.
     """
 
     method: MethodInfo
@@ -112,6 +114,7 @@ class Run:
     def fingerprint(self) -> dict[str, Any]:
         """What a resumed run must share: all but the pairs, and the circumstances device, command and date."""
         facts = to_json(self)
+        del facts["method"]["gmacs"]  # follows from the rest, and older runs have none
         return {key: facts[key] for key in facts if key not in ("pair_ids", "device", "command", "started")}
 
 
@@ -222,15 +225,32 @@ def _checked(parse: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     return checked
 
 
+def _from_1(run: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 states what version 1 may leave out: kind, and of the method mark, notes, ranked and gmacs."""
+    stated = {"mark": "", "notes": [], "ranked": True, "gmacs": None}
+    method = run.get("method")
+    return {"kind": "benchmark", **run, "method": {**stated, **method} if isinstance(method, dict) else method}
+
+
+_MIGRATIONS = {1: _from_1}
+"""By version, a function from a run's JSON value to that of the next version: files of any age are read."""
+
+
+def _migrated(values: dict[str, Any], where: str) -> dict[str, Any]:
+    version = values.get("schema_version")
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        raise ResultError(f"{where}: schema_version {version!r}; this refsr-bench reads 1 to {SCHEMA_VERSION}")
+    for older in range(version, SCHEMA_VERSION):
+        values = {**_MIGRATIONS[older](values), "schema_version": older + 1}
+    return values
+
+
 @_checked
 def parse_run(values: Any, where: str) -> Run:
     """A Run from its JSON value. Raises ResultError naming ``where`` and the field."""
     if not isinstance(values, dict):
         raise ResultError(f"{where}: expected an object")
-    version = values.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ResultError(f"{where}: schema_version {version!r}; this refsr-bench reads {SCHEMA_VERSION}")
-    run = _build(Run, values, where)
+    run = _build(Run, _migrated(values, where), where)
     return dataclasses.replace(
         run,
         method=_build(MethodInfo, run.method, f"{where}: method"),

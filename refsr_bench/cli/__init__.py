@@ -8,6 +8,7 @@ from refsr_bench import __version__
 from refsr_bench.cli import (
     ablation,
     build,
+    compare,
     data,
     leaderboard,
     match,
@@ -15,6 +16,7 @@ from refsr_bench.cli import (
     protocols,
     robustness,
     run,
+    submit,
     train,
     weights,
 )
@@ -41,5 +43,7 @@ for command in (
     methods.methods,
     protocols.protocols,
     leaderboard.leaderboard,
+    submit.submit,
+    compare.compare,
 ):
     main.add_command(command)
