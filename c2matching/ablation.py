@@ -6,7 +6,8 @@ Only PSNR differences are printed in the paper's text (section 5.5); they are wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from c2matching.data import Photo
 from c2matching.prepare import Sources, matching_stage, restoration_stage, weights_writer
 from c2matching.stages import MatchingStage, Parallel, RestorationStage
 from c2matching.train import CHECKPOINT, train, write_atomically
+from refsr_bench.datasets.texture import RULE
+from refsr_bench.results import Result, dumps, to_json
 
 DONE = "last.safetensors"
+FILE = "ablation.json"
+FILE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -114,3 +119,56 @@ def table(scores: dict[str, dict[str, float]], subset: Iterable[str]) -> str:
         lines.append(f"| {variant.title} | {' | '.join(cells)} |")
         before = now
     return "\n".join(lines)
+
+
+def document(
+    results: Mapping[str, tuple[Result, Path]], subset: Sequence[str], training: Training, teacher: Path | None,
+    photos: Sequence[Photo], out: Path,
+) -> str:  # fmt: skip
+    """``ablation.json``: the table's numbers per image with all that stands behind them, to be drawn or checked.
+
+    results: by variant, the sealed result and its folder below ``out``. Fields: ``schema_version``; ``kind``
+    ("ablation"); ``dataset``, ``protocol`` and ``metric`` as in run files; ``variants`` in their order, each with
+    ``name``, ``title``, ``weights_sha256``, ``result`` (its run file, relative to this one) and ``scores`` (dB by image
+    id); ``texture_subset`` (ids) and ``texture_rule``; ``budget``: iterations by stage (teacher null when one was
+    given, then ``teacher_sha256``) and the number of photos; ``config``: the whole configuration; ``device``,
+    ``command``, ``versions``. The same results make the same bytes.
+    """
+    runs = {name: result.run for name, (result, _) in results.items()}
+    first = runs[VARIANTS[0].name]
+    metric = next(metric for metric in first.metrics if metric.name == first.protocol.psnr)
+    budget = {
+        "teacher": None if teacher else training.teacher.iterations,
+        "student": training.student.iterations,
+        "restoration": training.restoration.iterations,
+        "photos": len(photos),
+    }
+    if teacher:
+        with teacher.open("rb") as file:
+            budget["teacher_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return dumps(
+        {
+            "schema_version": FILE_VERSION,
+            "kind": "ablation",
+            "dataset": first.dataset,
+            "protocol": first.protocol,
+            "metric": metric,
+            "variants": [
+                {
+                    "name": variant.name,
+                    "title": variant.title,
+                    "weights_sha256": runs[variant.name].method.weights_sha256,
+                    "result": (results[variant.name][1] / "result.json").relative_to(out).as_posix(),
+                    "scores": {image.id: image.metrics[metric.name] for image in results[variant.name][0].images},
+                }
+                for variant in VARIANTS
+            ],
+            "texture_subset": list(subset),
+            "texture_rule": RULE,
+            "budget": budget,
+            "config": to_json(training),
+            "device": first.device,
+            "command": first.command,
+            "versions": first.versions,
+        }
+    )

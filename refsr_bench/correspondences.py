@@ -1,12 +1,10 @@
-"""How good correspondences are: their distance from the truth, and how sure a mean over images is.
+"""How good correspondences are: their distance from the truth.
 
 A matcher says where points of the input lie in the reference (``types.Matches``); a *truth* says where they really lie
 and at which of them the question can be asked. All distances are in HR pixels of the reference.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -67,22 +65,3 @@ def _coverage(points: np.ndarray, truth: Truth, size: tuple[int, int]) -> float:
     cells = cells[(cells < (columns, rows)).all(1)]
     matched[cells[:, 1], cells[:, 0]] = True
     return 100 * float((matched & visible).sum() / max(1, visible.sum()))
-
-
-def interval(
-    values: Sequence[float] | np.ndarray, share: float = 0.95, draws: int = 5000, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap confidence interval of the mean over images (Efron's percentiles): (low, high).
-
-    values (n,): one per image, infinite ones allowed. Images are drawn with replacement ``draws`` times; the same seed
-    and n draw the same images, so intervals of methods measured on the same images compare. (nan, nan) for fewer than
-    two images, which say nothing about their spread.
-    """
-    values = np.asarray(values, np.float64)
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    index = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
-    means = values[index].mean(1)
-    tail = (1 - share) / 2
-    low = np.quantile(means, tail, method="lower")  # no interpolation: infinite values stay what they are
-    return float(low), float(np.quantile(means, 1 - tail, method="higher"))

@@ -2,31 +2,28 @@
 
 References are made from the input's own HR image, so true correspondence is known everywhere. That is a leak by
 construction: such runs are records of the kind ``robustness``, which no ranking takes in. Methods give PSNR, SSIM and,
-where they have correspondences, their end-to-point errors; matchers give these alone.
+where they have correspondences, their end-to-point errors; matchers give these alone. Rows, intervals and figures are
+made of these run files in ``leaderboard.robustness``.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import difflib
-import io
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from refsr_bench import correspondences, runner
-from refsr_bench.correspondences import MEASURES, interval
+from refsr_bench.correspondences import MEASURES
 from refsr_bench.imaging import resize_pil_bicubic
 from refsr_bench.protocols.base import Protocol
-from refsr_bench.report import text_table
-from refsr_bench.results import MethodInfo, MetricInfo, Result
+from refsr_bench.results import MethodInfo, Result
 from refsr_bench.runner import Compute, Extra, Predictor, slug
-from refsr_bench.transforms import EDGES, KINDS, Truth, level_name
+from refsr_bench.transforms import KINDS, Truth, level_name
 from refsr_bench.types import (
     BenchError,
     Dataset,
@@ -43,7 +40,6 @@ from refsr_bench.types import (
 GIVEN = "given"  # the data set's own references, where their true correspondence is known
 UNRELATED = "unrelated"
 DEFAULT_LEVELS = ("identity", "small", "medium", "large", UNRELATED)
-GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
 
 def protocol_for(protocol: Protocol) -> Protocol:
@@ -234,152 +230,3 @@ def measure(
             track=track(level.name), kind="robustness", extra=extra,
         )  # fmt: skip
     return done
-
-
-# -- the table -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over images with its 95 % bootstrap interval (nan for a single image)."""
-
-    mean: float
-    low: float
-    high: float
-    images: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed."""
-
-    method: str
-    title: str
-    weights: str
-    level: str
-    images: int
-    failed: int
-    values: Mapping[str, Estimate] = field(default_factory=dict)
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Of one value per image."""
-    mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else float(np.mean(values))
-    return Estimate(mean, *interval(values), len(values))
-
-
-def rows(results: Mapping[str, Result]) -> list[Row]:
-    """One row per level of one method, in the given order.
-
-    *Reference gain* is the PSNR with this level's reference minus that of the same image with the unrelated one: it
-    tells a method that uses its reference from a good network for single images.
-    """
-    baseline = _psnr(results[UNRELATED]) if UNRELATED in results else {}
-    return [_row(level, result, {} if level == UNRELATED else baseline) for level, result in results.items()]
-
-
-def _row(level: str, result: Result, baseline: Mapping[str, float]) -> Row:
-    run, measured = result.run, [image for image in result.images if image.error is None]
-    columns = {m.name: [i.metrics[m.name] for i in measured if m.name in i.metrics] for m in run.metrics}
-    psnr = _psnr(result)
-    columns[GAIN.name] = [_difference(psnr[name], baseline[name]) for name in psnr if name in baseline]
-    return Row(
-        method=run.method.name,
-        title=run.method.title,
-        weights=run.method.weights,
-        level=level,
-        images=len(measured),
-        failed=len(result.failed),
-        values={name: estimate(values) for name, values in columns.items() if values},
-    )
-
-
-def _psnr(result: Result) -> dict[str, float]:
-    name = result.run.protocol.psnr
-    return {i.id: i.metrics[name] for i in result.images if i.error is None and name in i.metrics}
-
-
-def _difference(a: float, b: float) -> float:
-    return 0.0 if a == b else a - b  # both may be infinite
-
-
-def columns_of(metrics: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
-    """Columns of the table: matching first, then restoration, PSNR followed by the gain."""
-    quality: list[MetricInfo] = []
-    for metric in metrics:
-        quality += [metric, GAIN] if metric.name.startswith("psnr") and GAIN not in quality else [metric]
-    return (*MEASURES, *quality)
-
-
-def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
-    """Text: matching, then restoration; means, with the intervals of AEE, PSNR, gain and SSIM; n/a where a method has
-    nothing to measure, as one without correspondences."""
-    matching = [column for column in MEASURES if column.name != "points"]
-    seen = [row for row in rows if row.level != UNRELATED]
-    quality = columns_of(metrics)[len(MEASURES) :]
-    restored = [row for row in rows if row.values.keys() & {metric.name for metric in metrics}]
-    text = f"Matching\n{_table(seen, matching)}"
-    return f"{text}\n\nRestoration\n{_table(restored, quality)}" if restored else text
-
-
-def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
-    head = ("method", "level", "images", *(f"{c.title} [95 %]" if _spread(c) else c.title for c in columns))
-    lines = []
-    for n, row in enumerate(rows):
-        first = row.title if n == 0 or rows[n - 1].method != row.method else ""
-        counted = f"{row.images}/{row.images + row.failed}" if row.failed else str(row.images)
-        lines.append((first, row.level, counted, *(_cell(row.values.get(c.name), c) for c in columns)))
-    return text_table(head, lines)
-
-
-def _spread(column: MetricInfo) -> bool:
-    return column.name in ("aee", "gain") or column.name.startswith(("psnr", "ssim"))
-
-
-def _cell(value: Estimate | None, column: MetricInfo) -> str:
-    if value is None:
-        return "n/a"
-    mean = f"{value.mean:+.{column.digits}f}" if column.name == GAIN.name else f"{value.mean:.{column.digits}f}"
-    if not _spread(column) or math.isnan(value.low):
-        return mean
-    return f"{mean} [{value.low:.{column.digits}f}, {value.high:.{column.digits}f}]"
-
-
-def csv_text(rows: Sequence[Row], metrics: Sequence[MetricInfo], transform: str, dataset: str) -> str:
-    """Every mean and both ends of its interval, unrounded; empty where there is nothing to measure."""
-    columns = [column.name for column in columns_of(metrics)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["dataset", "transform", "level", "method", "title", "weights", "images", "failed",
-                     *(f"{name}{end}" for name in columns for end in ("", "_low", "_high"))])  # fmt: skip
-    for row in rows:
-        found = [row.values.get(name) for name in columns]
-        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else ("", "", ""))]
-        numbers = ["" if isinstance(n, float) and math.isnan(n) else n for n in numbers]
-        facts = [dataset, transform, row.level, row.method, row.title, row.weights, row.images, row.failed]
-        writer.writerow([*facts, *numbers])
-    return text.getvalue()
-
-
-MATCHING_REMARK = (
-    "AEE, median and PCK: distance from the true place in HR pixels, over points that were matched and are visible;\n"
-    "coverage: of the visible 4x4 cells. Means over images; brackets: 95 % bootstrap over images."
-)
-GAIN_REMARK = "gain: PSNR minus that of the same method with an unrelated reference, image by image."
-LEAK_REMARK = (
-    "The references are made from the ground truth: a leak by construction, never ranked. Where the groups end is\n"
-    "this toolkit's choice, the paper does not say."
-)
-
-
-def remarks(rows: Sequence[Row], transform: str) -> str:
-    """What a reader must know of the tables."""
-    said = [MATCHING_REMARK]
-    if any(GAIN.name in row.values for row in rows):
-        said.append(GAIN_REMARK)
-    return "\n".join(said if transform == GIVEN else [*said, LEAK_REMARK])
-
-
-def unit_of(transform: str) -> str:
-    """What the numbers of a sweep mean."""
-    return f"{transform}: {EDGES[transform].unit.partition(';')[0]}" if transform in EDGES else transform

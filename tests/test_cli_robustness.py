@@ -11,13 +11,18 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from refsr_bench import catalog, figures, results
+from leaderboard import robustness as runs
+from leaderboard.estimates import Estimate
+from leaderboard.plots import robustness as plots
+from leaderboard.plots import style
+from leaderboard.robustness import Row
+from refsr_bench import catalog, results
 from refsr_bench import robustness as study
 from refsr_bench.cli.common import Commands
-from refsr_bench.cli.robustness import robustness
+from refsr_bench.cli.robustness import robustness, tables
 from refsr_bench.correspondences import cell_centres
 from refsr_bench.datasets import open_dataset
-from refsr_bench.robustness import Estimate, Row
+from refsr_bench.transforms import KINDS
 from refsr_bench.types import BenchError, MatcherCard, Matches, Misuse
 
 PSNR = results.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
@@ -256,12 +261,12 @@ def result(**psnr: float) -> results.Result:
 
 
 def test_reference_gain_is_by_image_over_those_measured_with_both():
-    found = study.rows({"small": result(a=30.0, b=29.0, c=99.0), "unrelated": result(a=28.0, b=28.0)})
+    found = runs.rows({"small": result(a=30.0, b=29.0, c=99.0), "unrelated": result(a=28.0, b=28.0)})
     gain = found[0].values["gain"]
     assert (gain.mean, gain.low, gain.high, gain.images) == (1.5, 1, 2, 2)
     assert "gain" not in found[1].values
-    assert study.rows({"small": result(a=30.0)})[0].values.keys() == {"psnr_y"}
-    exact = study.rows({"small": result(a=np.inf, b=np.inf), "unrelated": result(a=np.inf, b=20.0)})[0]
+    assert runs.rows({"small": result(a=30.0)})[0].values.keys() == {"psnr_y"}
+    exact = runs.rows({"small": result(a=np.inf, b=np.inf), "unrelated": result(a=np.inf, b=20.0)})[0]
     assert exact.values["gain"].mean == np.inf and exact.values["psnr_y"].low == np.inf
 
 
@@ -270,7 +275,7 @@ def test_the_table_shows_what_there_is():
         Row("m", "M", "none", "small", 3, 1, {"psnr_y": Estimate(30, 29, 31, 3), "gain": Estimate(-0.5, -1, 0, 3)}),
         Row("m", "M", "none", "unrelated", 1, 0, {"psnr_y": Estimate(30, np.nan, np.nan, 1)}),
     ]
-    text = study.tables(rows, (PSNR, SSIM))
+    text = tables(rows, (PSNR, SSIM))
     assert "30.00 [29.00, 31.00]" in text and "-0.50 [-1.00, 0.00]" in text and "3/4" in text
     assert "30.00  " in text and "nan" not in text
 
@@ -288,21 +293,30 @@ def made_rows(levels, methods: int = 10) -> list[Row]:
 
 
 def test_figures_of_more_methods_than_colours(tmp_path):
-    files = figures.draw(made_rows(["identity", "0", "25", "-10", "unrelated"]), "psnr_y", "degrees", "title", tmp_path)
+    rows = made_rows(["identity", "0", "25", "-10", "unrelated"])
+    files = plots.write(rows, "psnr_y", "rotation", "title", tmp_path)
     assert {path.name for path in files} == {"bars.svg", "bars.png", "curves.svg", "curves.png"}
     before = {path: path.read_bytes() for path in files}
-    figures.draw(made_rows(["identity", "0", "25", "-10", "unrelated"]), "psnr_y", "degrees", "title", tmp_path)
+    plots.write(rows, "psnr_y", "rotation", "title", tmp_path)
     assert {path: path.read_bytes() for path in files} == before
     assert "Method 9" in (tmp_path / "bars.svg").read_text() and "degrees" in (tmp_path / "curves.svg").read_text()
 
 
 def test_a_figure_of_what_is_measured_alone(tmp_path):
     rows = [dataclasses.replace(row, values={"aee": row.values["aee"]}) for row in made_rows(["small", "large"], 2)]
-    assert len(figures.bars(rows, "psnr_y", "title").axes) == 1
-    curve = figures.curves(made_rows(["20", "3", "-5"], 1), "psnr_y", "degrees", "title").axes[0].lines[0]
+    assert len(plots.bars(rows, "psnr_y", "title").axes) == 1
+    curve = plots.curves(made_rows(["20", "3", "-5"], 1), "psnr_y", "degrees", "title").axes[0].lines[0]
     assert curve.get_xdata().tolist() == [-5, 3, 20]
-    scales = [figures.curves(made_rows(x), "psnr_y", "", "").axes[0].get_xscale() for x in (["0.5", "2"], ["0", "90"])]
+    scales = [plots.curves(made_rows(x), "psnr_y", "", "").axes[0].get_xscale() for x in (["0.5", "2"], ["0", "90"])]
     assert scales == ["log", "linear"]
+
+
+def test_every_change_has_its_unit_and_no_two_series_look_alike():
+    assert tuple(runs.UNITS) == KINDS
+    marks = [style.mark(n) for n in range(56)]
+    assert len({(mark.colour, mark.marker) for mark in marks}) == 56
+    assert len({(mark.colour, mark.hatch) for mark in marks[:35]}) == 35
+    assert len({(mark.colour, mark.dash) for mark in marks[:28]}) == 28
 
 
 def test_levels_are_in_their_shortest_form():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refsr_bench import correspondences
-from refsr_bench.correspondences import cell_centres, interval, measure
+from refsr_bench.correspondences import cell_centres, measure
 from refsr_bench.transforms import TransformationTruth, draw
 from refsr_bench.types import Matches
 
@@ -78,33 +78,3 @@ def test_other_shapes_are_refused():
 def test_several_points_in_a_cell_cover_it_once():
     points = np.array([[0, 0], [1, 2], [3.4, 3.4]])
     assert measure(Matches(points, points), Shifted(), SIZE)["coverage"] == pytest.approx(100 / 48)
-
-
-# -- intervals ------------------------------------------------------------------------------------------------------
-
-
-def test_the_interval_of_two_images_is_their_range():
-    """Of two values 0 and 1, a quarter of the draws are both 0 and a quarter both 1, more than any 2.5 %."""
-    assert interval([0, 1]) == (0, 1)
-    assert interval([3, 3, 3]) == (3, 3)
-
-
-def test_the_interval_of_many_images_is_the_normal_one():
-    values = np.random.default_rng(1).normal(5, 2, 400)
-    low, high = interval(values)
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
-    narrow = interval(values, share=0.5)
-    assert low < narrow[0] < values.mean() < narrow[1] < high
-
-
-def test_intervals_are_seeded():
-    values = np.random.default_rng(2).normal(0, 1, 8)
-    assert interval(values) == interval(values)
-    assert interval(values) != interval(values, seed=1)
-
-
-def test_one_image_has_no_interval_and_infinity_stays():
-    assert np.isnan(interval([4.0])).all() and np.isnan(interval([])).all()
-    low, high = interval([30.0, np.inf, 31.0, 30.5])
-    assert high == np.inf and low >= 30  # most draws hold the infinite one, not all

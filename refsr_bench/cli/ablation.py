@@ -35,7 +35,7 @@ def ablation(
 ) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
 
-    Stopped at any point, the same command goes on.
+    Writes ablation.json, which the leaderboard draws. Stopped at any point, the same command goes on.
     """
     from c2matching import ablation as study
     from c2matching import config
@@ -46,6 +46,7 @@ def ablation(
     from refsr_bench import catalog, runner
     from refsr_bench.datasets import open_dataset
     from refsr_bench.datasets.texture import texture_subset
+    from refsr_bench.results import write_atomically
 
     training = config.load(configs, settings)
     photos, opened = find_photos(folders), open_dataset(dataset, data_root)
@@ -65,18 +66,23 @@ def ablation(
         raise SystemExit(128 + stopped.signal_number) from None
     protocol = catalog.get("PROTOCOLS", "c2")
     metrics = runner.load_metrics([catalog.get("METRICS", "psnr_y")], str(parallel.device), None, say)
-    scores = {}
+    measured = {}
     for name, path in weights.items():
         loaded = METHODS[0].load(path, str(parallel.device))
         predictor = runner.method_predictor(METHODS[0], loaded, str(parallel.device), name)
-        result, _ = runner.evaluate(
-            predictor, opened, protocol, metrics, out / "results", command=command_line(),
+        result, folder = runner.evaluate(
+            predictor, opened, protocol, metrics, out / "runs", command=command_line(), kind="ablation",
             track=pair_progress(f"{name} on {opened.name}"),
         )  # fmt: skip
         if result.failed:
             raise BenchError(f"{name}: {result.failed[0].error}")
-        scores[name] = {record.id: record.metrics["psnr_y"] for record in result.images}
+        measured[name] = (result, folder)
+    scores = {name: {i.id: i.metrics["psnr_y"] for i in result.images} for name, (result, _) in measured.items()}
     subset = texture_subset(opened)
+    try:
+        write_atomically(out / study.FILE, study.document(measured, subset, training, teacher, photos, out))
+    except OSError as error:
+        raise BenchError(f"{out / study.FILE}: cannot be written ({error.strerror or error}).") from None
     click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
     click.echo(study.table(scores, subset))
     first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"

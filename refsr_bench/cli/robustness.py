@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from refsr_bench.cli.common import (
 from refsr_bench.types import BenchError, Misuse
 
 if TYPE_CHECKING:
-    from refsr_bench.results import Result
+    from leaderboard.estimates import Estimate
+    from leaderboard.robustness import Row
+    from refsr_bench.results import MetricInfo, Result
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
@@ -82,8 +85,11 @@ def robustness(
     References are made from the ground truth, so nothing here is ever ranked. Stopped at any point, the same command
     goes on.
     """
-    from refsr_bench import catalog, figures, runner
+    from leaderboard import robustness as rows_of
+    from leaderboard.plots.robustness import write
+    from refsr_bench import catalog, runner
     from refsr_bench import robustness as study
+    from refsr_bench.correspondences import MEASURES
     from refsr_bench.datasets import open_dataset
     from refsr_bench.results import MetricInfo, write_atomically
 
@@ -129,13 +135,13 @@ def robustness(
     for card, match in zip(cards, matches, strict=True):
         measure(*study.matcher_predictor(card, match, device), {})
 
-    rows = [row for results in done for row in study.rows({level: result for level, (result, _) in results.items()})]
+    rows = [row for found in done for row in rows_of.rows({level: result for level, (result, _) in found.items()})]
     shown = [MetricInfo(c.name, c.title, c.direction, c.unit, c.digits) for c, _ in metrics.values()]
     images = max(len(level.pairs) for level in opened)
     what = "references as given" if transform == study.GIVEN else f"{transform} of the reference"
     title = f"{dataset.name}{', texture subset' if subset else ''}, {what}, {images} image{'s' * (images > 1)}"
-    click.echo(f"\n{title}; protocol {protocol.label}\n\n{study.tables(rows, shown)}")
-    click.echo(f"\n{study.remarks(rows, transform)}")
+    click.echo(f"\n{title}; protocol {protocol.label}\n\n{tables(rows, shown)}")
+    click.echo(f"\n{remarks(rows, transform)}")
     for results in done:
         for level, (result, _) in results.items():
             for record in result.failed:
@@ -143,9 +149,69 @@ def robustness(
     target = folder / (runner.slug(transform) + (f"-{subset}" if subset else ""))
     try:
         target.mkdir(parents=True, exist_ok=True)
-        write_atomically(target / "table.csv", study.csv_text(rows, shown, transform, dataset.name))
-        drawn = figures.draw(rows, protocol.psnr, study.unit_of(transform), title, target)
+        columns = rows_of.columns_of(MEASURES, shown)
+        write_atomically(target / "table.csv", rows_of.csv_text(rows, columns, transform, dataset.name))
+        drawn = write(rows, protocol.psnr, transform, title, target)
     except OSError as error:
         raise BenchError(f"{target}: cannot be written ({error.strerror or error}). Choose another --out.") from None
     click.echo("\n" + "\n".join(f"Written: {path}" for path in (target / "table.csv", *drawn)))
     exit_on_failures([pair for results in done for pair in results.values()])
+
+
+MATCHING_REMARK = (
+    "AEE, median and PCK: distance from the true place in HR pixels, over points that were matched and are visible;\n"
+    "coverage: of the visible 4x4 cells. Means over images; brackets: 95 % bootstrap over images."
+)
+GAIN_REMARK = "gain: PSNR minus that of the same method with an unrelated reference, image by image."
+LEAK_REMARK = (
+    "The references are made from the ground truth: a leak by construction, never ranked. Where the groups end is\n"
+    "this toolkit's choice, the paper does not say."
+)
+
+
+def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
+    """Text: matching, then restoration; means, with the intervals of AEE, PSNR, gain and SSIM; n/a where a method has
+    nothing to measure, as one without correspondences."""
+    from leaderboard.robustness import UNRELATED, columns_of
+    from refsr_bench.correspondences import MEASURES
+
+    matching = [column for column in MEASURES if column.name != "points"]
+    seen = [row for row in rows if row.level != UNRELATED]
+    restored = [row for row in rows if row.values.keys() & {metric.name for metric in metrics}]
+    text = f"Matching\n{_table(seen, matching)}"
+    return f"{text}\n\nRestoration\n{_table(restored, columns_of((), metrics))}" if restored else text
+
+
+def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
+    from refsr_bench.report import text_table
+
+    head = ("method", "level", "images", *(f"{c.title} [95 %]" if _spread(c) else c.title for c in columns))
+    lines = []
+    for n, row in enumerate(rows):
+        first = row.title if n == 0 or rows[n - 1].method != row.method else ""
+        counted = f"{row.images}/{row.images + row.failed}" if row.failed else str(row.images)
+        lines.append((first, row.level, counted, *(_cell(row.values.get(c.name), c) for c in columns)))
+    return text_table(head, lines)
+
+
+def _spread(column: MetricInfo) -> bool:
+    return column.name in ("aee", "gain") or column.name.startswith(("psnr", "ssim"))
+
+
+def _cell(value: Estimate | None, column: MetricInfo) -> str:
+    if value is None:
+        return "n/a"
+    mean = f"{value.mean:+.{column.digits}f}" if column.name == "gain" else f"{value.mean:.{column.digits}f}"
+    if not _spread(column) or math.isnan(value.low):
+        return mean
+    return f"{mean} [{value.low:.{column.digits}f}, {value.high:.{column.digits}f}]"
+
+
+def remarks(rows: Sequence[Row], transform: str) -> str:
+    """What a reader must know of the tables."""
+    from leaderboard.robustness import GAIN, GIVEN
+
+    said = [MATCHING_REMARK]
+    if any(GAIN.name in row.values for row in rows):
+        said.append(GAIN_REMARK)
+    return "\n".join(said if transform == GIVEN else [*said, LEAK_REMARK])

@@ -13,6 +13,7 @@ from refsr_bench.imaging import luma_bt601
 from refsr_bench.types import Dataset, Image
 
 WINDOW = 7  # pixels on a side of the neighbourhoods whose contrast is measured
+RULE = f"the half with the largest mean standard deviation of luma (BT.601) in {WINDOW}x{WINDOW} pixels, rounded up"
 
 
 def texture(image: Image) -> float:

@@ -9,8 +9,10 @@ from PIL import Image
 
 from c2matching import ablation
 from c2matching.bundle import load_bundle
+from leaderboard.ablation import load_ablations
 from refsr_bench.cli import main
 from refsr_bench.datasets import open_dataset
+from refsr_bench.results import read_result
 
 
 def test_the_table_shows_steps_beside_the_paper_s():
@@ -42,6 +44,16 @@ def test_the_whole_ablation_in_miniature(tmp_path):
         model.extractor.feature_extraction_image1.model.conv1_1.weight for model in models.values()
     ]
     assert torch.equal(keys[0], keys[1]) and not torch.equal(keys[1], keys[2]) and not torch.equal(keys[2], keys[3])
+    (study,), problems = load_ablations(tmp_path / "out")
+    assert problems == () and [v.name for v in study.variants] == [v.name for v in ablation.VARIANTS]
+    measured = json.loads((tmp_path / "out/ablation.json").read_text())
+    assert measured["budget"] == {"teacher": 2, "student": 2, "restoration": 2, "photos": 5}
+    assert measured["config"]["network"]["channels"] == 8 and len(measured["texture_subset"]) == 4
+    for variant in measured["variants"]:
+        result = read_result(tmp_path / "out" / variant["result"])
+        assert result.run.kind == "ablation" and result.run.method.weights_sha256 == variant["weights_sha256"]
+        assert {i.id: i.metrics["psnr_y"] for i in result.images} == variant["scores"]
+    before = (tmp_path / "out/ablation.json").read_bytes()
     features = [model.vgg.vgg_net.conv1_1.weight for model in models.values()]
     assert all(torch.equal(features[0], other) for other in features[1:])
     log = (tmp_path / "out/correspondence-contrastive/log.jsonl").read_text()
@@ -49,3 +61,4 @@ def test_the_whole_ablation_in_miniature(tmp_path):
     again = CliRunner().invoke(main, [*command, *options, "--device", "cpu"])
     assert "training: " not in again.output
     assert again.output.splitlines()[-8:] == first.output.splitlines()[-8:]
+    assert (tmp_path / "out/ablation.json").read_bytes() == before

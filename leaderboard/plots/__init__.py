@@ -1,0 +1,1 @@
+"""Figures of the leaderboard and of the command line, drawn by matplotlib, which is imported inside functions."""

@@ -1,0 +1,41 @@
+"""Run files for the tests of figures: other protocols, other methods, robustness."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from runs import make
+
+from refsr_bench.results import ImageRecord, MetricInfo, Result, digest, seal
+
+HOSTILE = "</text><script>alert(1)</script> $\\frac{x}$ \x00\u202e../../etc"
+AEE = MetricInfo("aee", "AEE", "lower", "HR pixels", 2)
+
+
+def under(result: Result, label: str = "c2", **fields: Any) -> Result:
+    """The same numbers under a protocol with other fields."""
+    protocol = result.run.protocol
+    merged = {**protocol.fields, "refs": "standard", "standard_refs": {"*": "level:1"}, **fields}
+    protocol = dataclasses.replace(
+        protocol, label=label, name=label.split("+")[0], fields=merged, digest=digest(merged)
+    )
+    return dataclasses.replace(result, run=dataclasses.replace(result.run, protocol=protocol))
+
+
+def known(result: Result, **facts: Any) -> Result:
+    """The same numbers of a method with other facts."""
+    method = dataclasses.replace(result.run.method, **facts)
+    return dataclasses.replace(result, run=dataclasses.replace(result.run, method=method))
+
+
+def robust(name: str, dataset: str, psnr: Sequence[float], aee: Sequence[float] | None, ids: str = "p") -> Result:
+    """A robustness run; ids: the prefix of its pairs' ids."""
+    result = make(name, psnr, dataset=dataset, kind="robustness")
+    records = {
+        f"{ids}{n}": ImageRecord(f"{ids}{n}", {"psnr_y": float(value)} | ({"aee": float(aee[n])} if aee else {}))
+        for n, value in enumerate(psnr)
+    }
+    run = dataclasses.replace(
+        result.run, pair_ids=tuple(records), metrics=(*result.run.metrics, *([AEE] if aee else []))
+    )
+    return seal(run, records)

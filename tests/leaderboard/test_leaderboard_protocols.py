@@ -1,0 +1,73 @@
+"""Differences between protocols in words, and that they are the toolkit's own words and numbers."""
+
+import dataclasses
+
+import pytest
+
+from leaderboard import protocols
+from leaderboard.protocols import differences
+from refsr_bench import catalog
+from refsr_bench.protocols import base, effects
+from refsr_bench.results import ProtocolInfo, digest
+
+SHIPPED = catalog.collect("PROTOCOLS")
+
+
+def info(protocol, **changes):
+    """A protocol as run files hold it; ``changes`` to its fields as a person's editor would make them."""
+    fields = protocol.fields() | changes
+    return ProtocolInfo(
+        protocol.label, protocol.name, protocol.version, digest(fields), "", protocol.psnr, protocol.ssim, fields
+    )
+
+
+def test_wording_and_effects_are_the_toolkits():
+    fields = {f.name: f for f in dataclasses.fields(base.Protocol) if f.name not in ("name", "version", "base")}
+    assert set(protocols.SUBJECTS) == set(fields)
+    for name, field in fields.items():
+        assert protocols.WORDS.get(name, {}) == dict(field.metadata["words"])
+    assert protocols.EFFECTS == effects.EFFECTS
+    assert protocols.REFERENCES == effects._CUFED5_REFERENCES
+
+
+def test_every_pair_of_shipped_protocols_is_explained_field_by_field():
+    for a in SHIPPED.values():
+        for b in SHIPPED.values():
+            ours, theirs = differences(info(a), info(b)), effects.differences(a, b)
+            assert [text.split(":")[0] for text in ours] == [protocols.SUBJECTS[item.field] for item in theirs]
+            for text, item in zip(ours, theirs, strict=True):
+                assert bool(item.measured) == ("Worth" in text or "bleeds" in text)
+
+
+def test_c2_and_srntt():
+    assert differences(info(SHIPPED["c2"]), info(SHIPPED["srntt"])) == [
+        "Pixels left out on every side before measuring: c2, 4; srntt, 0. "
+        "Worth Urban100 −0.007 dB and +0.0012 SSIM, Sun80 +0.015 dB and +0.0008 SSIM to plain bicubic x4.",
+        "The window of SSIM: c2, 11x11 Gaussian of sigma 1.5; srntt, 7x7 box, scikit-image's default. "
+        "Worth Urban100 +0.0165 SSIM, Sun80 +0.0135 SSIM to plain bicubic x4.",
+        "Which references, by data set: c2, cufed5 level 1, sample level 1; srntt, cufed5 all, sample all. "
+        "Worth, as published for CUFED5: TTSR 26.99 dB with level 1, 27.09 with all five stitched; "
+        "MASA 27.35 with level 1, 27.54 in its paper.",
+        "References of another size than HR: c2, HR and references cut to multiples, then padded with black at the "
+        "bottom and right to their common size, before degradation; srntt, references as they are. "
+        "Worth about 0 dB, as the black padding ends outside the scored pixels (a border of 4).",
+    ]
+
+
+def test_equal_fields_leave_nothing_to_say():
+    assert differences(info(SHIPPED["c2"]), info(SHIPPED["c2"])) == []
+
+
+@pytest.mark.parametrize("value", [None, [1, 2], {"a": {"b": 1}}, "<script>", 10**30, True, "x" * 999])
+def test_fields_of_any_kind_are_said_and_cut_short(value):
+    (text,) = differences(info(SHIPPED["c2"]), info(SHIPPED["c2"], border=value))
+    assert text.startswith("Pixels left out") and len(text) < 400
+    (text,) = differences(info(SHIPPED["c2"], strange=value), info(SHIPPED["c2"], strange="other"))
+    assert text.startswith("strange: c2 v1, ") and "c2 v1, other." in text
+
+
+def test_random_references():
+    a, b = SHIPPED["c2"].changed({"refs": "random:7"}), SHIPPED["c2"].changed({"refs": "all"})
+    assert differences(info(a), info(b))[0].startswith(
+        "Which references: c2+refs=random:7, one drawn with seed 7; c2+refs=all, all. Worth, as published"
+    )
