@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -69,8 +70,8 @@ def match(model: C2Matching, device: str, lr: Image, ref: Image, scale: int) -> 
     enlarged = resize_pil_bicubic(lr, scale * lr.shape[0], scale * lr.shape[1])
     inputs = [to_tensor(mod_crop(image, 4))[None].to(device) for image in (enlarged, ref)]
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        (flow,) = model.flows(*inputs)
-    return matches_of(flow)
+        (found,) = model.correspondences(*inputs)
+    return dataclasses.replace(matches_of(found.flow), confidence=found.similarity.cpu().numpy().reshape(-1))
 
 
 def matches_of(flow: Tensor) -> Matches:

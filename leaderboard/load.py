@@ -1,7 +1,8 @@
 """Find and read run files. Whatever they hold is somebody else's text: checked here, escaped in the pages.
 
-``refsr_bench.results.read_result`` refuses unknown and missing fields; this module adds what a ranking relies on:
-field types, records that belong to the run, means that are those of the records, and a protocol digest over its fields.
+``refsr_bench.results.parse_result`` refuses unknown and missing fields; this module adds what a ranking relies on:
+sizes, field types, records that belong to the run, means that are those of the records, and a protocol digest over
+its fields.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import dataclasses
 import functools
 import math
 import os
+import stat
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -17,9 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.results import DatasetInfo, MethodInfo, Result, ResultError, digest, means, read_result
+from refsr_bench.results import (
+    DatasetInfo,
+    MethodInfo,
+    Result,
+    ResultError,
+    digest,
+    means,
+    parse_json,
+    parse_result,
+)
 
 MOST_DIGITS = 9
+MOST_BYTES = 20 * 2**20  # of one run file: tens of thousands of images
+LARGEST = 1e15  # of any number: beyond it arithmetic on the pages would fail, and nothing measured is so large
+MOST_WORDS = 300  # characters of a reason that are shown; it may quote the file
 
 
 @dataclass(frozen=True)
@@ -57,11 +71,16 @@ def run_key(result: Result) -> tuple[Any, ...]:
 def find_results(folder: Path) -> list[Path]:
     """Every ``result.json`` below ``folder``, in the order of their relative paths; links to folders not followed.
 
-    Raises ResultError when ``folder`` is not a folder.
+    Raises ResultError when ``folder`` is not a folder, and when one below it cannot be listed.
     """
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such folder of results; `refsr-bench run` writes one")
-    found = [Path(parent) / "result.json" for parent, _, names in os.walk(folder) if "result.json" in names]
+
+    def unreadable(error: OSError) -> None:
+        raise ResultError(f"{error.filename}: {error.strerror}; results in it would be left out")
+
+    walk = os.walk(folder, onerror=unreadable)
+    found = [Path(parent) / "result.json" for parent, _, names in walk if "result.json" in names]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -83,7 +102,8 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
             result = read(path)
         except ResultError as error:
             # Pages must not depend on where the results folder lies, nor publish it.
-            problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
+            reason = str(error).replace(str(path), name).removeprefix(f"{name}: ")
+            problems.append(Problem(name, reason if len(reason) <= MOST_WORDS else f"{reason[: MOST_WORDS - 3]}..."))
             continue
         if result.run.kind != "benchmark":
             continue
@@ -102,9 +122,35 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
     return tuple(runs), tuple(problems)
 
 
+def raw(path: Path) -> bytes:
+    """What a run file holds, MOST_BYTES at most. Raises ResultError."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a link in a repository may lead to a device that never ends
+            raise ResultError(f"{path}: not a file")
+        if about.st_size > MOST_BYTES:
+            raise ResultError(f"{path}: {about.st_size / 2**20:.1f} MiB; a run file has at most {MOST_BYTES >> 20}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from None
+
+
+def value(path: Path) -> Any:
+    """The JSON value of a run file. Raises ResultError, in words, for all that is not plain, whole JSON."""
+    data = raw(path)
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise ResultError(f"{path}: begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        return parse_json(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: not UTF-8 (byte {error.start})") from None
+    except ValueError as error:
+        raise ResultError(f"{path}: not JSON as run files are ({error})") from None
+
+
 def read(path: Path) -> Result:
     """A run file that says nothing wrong about itself. Raises ResultError naming the file and the field."""
-    result = read_result(path)
+    result = parse_result(value(path), str(path))
     if wrong := contradiction(result):
         raise ResultError(f"{path}: {wrong}")
     return result
@@ -178,7 +224,15 @@ def _checker(hint: Any) -> Callable[[Any], Wrong | None]:
 
         return mapping
     if hint in (int, float):
-        return lambda value: None if isinstance(value, (int, hint)) and not isinstance(value, bool) else misfit(value)
+
+        def number(value: Any) -> Wrong | None:
+            if not isinstance(value, (int, hint)) or isinstance(value, bool):
+                return misfit(value)
+            if -LARGEST <= value <= LARGEST or value == math.inf:
+                return None
+            return "", f" is {value}, not within ±{LARGEST:g}"
+
+        return number
     return lambda value: None if isinstance(value, hint) else misfit(value)
 
 
@@ -201,10 +255,6 @@ def _contradiction(result: Result) -> str | None:
         return "run.protocol.digest is not that of run.protocol.fields"
     if wild := [metric for metric in run.metrics if not 0 <= metric.digits <= MOST_DIGITS]:
         return f"run.metrics: {wild[0].name} has {wild[0].digits} digits, not 0 to {MOST_DIGITS}"
-    for image in result.images:
-        for name, value in image.metrics.items():
-            if math.isnan(value) or value == -math.inf:
-                return f"image {image.id!r}: {name} is {value}"
     expected = means(result.images, names)
     for name in sorted(expected.keys() | result.means.keys()):
         stated, measured = result.means.get(name), expected.get(name)

@@ -97,18 +97,34 @@ def load_studies(folder: Path) -> tuple[tuple[Study, ...], tuple[Problem, ...]]:
     for path in load.find_results(folder):
         name = path.relative_to(folder).as_posix()
         try:
-            if "robustness" not in path.read_text(encoding="utf-8", errors="replace"):
+            if b"robustness" not in load.raw(path):
                 continue  # read by load_results: parsing thousands of records twice takes its time
             result = load.read(path)
-        except OSError as error:
-            problems.append(Problem(name, error.strerror or "cannot be read"))
-            continue
         except ResultError as error:
             problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
             continue
         if result.run.kind == "robustness":
             runs.append(LoadedRun(name, result))
     return studies(runs), tuple(problems)
+
+
+def load_unrelated(folder: Path) -> dict[tuple[str, str, str, str], dict[str, float]]:
+    """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights; what cannot be
+    read is passed over (``load_studies`` says so). Raises ResultError when ``folder`` is not a folder."""
+    found: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    for path in load.find_results(folder):
+        try:
+            if f'.{UNRELATED}"'.encode() not in load.raw(path):  # most run files need not be parsed
+                continue
+            result = load.read(path)
+        except ResultError:
+            continue
+        run = result.run
+        base, _, level = parse_name(run.dataset.name)
+        if run.kind == "robustness" and level == UNRELATED:
+            place = (run.protocol.digest, base, run.method.name, weights_key(run.method))
+            found.setdefault(place, _psnr(result))
+    return found
 
 
 def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:

@@ -6,6 +6,7 @@ Nothing of a submission is executed, imported or followed. What can be re-measur
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import statistics
@@ -14,17 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboard.load import contradiction
+from leaderboard import load
 from leaderboard.published import Published
-from refsr_bench.results import Result, ResultError, parse_result, to_json
+from refsr_bench.results import Result, ResultError, migrate, parse_result
 
-MOST_BYTES = 20 * 2**20
 MOST_IMAGES = 100_000
-MOST_DIGITS = 400  # of one number: longer ones are an attack on the reader, not a measurement
 MOST_SHOWN = 20  # findings of the schema that are listed; a file of another kind has thousands
 
-RANGES = {"psnr": (0.0, 100.0), "ssim": (-1.0, 1.0), "lpips": (0.0, 2.0)}  # by the start of a metric's name
+# By the start of a metric's name; PSNR may be infinite.
+RANGES = {
+    "psnr": (0.0, 100.0),
+    "ssim": (-1.0, 1.0),
+    "lpips": (0.0, 2.0),
+    "aee": (0.0, math.inf),
+    "pck": (0.0, 100.0),
+    "coverage": (0.0, 100.0),
+    "points": (0.0, math.inf),
+}
 ABOVE_BEST = 3.0  # dB over the best published number of a data set that want an explanation
+SAME = 60.0  # dB: SSIM is 1 for the same images alone, within its rounding
+SLACK = 0.02  # of SSIM: windows at the border weigh less in it than in PSNR
+MANY = 10  # images from which a correlation says something
 FAR = 1.0  # dB between a method's measured and published numbers that want one
 
 
@@ -41,67 +52,21 @@ def read_submission(path: Path) -> Any:
     """The JSON value of a stranger's file. Raises ResultError, in words, for all that is not plain, whole JSON."""
     if path.is_symlink():
         raise ResultError(f"{path}: a link, not a file; send the file itself")
-    try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise ResultError(f"{path}: not a file")
-        if size > MOST_BYTES:
-            raise ResultError(f"{path}: {size / 2**20:.0f} MiB; a run file has at most {MOST_BYTES >> 20}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}") from None
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise ResultError(f"{path}: begins with a byte order mark; save it as UTF-8 without one")
-    try:
-        return json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_int,
-            parse_float=_float,
-        )
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path}: not UTF-8 (byte {error.start})") from None
-    except RecursionError:
-        raise ResultError(f"{path}: nested too deeply to be a run file") from None
-    except ValueError as error:
-        raise ResultError(f"{path}: not JSON as run files are ({error})") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:80]!r} is there twice in one object")
-    return values
-
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number; infinite values are written as the text 'inf'")
-
-
-def _int(text: str) -> int:
-    if len(text) > MOST_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits")
-    return int(text)
-
-
-def _float(text: str) -> float:
-    value = float(text) if len(text) <= MOST_DIGITS else math.inf
-    if math.isinf(value):
-        raise ValueError(f"the number {text[:40]} is too large")
-    return value
+    return load.value(path)
 
 
 def schema_findings(value: Any, schema: dict[str, Any]) -> Iterator[Finding]:
     """What the JSON Schema of run files refuses, field by field, the first MOST_SHOWN."""
-    from itertools import islice
+    from jsonschema import Draft202012Validator, ValidationError, validators
 
-    from jsonschema import Draft202012Validator
+    def unique(validator: Any, due: bool, items: Any, _schema: Any) -> Iterator[ValidationError]:
+        """As jsonschema does for texts; what it does for a mixture takes hours on a long list."""
+        texts = [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
+        if due and len(set(texts)) < len(texts):
+            yield ValidationError("names something twice")
 
-    errors = Draft202012Validator(schema).iter_errors(value)
-    for error in islice(errors, MOST_SHOWN):
+    errors = validators.extend(Draft202012Validator, {"uniqueItems": unique})(schema).iter_errors(value)
+    for error in itertools.islice(errors, MOST_SHOWN):
         # Of what may also be null, the complaint about the other choice is the one that helps.
         found = next((inner for inner in error.context or () if inner.validator_value != "null"), error)
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found.absolute_path)
@@ -122,6 +87,7 @@ def _words(error: Any) -> str:
         "pattern": f"is {shown}; 64 hexadecimal digits are due",
         "maxLength": f"is longer than {due} characters",
         "minLength": "is empty",
+        "uniqueItems": "names a pair twice",
         "minimum": f"is {shown}; at least {due} is due",
         "maximum": f"is {shown}; at most {due} is due",
     }
@@ -131,17 +97,20 @@ def _words(error: Any) -> str:
 def file_findings(value: Any, where: str, schema: dict[str, Any]) -> tuple[Result | None, list[Finding]]:
     """A submission's JSON value as a Result, with everything wrong about it; None where it is no run file at all.
 
-    Files of older versions are brought to this one first, as every reader does.
+    A file of an older version is brought to this one first, as every reader does; the schema then sees it as it was
+    sent, before texts that look like numbers or absent fields could be taken for what they should be.
     """
-    images = value.get("images") if isinstance(value, dict) else None
-    if isinstance(images, list) and len(images) > MOST_IMAGES:
-        return None, [Finding("error", "images", f"{len(images)} images; at most {MOST_IMAGES} are read")]
+    run = value.get("run") if isinstance(value, dict) else None
+    pairs = run.get("pair_ids") if isinstance(run, dict) else None
+    for name, items in (("images", value.get("images") if isinstance(value, dict) else None), ("run.pair_ids", pairs)):
+        if isinstance(items, list) and len(items) > MOST_IMAGES:
+            return None, [Finding("error", name, f"has {len(items)} entries; at most {MOST_IMAGES} are read")]
     try:
         result = parse_result(value, where)
+        findings = list(schema_findings({**value, "run": migrate(value["run"], where)}, schema))
     except ResultError as error:
         return None, [Finding("error", "", str(error).removeprefix(f"{where}: "))]
-    findings = list(schema_findings(to_json(result), schema))
-    if not findings and (wrong := contradiction(result)):
+    if not findings and (wrong := load.contradiction(result)):
         findings.append(Finding("error", "", wrong))
     if findings:
         return result, findings
@@ -149,9 +118,18 @@ def file_findings(value: Any, where: str, schema: dict[str, Any]) -> tuple[Resul
 
 
 def _paths(result: Result) -> Iterator[Finding]:
-    for pair in result.run.pair_ids:
-        if pair.startswith(("/", "\\")) or ".." in pair.replace("\\", "/").split("/") or "\x00" in pair:
-            yield Finding("error", f"pair {pair!r}", "looks like a path out of its folder; ids are names")
+    run = result.run
+    names = {
+        "run.method.name": [run.method.name],
+        "run.dataset.name": [run.dataset.name],
+        "run.protocol.label": [run.protocol.label],
+        "run.pair_ids": run.pair_ids,
+        "images.refs": [name for image in result.images for name in image.refs],
+    }
+    for where, texts in names.items():
+        for text in texts:
+            if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or not text.isprintable():
+                yield Finding("error", where, f"{text[:80]!r} looks like a path out of its folder; a name is due")
 
 
 def _values(result: Result) -> Iterator[Finding]:
@@ -162,11 +140,8 @@ def _values(result: Result) -> Iterator[Finding]:
             continue
         for name, value in image.metrics.items():
             low, high = next((RANGES[start] for start in RANGES if name.startswith(start)), (-math.inf, math.inf))
-            if value != math.inf and not low <= value <= high:
+            if not (low <= value <= high or (value == math.inf and name.startswith("psnr"))):
                 yield Finding("error", where, f"{name} is {value}, outside {low:g} to {high:g}")
-        for name, value in image.cost.items():
-            if value < 0:
-                yield Finding("error", where, f"cost {name} is {value}, below zero")
         if image.sr_sha256 is None:
             yield Finding("warning", where, "has no digest of its SR image, so it cannot be re-measured")
 
@@ -179,10 +154,13 @@ def plausibility(result: Result, published: Iterable[Published]) -> Iterator[Fin
     run = result.run
     psnr = run.protocol.psnr
     values = [image.metrics[psnr] for image in result.images if psnr in image.metrics]
+    if run.dataset.official and run.dataset.n_pairs != len(run.pair_ids):
+        yield Finding("warning", "run.pair_ids", f"{len(run.pair_ids)} of {run.dataset.n_pairs} pairs: never ranked")
     if len(values) > 2 and len(set(values)) == 1:
         yield Finding("warning", psnr, f"is the same on all {len(values)} images")
     if same := sum(value == math.inf for value in values):
         yield Finding("warning", psnr, f"is infinite on {same} images: SR equals HR there")
+    yield from _disagreeing(result)
     digests = [image.sr_sha256 for image in result.images if image.sr_sha256]
     if len(set(digests)) < len(digests):
         yield Finding("warning", "sr_sha256", "several images have the same SR pixels")
@@ -197,3 +175,46 @@ def plausibility(result: Result, published: Iterable[Published]) -> Iterator[Fin
     if own and min(abs(mean - entry.psnr) for entry in own) > FAR:
         told = ", ".join(sorted({f"{entry.psnr:.2f}" for entry in own}))
         yield Finding("warning", psnr, f"{mean:.2f} dB; published for {run.method.title}: {told}")
+
+
+def least_ssim(psnr: float) -> float:
+    """The smallest SSIM that 8-bit images of this PSNR (dB) can have, both on the same channel.
+
+    Wang et al. 2004, eq. 12 and 13, K1 = 0.01 and K2 = 0.03: for an error of mean square m, the luminance term is at
+    least C1 / (C1 + m) and the structure term (C2 - m/2) / (C2 + m/2). Below m = 40 (32 dB) the tangent to their
+    product lies under it for every m that a window can have, so the mean over windows is no smaller than the product at
+    the image's own m. Above, -1.
+    """
+    m = 255**2 * 10 ** (-psnr / 10)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return c1 / (c1 + m) * (c2 - m / 2) / (c2 + m / 2) if m <= 40 else -1.0
+
+
+def _disagreeing(result: Result) -> Iterator[Finding]:
+    """PSNR and SSIM that cannot, or hardly, be of the same images."""
+    protocol = result.run.protocol
+    both = [
+        (image.id, image.metrics[protocol.psnr], image.metrics[protocol.ssim])
+        for image in result.images
+        if protocol.psnr in image.metrics and protocol.ssim in image.metrics
+    ]
+    for pair, psnr, ssim in both:
+        if ssim < least_ssim(psnr) - SLACK or (ssim >= 1 and psnr < SAME):
+            where = f"image {pair!r}"
+            yield Finding("warning", where, f"{protocol.psnr} {psnr:.2f} dB and {protocol.ssim} {ssim:.4f} do not fit")
+    if len(both) >= MANY and (agreement := _rank_correlation([(psnr, ssim) for _, psnr, ssim in both])) < 0:
+        yield Finding(
+            "warning",
+            protocol.ssim,
+            f"falls where {protocol.psnr} rises (rank correlation {agreement:.2f}): were images or columns mixed up?",
+        )
+
+
+def _rank_correlation(pairs: list[tuple[float, float]]) -> float:
+    """Spearman's, of finite or infinite values; 0 where one of the two is constant."""
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(column) for column in zip(*pairs, strict=True))
+    a, b = a - a.mean(), b - b.mean()
+    spread = math.sqrt((a @ a) * (b @ b))
+    return float(a @ b / spread) if spread else 0.0

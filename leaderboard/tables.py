@@ -7,7 +7,8 @@ What may be compared with what is decided here:
 * one row per method and weights;
 * a result takes part in the ranking of a metric when its run is complete, its weights mean something and every image
   has that metric;
-* numbers that print alike rank alike: two firsts leave no second.
+* numbers that print alike rank alike: two firsts leave no second;
+* seconds are shown and never ranked: machines differ.
 """
 
 from __future__ import annotations
@@ -17,15 +18,20 @@ import dataclasses
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 
 from leaderboard.load import LoadedRun, dataset_key, run_key, weights_key
 from refsr_bench.results import DatasetInfo, MethodInfo, MetricInfo, ProtocolInfo, Result, digest
 
 MISSING = "-"
-GROUPS = ("SISR", "Ref-SR")
+OWN = "Own"
+GROUPS = ("SISR", "Ref-SR", OWN)
+GAIN = MetricInfo("reference_gain", "Reference gain", "higher", "dB", 2)
+SECONDS = MetricInfo("seconds", "Time", "lower", "s", 2)
+# Results of code outside the toolkit say so in place of weights: `refsr-bench score`, and `run --command`.
+_OUTSIDE = re.compile(r"SR images from outside|command .*", re.DOTALL)
 COLUMNS = ("cufed5", "sun80", "urban100", "manga109", "wrsr")  # the order of C²-Matching's Table 1
 MARKS = {1: "best", 2: "second"}
 
@@ -50,7 +56,8 @@ class Cell:
     """One run in its table. status: "complete", "partial", "failed" or "synthetic weights"; seconds: mean per measured
     image, or None.
 
-    anchor: the same for the same method, weights, data set and protocol in every build.
+    anchor: the same for the same method, weights, data set and protocol in every build. scores: by metric name, one for
+    each of the table's metrics.
     """
 
     run: LoadedRun
@@ -62,6 +69,7 @@ class Cell:
     total: int
     status: str
     seconds: float | None
+    scores: Mapping[str, Score] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one kind. name: "SISR", "Ref-SR" or one of the run files' own."""
+    """Rows of one kind. name: "SISR", "Ref-SR", "Own" (made by code outside the toolkit) or one of the run files'."""
 
     name: str
     rows: tuple[Row, ...]
@@ -94,7 +102,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything measured under one protocol. slug: safe as a file name and an anchor, unique in one build."""
+    """Everything measured under one protocol. slug: safe as a file name and an anchor, unique in one build.
+
+    metrics: all that can be shown, the protocol's two first, SECONDS last; with the digits of the run that has most.
+    """
 
     protocol: ProtocolInfo
     psnr: MetricInfo
@@ -102,6 +113,7 @@ class Table:
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
     slug: str
+    metrics: tuple[MetricInfo, ...] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -124,8 +136,14 @@ def number(value: float | None, digits: int, leading_zero: bool = True) -> str:
     return text if leading_zero else re.sub(r"^(-?)0\.", r"\1.", text)
 
 
-def build_tables(runs: Iterable[LoadedRun]) -> tuple[Table, ...]:
-    """One table per protocol digest: protocols as they ship first, then those with most runs, then by label."""
+def build_tables(
+    runs: Iterable[LoadedRun], unrelated: Mapping[tuple[str, str, str, str], Mapping[str, float]] | None = None
+) -> tuple[Table, ...]:
+    """One table per protocol digest: protocols as they ship first, then those with most runs, then by label.
+
+    unrelated: PSNR by image with a reference that has nothing to do with it, by protocol digest, data set, method and
+    weights (``robustness.unrelated``); what the references were worth is then a metric of its own, GAIN.
+    """
     by_protocol: dict[tuple[str, ...], list[LoadedRun]] = {}
     for run in sorted(runs, key=lambda run: run.path):
         protocol = run.result.run.protocol
@@ -139,24 +157,33 @@ def build_tables(runs: Iterable[LoadedRun]) -> tuple[Table, ...]:
     tables: list[Table] = []
     slugs: set[str] = set()
     for members in sorted(by_protocol.values(), key=place):
-        table = _table(members)
+        table = _table(members, unrelated or {})
         free = next(s for n in count(1) if (s := f"{table.slug}.{n}" if n > 1 else table.slug) not in slugs)
         slugs.add(free)
         tables.append(dataclasses.replace(table, slug=free))
     return tuple(tables)
 
 
-def _table(runs: Sequence[LoadedRun]) -> Table:
+def _table(runs: Sequence[LoadedRun], unrelated: Mapping[tuple[str, str, str, str], Mapping[str, float]]) -> Table:
     protocol = runs[0].result.run.protocol
-    psnr, ssim = (_metric(runs, name) for name in (protocol.psnr, protocol.ssim))
+    names = dict.fromkeys((protocol.psnr, protocol.ssim))
+    names |= dict.fromkeys(metric.name for run in runs for metric in run.result.run.metrics)
+    metrics = tuple(_metric(runs, name) for name in names)
     columns = _columns([run.result.run.dataset for run in runs])
     keys = [dataset_key(column.dataset) for column in columns]
-    cells = {run_key(run.result): _cell(run, psnr, ssim) for run in runs}
+    scores = {run_key(run.result): {metric.name: _score(run.result, metric) for metric in metrics} for run in runs}
+    gains = {run_key(run.result): score for run in runs if (score := _gain(run.result, unrelated))}
+    if gains:
+        metrics = (*(metric for metric in metrics if metric.name != GAIN.name), GAIN)
+        for place, found in scores.items():
+            found[GAIN.name] = gains.get(place, Score(None, MISSING))
     for key in keys:
-        of_column = {place: cell for place, cell in cells.items() if place[1] == key}
-        for field in ("psnr", "ssim"):
-            for place, score in _ranked({k: getattr(c, field) for k, c in of_column.items()}).items():
-                cells[place] = dataclasses.replace(cells[place], **{field: score})
+        of_column = {place: found for place, found in scores.items() if place[1] == key}
+        for metric in metrics:
+            ranked = _ranked({place: found[metric.name] for place, found in of_column.items()}, metric.direction)
+            for place, score in ranked.items():
+                scores[place][metric.name] = score
+    cells = {run_key(run.result): _cell(run, scores[run_key(run.result)]) for run in runs}
     groups = tuple(
         Group(
             name,
@@ -171,7 +198,15 @@ def _table(runs: Sequence[LoadedRun]) -> Table:
         )
         for name, methods in _methods(runs)
     )
-    return Table(protocol, psnr, ssim, columns, groups, f"{slug(protocol.label)}-{slug(protocol.digest)[:12]}")
+    return Table(
+        protocol=protocol,
+        psnr=metrics[0],
+        ssim=next(metric for metric in metrics if metric.name == protocol.ssim),
+        columns=columns,
+        groups=groups,
+        slug=f"{slug(protocol.label)}-{slug(protocol.digest)[:12]}",
+        metrics=(*(metric for metric in metrics if metric.name != SECONDS.name), SECONDS),
+    )
 
 
 def _metric(runs: Sequence[LoadedRun], name: str) -> MetricInfo:
@@ -208,7 +243,7 @@ def _methods(runs: Iterable[LoadedRun]) -> list[tuple[str, list[MethodInfo]]]:
         latest[method.name, weights_key(method)] = run
     by_group: dict[str, list[MethodInfo]] = {}
     for run in latest.values():
-        by_group.setdefault(run.result.run.method.group, []).append(run.result.run.method)
+        by_group.setdefault(group_of(run.result.run.method), []).append(run.result.run.method)
     groups = []
     for name in sorted(by_group, key=lambda g: (GROUPS.index(g) if g in GROUPS else len(GROUPS), g)):
         methods = by_group[name]
@@ -225,6 +260,11 @@ def _methods(runs: Iterable[LoadedRun]) -> list[tuple[str, list[MethodInfo]]]:
     return groups
 
 
+def group_of(method: MethodInfo) -> str:
+    """The group a method stands in: its own, or OWN where the SR images were made by code outside the toolkit."""
+    return OWN if _OUTSIDE.fullmatch(method.weights) else method.group
+
+
 def _family(method: MethodInfo) -> str:
     return _VARIANT.sub("", method.name).lower()
 
@@ -235,31 +275,34 @@ def _weights(method: MethodInfo, methods: Iterable[MethodInfo]) -> str:
     return f"{name} ({(method.weights_sha256 or 'no digest')[:9]})" if namesakes > 1 else name
 
 
-def _cell(run: LoadedRun, psnr: MetricInfo, ssim: MetricInfo) -> Cell:
+def _cell(run: LoadedRun, scores: Mapping[str, Score]) -> Cell:
     result = run.result
     measured = [image for image in result.images if image.error is None]
-    seconds = [image.cost["seconds"] for image in measured if "seconds" in image.cost]
-    total = result.run.dataset.n_pairs
-
-    def score(metric: MetricInfo, leading_zero: bool) -> Score:
-        value = result.means.get(metric.name)
-        covered = sum(metric.name in image.metrics for image in measured)
-        text = number(value, metric.digits, leading_zero)
-        # rank 0: may be ranked; _ranked() sets the place.
-        ranked = result.complete and result.run.method.ranked and value is not None and covered == total
-        return Score(value, text, 0 if ranked else None)
-
+    taken = [image.cost["seconds"] for image in measured if "seconds" in image.cost]
+    seconds = math.fsum(taken) / len(taken) if taken else None
+    protocol = result.run.protocol
     return Cell(
         run=run,
         anchor=f"run-{digest(run_key(result))[:12]}",
-        psnr=score(psnr, True),
-        ssim=score(ssim, False),
+        psnr=scores[protocol.psnr],
+        ssim=scores[protocol.ssim],
         measured=len(measured),
         failed=len(result.failed),
-        total=total,
+        total=result.run.dataset.n_pairs,
         status=_status(result),
-        seconds=math.fsum(seconds) / len(seconds) if seconds else None,
+        seconds=seconds,
+        scores={**scores, SECONDS.name: Score(seconds, number(seconds, SECONDS.digits))},
     )
+
+
+def _score(result: Result, metric: MetricInfo) -> Score:
+    """The mean of one metric; rank 0 where it may be ranked, and ``_ranked`` finds its place."""
+    value = result.means.get(metric.name)
+    covered = sum(metric.name in image.metrics for image in result.images if image.error is None)
+    ranked = result.complete and result.run.method.ranked and value is not None
+    # Shares without a unit (SSIM, LPIPS) are printed as papers do: .745
+    text = number(value, metric.digits, leading_zero=metric.unit != "" or metric.digits < 3)
+    return Score(value, text, 0 if ranked and covered == result.run.dataset.n_pairs else None)
 
 
 def _status(result: Result) -> str:
@@ -270,15 +313,33 @@ def _status(result: Result) -> str:
     return "complete" if result.run.method.ranked else "synthetic weights"
 
 
-def _ranked(scores: dict[tuple, Score]) -> dict[tuple, Score]:
-    """Places among the scores that may be ranked (rank 0), higher being better: 1, 1, 3 when two print alike.
+def _gain(result: Result, unrelated: Mapping[tuple[str, str, str, str], Mapping[str, float]]) -> Score | None:
+    """Mean PSNR minus that with an unrelated reference, over the images that have both; None where none has."""
+    run = result.run
+    place = (run.protocol.digest, run.dataset.name, run.method.name, weights_key(run.method))
+    without, name = unrelated.get(place, {}), run.protocol.psnr
+    gains = [
+        image.metrics[name] - without[image.id]
+        for image in result.images
+        if image.error is None and math.isfinite(image.metrics.get(name, math.inf) - without.get(image.id, math.inf))
+    ]
+    if not gains:
+        return None
+    value = math.fsum(gains) / len(gains)
+    ranked = result.complete and run.method.ranked and len(gains) == run.dataset.n_pairs
+    return Score(value, number(value, GAIN.digits), 0 if ranked else None)
+
+
+def _ranked(scores: Mapping[tuple, Score], direction: str = "higher") -> dict[tuple, Score]:
+    """Places among the scores that may be ranked (rank 0), best first: 1, 1, 3 when two print alike.
 
     A column with one contender has no ranking, so nothing is marked in it.
     """
     contenders = {key: score for key, score in scores.items() if score.rank is not None}
+    sign = -1 if direction == "lower" else 1
 
     def printed(score: Score) -> float:
-        return math.inf if score.text == "∞" else float(score.text)
+        return sign * (math.inf if score.text == "∞" else float(score.text))
 
     places = dict(scores)
     for key, score in contenders.items():

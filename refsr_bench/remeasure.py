@@ -10,7 +10,7 @@ from pathlib import Path
 from refsr_bench import images, runner, saved
 from refsr_bench.protocols.base import Protocol, parse_label
 from refsr_bench.results import ImageRecord, Result
-from refsr_bench.types import BenchError, Dataset, Misuse, RefPair
+from refsr_bench.types import BenchError, Dataset, DatasetCard, Misuse, RefPair
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ def protocol_of(result: Result, get: Callable[[str], Protocol]) -> tuple[Protoco
     changed = [name for name in sorted(mine.keys() | stated.fields.keys()) if mine.get(name) != stated.fields.get(name)]
     told = ", ".join(f"{name} is {stated.fields.get(name)!r}, here {mine.get(name)!r}" for name in changed[:4])
     return None, [Disagreement("run.protocol", f"is not {stated.label} as it is here: {told}")]
+
+
+def card_disagreements(result: Result, card: DatasetCard | None) -> Iterator[Disagreement]:
+    """What can be said of a run's data set without its files. card: of that name here, None when there is none."""
+    stated = result.run.dataset
+    if card and card.n_pairs and stated.official and stated.n_pairs != card.n_pairs:
+        yield Disagreement("run.dataset.n_pairs", f"is {stated.n_pairs}; the official {card.name} has {card.n_pairs}")
 
 
 def dataset_disagreements(result: Result, dataset: Dataset) -> Iterator[Disagreement]:

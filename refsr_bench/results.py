@@ -18,12 +18,17 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 2
+
+MOST_LEVELS = 20  # of lists and objects inside each other; run files have six
+MOST_DIGITS = 20  # of an integer: longer ones are an attack on the reader, not a measurement
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class ResultError(Exception):
@@ -206,10 +211,12 @@ def _build(cls: type, values: Any, where: str) -> Any:
 
 
 def _metrics(values: Mapping[str, Any], where: str) -> dict[str, float]:
-    try:
-        return {str(name): float(value) for name, value in values.items()}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ResultError(f"{where}: a metric is not a number ({error})") from None
+    if not isinstance(values, Mapping):
+        raise ResultError(f"{where}: expected an object of metrics, found {type(values).__name__}")
+    for name, value in values.items():
+        if type(value) not in (int, float) and value not in ("inf", "-inf", "nan"):
+            raise ResultError(f"{where}: metric {name!r} is not a number but {type(value).__name__}")
+    return {name: float(value) for name, value in values.items()}
 
 
 def _checked(parse: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
@@ -236,7 +243,11 @@ _MIGRATIONS = {1: _from_1}
 """By version, a function from a run's JSON value to that of the next version: files of any age are read."""
 
 
-def _migrated(values: dict[str, Any], where: str) -> dict[str, Any]:
+def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """A run's JSON value (``run.json``, or ``run`` of ``result.json``) as this version writes it; pure.
+
+    Raises ResultError for a version that is unknown here.
+    """
     version = values.get("schema_version")
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         raise ResultError(f"{where}: schema_version {version!r}; this refsr-bench reads 1 to {SCHEMA_VERSION}")
@@ -250,7 +261,7 @@ def parse_run(values: Any, where: str) -> Run:
     """A Run from its JSON value. Raises ResultError naming ``where`` and the field."""
     if not isinstance(values, dict):
         raise ResultError(f"{where}: expected an object")
-    run = _build(Run, _migrated(values, where), where)
+    run = _build(Run, migrate(values, where), where)
     return dataclasses.replace(
         run,
         method=_build(MethodInfo, run.method, f"{where}: method"),
@@ -267,12 +278,64 @@ def parse_image(values: Any, where: str) -> ImageRecord:
     return dataclasses.replace(record, metrics=_metrics(record.metrics, where))
 
 
+def parse_json(text: str) -> Any:
+    """The JSON value of a text that may be a stranger's.
+
+    Raises ValueError, in words, for all that is no JSON, and for what readers take differently or stumble over: a name
+    twice in an object, NaN and infinities outside texts, numbers of many digits, halves of characters, deep nesting.
+    """
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_int, parse_float=_float
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        nodes = [node for node in level if isinstance(node, (dict, list))]
+        level = [child for node in nodes for child in (node.values() if isinstance(node, dict) else node)]
+    if any(isinstance(node, (dict, list)) for node in level):
+        raise ValueError("nested too deeply")
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("half of a character (a lone surrogate)") from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"{twice[:80]!r} is there twice in one object")
+    return values
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number; infinite values are written as the text 'inf'")
+
+
+def _int(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
+
+
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ResultError(f"{path}: not JSON ({error})") from None
 
 

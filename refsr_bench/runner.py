@@ -6,7 +6,6 @@ The runner receives objects (cards, a dataset, a protocol), not names, and knows
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -22,10 +21,22 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench import images, results
+from refsr_bench import images, results, saved
 from refsr_bench.protocols.base import Protocol
 from refsr_bench.results import ImageRecord, MethodInfo, MetricInfo, Result, Run
-from refsr_bench.types import BenchError, Dataset, Image, LoadedMethod, MethodCard, MetricCard, Misuse, RefPair, Sample
+from refsr_bench.saved import slug
+from refsr_bench.types import (
+    BenchError,
+    Dataset,
+    Image,
+    LoadedMethod,
+    Matches,
+    MethodCard,
+    MetricCard,
+    Misuse,
+    RefPair,
+    Sample,
+)
 
 PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips")
 
@@ -41,11 +52,15 @@ Compute = Callable[[Image, Image, int, bool], float]
 
 @dataclass(frozen=True)
 class Predictor:
-    """Something that gives an SR image per pair: a method, or a folder of images somebody else made."""
+    """Something that gives an SR image per pair: a method, or a folder of images somebody else made.
+
+    match: its correspondences with the first reference, None where it has none to show.
+    """
 
     info: MethodInfo
     predict: Predict
     device: str = "cpu"
+    match: Callable[[Sample], Matches] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,9 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
 
     def predict(pair: RefPair, sample: Sample) -> Image:
         return loaded.upscale(sample.lr, sample.refs, sample.scale)
+
+    def match(sample: Sample) -> Matches:
+        return loaded.match(sample.lr, sample.refs[0], sample.scale)
 
     name, title = slug(label) if label else card.name, label or card.title
     mark = MARKS.get(card.verified, "")
@@ -80,8 +98,9 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
         mark=mark,
         notes=card.guesses,
         ranked=loaded.weights != "synthetic",
+        gmacs=card.gmacs if card.gmacs and loaded.parameters == card.parameters else None,
     )
-    return Predictor(info, predict, device)
+    return Predictor(info, predict, device, match if loaded.match else None)
 
 
 def stacking(predictor: Predictor) -> Predictor:
@@ -112,12 +131,6 @@ def resolve_device(text: str) -> str:
     if number >= count:
         raise Misuse(f"--device {text}: torch sees {count} CUDA devices on this machine. Use --device cpu or auto.")
     return text
-
-
-def slug(text: str) -> str:
-    """A name that is safe as a folder on every system; a long one is cut and told apart by its digest."""
-    name = re.sub(r"[^\w.=+-]+", "-", text, flags=re.ASCII).strip("-.") or "unnamed"
-    return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 # -- metrics -------------------------------------------------------------------------------------------------------
@@ -259,6 +272,7 @@ def evaluate(
     pairs: Sequence[RefPair] | None = None,
     fresh: bool = False,
     save_images: bool = False,
+    save_matches: bool = False,
     notes: Sequence[str] = (),
     command: str = "",
     track: Callable[[Sequence[RefPair], int], Iterable[RefPair]] = lambda pairs, done: pairs,
@@ -269,7 +283,9 @@ def evaluate(
 
     out: the results folder; the run lies in ``out/<protocol>/<dataset>/<method>/``. pairs: those to measure, None means
     all. Pairs that have a record already are not predicted again, pairs that failed before are tried again.
-    notes: facts about the data that results must carry.
+    save_images: keep SR, and once per protocol and data set HR, LR and references; save_matches: also pictures of the
+    correspondences, where the method has them. ``saved`` says where and how; SR of pairs measured before is not made
+    again. notes: facts about the data that results must carry.
     track: wraps the pairs still to do, for a progress bar; it is given the number already done. kind: see
     ``results.Run``. extra: measures that look at something else than the SR image.
     Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be written.
@@ -288,11 +304,15 @@ def evaluate(
     with _writing(folder), _locked(folder):
         records = _open_folder(folder, run)
         todo = [pair for pair in pairs if pair.id not in records or records[pair.id].error is not None]
+        if save_images:
+            for pair in pairs:
+                if pair not in todo:  # of what an earlier run measured, HR, LR and references at least
+                    _keep(folder, run, protocol.prepare(pair, dataset.name))
         for pair in track(todo, len(pairs) - len(todo)):
-            image, record = _one(predictor, pair, dataset.name, protocol, metrics, extra)
-            if save_images and image is not None:
-                (folder / "images").mkdir(exist_ok=True)
-                images.write_png(folder / "images" / f"{slug(pair.id)}.png", image)
+            match = predictor.match if save_matches else None
+            kept, record = _one(predictor, pair, dataset.name, protocol, metrics, extra, match)
+            if kept and (save_images or save_matches):
+                _keep(folder, run, *kept)  # before the record, so that a kill in between repeats the pair
             _append(folder / "images.jsonl", record)
             records[pair.id] = record
         path = folder / "result.json"
@@ -303,8 +323,14 @@ def evaluate(
 
 
 def _one(
-    predictor: Predictor, pair: RefPair, dataset: str, protocol: Protocol, metrics: Mapping, extra: Extra | None
-) -> tuple[Image | None, ImageRecord]:
+    predictor: Predictor,
+    pair: RefPair,
+    dataset: str,
+    protocol: Protocol,
+    metrics: Mapping,
+    extra: Extra | None,
+    match: Callable[[Sample], Matches] | None,
+) -> tuple[tuple[Sample, Image, Matches | None] | None, ImageRecord]:
     """Predict and score one pair. A pair that fails becomes a record with its reason; the run goes on."""
     try:
         sample = protocol.prepare(pair, dataset)
@@ -314,18 +340,35 @@ def _one(
         values = score(sr, sample, protocol, metrics) | (extra.measure(pair, sample) if extra else {})
         if undefined := [name for name, value in values.items() if math.isnan(value)]:
             raise BenchError(f"{undefined[0]} of pair '{pair.id}' is not a number.")
+        matches = match(sample) if match and sample.refs else None
     except Exception as error:  # whatever a method raises is its pair's failure, not the run's
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         return None, ImageRecord(id=pair.id, error=reason)
     height, width = sr.shape[:2]
-    return sr, ImageRecord(
+    record = ImageRecord(
         id=pair.id,
         metrics=values,
         refs=sample.ref_names,
         hr_size=(width, height),
-        sr_sha256=hashlib.sha256(np.ascontiguousarray(sr).tobytes()).hexdigest(),
+        sr_sha256=saved.pixels_digest(sr),
         cost=cost,
     )
+    return (sample, sr, matches), record
+
+
+def _keep(folder: Path, run: Run, sample: Sample, sr: Image | None = None, matches: Matches | None = None) -> None:
+    """Write the pictures of one pair."""
+    about = {
+        "dataset": run.dataset.name,
+        "manifest_sha256": run.dataset.manifest_sha256,
+        "protocol": run.protocol.label,
+        "protocol_digest": run.protocol.digest,
+    }
+    saved.save_inputs(folder.parent / "inputs", sample, about)
+    if sr is not None:
+        images.write_png(folder / "images" / f"{saved.stem(sample.id)}.png", sr)
+    if sr is not None and matches is not None:
+        saved.save_matches(folder / "matches", sample, matches, sr)
 
 
 def _describe(

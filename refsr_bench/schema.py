@@ -29,7 +29,7 @@ from refsr_bench.results import (
 )
 
 FILE = Path(__file__).with_name("result.schema.json")
-SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "maxLength": 64}  # "$" alone lets a newline through
 TEXT = {"type": "string", "maxLength": 20_000}
 
 # What a type cannot say: (class, field) -> the field's schema, or a description to add to it.
@@ -58,8 +58,12 @@ FIELDS: dict[tuple[type, str], dict[str, Any]] = {
     (MetricInfo, "direction"): {"enum": ["higher", "lower"]},
     (MetricInfo, "digits"): {"minimum": 0, "maximum": 9},
     (ImageRecord, "sr_sha256"): SHA256 | {"description": "SHA-256 of the SR pixels, uint8 H x W x 3 RGB, row by row."},
+    (ImageRecord, "id"): {"minLength": 1},
     (ImageRecord, "hr_size"): {"description": "Width and height that were scored, in pixels."},
-    (ImageRecord, "cost"): {"description": "seconds, peak_memory_mb."},
+    (ImageRecord, "cost"): {
+        "description": "seconds, and peak_memory_mb in MiB.",
+        "additionalProperties": {"type": "number", "minimum": 0},
+    },
     (ImageRecord, "error"): {"description": "Why the image failed; null for one that was measured."},
 }
 
@@ -111,8 +115,9 @@ def _of(hint: Any) -> dict[str, Any]:
         return {"anyOf": [_of(choice) for choice in arguments]}
     if origin is tuple and arguments[-1] is Ellipsis:
         return {"type": "array", "items": _of(arguments[0])}
-    if origin is tuple:
-        return {"type": "array", "prefixItems": [_of(a) for a in arguments], "items": False, "minItems": len(arguments)}
+    if origin is tuple:  # sizes, in pixels
+        sides = [{**_of(side), "minimum": 1} for side in arguments]
+        return {"type": "array", "prefixItems": sides, "items": False, "minItems": len(sides)}
     if origin is Mapping or origin is dict:
         values = _of(arguments[1])
         # JSON has no infinity: the PSNR of identical images is the text "inf".

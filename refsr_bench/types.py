@@ -24,11 +24,12 @@ class Matches:
     """Where points of an input image were found in a reference.
 
     points, targets (n, 2) float32, (x, y): pixels of the HR image, and of the reference; the first pixel's centre is
-    (0, 0). A matcher need not find every point.
+    (0, 0). A matcher need not find every point. confidence (n,): 0 .. 1 (a cosine, say), None where nothing is stated.
     """
 
     points: np.ndarray
     targets: np.ndarray
+    confidence: np.ndarray | None = None
 
 
 Match: TypeAlias = Callable[[Image, Image, int], Matches]

@@ -48,7 +48,8 @@ def test_a_real_run_passes_with_every_image_measured_again(run):
     assert done.exit_code == 0, done.output
     assert "result.json: ok" in done.output and "2 of 2 images measured again with psnr_y" in done.output
     report = json.loads(invoke("submit", "check", run / "result.json", "--sample", 1, "--json").stdout)
-    assert report[0]["ok"] and report[0]["measured_again"] == 1 and report[0]["findings"] == []
+    assert report[0]["ok"] and report[0]["measured_again"] == 1
+    assert [(f["level"], f["text"]) for f in report[0]["findings"]] == [("warning", "2 of 8 pairs: never ranked")]
 
 
 def test_numbers_that_the_images_do_not_make_are_found(run):
@@ -122,6 +123,55 @@ def test_text_of_a_hostile_file_does_not_reach_the_terminal_raw(run):
     assert done.exit_code == 1 and "\x1b" not in done.output
 
 
+def test_text_of_a_file_is_one_line_each(run):
+    """A line of its own could be a command to the terminal or to the service that runs the check."""
+
+    def fail(value):
+        value["images"][0] = {**value["images"][0], "error": "broken\n::warning::x\x1b[2J\u202e", "metrics": {}}
+        value["means"] = value["images"][1]["metrics"]
+
+    done = invoke("submit", "check", change(run, fail))
+    assert "broken ::warning::x" in done.output and "\x1b" not in done.output and "\u202e" not in done.output
+    assert not any(line.lstrip().startswith("::") for line in done.output.splitlines())
+    report = invoke("submit", "check", run / "result.json", "--json").stdout
+    assert report.isascii() and "\x1b" not in report and json.loads(report)
+
+
+def test_a_claim_to_a_published_data_set_is_compared_without_its_files(run, tmp_path):
+    def claim(value):
+        value["run"]["dataset"] |= {"name": "cufed5", "title": "CUFED5", "official": True}
+
+    path = change(run, claim)
+    done = invoke("submit", "check", path, "--data-root", tmp_path)
+    assert done.exit_code == 1 and "error: run.dataset.n_pairs: is 8; the official cufed5 has 126" in done.output
+    change(run, lambda value: value["run"]["dataset"].update(official=False))
+    done = invoke("submit", "check", path, "--data-root", tmp_path)
+    assert done.exit_code == 0 and "Data set not compared" in done.output
+
+
+def test_a_killed_run_of_version_1_goes_on(measured, tmp_path):
+    """What was recorded by an older version is kept; the result is of this version, of the same numbers."""
+    new = tmp_path / "results" / "c2" / "sample" / "bicubic"
+    shutil.copytree(measured, new)
+    facts = json.loads((new / "run.json").read_text())
+    facts["schema_version"] = 1
+    del facts["kind"], facts["method"]["gmacs"], facts["method"]["mark"], facts["method"]["notes"]
+    (new / "run.json").write_text(json.dumps(facts))
+    first = (new / "images.jsonl").read_text().splitlines()[0]
+    (new / "images.jsonl").write_text(first + '\n{"id": "tor')
+    (new / "result.json").unlink()
+    command = ("run", "--method", "bicubic", "--dataset", "sample", "--limit", 2, "--out", tmp_path / "results")
+    done = invoke(*command)
+    assert done.exit_code == 0, done.output
+    assert (new / "images.jsonl").read_text().splitlines()[0] == first
+    was, now = (json.loads((folder / "result.json").read_text()) for folder in (measured, new))
+    assert now["means"] == was["means"] and now["run"] == was["run"]
+    facts["versions"]["numpy"] = "0.1"
+    (new / "run.json").write_text(json.dumps(facts))
+    done = invoke(*command)
+    assert done.exit_code == 2 and "holds another run: versions.numpy (was" in done.output
+
+
 # -- a repository of results ---------------------------------------------------------------------------------------
 
 
@@ -153,9 +203,14 @@ def test_workflows_ask_for_no_more_than_they_need(repository):
     assert "secrets" not in (folder / "check.yml").read_text()
     assert publish["permissions"] == {"contents": "read"}
     assert publish["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert publish["concurrency"]["group"] == "pages" and "pull_request" not in publish[True]
     jobs = [*check["jobs"].values(), *publish["jobs"].values()]
     actions = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
     assert {name.split("/")[0] for name in actions} == {"actions"} and all("@v" in name for name in actions)
+    # What a pull request was checked with is what publishes it, and no text of an event is pasted into a shell.
+    lines = [{step["run"] for job in flow["jobs"].values() for step in job["steps"] if "run" in step}
+             for flow in (check, publish)]  # fmt: skip
+    assert lines[1] < lines[0] and not any("${{" in line for line in lines[0])
 
 
 def test_the_check_passes_a_good_submission_and_stops_a_bad_one(repository, measured, tmp_path):

@@ -81,7 +81,7 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
             arguments += [word for setting in SHORT for word in ("--set", setting)]
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
-    assert (home / "results/index.html").is_file() and (home / "site/index.html").is_file()
+    assert (home / "results/site/index.html").is_file() and (home / "site/index.html").is_file()
 
 
 def test_the_table_of_methods_is_that_of_the_catalogue() -> None:

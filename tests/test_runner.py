@@ -241,6 +241,23 @@ def test_a_leak_is_found_in_what_the_protocol_chose(wrsr) -> None:
     assert list(checks.leaks_of(data, c2().changed({"refs": "lr"}), data.pairs)) == []
 
 
+def test_multiply_accumulates_are_those_of_a_network_of_the_published_size(wrsr, tmp_path: Path) -> None:
+    def info(parameters: int):
+        card = dataclasses.replace(catalog.get("METHODS", "bicubic"), parameters=100, gmacs=7.5)
+        loaded = dataclasses.replace(card.load(None, "cpu"), parameters=parameters)
+        return runner.method_predictor(card, loaded, "cpu").info
+
+    assert (info(100).gmacs, info(99).gmacs, bicubic().info.gmacs) == (7.5, None, None)
+    root = wrsr(3)
+    run(root, tmp_path / "out")
+    path = next(tmp_path.rglob("run.json"))
+    older = json.loads(path.read_text())
+    del older["method"]["gmacs"]
+    path.write_text(json.dumps(older))
+    result, _ = run(root, tmp_path / "out")  # a run of before the field goes on
+    assert result.complete
+
+
 def test_names_become_folders() -> None:
     assert runner.slug("c2+border=0+refs=level:5") == "c2+border=0+refs=level-5"
     assert runner.slug("../../etc") == "etc" and runner.slug("…") == "unnamed"

@@ -8,21 +8,21 @@ is told so.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Cleaned, Selected
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.journal import Journal
+from refsr_bench.types import Misuse
 
 SELECT, REJECT, CATEGORY, UNDO = "select", "reject", "category", "undo"
 ACTIONS = (SELECT, REJECT, CATEGORY, UNDO)
@@ -55,78 +55,23 @@ class Standing:
         return self.rejected or self.choice is not None
 
 
-class Log:
-    """``selection.jsonl`` of a project. Any number of processes may append; a line that a kill cut short is dropped."""
+class Log(Journal[Decision]):
+    """``selection.jsonl`` of a project."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._read: tuple[tuple[int, int], list[Decision]] = ((-1, -1), [])
-
-    def read(self) -> list[Decision]:
-        """All whole lines. Raises BenchError naming a line that is none of ours."""
-        try:
-            found = os.stat(self.path)
-            if (found.st_size, found.st_mtime_ns) != self._read[0]:
-                data = self.path.read_bytes()
-                lines = data[: data.rfind(b"\n") + 1].splitlines()
-                decisions = [_parse(f"{self.path}, line {n}", line) for n, line in enumerate(lines, 1)]
-                self._read = ((found.st_size, found.st_mtime_ns), decisions)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise BenchError(f"{self.path}: cannot be read ({error.strerror}).") from None
-        return list(self._read[1])
+        super().__init__(path, _parse, "decision")
 
     def add(self, make: Callable[[list[Decision]], Decision | None]) -> list[Decision]:
-        """Append what ``make`` makes of the log so far, or nothing for None; returns the log once it is on the disk.
-
-        No other process appends in between. Raises BenchError when the disk refuses; the log is then as before.
-        """
-        from filelock import FileLock
-
-        try:
-            with FileLock(self.path.with_name(f".{self.path.name}.lock")):
-                before = self.read()
-                new = make(before)
-                if new is None:
-                    return before
-                self._append((json.dumps(asdict(new), ensure_ascii=False) + "\n").encode())
-                return [*before, new]
-        except OSError as error:
-            raise BenchError(f"{self.path}: cannot be written ({error.strerror or error}). Make room.") from None
-
-    def _append(self, line: bytes) -> None:
-        created = not self.path.exists()
-        with self.path.open("a+b", buffering=0) as file:
-            file.seek(0)
-            data = file.read()
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                file.truncate(whole)
-            try:
-                if file.write(line) != len(line):
-                    raise OSError("the disk is full")
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(whole)
-                raise
-        if created and os.name == "posix":  # the name of a new file is on the disk when its folder is
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        """``extend`` by one line at most."""
+        return self.extend(lambda log: [line] if (line := make(log)) is not None else [])
 
 
-def _parse(where: str, line: bytes) -> Decision:
-    try:
-        decision = Decision(**json.loads(line))
-    except (ValueError, TypeError):
-        raise BenchError(f"{where}: no decision. The file was changed by hand; mend or remove the line.") from None
+def _parse(values: Any) -> Decision:
+    decision = Decision(**values)
     words = (decision.time, decision.annotator, decision.query, decision.category)
     fits = all(isinstance(word, str) for word in words) and decision.action in ACTIONS
     if not fits or not (isinstance(decision.choice, str) if decision.action == SELECT else decision.choice is None):
-        raise BenchError(f"{where}: no decision. The file was changed by hand; mend or remove the line.")
+        raise ValueError
     return decision
 
 

@@ -1,31 +1,21 @@
 """The selection page: people look at each query and its candidates in a browser and choose, or say that none is proper.
 
-``serve`` answers on 127.0.0.1 alone, to whoever opened the address it printed (a random token, exchanged for a cookie),
-and shows nothing but this project's images. Nobody sees what others decided. Every click is on the disk
-(``decisions.Log``) before the page says so. The tables are read when the page starts: restart it after cleaning anew.
-
-On another machine: forward the same port, ``ssh -L 8765:127.0.0.1:8765 HOST``, with ``--port 8765`` there.
+``serve`` answers as ``local_page`` does, on 127.0.0.1 alone, and shows nothing but this project's images. Nobody sees
+what others decided. Every click is on the disk (``decisions.Log``) before the page says so. The tables are read when
+the page starts: restart it after cleaning anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import io
-import json
-import os
 import secrets
-import sys
 import threading
-import webbrowser
 from collections.abc import Callable
 from functools import lru_cache
-from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from refsr_bench.builder.decisions import (
     ACTIONS,
@@ -46,6 +36,7 @@ from refsr_bench.builder.decisions import (
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
 from refsr_bench.images import read_image
+from refsr_bench.local_page import BASE_STYLE, KEEP, LocalHandler, LocalServer
 from refsr_bench.types import BenchError, Image, Misuse
 
 if TYPE_CHECKING:
@@ -55,29 +46,18 @@ if TYPE_CHECKING:
 
 __all__ = ["SelectionServer", "auto", "resolve", "serve"]
 
-HOST = "127.0.0.1"
 PAGE = Path(__file__).parent / "page"
 ASSETS = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/": PAGE / "index.html",
+    "/app.js": PAGE / "app.js",
+    "/base.css": BASE_STYLE,
+    "/style.css": PAGE / "style.css",
+    "/icon.svg": PAGE / "icon.svg",
 }
 THUMBNAIL = 512  # pixels on the long side
 LINES = 150  # matches that are drawn, at most
-BODY = 4096  # bytes of a request's body, at most
-IDLE = 60  # seconds that a connection may say nothing
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png", b"BM": "image/bmp"}
 _WHO = "refsr_annotator"
-_KEEP = {"Cache-Control": "private, max-age=86400"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 def serve(
@@ -92,57 +72,21 @@ def serve(
     Raises Misuse when there is nothing to choose from, the name cannot be used, or the port is taken.
     """
     with SelectionServer(project, annotator, port) as server:
-        announce(f"Choose references at {server.url}\nStop with Ctrl-C; every click is saved at once.")
-        if open_browser and _has_display():
-            webbrowser.open(server.one_time_url())
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            announce("Stopped. Everything that was clicked is saved.")
+        server.run(
+            open_browser,
+            announce,
+            f"Choose references at {server.url}\nStop with Ctrl-C; every click is saved at once.",
+            "Stopped. Everything that was clicked is saved.",
+        )
 
 
-def _has_display() -> bool:
-    """Whether a browser would open a window, and not take over the terminal."""
-    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-class SelectionServer(ThreadingHTTPServer):
-    """The page's server, bound and ready; ``serve_forever`` and ``shutdown`` as in the standard library."""
-
-    daemon_threads = True
+class SelectionServer(LocalServer):
+    """The page's server, for one annotator or, with None, for whoever says a name."""
 
     def __init__(self, project: Project, annotator: str | None = None, port: int = 0) -> None:
         self.desk = Desk(project)
         self.annotator = self.desk.person(annotator) if annotator else None
-        self.token, self.secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        self._once: set[str] = set()
-        try:
-            super().__init__((HOST, port), _Handler)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Misuse(f"Port {port} cannot be used ({reason}). Choose another one, or 0 for any.") from None
-        self.hosts = {f"{HOST}:{self.server_port}", f"localhost:{self.server_port}"}
-        self.cookie = f"refsr_{self.server_port}"  # cookies do not tell ports apart
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.server_port}/?token={self.token}"
-
-    def one_time_url(self) -> str:
-        """For the command line of a browser, which others on this machine can read: it opens the page once."""
-        token = secrets.token_urlsafe(32)
-        self._once.add(token)
-        return f"http://{HOST}:{self.server_port}/?token={token}"
-
-    def admits(self, token: str) -> bool:
-        if token in self._once:
-            self._once.discard(token)
-            return True
-        return hmac.compare_digest(token.encode(), self.token.encode())
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):  # a browser that left is no error
-            super().handle_error(request, client_address)
+        super().__init__(_Handler, ASSETS, port)
 
 
 class Desk:
@@ -343,126 +287,47 @@ def _drawn(points: np.ndarray | None) -> dict[str, Any]:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LocalHandler):
     server: SelectionServer
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "refsr-bench", ""
-    timeout = IDLE
 
-    def do_GET(self) -> None:
-        self._answer(self._get)
-
-    def do_POST(self) -> None:
-        self._answer(self._post)
-
-    def _answer(self, act: Callable[[], None]) -> None:
-        try:
-            if self.headers.get("Host", "") not in self.server.hosts:  # DNS rebinding: the name of somebody else's site
-                where = f"{HOST}:{self.server.server_port}"
-                self._refuse(HTTPStatus.MISDIRECTED_REQUEST, f"This page is at {where} only; forward the same port.")
-            else:
-                act()
-        except KeyError:
-            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
-        except Misuse as error:
-            self._refuse(HTTPStatus.CONFLICT, str(error))
-        except BenchError as error:
-            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
-
-    def _get(self) -> None:
-        parts = urlsplit(self.path)
-        token = parse_qs(parts.query).get("token", [""])[0]
-        if parts.path == "/" and token and self.server.admits(token):
-            cookie = f"{self.server.cookie}={self.server.secret}; Path=/; HttpOnly; SameSite=Strict"
-            return self._send(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": cookie})
-        if not self._known():
-            return self._refuse(HTTPStatus.FORBIDDEN, "Open this page by the address that the command printed.")
-        if parts.path in ASSETS:
-            name, kind = ASSETS[parts.path]
-            return self._send(HTTPStatus.OK, (PAGE / name).read_bytes(), kind)
+    def get(self, steps: list[str]) -> None:
         desk = self.server.desk
-        match [unquote(step) for step in parts.path.split("/")[1:]]:
+        match steps:
             case ["api", "project"]:
                 fixed = self.server.annotator is not None
-                return self._json({**desk.overview(self._annotator()), "fixed": fixed})
+                return self.send_json({**desk.overview(self._annotator()), "fixed": fixed})
             case ["api", "query", query]:
-                return self._json(desk.detail(query))
+                return self.send_json(desk.detail(query))
             case ["api", "matches", query, name]:
-                return self._json(desk.matches(query, name))
+                return self.send_json(desk.matches(query, name))
             case ["image", name]:
                 data, kind = desk.original(name)
-                return self._send(HTTPStatus.OK, data, kind, _KEEP)
+                return self.send_file(data, kind, KEEP)
             case ["thumbnail", name]:
-                return self._send(HTTPStatus.OK, desk.thumbnail(name), "image/jpeg", _KEEP)
+                return self.send_file(desk.thumbnail(name), "image/jpeg", KEEP)
         raise KeyError(self.path)
 
-    def _post(self) -> None:
-        if not self._known() or self.headers.get("Origin") != f"http://{self.headers['Host']}":
-            return self._refuse(HTTPStatus.FORBIDDEN, "Open this page by the address that the command printed.")
-        request = self._body()
-        if request is None:
-            return self._refuse(HTTPStatus.BAD_REQUEST, f"Expected a JSON object of at most {BODY} bytes.")
-        if self.path == "/api/name":
+    def post(self, steps: list[str], request: dict[str, Any]) -> None:
+        if steps == ["api", "name"]:
             return self._name(request)
-        if self.path != "/api/decide":
-            return self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        if steps != ["api", "decide"]:
+            raise KeyError(self.path)
         annotator = self._annotator()
         if annotator is None:
             raise Misuse("Say first who you are.")
-        return self._json(self.server.desk.decide(annotator, request))
+        return self.send_json(self.server.desk.decide(annotator, request))
 
     def _name(self, request: dict[str, Any]) -> None:
         if self.server.annotator is not None:
             raise Misuse("The name was given with the command.")
         name = self.server.desk.person(str(request.get("name", "")))
         cookie = f"{_WHO}={quote(name)}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict"
-        self._json({"annotator": name}, {"Set-Cookie": cookie})
-
-    def _cookies(self) -> dict[str, str]:
-        try:
-            return {name: morsel.value for name, morsel in SimpleCookie(self.headers.get("Cookie", "")).items()}
-        except CookieError:
-            return {}
-
-    def _known(self) -> bool:
-        return hmac.compare_digest(self._cookies().get(self.server.cookie, "").encode(), self.server.secret.encode())
+        self.send_json({"annotator": name}, {"Set-Cookie": cookie})
 
     def _annotator(self) -> str | None:
         if self.server.annotator is not None:
             return self.server.annotator
         try:
-            return self.server.desk.person(unquote(self._cookies().get(_WHO, "")))
+            return self.server.desk.person(unquote(self.cookies().get(_WHO, "")))
         except Misuse:
             return None
-
-    def _body(self) -> dict[str, Any] | None:
-        """The request's JSON object; None for anything else. What was not read ends the connection."""
-        length = self.headers.get("Content-Length", "")
-        kind = self.headers.get_content_type()
-        if not length.isdecimal() or int(length) > BODY or kind != "application/json":
-            return None
-        data = self.rfile.read(int(length))
-        try:
-            value = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
-
-    def _json(self, value: Any, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(value, ensure_ascii=False).encode()
-        self._send(HTTPStatus.OK, data, "application/json; charset=utf-8", headers)
-
-    def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        self.close_connection = True
-        self._send(status, reason.encode(), "text/plain; charset=utf-8", {"Connection": "close"})
-
-    def _send(self, status: HTTPStatus, data: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        all_headers = {**_HEADERS, "Cache-Control": "no-store", "Content-Type": kind, **(headers or {})}
-        for name, value in {**all_headers, "Content-Length": str(len(data))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: the terminal is for the address, and requests may hold the token."""

@@ -16,6 +16,7 @@ from refsr_bench.cli import (
     protocols,
     robustness,
     run,
+    study,
     submit,
     train,
     weights,
@@ -43,6 +44,7 @@ for command in (
     methods.methods,
     protocols.protocols,
     leaderboard.leaderboard,
+    study.study,
     submit.submit,
     compare.compare,
 ):

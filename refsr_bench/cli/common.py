@@ -198,7 +198,7 @@ class Bar:
 
 
 def report_runs(done: Sequence[Result], out: Path) -> None:
-    """Print the means of these runs, then build the page of everything in the results folder."""
+    """Print the means of these runs, then build the pages of everything in the results folder, without pictures."""
     from leaderboard.site import build
     from refsr_bench import report
 
@@ -208,7 +208,7 @@ def report_runs(done: Sequence[Result], out: Path) -> None:
     for result in done:
         for record in result.failed:
             click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
-    built = build(out, out)
+    built = build(out, out / "site", images="none", drawn=False)
     for problem in built.problems:
         click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
     click.echo(f"\nPage: {built.pages[0]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,15 +21,99 @@ def leaderboard() -> None:
 @click.option("--results", "results_dir", type=path_type(), default=Path("results"), show_default=True)
 @click.option("--out", type=path_type(), default=Path("site"), show_default=True)
 @click.option("--title", help="The page's heading.")
-def leaderboard_build(results_dir: Path, out: Path, title: str | None) -> None:
-    """Build the static site of every result below a folder."""
+@click.option(
+    "--images",
+    type=click.Choice(["all", "thumbs", "none"]),
+    default="all",
+    show_default=True,
+    help="Pictures that 'run --save-images' left: all, small ones only, or none.",
+)
+@click.option(
+    "--publish-inputs",
+    "publish",
+    multiple=True,
+    metavar="DATASET",
+    help="Publish pictures of a data set whose owners do not allow it to everyone. May be given again.",
+)
+def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: str, publish: tuple[str, ...]) -> None:
+    """Build the static site of every result below a folder: tables, statistics, figures, methods, images."""
     from leaderboard.site import build
 
     if not results_dir.is_dir():
         raise Misuse(f"There is no results folder {results_dir}.")
-    report = build(results_dir, out, **({"title": title} if title else {}))
+    report = build(results_dir, out, images=images, publish=publish, **({"title": title} if title else {}))
+    for name, reason in report.withheld:
+        click.echo(f"no pictures of {name}: {reason}; --publish-inputs {name} if you may.", err=True)
     for problem in report.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-    click.echo(f"{report.pages[0]} ({len(report.tables)} tables)")
+    click.echo(f"{report.pages[0]} ({len(report.pages)} pages)")
+    if report.problems:
+        sys.exit(1)
+
+
+@leaderboard.command("export")
+@click.option("--results", "results_dir", type=path_type(), default=Path("results"), show_default=True)
+@click.option("--protocol", help="Its label, or the start of its digest; not needed where there is one only.")
+@click.option("--metric", "metrics", multiple=True, help="Instead of the protocol's PSNR and SSIM; may be given again.")
+@click.option("--published/--no-published", default=True, show_default=True, help="Published numbers beside measured.")
+@click.option("--format", "form", type=click.Choice(["csv", "json", "latex", "markdown"]), default="markdown",
+              show_default=True)  # fmt: skip
+def leaderboard_export(
+    results_dir: Path, protocol: str | None, metrics: tuple[str, ...], published: bool, form: str
+) -> None:
+    """Print one table of the leaderboard, as its page exports it."""
+    from leaderboard import exports, grid
+    from leaderboard.load import load_results
+    from leaderboard.published import published as entries
+    from leaderboard.robustness import load_unrelated
+    from leaderboard.tables import build_tables
+
+    if not results_dir.is_dir():
+        raise Misuse(f"There is no results folder {results_dir}.")
+    runs, problems = load_results(results_dir)
+    tables = build_tables(runs, load_unrelated(results_dir))
+    labels = ", ".join(f"{table.protocol.label} ({table.protocol.digest[:8]})" for table in tables)
+    found = [
+        table
+        for table in tables
+        if protocol is None or table.protocol.label == protocol or table.protocol.digest.startswith(protocol)
+    ]
+    if not found:
+        raise Misuse(f"Nothing below {results_dir} was measured under protocol {protocol}. There is {labels}.")
+    if len(found) > 1:
+        raise Misuse(f"Which protocol? Name one with --protocol: {labels}.")
+    (shown,) = grid.measured(found, entries(), lambda method: "", lambda table: "")
+    names = [metric.name for metric in shown.metrics]
+    if unknown := [name for name in metrics if name not in names]:
+        raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
+    click.echo(exports.export(shown, exports.whole(shown, metrics, published), form), nl=False)
+    for problem in problems:
+        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+    if problems:
+        sys.exit(1)
+
+
+@leaderboard.command("figures")
+@click.option("--results", "results_dir", type=path_type(), default=Path("results"), show_default=True)
+@click.option("--out", type=path_type(), default=Path("figures"), show_default=True)
+@click.option("--format", "kind", type=click.Choice(["svg", "png", "pdf"]), default="pdf", show_default=True)
+@click.option("--narrow", is_flag=True, help="One column wide (3.6 inches) instead of two (7.2).")
+def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -> None:
+    """Draw every figure there is data for as a file for a paper, its data as CSV beside it.
+
+    Robustness, quality against cost, ablation, levels of similarity, protocol sensitivity.
+    """
+    from leaderboard.figures import write
+
+    if not results_dir.is_dir():
+        raise Misuse(f"There is no results folder {results_dir}.")
+    report = write(results_dir, out, kind, narrow)
+    for path in report.files:
+        click.echo(path)
+    for missing in report.missing:
+        command = missing.command.replace("RESULTS", shlex.quote(str(results_dir)))
+        click.echo(f"no {missing.kind} figure: {missing.reason}\n    {command}", err=True)
+    for problem in report.problems:
+        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
     if report.problems:
         sys.exit(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +28,9 @@ from refsr_bench.cli.common import (
     with_options,
 )
 from refsr_bench.types import Misuse
+
+if TYPE_CHECKING:
+    from refsr_bench.results import Result
 
 
 @click.command()
@@ -60,7 +65,8 @@ from refsr_bench.types import Misuse
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--save-images", is_flag=True, help="Keep every SR image as PNG.")
+@click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
+@click.option("--save-matches", is_flag=True, help="Also pictures of where methods found the reference.")
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old run is set aside.")
 @data_root_option
 @lpips_option
@@ -81,6 +87,7 @@ def run(
     limit: int | None,
     device: str,
     save_images: bool,
+    save_matches: bool,
     fresh: bool,
     data_root: Path | None,
     lpips_weights: Path | None,
@@ -117,14 +124,34 @@ def run(
                 click.echo(f"{method.info.name} takes one reference: all are stacked into one image.", err=True)
                 predictor = runner.stacking(method)
             result, folder = runner.evaluate(
-                predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, save_images=save_images,
-                notes=noted, command=command_line(), track=pair_progress(f"{method.info.name} on {dataset.name}"),
+                predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, notes=noted,
+                save_images=save_images or save_matches, save_matches=save_matches, command=command_line(),
+                track=pair_progress(f"{method.info.name} on {dataset.name}"),
             )  # fmt: skip
             done.append((result, folder))
     report_runs([result for result, _ in done], out)
+    if save_images or save_matches:
+        _report_pictures(done, out)
     if draws:
         click.echo(f"\nOver the draws (mean ± standard deviation)\n{report.draws_table([r for r, _ in done])}")
     exit_on_failures(done)
+
+
+def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path) -> None:
+    """What the pictures of these runs take on the disk, and which are missing."""
+    from refsr_bench import saved
+
+    folders = {folder / name for _, folder in done for name in ("images", "matches")}
+    folders |= {folder.parent / "inputs" for _, folder in done}
+    count, size = saved.size(folders)
+    click.echo(f"Pictures: {count} files, {size / 2**20:.1f} MiB below {out}")
+    for result, folder in done:
+        if missing := saved.missing(folder, result):
+            click.echo(
+                f"{result.run.method.name}, {result.run.dataset.name}: {len(missing)} images were measured before "
+                "without being saved; --fresh measures and saves them.",
+                err=True,
+            )
 
 
 @click.command()
@@ -135,6 +162,7 @@ def run(
 @click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True)
 @click.option("--gan", is_flag=True, help="Trained with an adversarial loss (such rows are shaded).")
 @click.option("--partial", is_flag=True, help="Measure what is there when images are missing; never ranked.")
+@click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
 @click.option("--fresh", is_flag=True, help="Start over; the old run is set aside.")
 @data_root_option
 @lpips_option
@@ -150,6 +178,7 @@ def score(
     group: str,
     gan: bool,
     partial: bool,
+    save_images: bool,
     fresh: bool,
     data_root: Path | None,
     lpips_weights: Path | None,
@@ -177,9 +206,11 @@ def score(
     result, folder = runner.evaluate(
         predictor, dataset, protocol, load_metrics(protocol, "cpu", lpips_weights), out, pairs=pairs, fresh=fresh,
         notes=checks.refuse_leaks(dataset, protocol, pairs, allow_leaks), command=command_line(),
-        track=pair_progress(name),
+        save_images=save_images, track=pair_progress(name),
     )  # fmt: skip
     report_runs([result], out)
+    if save_images:
+        _report_pictures([(result, folder)], out)
     exit_on_failures([(result, folder)])
 
 

@@ -60,14 +60,22 @@ def check(
         reports.append({"file": str(path), "ok": not failed, "measured_again": measured, "note": note,
                         "findings": [vars(finding) for finding in findings]})  # fmt: skip
         if not as_json:
-            click.echo(f"{path}: {'failed' if failed else 'ok'}")
+            _say(f"{path}: {'failed' if failed else 'ok'}")
             for finding in findings:
-                click.echo(f"  {finding.level}: {finding.where + ': ' if finding.where else ''}{finding.text}")
-            click.echo(f"  {note}")
+                _say(f"  {finding.level}: {finding.where + ': ' if finding.where else ''}{finding.text}")
+            _say(f"  {note}")
     if as_json:
-        click.echo(json.dumps(reports, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(reports, indent=1))
     if not all(report["ok"] for report in reports):
         sys.exit(1)
+
+
+def _say(line: str) -> None:
+    """One line, whatever a file's text holds: a line of its own could speak to the terminal, or to the CI service."""
+    from leaderboard.tables import clean
+
+    indent = "  " if line.startswith("  ") else ""
+    click.echo(indent + clean(" ".join(line.split())))
 
 
 def _count(text: str) -> int | None:
@@ -98,20 +106,24 @@ def _check(
     findings += submission.plausibility(result, published())
     protocol, wrong = remeasure.protocol_of(result, lambda name: catalog.get("PROTOCOLS", name))
     findings += [submission.Finding("error", each.where, each.text) for each in wrong]
+    if result.run.kind != "benchmark":
+        return findings, 0, f"No image was measured again: runs of kind {result.run.kind} are not ranked."
+    # Who says that his images are not the published ones may well have others than are here.
+    level = "error" if result.run.dataset.official else "warning"
+    try:
+        dataset = _open(result, data_root)
+    except BenchError as error:
+        card = catalog.collect("DATASETS").get(result.run.dataset.name)
+        found = remeasure.card_disagreements(result, card)
+        findings += [submission.Finding(level, each.where, each.text) for each in found]
+        return findings, 0, f"Data set not compared, no image measured again: {error}"
+    if found := list(remeasure.dataset_disagreements(result, dataset)):
+        findings += [submission.Finding(level, each.where, each.text) for each in found]
+        return findings, 0, "No image was measured again: the data set is another."
     folder = images or path.parent / "images"
     if protocol is None or count == 0 or not folder.is_dir():
         why = "the protocol is unknown" if protocol is None else "--sample 0" if count == 0 else f"no folder {folder}"
         return findings, 0, f"No image was measured again: {why}."
-    if result.run.kind != "benchmark":
-        return findings, 0, f"No image was measured again: runs of kind {result.run.kind} are not ranked."
-    try:
-        dataset = _open(result, data_root)
-    except BenchError as error:
-        return findings, 0, f"No image was measured again: {error}"
-    found = list(remeasure.dataset_disagreements(result, dataset))
-    findings += [submission.Finding("error", each.where, each.text) for each in found]
-    if found:
-        return findings, 0, "No image was measured again: the data set is another."
     stated = {metric.name for metric in result.run.metrics}
     metrics = {name: each for name, each in load_metrics(protocol, "cpu", lpips_weights).items() if name in stated}
     chosen = remeasure.choose(result, count)

@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import math
+import os
+import time
 
 import pytest
 from runs import make, store
 
+from leaderboard import load
 from leaderboard.load import find_results, load_results
 from refsr_bench.results import ResultError
 
@@ -95,6 +98,89 @@ def test_a_file_nested_beyond_reason_and_one_of_bytes_are_left_out(tmp_path):
     runs, problems = load_results(tmp_path)
     assert len(runs) == 1
     assert [problem.path for problem in problems] == ["bytes/result.json", "deep/result.json"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"luma": "bt601"', '"luma": ' + "[" * 900 + "]" * 900, "nested too deeply"),
+        ('"luma": "bt601"', '"luma": ' + '{"a":' * 25 + "1" + "}" * 25, "nested too deeply"),
+        ('"parameters": 1234567', '"parameters": ' + "9" * 400, "a number of 400 digits"),
+        ('"parameters": 1234567', '"parameters": ' + "9" * 18, "not within ±1e+15"),
+        ('"seconds": 0.5', '"seconds": 1e308', "images[0].cost.seconds is 1e+308"),
+        ('"seconds": 0.5', '"seconds": NaN', "NaN is no JSON number"),
+        ('"psnr_y": 24.0', '"psnr_y": 1e400', "too large"),
+        ('"psnr_y": 24.0', '"psnr_y": 1e300', "psnr_y is 1e+300"),
+        ('"psnr_y": 24.0', '"psnr_y": "24.0"', "'psnr_y' is not a number but str"),
+        ('"psnr_y": 24.0', '"psnr_y": true', "'psnr_y' is not a number but bool"),
+        ('"title": "bad"', '"title": "\\ud800"', "half of a character"),
+        ('"title": "bad"', '"title": "bad", "title": "good"', "'title' is there twice"),
+        ('"kind": "benchmark"', '"kind": "benchmark", "' + "k" * 5000 + '": 1', "..."),
+    ],
+    ids=lambda text: text[:30] if isinstance(text, str) else None,
+)
+def test_a_hostile_file_stops_no_other(tmp_path, old, new, reason):
+    store(tmp_path / "good", make("good"))
+    path = store(tmp_path / "bad", make("bad"))
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    runs, problems = load_results(tmp_path)
+    assert [run.result.run.method.name for run in runs] == ["good"]
+    assert [problem.path for problem in problems] == ["bad/result.json"]
+    assert reason in problems[0].reason and len(problems[0].reason) <= load.MOST_WORDS
+
+
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path, monkeypatch):
+    store(tmp_path / "good", make("good"))
+    for name in ("pipe", "device", "gone", "large"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "pipe" / "result.json")
+    (tmp_path / "device" / "result.json").symlink_to("/dev/zero")
+    (tmp_path / "gone" / "result.json").symlink_to("nowhere")
+    size = (tmp_path / "good" / "result.json").stat().st_size
+    monkeypatch.setattr(load, "MOST_BYTES", size)
+    (tmp_path / "large" / "result.json").write_bytes(b" " * (size + 1))
+    runs, problems = load_results(tmp_path)
+    assert len(runs) == 1
+    assert [(problem.path.split("/")[0], problem.reason.split(";")[0]) for problem in problems] == [
+        ("device", "not a file"),
+        ("gone", "No such file or directory"),
+        ("large", "0.0 MiB"),
+        ("pipe", "not a file"),
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    store(tmp_path / "good", make("good"))
+
+    def walk(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder / "shut")))
+
+    monkeypatch.setattr(load.os, "walk", walk)
+    with pytest.raises(ResultError, match=r"shut: Permission denied; results in it would be left out"):
+        find_results(tmp_path)
+
+
+def test_the_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch):
+    for name in ("c", "a", "b"):
+        store(tmp_path / name, make(name))
+    expected = load_results(tmp_path)
+    walk = os.walk
+    monkeypatch.setattr(load.os, "walk", lambda *args, **more: reversed(list(walk(*args, **more))))
+    assert load_results(tmp_path) == expected
+
+
+def test_hundreds_of_run_files_are_read_in_seconds(tmp_path):
+    """Ten methods on five data sets of CUFED5's size."""
+    for method in range(10):
+        for dataset in range(5):
+            psnr = [20 + (7 * method + 13 * image) % 100 / 10 for image in range(126)]
+            store(tmp_path / f"{method}" / f"{dataset}", make(f"m{method}", psnr, dataset=f"d{dataset}"))
+    start = time.process_time()
+    runs, problems = load_results(tmp_path)
+    assert len(runs) == 50 and not problems
+    assert time.process_time() - start < 2
 
 
 def test_infinite_psnr_is_a_number(tmp_path):

@@ -2,13 +2,17 @@
 
 import json
 import math
+import time
 
+import numpy as np
 import pytest
 from runs import make
 
-from leaderboard import submission
+from leaderboard import load, submission
 from leaderboard.published import published
-from refsr_bench.results import ResultError, dumps
+from refsr_bench.metrics.psnr import psnr
+from refsr_bench.metrics.ssim import ssim
+from refsr_bench.results import ResultError, dumps, parse_json
 from refsr_bench.schema import published as schema
 
 
@@ -29,7 +33,7 @@ def test_a_sound_file_has_no_errors():
     [
         (lambda v: v["means"].update(psnr_y=30.0), "", "the mean of psnr_y is given as 30.0, its images make 25.0"),
         (lambda v: v["run"]["protocol"]["fields"].update(border=3), "", "digest is not that of run.protocol.fields"),
-        (lambda v: v["run"].update(pair_ids=["p0", "p0", "p1", "p2"]), "run.pair_ids", "non-unique"),
+        (lambda v: v["run"].update(pair_ids=["p0", "p0", "p1", "p2"]), "run.pair_ids", "names a pair twice"),
         (lambda v: v["images"].reverse(), "", "images are not those of run.pair_ids"),
         (lambda v: v["run"]["method"].update(year="2021"), "run.method.year", "is \"2021\"; integer is due"),
         (lambda v: v["run"]["method"].update(weights_sha256="x"), "run.method.weights_sha256", "64 hexadecimal digits"),
@@ -46,17 +50,40 @@ def test_errors_name_the_field(change, where, text):
 
 def test_values_out_of_range_are_errors():
     value = sent(ssim=(0.7, 0.75, 1.8))
+    assert any(f.where == "image 'p2'" and "ssim_y is 1.8, outside -1 to 1" in f.text for f in findings(value))
     value["images"][0]["cost"] = {"seconds": -1.0}
-    found = findings(value)
-    assert ("error", "image 'p0'", "cost seconds is -1.0, below zero") in [(f.level, f.where, f.text) for f in found]
-    assert any(f.where == "image 'p2'" and "ssim_y is 1.8, outside -1 to 1" in f.text for f in found)
+    assert [(f.where, f.text) for f in findings(value)] == [("images[0].cost.seconds", "is -1.0; at least 0 is due")]
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/root", "a/../b", "..\\b"])
-def test_ids_that_are_paths_are_refused(name):
+def test_the_schema_sees_the_file_as_it_was_sent():
+    """What reading makes good (a number as text, an absent field) is no less wrong in a submission."""
+    value = sent()
+    value["images"][0]["metrics"]["psnr_y"] = "24.0"
+    assert "is not a number but str" in findings(value)[0].text
+    value = sent()
+    del value["images"][0]["cost"]
+    assert "'cost' is a required property" in findings(value)[0].text
+    value = sent(weights="w")
+    value["run"]["method"]["weights_sha256"] += "\n"
+    assert findings(value)[0].where == "run.method.weights_sha256"
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/root", "a/../b", "..\\b", "a\nb", "a\u202eb"])
+def test_names_that_are_paths_or_hide_something_are_refused(name):
+    def refused(value):
+        return any(f.level == "error" and "path" in f.text for f in findings(value))
+
+    assert not refused(sent())
     value = sent()
     value["run"]["pair_ids"][0] = value["images"][0]["id"] = name
-    assert any(f.level == "error" and "path" in f.text for f in findings(value))
+    assert refused(value)
+    for part, field in (("method", "name"), ("dataset", "name"), ("protocol", "label")):
+        value = sent()
+        value["run"][part][field] = name
+        assert refused(value), part
+    value = sent()
+    value["images"][1]["refs"] = [name]
+    assert refused(value)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +98,10 @@ def test_ids_that_are_paths_are_refused(name):
         (b'{"a": ' + b"9" * 5000 + b"}", "a number of 5000 digits"),
         (b'{"a": 1e999}', "too large"),
         (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+        (b"[" * 30 + b"]" * 30, "nested too deeply"),
+        (b'{"a": "\\ud800"}', "half of a character"),
     ],
-    ids=["empty", "bom", "latin", "nan", "infinity", "twice", "digits", "exponent", "deep"],
+    ids=["empty", "bom", "latin", "nan", "infinity", "twice", "digits", "exponent", "deepest", "deep", "surrogate"],
 )
 def test_hostile_json_is_refused_in_words(tmp_path, data, text):
     path = tmp_path / "result.json"
@@ -86,7 +115,7 @@ def test_links_and_large_files_are_not_read(tmp_path, monkeypatch):
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     with pytest.raises(ResultError, match="a link, not a file"):
         submission.read_submission(tmp_path / "link.json")
-    monkeypatch.setattr(submission, "MOST_BYTES", 1)
+    monkeypatch.setattr(load, "MOST_BYTES", 1)
     with pytest.raises(ResultError, match="MiB"):
         submission.read_submission(tmp_path / "real.json")
 
@@ -95,15 +124,65 @@ def test_too_many_images_are_not_parsed(monkeypatch):
     monkeypatch.setattr(submission, "MOST_IMAGES", 2)
     result, found = submission.file_findings(sent(), "sent", schema())
     assert result is None and "at most 2" in found[0].text
+    value = sent()
+    value["images"] = value["images"][:1]
+    assert submission.file_findings(value, "sent", schema())[1][0].where == "run.pair_ids"
+
+
+def test_hostile_lists_take_no_long_time():
+    """Comparing each with each would take minutes: names twice in an object, ids of different types."""
+    twice = ",".join(f'"{n}":1' for n in range(30_000))
+    start = time.process_time()
+    with pytest.raises(ValueError, match="'29999' is there twice"):
+        parse_json(f'{{{twice},"29999":1}}')
+    value = sent()
+    value["run"]["pair_ids"] = [n if n % 2 else str(n) for n in range(20_000)]
+    assert any(f.where == "run.pair_ids[1]" and "string is due" in f.text for f in findings(value))
+    assert time.process_time() - start < 10
 
 
 def test_unusual_results_are_pointed_out():
     told = lambda result: " ".join(f.text for f in submission.plausibility(result, published()))  # noqa: E731
     assert "the same on all 3 images" in told(make("mine", psnr=(25, 25, 25)))
     assert "infinite on 1 images" in told(make("mine", psnr=(25, math.inf, 26)))
+    assert "2 of 3 pairs: never ranked" in told(make("mine", limit=2))
     best = max(entry.psnr for entry in published() if entry.dataset == "cufed5" and entry.comparable)
     assert "above the best published" in told(make("mine", psnr=(best + 3.5, best + 4)))
     assert "above the best published" not in told(make("mine", psnr=(best + 2, best + 3)))
     assert "above the best published" not in told(make("mine", psnr=(best + 4, best + 5), official=False))
     assert "published for srcnn: 25.33" in told(make("srcnn", psnr=(22.0, 23.0)))
     assert told(make("srcnn", psnr=(25.0, 25.6))) == ""
+
+
+def test_psnr_and_ssim_that_do_not_fit_are_pointed_out():
+    told = lambda result: " ".join(f.text for f in submission.plausibility(result, published()))  # noqa: E731
+    assert "psnr_y 45.00 dB and ssim_y 0.5000 do not fit" in told(make("mine", psnr=(45, 25), ssim=(0.5, 0.7)))
+    assert "psnr_y 25.00 dB and ssim_y 1.0000 do not fit" in told(make("mine", psnr=(25, 26), ssim=(1.0, 0.7)))
+    assert "do not fit" not in told(make("mine", psnr=(45, 25), ssim=(0.98, 0.3)))
+    rising, falling = [20 + n / 2 for n in range(12)], [0.9 - n / 50 for n in range(12)]
+    assert "rank correlation -1.00" in told(make("mine", psnr=rising, ssim=falling))
+    assert "rank correlation" not in told(make("mine", psnr=rising, ssim=falling[::-1]))
+
+
+@pytest.mark.parametrize("content", ["noise", "dark", "inverted", "one spot"])
+@pytest.mark.parametrize("channel", ["y", "rgb"])
+def test_no_pair_of_images_has_less_ssim_than_the_bound(content, channel):
+    """Errors chosen to make SSIM small for their PSNR, measured by this toolkit."""
+    rng = np.random.default_rng(7)
+    shape = (96, 96, 3)
+    sign = np.where(np.indices(shape[:2]).sum(0) % 2, 1, -1)[..., None] * np.ones(3, int)
+    above = []
+    for size in range(1, 7):
+        hr = np.zeros(shape, int) if content == "dark" else np.full(shape, 128)
+        change = {
+            "noise": np.rint(rng.normal(0, size, shape)).astype(int),
+            "dark": np.full(shape, size),
+            "inverted": sign * size,
+            "one spot": sign * 6 * size * (np.abs(np.indices(shape[:2]) - 48).max(0) < 8)[..., None],
+        }[content]
+        if content == "inverted":
+            hr = hr - change // 2
+        a, b = (image.astype(np.uint8) for image in (hr, hr + change))
+        if (decibels := psnr(a, b, channel, 4)) >= 32:
+            above.append(ssim(a, b, channel, 4) - submission.least_ssim(decibels))
+    assert above and -submission.SLACK <= min(above) < 0.6

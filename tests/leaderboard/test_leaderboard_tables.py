@@ -9,7 +9,7 @@ import random
 import pytest
 from runs import make
 
-from leaderboard.load import LoadedRun
+from leaderboard.load import LoadedRun, weights_key
 from leaderboard.tables import CSV_COLUMNS, build_tables, clean, number, slug, to_csv
 from refsr_bench.results import seal
 
@@ -210,3 +210,65 @@ def test_a_metric_some_images_lack_is_not_ranked_the_other_is():
     gap = seal(result.run, {"p0": result.images[0], "p1": bare})
     (table,) = tables(gap, make("b", [20, 20], [0.6]), make("c", [21, 21], [0.5]))
     assert gap.complete and marks(table)["a"] == ("90.00", "", ".7000", "best")
+
+
+def with_lpips(result, values):
+    images = {
+        image.id: dataclasses.replace(image, metrics={**image.metrics, "lpips": value})
+        for image, value in zip(result.images, values, strict=True)
+    }
+    return seal(result.run, images)
+
+
+def test_every_metric_is_ranked_in_its_own_direction():
+    (table,) = tables(
+        with_lpips(make("a", [20, 20]), [0.1, 0.3]),
+        with_lpips(make("b", [30, 30]), [0.4, 0.4]),
+        make("c", [25, 25]),
+        with_lpips(make("d", [90, 90, 90], limit=2), [0.0, 0.0]),
+    )
+    assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "lpips", "seconds"]
+    scores = {cell.run.result.run.method.name: cell.scores["lpips"] for cell in table.cells}
+    assert {name: (score.text, score.rank, score.mark) for name, score in scores.items()} == {
+        "a": (".2000", 1, "best"),
+        "b": (".4000", 2, "second"),
+        "c": ("-", None, ""),
+        "d": (".0000", None, ""),
+    }
+    assert all(cell.scores["psnr_y"] == cell.psnr and cell.scores["ssim_y"] == cell.ssim for cell in table.cells)
+
+
+def test_seconds_are_shown_and_never_ranked():
+    (table,) = tables(make("a"), make("b", [1, 2, 3]))
+    assert [cell.scores["seconds"].text for cell in table.cells] == ["1.50", "1.50"]
+    assert not any(cell.scores["seconds"].rank for cell in table.cells)
+
+
+@pytest.mark.parametrize("weights", ["SR images from outside", "command python x.py {lr} {ref} {out}"])
+def test_what_outside_code_made_is_a_group_of_its_own(weights):
+    (table,) = tables(make("mine", weights=weights), make("a", group="SISR"), make("b"))
+    assert order(table) == [("SISR", ["a"]), ("Ref-SR", ["b"]), ("Own", ["mine"])]
+
+
+def test_reference_gain_is_measured_minus_unrelated_under_one_protocol():
+    result, other = make("a", [30, 31, 32]), make("b", [25, 25, 25])
+    place = (result.run.protocol.digest, "cufed5", "a", weights_key(result.run.method))
+    runs = [LoadedRun("a/result.json", result), LoadedRun("b/result.json", other)]
+    (table,) = build_tables(runs, {place: {"p0": 28.0, "p1": 29.5, "p2": 30.0}})
+    assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "lpips", "reference_gain", "seconds"]
+    found = {cell.run.result.run.method.name: cell.scores["reference_gain"] for cell in table.cells}
+    assert found["a"].value == pytest.approx((2 + 1.5 + 2) / 3) and found["a"].text == "1.83" and found["a"].rank == 1
+    assert found["b"].text == "-" and found["b"].rank is None
+    (partly,) = build_tables(runs, {place: {"p0": 28.0}})
+    cell = next(cell for cell in partly.cells if cell.run.result.run.method.name == "a")
+    assert cell.scores["reference_gain"].text == "2.00" and cell.scores["reference_gain"].rank is None
+    (without,) = build_tables(runs, {("0" * 64, *place[1:]): {"p0": 1.0}})
+    assert "reference_gain" not in [metric.name for metric in without.metrics]
+
+
+def test_a_metric_called_like_ours_does_no_harm():
+    result = make("a")
+    odd = dataclasses.replace(result.run.metrics[2], name="seconds")
+    run = dataclasses.replace(result.run, metrics=(*result.run.metrics[:2], odd))
+    (table,) = tables(seal(run, {image.id: image for image in result.images}))
+    assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "seconds"]

@@ -1,0 +1,260 @@
+"""Pictures of a site: read with suspicion, stored once each by the digest of their content, small ones made of them.
+
+    files/<sha256>.png     a picture as the run left it, byte for byte
+    thumbs/<sha256>.webp   the same, at most THUMB pixels wide and high
+    errors/<sha256>.webp   |SR - HR| of luma in colours; the digest is that of both pictures' digests
+    crops/<sha256>.svg     the same crop of every method side by side, pictures embedded
+
+A file that is there already is not made again, and all are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+THUMB = 320
+MOST_BYTES = 256 * 2**20
+MOST_PIXELS = 64_000_000
+ERROR_MOST = 32  # luma levels of 8 bits: the brightest colour of error maps stands for this and more
+MODES = ("all", "thumbs", "none")
+_ERROR_VERSION = "1"
+# Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
+_ANCHORS = ((0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10),
+            (249, 201, 50), (252, 255, 164))  # fmt: skip
+
+
+class PictureError(Exception):
+    """A file that is not shown; the message says why, without its path."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A stored picture. digest: SHA-256 of its file; width, height: in pixels; size: bytes; full: it is in ``files/``,
+    not as a thumbnail alone."""
+
+    digest: str
+    width: int
+    height: int
+    size: int
+    full: bool
+
+    @property
+    def file(self) -> str:
+        """The whole picture, from the site's root; the thumbnail where it is all there is."""
+        return f"files/{self.digest}.png" if self.full else self.thumb
+
+    @property
+    def thumb(self) -> str:
+        return f"thumbs/{self.digest}.webp"
+
+    @property
+    def thumb_size(self) -> tuple[int, int]:
+        """(width, height) of the thumbnail."""
+        factor = min(1.0, THUMB / max(self.width, self.height))
+        return max(1, round(self.width * factor)), max(1, round(self.height * factor))
+
+
+def read(path: Path, root: Path) -> tuple[bytes, np.ndarray]:
+    """The bytes of a PNG file below ``root`` and its pixels, uint8 (H, W, 3) RGB.
+
+    Raises PictureError for anything that is no plain 8-bit PNG file, leads out of ``root`` through a link, or is larger
+    than MOST_BYTES or MOST_PIXELS.
+    """
+    from PIL import Image
+
+    try:
+        if path.is_symlink() or not path.resolve(strict=True).is_relative_to(root.resolve()):
+            raise PictureError("is a link, and links are not followed")
+        if not path.is_file():
+            raise PictureError("is not a file")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PictureError(error.strerror or "cannot be read") from None
+    if len(data) > MOST_BYTES:
+        raise PictureError(f"has more than {MOST_BYTES >> 20} MiB")
+    if not data.startswith(b"\x89PNG\r\n\x1a\n") or len(data) < 26:
+        raise PictureError("is not a PNG picture")
+    width, height = struct.unpack(">II", data[16:24])
+    if width * height > MOST_PIXELS:
+        raise PictureError(f"has {width} x {height} pixels, more than {MOST_PIXELS // 10**6} million")
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.mode != "RGB" or data[24] != 8 or getattr(image, "n_frames", 1) != 1:
+                raise PictureError(f"is not a plain 8-bit RGB picture ({image.mode})")
+            return data, np.asarray(image)
+    except PictureError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on a damaged file
+        raise PictureError(f"is damaged ({type(error).__name__})") from None
+
+
+def pixels_digest(image: np.ndarray) -> str:
+    """SHA-256 (hex) of pixels, as records state it."""
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def luma(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) RGB -> float32 (H, W), 16 .. 235: ITU-R BT.601, as PSNR-Y takes it."""
+    return image.astype(np.float32) @ (np.array([65.481, 128.553, 24.966], np.float32) / 255) + np.float32(16)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two luma images of one size, peak 255, in dB; inf for equal ones."""
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 10 * np.log10(255**2 / error) if error else float("inf")
+
+
+class Store:
+    """The pictures of one site. mode: of MODES; with "none" nothing may be put. Safe to use from several threads."""
+
+    def __init__(self, out: Path, mode: str) -> None:
+        self.out, self.mode = out, mode
+
+    def put(self, data: bytes, image: np.ndarray) -> Picture:
+        """Store a PNG file with its thumbnail. Raises OSError."""
+        height, width = image.shape[:2]
+        picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.mode == "all")
+        if picture.full:
+            self._write(picture.file, lambda: data, len(data))
+        self._write(picture.thumb, lambda: _webp(image, picture.thumb_size, 80))
+        return picture
+
+    def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
+        """|SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; its path. Raises OSError."""
+        name = hashlib.sha256(f"{_ERROR_VERSION} {hr.digest} {sr.digest} {ERROR_MOST}".encode()).hexdigest()
+        path = f"errors/{name}.webp"
+        self._write(path, lambda: _webp(colours(difference), (difference.shape[1], difference.shape[0]), 60))
+        return path
+
+    def crops(self, text: str) -> str:
+        """Store a figure; its path. Raises OSError."""
+        data = text.encode()
+        path = f"crops/{hashlib.sha256(data).hexdigest()}.svg"
+        self._write(path, lambda: data, len(data))
+        return path
+
+    def _write(self, name: str, make: Callable[[], bytes], size: int | None = None) -> None:
+        target = self.out / name
+        if target.is_file() and target.stat().st_size and size in (None, target.stat().st_size):
+            return
+        data = make()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.partial")
+        try:
+            partial.write_bytes(data)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _webp(image: np.ndarray, size: tuple[int, int], quality: int) -> bytes:
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=quality, method=2)
+    return data.getvalue()
+
+
+def colours(difference: np.ndarray) -> np.ndarray:
+    """Luma differences (H, W) as uint8 (H, W, 3): black for none, light yellow for ERROR_MOST and more."""
+    return palette()[np.minimum(difference * (255 / ERROR_MOST) + 0.5, 255).astype(np.uint8)]
+
+
+def palette() -> np.ndarray:
+    """The colours of error maps, uint8 (256, 3)."""
+    anchors = np.array(_ANCHORS, np.float64)
+    at = np.linspace(0, len(anchors) - 1, 256)
+    return np.stack([np.interp(at, range(len(anchors)), channel) for channel in anchors.T], 1).round().astype(np.uint8)
+
+
+def telling_crop(images: Sequence[np.ndarray], hr: np.ndarray | None) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of the part of an image about which its SR images disagree most.
+
+    images: luma (H, W) each, at least one; a single one is compared with HR. The part is a fifth of the image wide.
+    """
+    height, width = images[0].shape
+    compared = [*images, *([hr] if len(images) < 2 and hr is not None else [])]
+    total, squares = np.zeros((height, width)), np.zeros((height, width))
+    for image in compared:
+        total += image
+        squares += np.square(image, dtype=np.float64)
+    spread = np.maximum(squares / len(compared) - np.square(total / len(compared)), 0)
+    w = min(width, max(24, round(width / 5)))
+    h = min(height, max(18, round(w * 0.75)))
+    sums = np.zeros((height + 1, width + 1))
+    sums[1:, 1:] = spread.cumsum(0).cumsum(1)
+    windows = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
+    windows = windows[::4, ::4]
+    y, x = np.unravel_index(int(windows.argmax()), windows.shape)
+    return int(x) * 4, int(y) * 4, w, h
+
+
+def crops_figure(
+    overview: np.ndarray, box: tuple[int, int, int, int], tiles: Sequence[tuple[str, str, np.ndarray]]
+) -> str:
+    """An SVG in the manner of the paper's Fig. 4: the image with a frame, then the framed part of every tile, enlarged.
+
+    overview: uint8 (H, W, 3); box: (x, y, width, height); tiles: (name, number below it, the part as uint8 (h, w, 3)).
+    All pictures are embedded: the file stands alone.
+    """
+    from html import escape
+
+    x, y, w, h = box
+    height, width = overview.shape[:2]
+    tile = 150
+    tile_height = round(tile * h / w)
+    step = tile_height + 40
+    columns = min(len(tiles), 5)
+    rows = -(-len(tiles) // columns)
+    left_height = min(360, max(200, rows * step - 40))
+    left = round(left_height * width / height)
+    if left > 420:
+        left, left_height = 420, round(420 * height / width)
+    across, down = left + 2 + columns * (tile + 10), max(left_height, rows * step)
+    factor = left / width
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {down}" width="{across}" height="{down}" '
+        'font-family="Helvetica, Arial, sans-serif" font-size="12">',
+        f'<rect width="{across}" height="{down}" fill="#fff"/>',
+        f'<image x="0" y="0" width="{left}" height="{left_height}" '
+        f'href="{_data(overview, "JPEG", (2 * left, 2 * left_height))}"/>',
+        f'<rect x="{x * factor:.1f}" y="{y * factor:.1f}" width="{w * factor:.1f}" height="{h * factor:.1f}" '
+        'fill="none" stroke="#d55e00" stroke-width="2"/>',
+    ]
+    for number, (name, below, part) in enumerate(tiles):
+        a, b = left + 12 + (number % columns) * (tile + 10), (number // columns) * step
+        shown = name if len(name) <= 24 else f"{name[:23]}…"
+        parts += [
+            f'<image x="{a}" y="{b}" width="{tile}" height="{tile_height}" preserveAspectRatio="none" '
+            f'image-rendering="pixelated" href="{_data(part, "PNG")}"/>',
+            f'<text x="{a + tile / 2:g}" y="{b + tile_height + 14}" text-anchor="middle">{escape(shown)}</text>',
+            f'<text x="{a + tile / 2:g}" y="{b + tile_height + 28}" text-anchor="middle" fill="#555" font-size="11">'
+            f"{escape(below)}</text>",
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _data(image: np.ndarray, kind: str, size: tuple[int, int] | None = None) -> str:
+    import base64
+
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    if size and size[0] < picture.width:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    picture.save(data, kind, **({"quality": 85} if kind == "JPEG" else {}))
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"

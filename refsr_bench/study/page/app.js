@@ -1,0 +1,303 @@
+// The study's page. What is shown as answered has been saved: every choice waits for the server's answer.
+
+const $ = (id) => document.getElementById(id);
+const SCREENS = ["welcome", "trial", "paused", "thanks"];
+const state = { study: null, person: null, shown: null, since: 0, busy: false };
+let again = null; // what "Try again" does
+
+// ---- talking to the server
+
+async function ask(path, body) {
+  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer. Is the command still running?");
+  }
+  if (!answer.ok) {
+    const error = new Error((await answer.text()).slice(0, 500) || `The server refused (${answer.status}).`);
+    error.status = answer.status;
+    throw error;
+  }
+  return answer.json();
+}
+
+function complain(message, retry) {
+  again = retry ?? null;
+  $("alert").hidden = !message;
+  $("alert").firstElementChild.textContent = message;
+  $("retry").hidden = !retry;
+}
+
+async function attempt(path, body, words) {
+  if (state.busy) return;
+  state.busy = true;
+  try {
+    const person = await ask(path, body);
+    complain("");
+    await settle(person, words);
+  } catch (error) {
+    if (error.status === 409 && state.person && path !== "api/resume") {
+      state.busy = false;
+      await attempt("api/resume", { participant: state.person.participant }, "");
+      complain(`Not saved. ${error.message}`);
+    } else {
+      const wants = path === "api/vote" || path === "api/undo" ? "Not saved. " : "";
+      complain(wants + error.message, error.status === 409 ? null : () => attempt(path, body, words));
+    }
+  }
+  state.busy = false;
+}
+
+// ---- screens
+
+function screen(name, focus) {
+  for (const one of SCREENS) $(one).hidden = one !== name;
+  const inside = name !== "welcome";
+  $("progress").hidden = !inside;
+  $("who").hidden = !inside;
+  $("open-help").hidden = name !== "trial";
+  if (focus) $(focus).focus({ preventScroll: true });
+}
+
+async function settle(person, words = "") {
+  const first = state.person?.participant !== person.participant || $("trial").hidden;
+  state.person = person;
+  sessionStorage.setItem("participant", person.participant);
+  for (const one of document.querySelectorAll(".code")) one.textContent = person.participant;
+  $("bar").max = person.total;
+  $("bar").value = person.done;
+  $("count").textContent = `${person.done} of ${person.total} answered`;
+  $("undo").disabled = person.last === null;
+  $("undo-last").disabled = person.last === null;
+  $("status").textContent = words;
+  if (!person.trial) return screen("thanks", "thanks-title");
+  screen("trial", first ? "trial-title" : null);
+  await show(person.trial);
+  for (const next of person.coming) {
+    for (const side of ["left", "right", "reference"]) if (next[side]) new Image().src = `image/${next[side].image}`;
+  }
+}
+
+async function show(trial) {
+  hold();
+  $("stage").classList.add("waiting");
+  Object.assign(view, { zoom: 1, centre: [0.5, 0.5] });
+  const loads = [];
+  for (const pane of panes) {
+    const one = trial[pane.side];
+    pane.element.hidden = !one;
+    if (!one) continue;
+    [pane.width, pane.height] = [one.width, one.height];
+    pane.image.src = `image/${one.image}`;
+    loads.push(pane.image.decode());
+  }
+  try {
+    await Promise.all(loads);
+  } catch {
+    return complain("An image cannot be shown. The server may have been started anew: open the page by the address it printed, then enter your code.",
+      () => attempt("api/resume", { participant: state.person.participant }, ""));
+  }
+  place();
+  $("stage").classList.remove("waiting");
+  ready(trial.number);
+  state.since = performance.now();
+}
+
+// Buttons that wait keep the focus: they are not disabled, only said to be.
+function ready(number) {
+  state.shown = number;
+  for (const button of document.querySelectorAll(".choice")) button.setAttribute("aria-disabled", number === null);
+}
+
+const hold = () => ready(null);
+
+async function choose(choice) {
+  if (state.shown === null || state.busy || $("trial").hidden) return;
+  const milliseconds = Math.min(86400000, Math.round(performance.now() - state.since));
+  const request = { participant: state.person.participant, trial: state.shown, choice, milliseconds };
+  hold();
+  await attempt("api/vote", request, "Saved.");
+  if (state.shown === null && !$("alert").hidden && !$("retry").hidden) ready(request.trial); // not saved: choose again
+}
+
+function undo() {
+  if (!state.person || state.person.last === null) return;
+  attempt("api/undo", { participant: state.person.participant, trial: state.person.last }, "Taken back: choose again.");
+}
+
+function pause() {
+  if ($("trial").hidden) return;
+  hold();
+  screen("paused", "paused-title");
+}
+
+const resume = () => attempt("api/resume", { participant: state.person.participant }, "");
+
+// ---- the images: one view for all panes
+
+const view = { zoom: 1, centre: [0.5, 0.5] }; // centre: relative to each image
+
+class Pane {
+  constructor(element) {
+    this.element = element;
+    this.side = element.dataset.side;
+    this.layer = element.querySelector(".layer");
+    this.image = this.layer.querySelector("img");
+    [this.width, this.height] = [1, 1];
+  }
+  get room() { return [this.element.clientWidth, this.element.clientHeight]; }
+  get size() { return [this.width, this.height]; }
+  get fit() { return Math.min(this.room[0] / this.width, this.room[1] / this.height) || 1; }
+  get scale() { return this.fit * view.zoom; }
+  get origin() { // no empty border that need not be
+    return this.room.map((room, axis) => {
+      const length = this.size[axis] * this.scale;
+      if (length <= room) return (room - length) / 2;
+      return Math.max(room - length, Math.min(0, room / 2 - view.centre[axis] * length));
+    });
+  }
+  relative([x, y]) { // pane to image, 0 to 1
+    const [left, top] = this.origin;
+    return [(x - left) / this.scale / this.width, (y - top) / this.scale / this.height];
+  }
+  place() {
+    const [left, top] = this.origin;
+    this.layer.style.transform = `translate(${left}px, ${top}px) scale(${this.scale})`;
+    this.layer.classList.toggle("pixels", this.scale * devicePixelRatio >= 2);
+  }
+}
+
+function place() {
+  for (const pane of panes) if (!pane.element.hidden) pane.place();
+}
+
+function zoomTo(zoom, pane = panes[0], at = null) {
+  at ??= pane.room.map((room) => room / 2);
+  const point = pane.relative(at);
+  view.zoom = Math.max(1, Math.min(Math.max(1, 16 / pane.fit), zoom));
+  const middle = pane.room.map((room) => room / 2);
+  view.centre = point.map((value, axis) => value + (middle[axis] - at[axis]) / pane.scale / pane.size[axis]);
+  finish(pane);
+}
+
+function zoomOne(pane = panes[0], at = null) {
+  const one = 1 / devicePixelRatio / pane.fit;
+  zoomTo(view.zoom > 1 ? 1 : one > 1 ? one : 2, pane, at); // small images: twice as large
+}
+
+function pan(dx, dy, pane = panes[0]) {
+  view.centre = view.centre.map((value, axis) => value - [dx, dy][axis] / pane.scale / pane.size[axis]);
+  finish(pane);
+}
+
+function finish(pane) { // forget what the borders did not allow
+  view.centre = pane.relative(pane.room.map((room) => room / 2));
+  place();
+}
+
+function listen(pane) {
+  const { element } = pane;
+  const fingers = new Map();
+  const inside = (event) => {
+    const box = element.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  element.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoomTo(view.zoom * Math.exp(-Math.max(-60, Math.min(60, event.deltaY)) / 250), pane, inside(event));
+  }, { passive: false });
+  element.addEventListener("dblclick", (event) => zoomOne(pane, inside(event)));
+  element.addEventListener("pointerdown", (event) => {
+    element.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, inside(event));
+  });
+  element.addEventListener("pointermove", (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const now = inside(event);
+    const still = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
+    fingers.set(event.pointerId, now);
+    if (!still) return pan(now[0] - before[0], now[1] - before[1], pane);
+    const spread = (point) => Math.hypot(point[0] - still[0], point[1] - still[1]) || 1;
+    zoomTo((view.zoom * spread(now)) / spread(before), pane, [(now[0] + still[0]) / 2, (now[1] + still[1]) / 2]);
+  });
+  for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, (event) => fingers.delete(event.pointerId));
+}
+
+// ---- keys
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if ($("trial").hidden || $("help").open || event.target.matches("input")) return;
+  const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  const move = arrow && event.shiftKey && (() => pan(-80 * arrow[0], -80 * arrow[1]));
+  const larger = () => zoomTo(view.zoom * 1.5);
+  const act = move || {
+    ArrowLeft: () => choose("left"), ArrowRight: () => choose("right"),
+    ArrowDown: state.study.ties ? () => choose("tie") : null,
+    u: undo, p: pause, z: () => zoomOne(), "+": larger, "=": larger, "-": () => zoomTo(view.zoom / 1.5),
+    "?": () => $("help").showModal(),
+  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act) return;
+  event.preventDefault();
+  if (!event.repeat || move) act(); // a key held down answers once
+}
+
+// ---- wiring
+
+const panes = [...document.querySelectorAll(".pane")].map((element) => new Pane(element));
+panes.forEach(listen);
+new ResizeObserver(place).observe($("stage"));
+$("retry").addEventListener("click", () => again?.());
+for (const button of document.querySelectorAll(".choice")) button.addEventListener("click", () => choose(button.dataset.choice));
+$("undo").addEventListener("click", undo);
+$("undo-last").addEventListener("click", undo);
+$("pause").addEventListener("click", pause);
+$("continue").addEventListener("click", resume);
+$("another").addEventListener("click", () => {
+  sessionStorage.removeItem("participant");
+  location.reload();
+});
+$("zoom-in").addEventListener("click", () => zoomTo(view.zoom * 1.5));
+$("zoom-out").addEventListener("click", () => zoomTo(view.zoom / 1.5));
+$("zoom-one").addEventListener("click", () => zoomOne());
+$("open-help").addEventListener("click", () => $("help").showModal());
+$("begin-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt("api/join", {}, "");
+});
+$("resume-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt("api/resume", { participant: $("code").value }, "");
+});
+document.addEventListener("keydown", onKey);
+
+async function begin() {
+  const study = await ask("api/study");
+  state.study = study;
+  document.title = study.title;
+  $("title").textContent = study.title;
+  for (const one of document.querySelectorAll(".question")) one.textContent = study.question;
+  $("total").textContent = study.total;
+  $("minutes").textContent = study.minutes === 1 ? "a minute" : `${study.minutes} minutes`;
+  const words = { hr: ["Original", "Between them stands the original, for comparison."], ref: ["Related photo", "Between them stands another photo of the same thing."] }[study.reference];
+  $("about-reference").hidden = !words;
+  if (words) {
+    $("about-reference").textContent = words[1];
+    const pane = panes.find((one) => one.side === "reference");
+    pane.element.querySelector("span").textContent = words[0];
+    pane.image.alt = words[0];
+  }
+  document.querySelector('[data-choice="tie"]').hidden = !study.ties;
+  for (const one of document.querySelectorAll("#keys .tie")) one.hidden = !study.ties;
+  const participant = sessionStorage.getItem("participant");
+  if (participant) {
+    await attempt("api/resume", { participant }, "");
+    if (state.person) return;
+  }
+  screen("welcome");
+}
+
+begin().catch((error) => complain(error.message, () => location.reload()));

@@ -1,0 +1,219 @@
+"""The study's page: several people at once choose, one comparison at a time, without knowing whose image is whose.
+
+``serve`` answers as ``local_page`` does, on 127.0.0.1 alone. Images go by names drawn for one trial of one run of the
+server; nothing the page gets tells methods, checks or repeats apart. Every choice is on the disk before the page says
+so. Participants are known by a random code alone, with which they can go on later; an open page is one participant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from refsr_bench.images import image_size
+from refsr_bench.local_page import BASE_STYLE, KEEP, LocalHandler, LocalServer
+from refsr_bench.study import plan as plans
+from refsr_bench.study import votes
+from refsr_bench.study.plan import IMAGES, Plan
+from refsr_bench.study.schedule import schedule
+from refsr_bench.study.votes import JOIN, LEFT, RIGHT, TIE, UNDO, VOTE, Line, Person
+from refsr_bench.types import BenchError, Misuse
+
+PAGE = Path(__file__).parent / "page"
+ASSETS = {
+    "/": PAGE / "index.html",
+    "/app.js": PAGE / "app.js",
+    "/base.css": BASE_STYLE,
+    "/style.css": PAGE / "style.css",
+    "/icon.svg": PAGE / "icon.svg",
+}
+SECONDS = 8  # that one comparison takes, roughly
+
+
+def serve(
+    folder: Path, port: int = 0, open_browser: bool = True, announce: Callable[[str], None] = print
+) -> None:
+    """Serve the page until Ctrl-C. port: 0 takes a free one. Raises Misuse for no study and for a taken port."""
+    with StudyServer(folder, port) as server:
+        server.run(
+            open_browser,
+            announce,
+            f"The study is at {server.url}\nStop with Ctrl-C; every choice is saved at once.",
+            "Stopped. Everything that was chosen is saved.",
+        )
+
+
+class StudyServer(LocalServer):
+    """The page's server for one study folder."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.desk = Desk(folder)
+        super().__init__(_Handler, ASSETS, port)
+
+
+class Desk:
+    """What participants see and do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan: Plan = plans.read(folder)
+        self.journal = votes.journal(folder)
+        self._salt = secrets.token_bytes(16)
+        self._files: dict[str, str] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self.journal.read()
+
+    def about(self) -> dict[str, Any]:
+        """What everybody sees before they begin."""
+        plan = self.plan
+        return {
+            "title": plan.title,
+            "question": plan.question,
+            "ties": plan.ties,
+            "reference": plan.reference,
+            "total": plan.length,
+            "minutes": max(1, round(plan.length * SECONDS / 60)),
+        }
+
+    def join(self) -> dict[str, Any]:
+        """A new participant."""
+        code = ""
+
+        def line(lines: list[Line]) -> list[Line]:
+            nonlocal code
+            known = votes.people(lines)
+            while not code or code in known:
+                code = votes.new_code()
+            trials = schedule(self.plan, code, known.values())
+            return [Line(votes.now(), self.plan.digest, code, JOIN, trials=trials)]
+
+        return self._state(votes.people(self.journal.extend(line))[code])
+
+    def resume(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A participant's state. Raises Misuse for an unknown code."""
+        return self._state(self._person(self.journal.read(), request))
+
+    def vote(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Write one choice down. What was written already is not written again, so that a request whose answer was lost
+        can be sent again. Raises Misuse for a request that makes no sense."""
+        choice, number, time = request.get("choice"), request.get("trial"), request.get("milliseconds")
+        if choice not in (LEFT, RIGHT, *((TIE,) if self.plan.ties else ())):
+            raise Misuse(f"Unknown choice {choice!r}.")
+        if not votes.valid_milliseconds(time):
+            raise Misuse("The time is not a number of milliseconds.")
+
+        def line(lines: list[Line]) -> list[Line]:
+            person = self._person(lines, request)
+            made = person.votes.get(number) if isinstance(number, int) else None
+            if made and (made.choice, made.milliseconds) == (choice, time):
+                return []
+            if type(number) is not int or number != person.next:
+                raise Misuse("That comparison is not the current one: this participant went on elsewhere.")
+            trial = person.trials[number]
+            return [
+                Line(
+                    time=votes.now(),
+                    plan=self.plan.digest,
+                    participant=person.code,
+                    action=VOTE,
+                    trial=number,
+                    item=trial.item,
+                    kind=trial.kind,
+                    left=trial.left,
+                    choice=choice,
+                    milliseconds=time,
+                )
+            ]
+
+        return self._state(self._person(self.journal.extend(line), request))
+
+    def undo(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take the latest choice back. trial: its number, so that a request sent twice takes back one."""
+        number = request.get("trial")
+
+        def line(lines: list[Line]) -> list[Line]:
+            person = self._person(lines, request)
+            if type(number) is int and number == person.next:
+                return []
+            if type(number) is not int or number != next(reversed(person.votes), None):
+                raise Misuse("There is nothing to take back, or this participant went on elsewhere.")
+            return [Line(votes.now(), self.plan.digest, person.code, UNDO, number)]
+
+        return self._state(self._person(self.journal.extend(line), request))
+
+    def image(self, name: str) -> bytes:
+        """An image as PNG. Raises KeyError for an unknown name, BenchError for a file that is gone."""
+        path = self.folder / IMAGES / self._files[name]
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise BenchError(f"An image of the study cannot be read ({error.strerror}).") from None
+
+    def _person(self, lines: list[Line], request: dict[str, Any]) -> Person:
+        code = request.get("participant")
+        code = "".join(code.upper().split()) if isinstance(code, str) else ""
+        if len(code) == 8 and "-" not in code:
+            code = f"{code[:4]}-{code[4:]}"
+        person = votes.people(lines).get(code)
+        if person is None or not person.trials:
+            raise Misuse("No participant of this study has that code.")
+        return person
+
+    def _state(self, person: Person) -> dict[str, Any]:
+        now = person.next
+        coming = [] if now is None else [n for n in range(now + 1, len(person.trials)) if n not in person.votes][:1]
+        return {
+            "participant": person.code,
+            "total": len(person.trials),
+            "done": len(person.votes),
+            "last": next(reversed(person.votes), None),
+            "trial": None if now is None else self._trial(person, now),
+            "coming": [self._trial(person, n) for n in coming],
+        }
+
+    def _trial(self, person: Person, number: int) -> dict[str, Any]:
+        trial = person.trials[number]
+        item = self.plan.by_id[trial.item]
+        files = {
+            LEFT: item.file(trial.left),
+            RIGHT: item.file(item.other(trial.left)),
+            **({"reference": item.reference_file} if item.reference_file else {}),
+        }
+        return {"number": number} | {side: self._shown(person, number, side, file) for side, file in files.items()}
+
+    def _shown(self, person: Person, number: int, side: str, file: str) -> dict[str, Any]:
+        words = f"{person.code}/{number}/{side}".encode()
+        name = hashlib.blake2s(words, key=self._salt, digest_size=12).hexdigest()
+        self._files[name] = file
+        if file not in self._sizes:
+            self._sizes[file] = image_size(self.folder / IMAGES / file)
+        width, height = self._sizes[file]
+        return {"image": name, "width": width, "height": height}
+
+
+class _Handler(LocalHandler):
+    server: StudyServer
+
+    def get(self, steps: list[str]) -> None:
+        match steps:
+            case ["api", "study"]:
+                return self.send_json(self.server.desk.about())
+            case ["image", name]:
+                return self.send_file(self.server.desk.image(name), "image/png", KEEP)
+        raise KeyError(self.path)
+
+    def post(self, steps: list[str], request: dict[str, Any]) -> None:
+        desk = self.server.desk
+        match steps:
+            case ["api", "join"]:
+                return self.send_json(desk.join())
+            case ["api", "resume"]:
+                return self.send_json(desk.resume(request))
+            case ["api", "vote"]:
+                return self.send_json(desk.vote(request))
+            case ["api", "undo"]:
+                return self.send_json(desk.undo(request))
+        raise KeyError(self.path)
