@@ -14,10 +14,12 @@ from leaderboard.ablation import load_ablations
 from leaderboard.load import LoadedRun, Problem, load_results
 from leaderboard.pages import Site, render
 from leaderboard.plots import ablation, cost, levels, protocols, robustness
+from leaderboard.plots import study as preferences
 from leaderboard.plots.figure import DataTable, Figure, Missing
 from leaderboard.plots.style import size_of
 from leaderboard.published import Published, published
 from leaderboard.robustness import Study, load_studies
+from leaderboard.study import load_reports
 from leaderboard.tables import Table, build_tables
 from refsr_bench.results import ResultError, write_atomically
 
@@ -84,6 +86,13 @@ KINDS = (
         "one method measured completely under two protocols",
         "refsr-bench run --method c2matching --dataset sample --set border=0 --out RESULTS",
     ),
+    Kind(
+        preferences.KIND, "User study",
+        "How often people preferred one method's image to another's, without knowing whose it was (C²-Matching's "
+        "Fig. 6c).",
+        "votes of a study",
+        "refsr-bench study report STUDY --results RESULTS",
+    ),
 )  # fmt: skip
 
 
@@ -109,6 +118,7 @@ def gather(
     numbers = published() if published_numbers is None else tuple(published_numbers)
     studies, robustness_problems = load_studies(results_dir)
     ablations, ablation_problems = load_ablations(results_dir)
+    reports, report_problems = load_reports(results_dir)
     tables = build_tables(runs)
     order = _order(tables, studies)
     found = (
@@ -117,10 +127,11 @@ def gather(
         *ablation.figures(ablations, numbers),
         *levels.figures(runs, order),
         *protocols.figures(runs, order),
+        *(preferences.of(report) for report in reports if report.preferences),
     )
     drawn = {figure.kind for figure in found}
     left = tuple(Missing(kind.key, f"needs {kind.needs}", kind.command) for kind in KINDS if kind.key not in drawn)
-    return found, left, (*robustness_problems, *ablation_problems)
+    return found, left, (*robustness_problems, *ablation_problems, *report_problems)
 
 
 def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:

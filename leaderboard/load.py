@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from refsr_bench.results import (
+    KINDS,
     DatasetInfo,
     MethodInfo,
     Result,
@@ -242,6 +243,10 @@ def _contradiction(result: Result) -> str | None:
     names = [metric.name for metric in run.metrics]
     ids = [image.id for image in result.images]
     known = set(ids)
+    if run.kind not in KINDS:
+        return f"run.kind is {run.kind!r}, not one of {', '.join(KINDS)}"
+    if len(set(names)) != len(names):
+        return "run.metrics names a metric twice"
     if len(set(run.pair_ids)) != len(run.pair_ids):
         return "run.pair_ids names a pair twice"
     if ids != [pair for pair in run.pair_ids if pair in known]:

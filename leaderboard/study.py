@@ -14,16 +14,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leaderboard.load import Problem, _misfit
 from leaderboard.pages import Site, render
 from leaderboard.tables import _plain as plain_cell
 from leaderboard.tables import slug
 from refsr_bench.results import ResultError, _build, digest
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 NAME = "study.json"
 PAGE = "study.html"
@@ -356,33 +353,6 @@ def preferences_csv(report: StudyReport) -> str:
 
 def svg(report: StudyReport) -> str:
     """The preferences as a figure in the form of the paper's Fig. 6c, on white."""
-    from leaderboard.plots import style
+    from leaderboard.plots import study
 
-    words = "; ".join(
-        f"{bar.a} preferred over {bar.b} in {bar.share:.1f} % [{bar.low:.1f}, {bar.high:.1f}]" for bar in bars(report)
-    )
-    return style.svg(lambda narrow: _drawn(report, narrow), False, report.title, words, themed=False)
-
-
-def _drawn(report: StudyReport, narrow: bool) -> Drawing:
-    from leaderboard.plots import style
-
-    rows = bars(report)
-    figure, (axis,) = style.panels(1, narrow, height=0.55 + 0.32 * len(rows), extra=0.2)
-    colour = style.mark(0).colour
-    for n, bar in enumerate(rows):
-        y = len(rows) - 1 - n
-        axis.barh(y, bar.share, 0.62, color=colour)
-        axis.barh(y, 100 - bar.share, 0.62, left=bar.share, color=style.HAIR)
-        axis.hlines(y, bar.low, bar.high, color=style.INK, linewidth=1.2)
-        axis.vlines((bar.low, bar.high), y - 0.12, y + 0.12, color=style.INK, linewidth=1.2)
-        axis.text(101.5, y, f"{bar.share:.1f} %", va="center", fontsize=8)
-    labels = [style.label(f"{bar.a} over {bar.b}", 40) for bar in rows]
-    axis.set_yticks(range(len(rows)), labels[::-1])
-    axis.set_xlim(0, 113)
-    axis.set_xticks((0, 25, 50, 75, 100))
-    axis.set_xlabel("preferred in % of votes, 95 % interval")
-    axis.axvline(50, color=style.DIM, linewidth=0.8, linestyle=(0, (3, 2)))
-    axis.grid(False)
-    axis.tick_params(axis="y", length=0)
-    return figure
+    return study.of(report).file("svg", False).decode()

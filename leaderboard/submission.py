@@ -48,6 +48,19 @@ class Finding:
     text: str
 
 
+def grouped(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings to print: those that say the same of several places as one, in the order of the first."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        places.setdefault((finding.level, finding.text), []).append(finding.where)
+
+    def named(wheres: list[str]) -> str:
+        names = list(dict.fromkeys(wheres))
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+    return [Finding(level, named(wheres), text) for (level, text), wheres in places.items()]
+
+
 def read_submission(path: Path) -> Any:
     """The JSON value of a stranger's file. Raises ResultError, in words, for all that is not plain, whole JSON."""
     if path.is_symlink():

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 2
+KINDS = ("benchmark", "robustness", "ablation")
 
 MOST_LEVELS = 20  # of lists and objects inside each other; run files have six
 MOST_DIGITS = 20  # of an integer: longer ones are an attack on the reader, not a measurement

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from refsr_bench.results import (
+    KINDS,
     SCHEMA_VERSION,
     DatasetInfo,
     ImageRecord,
@@ -37,7 +38,7 @@ FIELDS: dict[tuple[type, str], dict[str, Any]] = {
     (Result, "means"): {"description": "Plain mean per metric over the images that have it."},
     (Result, "finished"): {"description": "When the last image was measured, ISO 8601, UTC."},
     (Run, "schema_version"): {"const": SCHEMA_VERSION},
-    (Run, "kind"): {"enum": ["benchmark", "robustness", "ablation"]},
+    (Run, "kind"): {"enum": list(KINDS)},
     (Run, "pair_ids"): {"description": "Pairs that were to be measured, in order.", "uniqueItems": True},
     (Run, "versions"): {"description": "Versions of packages by name."},
     (MethodInfo, "name"): {"minLength": 1},

@@ -1,10 +1,13 @@
 """Every command and every Python line in README runs, in order, as a new user would type it."""
 
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,21 @@ SHORT = [f"{field}=1" for field in (*SHORT, "restoration.batch", "run.validation
 SHORT += ["restoration.crop=64", "network.channels=8", "network.blocks=[1, 1, 1, 1]"]
 
 
+def take_part(study: str) -> None:
+    """Open the study's page, then answer everything as a crowd platform would hand it in: the left one, always."""
+    command = [sys.executable, "-m", "refsr_bench.cli", "study", "serve", study, "--no-open"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        address = server.stdout.readline().split()[-1]
+        assert b"<!doctype html" in urllib.request.urlopen(address).read().lower()
+        server.send_signal(signal.SIGINT)
+    assert server.returncode in (0, 130)
+    tasks = CliRunner().invoke(main, ["study", "export", study, "--tasks"]).output.splitlines()[1:]
+    answers = [f"one,{left},{right},left" for _, left, right, *_ in (task.split(",") for task in tasks)]
+    Path("answers.csv").write_text("\n".join(["participant,left,right,choice", *answers]))
+    assert CliRunner().invoke(main, ["study", "import", study, "answers.csv"]).exit_code == 0
+
+
 def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -67,6 +85,9 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
         if arguments[0] == "run" and "--command" in arguments:
             place = arguments.index("--command") + 1
             arguments[place] = arguments[place].replace("python ", f"{sys.executable} ")
+        if arguments[:2] == ["study", "serve"]:
+            take_part(arguments[2])
+            continue
         if arguments[0] == "run" and "sample" in arguments and "--limit" not in arguments:
             arguments += ["--limit", "2"]
         if arguments[0] == "ablation":

@@ -12,6 +12,8 @@ from leaderboard.plots.figure import Column, Figure, csv_of, name_of, table_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+    from leaderboard.study import StudyReport
+
 KIND = "study"
 
 
@@ -25,6 +27,19 @@ class Preference:
     low: float
     high: float
     votes: int
+
+
+def of(report: StudyReport) -> Figure:
+    """The figure of one study."""
+    caption = (
+        f"{report.people} people, {report.votes} votes on {report.images} images of {report.dataset_title}, protocol "
+        f"{report.protocol} ({report.protocol_digest[:12]}). Whiskers are 95 % intervals, the dashed line is chance."
+    )
+    preferences = [
+        Preference(report.title_of(row.a), report.title_of(row.b), row.share, *row.interval, row.votes)
+        for row in report.preferences
+    ]
+    return figure(report.title, caption, preferences)
 
 
 def figure(title: str, caption: str, preferences: Sequence[Preference]) -> Figure:

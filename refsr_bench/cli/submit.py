@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import Bar, data_root_option, load_metrics, lpips_option, path_type
+from refsr_bench.cli.common import Bar, data_root_option, lpips_option, path_type
 from refsr_bench.types import BenchError, Misuse
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ def check(
     Where SR images and the data set are at hand, some images are measured again. Exit code 1 when a check fails;
     warnings want a person's eye and fail nothing. Nothing in a file is executed.
     """
+    from leaderboard import submission
+
+    @functools.cache
+    def ready(metric: str) -> dict:
+        from refsr_bench import catalog, runner
+
+        card = catalog.get("METRICS", metric)
+        return runner.load_metrics([card], "cpu", lpips_weights, lambda text: click.echo(text, err=True))
+
     count = _count(sample)
     if images and len(files) > 1:
         raise Misuse("--images belongs to one run file; give them one at a time.")
@@ -55,13 +65,13 @@ def check(
             raise Misuse(f"There is no file {path}.")
     reports = []
     for path in files:
-        findings, measured, note = _check(path, images, count, data_root, lpips_weights)
+        findings, measured, note = _check(path, images, count, data_root, ready)
         failed = any(finding.level == "error" for finding in findings)
         reports.append({"file": str(path), "ok": not failed, "measured_again": measured, "note": note,
                         "findings": [vars(finding) for finding in findings]})  # fmt: skip
         if not as_json:
             _say(f"{path}: {'failed' if failed else 'ok'}")
-            for finding in findings:
+            for finding in submission.grouped(findings):
                 _say(f"  {finding.level}: {finding.where + ': ' if finding.where else ''}{finding.text}")
             _say(f"  {note}")
     if as_json:
@@ -87,9 +97,9 @@ def _count(text: str) -> int | None:
 
 
 def _check(
-    path: Path, images: Path | None, count: int | None, data_root: Path | None, lpips_weights: Path | None
+    path: Path, images: Path | None, count: int | None, data_root: Path | None, ready: Callable[[str], dict]
 ) -> tuple[list[Finding], int, str]:
-    """Findings, how many images were measured again, and a sentence on that."""
+    """Findings, how many images were measured again, and a sentence on that. ready: loads a metric that can be had."""
     from leaderboard import submission
     from leaderboard.published import published
     from refsr_bench import catalog, remeasure
@@ -124,14 +134,16 @@ def _check(
     if protocol is None or count == 0 or not folder.is_dir():
         why = "the protocol is unknown" if protocol is None else "--sample 0" if count == 0 else f"no folder {folder}"
         return findings, 0, f"No image was measured again: {why}."
-    stated = {metric.name for metric in result.run.metrics}
-    metrics = {name: each for name, each in load_metrics(protocol, "cpu", lpips_weights).items() if name in stated}
+    stated = {metric.name for metric in result.run.metrics}.intersection(protocol.metrics)
+    metrics = {name: each for metric in protocol.metrics if metric in stated for name, each in ready(metric).items()}
+    left = stated.difference(metrics)
     chosen = remeasure.choose(result, count)
     measured = 0
     for _, wrong in _counted(remeasure.remeasure(result, chosen, folder, dataset, protocol, metrics), len(chosen)):
         findings += [submission.Finding("error", each.where, each.text) for each in wrong]
         measured += 1
-    return findings, measured, f"{measured} of {len(result.images)} images measured again with {', '.join(metrics)}."
+    note = f"{measured} of {len(result.images)} images measured again with {', '.join(metrics)}"
+    return findings, measured, f"{note}, not with {', '.join(sorted(left))}." if left else f"{note}."
 
 
 def _counted(items: Iterator[Any], total: int) -> Iterator[Any]:

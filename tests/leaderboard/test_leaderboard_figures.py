@@ -317,7 +317,7 @@ def test_without_data_there_is_no_figure_but_a_reason(tmp_path):
     store(tmp_path / "a", make("a", dataset="sample"))
     found, missing, problems = gather(tmp_path, load_results(tmp_path)[0], ())
     assert found == () and problems == ()
-    assert [item.kind for item in missing] == ["robustness", "cost", "ablation", "levels", "protocols"]
+    assert [item.kind for item in missing] == ["robustness", "cost", "ablation", "levels", "protocols", "study"]
     assert all(item.command.startswith("refsr-bench ") for item in missing)
 
 

@@ -11,6 +11,7 @@ from runs import make, store
 
 from leaderboard import load
 from leaderboard.load import find_results, load_results
+from leaderboard.robustness import load_studies, load_unrelated
 from refsr_bench.results import ResultError
 
 
@@ -48,6 +49,17 @@ def test_runs_whose_references_were_made_from_the_ground_truth_are_not_ranked(tm
     assert [run.path for run in runs] == ["b/result.json"] and not problems
 
 
+def test_runs_with_an_unrelated_reference_are_found_among_others(tmp_path):
+    """What the reference gain is taken from: PSNR by image, whatever else lies there."""
+    store(tmp_path / "a", make("a"))
+    store(tmp_path / "b", make("a", psnr=(20.0, 21.0, 22.0), dataset="cufed5.unrelated", kind="robustness"))
+    store(tmp_path / "c", make("a", dataset="cufed5.rotation.20", kind="robustness"))
+    edit(store(tmp_path / "d", make("a", dataset="cufed5.unrelated", kind="robustness")), lambda v: v.pop("means"))
+    (found,) = load_unrelated(tmp_path).items()
+    assert found[0][1:3] == ("cufed5", "a") and found[1] == {"p0": 20.0, "p1": 21.0, "p2": 22.0}
+    assert [problem.path for problem in load_studies(tmp_path)[1]] == ["d/result.json"]
+
+
 def test_nothing_readable_is_an_error_that_names_the_first(tmp_path):
     (tmp_path / "result.json").write_text("[")
     with pytest.raises(ResultError, match=r"no readable result\.json.*not JSON"):
@@ -73,6 +85,8 @@ def test_nothing_readable_is_an_error_that_names_the_first(tmp_path):
         (lambda v: v["images"].reverse(), "not those of run.pair_ids"),
         (lambda v: v["images"].append(v["images"][0]), "not those of run.pair_ids"),
         (lambda v: v["run"]["pair_ids"].append("p0"), "names a pair twice"),
+        (lambda v: v["run"]["metrics"].append(v["run"]["metrics"][0]), "names a metric twice"),
+        (lambda v: v["run"].update(kind="best"), "run.kind is 'best', not one of benchmark, robustness, ablation"),
         (lambda v: v["run"]["dataset"].update(n_pairs=2), "3 pairs, the data set 2"),
         (lambda v: v["run"]["protocol"].update(psnr="psnr_z"), "'psnr_z' is not in run.metrics"),
         (lambda v: v["run"]["protocol"]["fields"].update(border=0), "digest is not that of run.protocol.fields"),

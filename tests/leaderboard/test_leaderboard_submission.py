@@ -141,6 +141,13 @@ def test_hostile_lists_take_no_long_time():
     assert time.process_time() - start < 10
 
 
+def test_the_same_words_about_many_images_are_one_line():
+    found = findings(json.loads(dumps(make("mine", psnr=[20 + n for n in range(6)]))))
+    assert len(found) == 6
+    (line,) = submission.grouped(found)
+    assert line.where == "image 'p0', image 'p1', image 'p2' and 3 more" and "no digest" in line.text
+
+
 def test_unusual_results_are_pointed_out():
     told = lambda result: " ".join(f.text for f in submission.plausibility(result, published()))  # noqa: E731
     assert "the same on all 3 images" in told(make("mine", psnr=(25, 25, 25)))
