@@ -54,3 +54,8 @@ def wrsr(tmp_path: Path, photo: Callable[..., np.ndarray]) -> Callable[..., Path
         return root
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """README's commands, which take minutes, begin first, so that no process is left to wait for them."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")

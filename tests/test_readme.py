@@ -44,9 +44,12 @@ def take_part(study: str) -> None:
     command = [sys.executable, "-m", "refsr_bench.cli", "study", "serve", study, "--no-open"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        address = server.stdout.readline().split()[-1]
-        assert b"<!doctype html" in urllib.request.urlopen(address).read().lower()
-        server.terminate()  # every choice is saved at once, so that any end will do
+        try:
+            browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            page = browser.open(server.stdout.readline().split()[-1], timeout=60).read()
+        finally:
+            server.terminate()  # every choice is saved at once, so that any end will do
+    assert b"<!doctype html" in page.lower()
     tasks = CliRunner().invoke(main, ["study", "export", study, "--tasks"]).output.splitlines()[1:]
     answers = [f"one,{left},{right},left" for _, left, right, *_ in (task.split(",") for task in tasks)]
     Path("answers.csv").write_text("\n".join(["participant,left,right,choice", *answers]))
