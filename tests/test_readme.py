@@ -40,7 +40,7 @@ SHORT += ["restoration.crop=64", "network.channels=8", "network.blocks=[1, 1, 1,
 
 
 def take_part(study: str) -> None:
-    """Open the study's page, then answer everything as a crowd platform would hand it in: the left one, always."""
+    """Open the study's page, then answer everything as a crowd platform would hand it in: always the sharper one."""
     command = [sys.executable, "-m", "refsr_bench.cli", "study", "serve", study, "--no-open"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
@@ -51,7 +51,10 @@ def take_part(study: str) -> None:
             server.terminate()  # every choice is saved at once, so that any end will do
     assert b"<!doctype html" in page.lower()
     tasks = CliRunner().invoke(main, ["study", "export", study, "--tasks"]).output.splitlines()[1:]
-    answers = [f"one,{left},{right},left" for _, left, right, *_ in (task.split(",") for task in tasks)]
+    pairs = [task.split(",")[1:3] for task in tasks]
+    # Detail costs bytes.
+    size = {name: (Path(study) / "images" / name).stat().st_size for pair in pairs for name in pair}
+    answers = [f"one,{a},{b},{'left' if size[a] > size[b] else 'right'}" for a, b in pairs]
     Path("answers.csv").write_text("\n".join(["participant,left,right,choice", *answers]))
     assert CliRunner().invoke(main, ["study", "import", study, "answers.csv"]).exit_code == 0
 
