@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaderboard.grid import Grid, GridCell, GridRow, count, joined, operations
-from leaderboard.tables import MISSING, Score, clean
-from leaderboard.tables import _plain as plain_cell
+from leaderboard.tables import MISSING, Score, clean, plain_cell
 from refsr_bench.results import ResultError
 
 FORMATS = ("csv", "json", "latex", "markdown")

@@ -1,6 +1,6 @@
 """What separates two protocols, in words, from their fields as run files hold them.
 
-The wording and the measured effects are those of ``refsr_bench.protocols`` (which this package does not import);
+The wording is that of ``refsr_bench.protocols``, which this package does not import;
 tests/leaderboard/test_leaderboard_protocols.py keeps the two alike.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 from refsr_bench.results import ProtocolInfo
@@ -75,39 +76,8 @@ RULES = {
     "lr": "the LR image itself",
     "none": "none",
 }
-# Plain bicubic x4 relative to the first value of each field, (dB, SSIM) by data set; None: nobody measured it, or it
-# does not apply.
-EFFECTS: dict[str, dict[str, dict[str, tuple[float | None, float | None]]]] = {
-    "border": {
-        "4": {"Urban100": (0.0, 0.0), "Sun80": (0.0, 0.0)},
-        "0": {"Urban100": (-0.007, 0.0012), "Sun80": (0.015, 0.0008)},
-    },
-    "y_rounded": {
-        "false": {"Urban100": (0.0, 0.0), "Sun80": (0.0, 0.0)},
-        "true": {"Urban100": (-0.002, -0.0007), "Sun80": (-0.009, -0.0009)},
-    },
-    "channel": {
-        "y": {"Urban100": (0.0, 0.0), "Sun80": (0.0, 0.0)},
-        "y-full": {"Urban100": (-1.32, -0.021), "Sun80": (-1.32, -0.021)},
-        "rgb": {"Urban100": (-1.43, -0.026), "Sun80": (-1.35, -0.023)},
-    },
-    "ssim_window": {
-        "gauss11": {"Urban100": (None, 0.0), "Sun80": (None, 0.0)},
-        "uniform7": {"Urban100": (None, 0.0165), "Sun80": (None, 0.0135)},
-    },
-    "lr_resizer": {
-        "pil-bicubic": {"Urban100": (0.0, None), "Sun80": (0.0, None)},
-        "matlab-bicubic": {"Urban100": (0.002, None), "Sun80": (0.002, None)},
-    },
-    "hr_multiple": {
-        "4": {"Urban100": (0.0, None), "Sun80": (0.0, None)},
-        "32": {"Urban100": (-0.009, None), "Sun80": (0.006, None)},
-    },
-}
-REFERENCES = (
-    "as published for CUFED5: TTSR 26.99 dB with level 1, 27.09 with all five stitched; "
-    "MASA 27.35 with level 1, 27.54 in its paper"
-)
+# What choices are worth: the toolkit's own file, described in refsr_bench/protocols/effects.py.
+_KNOWN = json.loads((files("refsr_bench") / "protocols" / "effects.json").read_text(encoding="utf-8"))
 
 
 def differences(a: ProtocolInfo, b: ProtocolInfo) -> list[str]:
@@ -161,12 +131,12 @@ def _rule(text: str) -> str:
 
 def _effect(name: str, old: Any, new: Any, a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     if name in ("refs", "standard_refs"):
-        return f"Worth, {REFERENCES}." if _rule_for_cufed5(a) != _rule_for_cufed5(b) else ""
+        return f"Worth, {_KNOWN['references']}." if _rule_for_cufed5(a) != _rule_for_cufed5(b) else ""
     if name == "hr_multiple" and {a.get("hr_fit"), b.get("hr_fit")} != {"mod-crop"}:
         return ""  # the multiples were measured for cutting, not for padding
     if name == "ref_size":
         return _black_seam(a, b)
-    table = EFFECTS.get(name, {})
+    table = _KNOWN["effects"].get(name, {})
     before, after = (table.get(json.dumps(value) if not isinstance(value, str) else value) for value in (old, new))
     if before is None or after is None:
         return ""
@@ -174,7 +144,7 @@ def _effect(name: str, old: Any, new: Any, a: Mapping[str, Any], b: Mapping[str,
     return f"Worth {', '.join(per_set)} to plain bicubic x4."
 
 
-def _change(old: tuple[float | None, float | None], new: tuple[float | None, float | None]) -> str:
+def _change(old: Sequence[float | None], new: Sequence[float | None]) -> str:
     parts = []
     if old[0] is not None and new[0] is not None:
         parts.append(f"{_signed(new[0] - old[0])} dB")

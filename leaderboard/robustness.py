@@ -18,7 +18,7 @@ from pathlib import Path
 from leaderboard import load
 from leaderboard.estimates import Estimate, difference, estimate
 from leaderboard.load import LoadedRun, Problem, weights_key
-from leaderboard.tables import _plain as plain_cell
+from leaderboard.tables import plain_cell
 from refsr_bench.results import MetricInfo, ProtocolInfo, Result, ResultError
 
 GIVEN = "given"  # the data set's own references, where their true correspondence is known

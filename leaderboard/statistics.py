@@ -25,8 +25,7 @@ import numpy as np
 
 from leaderboard import paired
 from leaderboard.load import dataset_key
-from leaderboard.tables import SECONDS, Cell, Column, Table, clean, number, slug
-from leaderboard.tables import _plain as plain_cell
+from leaderboard.tables import SECONDS, Cell, Column, Table, clean, number, plain_cell, slug
 from refsr_bench.results import DatasetInfo, MetricInfo, ProtocolInfo, digest
 
 ALPHA = 0.05

@@ -18,9 +18,8 @@ from typing import Any
 
 from leaderboard.load import Problem, _misfit
 from leaderboard.pages import Site, render
-from leaderboard.tables import _plain as plain_cell
-from leaderboard.tables import slug
-from refsr_bench.results import ResultError, _build, digest
+from leaderboard.tables import plain_cell, slug
+from refsr_bench.results import ResultError, build, digest
 
 NAME = "study.json"
 PAGE = "study.html"
@@ -217,7 +216,7 @@ def parse_report(values: Any, where: str) -> StudyReport:
         ("agreement", Agreement, False),
     ):
         parts[name] = _part(values.get(name), kind, several, f"{where}: {name}")
-    report = _build(StudyReport, parts, where)
+    report = build(StudyReport, parts, where)
     if problem := _misfit(report, StudyReport, "") or _contradiction(report):
         raise ResultError(f"{where}: {problem}")
     return report
@@ -231,7 +230,7 @@ def _part(values: Any, kind: type, several: bool, where: str) -> Any:
     below = {Exclusion: ("excluded", Excluded), Ranking: ("methods", Ranked)}.get(kind)
     if below and isinstance(values, dict):
         values = values | {below[0]: _part(values.get(below[0]), below[1], True, f"{where}: {below[0]}")}
-    return _build(kind, values, where)
+    return build(kind, values, where)
 
 
 def _contradiction(report: StudyReport) -> str | None:

@@ -384,7 +384,7 @@ def to_csv(tables: Sequence[Table]) -> str:
     names = sorted({name for table in tables for cell in table.cells for name in cell.run.result.means})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *(_plain(name) for name in names)])
+    writer.writerow([*CSV_COLUMNS, *(plain_cell(name) for name in names)])
     for table in tables:
         for cell in table.cells:
             run, means = cell.run.result.run, cell.run.result.means
@@ -399,11 +399,11 @@ def to_csv(tables: Sequence[Table]) -> str:
                 cell.psnr.rank or "", cell.ssim.rank or "",
             )
             # fmt: on
-            writer.writerow([_plain(value) for value in values] + [means.get(name, "") for name in names])
+            writer.writerow([plain_cell(value) for value in values] + [means.get(name, "") for name in names])
     return text.getvalue()
 
 
-def _plain(value: object) -> object:
+def plain_cell(value: object) -> object:
     """Text that a spreadsheet does not take for a formula."""
     if not isinstance(value, str):
         return value

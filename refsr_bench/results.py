@@ -196,7 +196,7 @@ def write_atomically(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _build(cls: type, values: Any, where: str) -> Any:
+def build(cls: type, values: Any, where: str) -> Any:
     """A dataclass from JSON, refusing unknown and missing keys by name."""
     if not isinstance(values, dict):
         raise ResultError(f"{where}: expected an object, found {type(values).__name__}")
@@ -262,20 +262,20 @@ def parse_run(values: Any, where: str) -> Run:
     """A Run from its JSON value. Raises ResultError naming ``where`` and the field."""
     if not isinstance(values, dict):
         raise ResultError(f"{where}: expected an object")
-    run = _build(Run, migrate(values, where), where)
+    run = build(Run, migrate(values, where), where)
     return dataclasses.replace(
         run,
-        method=_build(MethodInfo, run.method, f"{where}: method"),
-        dataset=_build(DatasetInfo, run.dataset, f"{where}: dataset"),
-        protocol=_build(ProtocolInfo, run.protocol, f"{where}: protocol"),
-        metrics=tuple(_build(MetricInfo, m, f"{where}: metrics") for m in run.metrics),
+        method=build(MethodInfo, run.method, f"{where}: method"),
+        dataset=build(DatasetInfo, run.dataset, f"{where}: dataset"),
+        protocol=build(ProtocolInfo, run.protocol, f"{where}: protocol"),
+        metrics=tuple(build(MetricInfo, m, f"{where}: metrics") for m in run.metrics),
     )
 
 
 @_checked
 def parse_image(values: Any, where: str) -> ImageRecord:
     """An ImageRecord from its JSON value. Raises ResultError naming ``where`` and the field."""
-    record = _build(ImageRecord, values, where)
+    record = build(ImageRecord, values, where)
     return dataclasses.replace(record, metrics=_metrics(record.metrics, where))
 
 
@@ -390,7 +390,7 @@ def read_result(path: Path) -> Result:
 @_checked
 def parse_result(values: Any, path: str) -> Result:
     """A Result from its JSON value. Raises ResultError naming ``path`` and the field."""
-    result = _build(Result, values, path)
+    result = build(Result, values, path)
     return dataclasses.replace(
         result,
         run=parse_run(result.run, f"{path}: run"),

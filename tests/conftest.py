@@ -1,8 +1,10 @@
 """Fixtures every test module may use."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several test processes share the cores
 
@@ -54,6 +56,21 @@ def wrsr(tmp_path: Path, photo: Callable[..., np.ndarray]) -> Callable[..., Path
         return root
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, a playwright Browser: Debian's (``apt-get install chromium``), or playwright's own."""
+    driver_of = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    with driver_of.sync_playwright() as driver:
+        found = next((path for name in names if (path := shutil.which(name))), driver.chromium.executable_path)
+        if not Path(found).is_file():
+            pytest.skip("needs a browser: apt-get install chromium, or playwright install chromium")
+        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        started = driver.chromium.launch(executable_path=found, args=sandbox)
+        yield started
+        started.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboard.estimates import Estimate
 from leaderboard.plots import style
-from leaderboard.tables import MISSING, number, slug
-from leaderboard.tables import _plain as plain_cell
+from leaderboard.tables import MISSING, number, plain_cell, slug
 from refsr_bench.results import DatasetInfo, MethodInfo, ProtocolInfo, digest
 
 if TYPE_CHECKING:

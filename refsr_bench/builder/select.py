@@ -36,7 +36,7 @@ from refsr_bench.builder.decisions import (
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
 from refsr_bench.images import read_image
-from refsr_bench.local_page import BASE_STYLE, KEEP, LocalHandler, LocalServer
+from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
 from refsr_bench.types import BenchError, Image, Misuse
 
 if TYPE_CHECKING:
@@ -47,10 +47,9 @@ if TYPE_CHECKING:
 __all__ = ["SelectionServer", "auto", "resolve", "serve"]
 
 PAGE = Path(__file__).parent / "page"
-ASSETS = {
+ASSETS = BASE | {
     "/": PAGE / "index.html",
     "/app.js": PAGE / "app.js",
-    "/base.css": BASE_STYLE,
     "/style.css": PAGE / "style.css",
     "/icon.svg": PAGE / "icon.svg",
 }

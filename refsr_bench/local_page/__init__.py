@@ -1,8 +1,8 @@
 """Pages for the people at this machine: a server on 127.0.0.1 alone, for whoever has the address that was printed.
 
 The address holds a random token, which is exchanged for a cookie; other hosts' names (DNS rebinding), other pages'
-requests (Origin) and everything foreign in a page (Content-Security-Policy) are refused. ``base.css`` is the pages'
-common look.
+requests (Origin) and everything foreign in a page (Content-Security-Policy) are refused. ``base.css`` and
+``base.js`` are what the pages share.
 
 On another machine: forward the same port, ``ssh -L 8765:127.0.0.1:8765 HOST``, with ``--port 8765`` there.
 """
@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 BODY = 4096  # bytes of a request's body, at most
 IDLE = 60  # seconds that a connection may say nothing
 KEEP = {"Cache-Control": "private, max-age=86400"}
-BASE_STYLE = Path(__file__).parent / "base.css"
+BASE = {f"/{name}": Path(__file__).parent / name for name in ("base.css", "base.js")}
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from refsr_bench.images import image_size
-from refsr_bench.local_page import BASE_STYLE, KEEP, LocalHandler, LocalServer
+from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import IMAGES, Plan
@@ -23,10 +23,9 @@ from refsr_bench.study.votes import JOIN, LEFT, RIGHT, TIE, UNDO, VOTE, Line, Pe
 from refsr_bench.types import BenchError, Misuse
 
 PAGE = Path(__file__).parent / "page"
-ASSETS = {
+ASSETS = BASE | {
     "/": PAGE / "index.html",
     "/app.js": PAGE / "app.js",
-    "/base.css": BASE_STYLE,
     "/style.css": PAGE / "style.css",
     "/icon.svg": PAGE / "icon.svg",
 }

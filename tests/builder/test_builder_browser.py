@@ -3,9 +3,7 @@
 Needs ``pip install playwright`` and a Chromium: Debian's (``apt-get install chromium``), or playwright's own.
 """
 
-import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -23,19 +21,6 @@ expect = playwright.expect
 expect.set_options(timeout=20_000)  # machines may be busy
 
 pytestmark = pytest.mark.slow
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        found = next((path for name in NAMES if (path := shutil.which(name))), driver.chromium.executable_path)
-        if not Path(found).is_file():
-            pytest.skip("needs a browser: apt-get install chromium, or playwright install chromium")
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        started = driver.chromium.launch(executable_path=found, args=sandbox)
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -51,7 +36,7 @@ def visit(browser: playwright.Browser, project: Project) -> Iterator[Callable[..
     """
     servers, contexts, wrong = [], [], []
 
-    def open_page(annotator: str | None = "Anna", **context: object) -> playwright.Page:
+    def open_page(annotator: str | None = "Rater1", **context: object) -> playwright.Page:
         server = SelectionServer(project, annotator)
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

@@ -83,7 +83,7 @@ class Browser:
 def serving() -> Iterator[Callable[..., SelectionServer]]:
     servers = []
 
-    def start(project: Project, annotator: str | None = "Anna") -> SelectionServer:
+    def start(project: Project, annotator: str | None = "Rater1") -> SelectionServer:
         servers.append(SelectionServer(project, annotator))
         threading.Thread(target=servers[-1].serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return servers[-1]
@@ -104,7 +104,7 @@ def test_a_click_is_in_the_log_when_the_page_is_told(project: Project, serving: 
     (line,) = lines(project)
     assert line.pop("time").startswith("20")
     assert line == {
-        "annotator": "Anna",
+        "annotator": "Rater1",
         "query": "001",
         "choice": "pool/files/001_1.png",
         "category": "building",
@@ -113,8 +113,8 @@ def test_a_click_is_in_the_log_when_the_page_is_told(project: Project, serving: 
     browser.decide("reject", "002")
     assert lines(project)[1]["action"] == "reject" and lines(project)[1]["choice"] is None
     assert resolve(project)[:2] == [
-        decisions.Selected("001", "pool/files/001_1.png", "building", "Anna", 1.0),
-        decisions.Selected("002", "", "", "Anna", 1.0),
+        decisions.Selected("001", "pool/files/001_1.png", "building", "Rater1", 1.0),
+        decisions.Selected("002", "", "", "Rater1", 1.0),
     ]
 
 
@@ -157,15 +157,15 @@ def test_undo_asks_for_what_the_page_knew(project: Project, serving: Callable[..
 
 
 def test_annotators_do_not_see_each_other(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    anna, ben = (Browser(serving(project, name)).open() for name in ("Anna", "Ben"))
-    anna.decide("select", "001", nth=1, category="building")
-    overview = ben.json("/api/project")
+    first, second = (Browser(serving(project, name)).open() for name in ("Rater1", "Rater2"))
+    first.decide("select", "001", nth=1, category="building")
+    overview = second.json("/api/project")
     assert overview["lines"] == 0
     assert all(query["choice"] is None and not query["category"] for query in overview["queries"])
-    assert "Anna" not in json.dumps(overview)
-    ben.decide("select", "001", nth=2, category="building")
-    assert anna.json("/api/project")["lines"] == 1
-    assert {line["annotator"] for line in lines(project)} == {"Anna", "Ben"}
+    assert "Rater1" not in json.dumps(overview)
+    second.decide("select", "001", nth=2, category="building")
+    assert first.json("/api/project")["lines"] == 1
+    assert {line["annotator"] for line in lines(project)} == {"Rater1", "Rater2"}
 
 
 def test_the_name_is_asked_once(project: Project, serving: Callable[..., SelectionServer]) -> None:
@@ -210,7 +210,7 @@ def test_nonsense_is_refused_and_not_written(
 
 def test_a_torn_line_is_dropped_and_mended(project: Project) -> None:
     log = Log(project.selection_log)
-    decision = Decision("2026-01-01", "Anna", "001", None, "", "reject")
+    decision = Decision("2026-01-01", "Rater1", "001", None, "", "reject")
     log.add(lambda _: decision)
     with project.selection_log.open("ab") as file:
         file.write(b'{"time": "2026", "annot')
@@ -248,16 +248,16 @@ def test_two_processes_append_at_once(project: Project) -> None:
         "for n in range(20): log.add(lambda _: Decision('t', sys.argv[2], str(n), None, '', 'reject'))"
     )
     command = [sys.executable, "-c", code, str(project.selection_log)]
-    started = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("Anna", "Ben")]
+    started = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("Rater1", "Rater2")]
     assert [process.wait(20) for process in started] == [0, 0]
     found = Log(project.selection_log).read()
-    assert [sum(line.annotator == name for line in found) for name in ("Anna", "Ben")] == [20, 20]
+    assert [sum(line.annotator == name for line in found) for name in ("Rater1", "Rater2")] == [20, 20]
 
 
 def test_a_kill_loses_nothing_that_was_acknowledged(project: Project) -> None:
     code = (
         "import sys; from refsr_bench.builder.project import Project; from refsr_bench.builder.select import serve\n"
-        "serve(Project.open(sys.argv[1]), 'Anna', open_browser=False, announce=lambda text: print(text, flush=True))"
+        "serve(Project.open(sys.argv[1]), 'Rater1', open_browser=False, announce=lambda text: print(text, flush=True))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(project.path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -381,7 +381,7 @@ def test_nothing_to_choose_from_is_said(project: Project) -> None:
 
 def test_a_taken_port_and_a_bad_name_are_said(project: Project, serving: Callable[..., SelectionServer]) -> None:
     with pytest.raises(Misuse, match="Port"):
-        SelectionServer(project, "Ben", serving(project).server_port)
+        SelectionServer(project, "Rater2", serving(project).server_port)
     with pytest.raises(Misuse, match="name"):
         SelectionServer(project, "a,b")
 
@@ -411,7 +411,7 @@ def test_most_voices_win(project: Project) -> None:
 def test_a_choice_that_cleaning_removed_does_not_count(
     project: Project, serving: Callable[..., SelectionServer]
 ) -> None:
-    decide(project, ("Anna", "001", 1, "plant"), ("Anna", "002", 1, ""))
+    decide(project, ("Rater1", "001", 1, "plant"), ("Rater1", "002", 1, ""))
     rows = [
         row if row.file != "pool/files/001_1.png" else Cleaned("001", row.file, False, "is a copy of the query")
         for row in project.cleaned

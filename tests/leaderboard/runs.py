@@ -78,3 +78,30 @@ def store(folder: Path, result: Result) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_result(folder / "result.json", result)
     return folder / "result.json"
+
+
+def store_several(folder: Path) -> Path:
+    """Five methods, two protocols, three data sets (one not official), a partial and a failed run."""
+    for number, result in enumerate(
+        [
+            make("bicubic", [24, 24, 24], [0.6], title="Bicubic", group="SISR", year=1981),
+            make("c2matching-gan", [27, 27, 27], [0.8], title="C²-Matching", gan=True, weights="gan.pth"),
+            make("c2matching", [28, 28, 28], [0.9], title="C²-Matching-rec", weights="rec.pth"),
+            make("limited", [40, 40, 40], title="Limited", limit=1),
+            make("broken", [50, 50, 50], title="Broken", failures={2: "CUDA out of memory"}),
+            make("bicubic", dataset="wrsr", title="Bicubic", group="SISR", year=1981),
+            make(
+                "bicubic",
+                dataset="wrsr",
+                title="Bicubic",
+                group="SISR",
+                manifest="mine",
+                official=False,
+                notes=["12 pairs, not the 80 published."],
+            ),
+            make("bicubic", protocol="srntt", title="Bicubic", group="SISR"),
+            make("c2matching", [float("inf")] * 3, protocol="srntt", title="C²-Matching-rec", weights="rec.pth"),
+        ]
+    ):
+        store(folder / f"{number}", result)
+    return folder

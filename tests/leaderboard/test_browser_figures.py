@@ -3,8 +3,6 @@
 Needs ``pip install playwright`` and a Chromium: Debian's (``apt-get install chromium``), or playwright's own.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,19 +19,6 @@ expect = playwright.expect
 expect.set_options(timeout=20_000)  # machines may be busy
 
 pytestmark = pytest.mark.slow
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        found = next((path for name in NAMES if (path := shutil.which(name))), driver.chromium.executable_path)
-        if not Path(found).is_file():
-            pytest.skip("needs a browser: apt-get install chromium, or playwright install chromium")
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        started = driver.chromium.launch(executable_path=found, args=sandbox)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

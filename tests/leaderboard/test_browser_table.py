@@ -7,7 +7,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +27,6 @@ expect = playwright.expect
 expect.set_options(timeout=20_000)  # machines may be busy
 
 pytestmark = pytest.mark.slow
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SETS = {"cufed5": "CUFED5", "sun80": "Sun80", "urban100": "Urban100", "manga109": "Manga109", "wrsr": "WR-SR"}
 
 
@@ -56,18 +54,6 @@ RUNS = [
     run("bicubic", 24.3, title="Bicubic", group="SISR", year=1981, references="none", protocol="srntt"),
     run("c2matching", 27.9, title="C²-Matching-rec", references="many", weights="nano.pth", protocol="srntt"),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        found = next((path for name in NAMES if (path := shutil.which(name))), driver.chromium.executable_path)
-        if not Path(found).is_file():
-            pytest.skip("needs a browser: apt-get install chromium, or playwright install chromium")
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        started = driver.chromium.launch(executable_path=found, args=sandbox)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

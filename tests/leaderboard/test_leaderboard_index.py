@@ -6,7 +6,7 @@ import re
 
 import html5lib
 import pytest
-from runs import make, store
+from runs import make, store, store_several
 from site_pages import HOSTILE, Page, index_text
 
 from leaderboard import gallery, index
@@ -20,30 +20,7 @@ BIDI = "\u202eevil\u2066"
 
 @pytest.fixture
 def results(tmp_path):
-    """Five methods, two protocols, three data sets (one not official), a partial and a failed run."""
-    for number, result in enumerate(
-        [
-            make("bicubic", [24, 24, 24], [0.6], title="Bicubic", group="SISR", year=1981),
-            make("c2matching-gan", [27, 27, 27], [0.8], title="C²-Matching", gan=True, weights="gan.pth"),
-            make("c2matching", [28, 28, 28], [0.9], title="C²-Matching-rec", weights="rec.pth"),
-            make("limited", [40, 40, 40], title="Limited", limit=1),
-            make("broken", [50, 50, 50], title="Broken", failures={2: "CUDA out of memory"}),
-            make("bicubic", dataset="wrsr", title="Bicubic", group="SISR", year=1981),
-            make(
-                "bicubic",
-                dataset="wrsr",
-                title="Bicubic",
-                group="SISR",
-                manifest="mine",
-                official=False,
-                notes=["12 pairs, not the 80 published."],
-            ),
-            make("bicubic", protocol="srntt", title="Bicubic", group="SISR"),
-            make("c2matching", [float("inf")] * 3, protocol="srntt", title="C²-Matching-rec", weights="rec.pth"),
-        ]
-    ):
-        store(tmp_path / "results" / f"{number}", result)
-    return tmp_path / "results"
+    return store_several(tmp_path / "results")
 
 
 def by_title(board):

@@ -7,7 +7,7 @@ import shutil
 from functools import partial
 
 import pytest
-from runs import make, store
+from runs import store_several
 from site_pages import Page
 
 from leaderboard import site
@@ -18,30 +18,7 @@ build = partial(site.build, images="none", drawn=False)  # tables, methods and s
 
 @pytest.fixture
 def results(tmp_path):
-    """Five methods, two protocols, three data sets (one not official), a partial and a failed run."""
-    for number, result in enumerate(
-        [
-            make("bicubic", [24, 24, 24], [0.6], title="Bicubic", group="SISR", year=1981),
-            make("c2.gan", [27, 27, 27], [0.8], title="C²", gan=True, weights="gan.pth"),
-            make("c2.rec", [28, 28, 28], [0.9], title="C²-rec", weights="rec.pth"),
-            make("limited", [40, 40, 40], title="Limited", limit=1),
-            make("broken", [50, 50, 50], title="Broken", failures={2: "CUDA out of memory"}),
-            make("bicubic", dataset="wrsr", title="Bicubic", group="SISR", year=1981),
-            make(
-                "bicubic",
-                dataset="wrsr",
-                title="Bicubic",
-                group="SISR",
-                manifest="mine",
-                official=False,
-                notes=["12 pairs, not the 80 published."],
-            ),
-            make("bicubic", protocol="srntt", title="Bicubic", group="SISR"),
-            make("c2.rec", [float("inf")] * 3, protocol="srntt", title="C²-rec"),
-        ]
-    ):
-        store(tmp_path / "results" / f"{number}", result)
-    return tmp_path / "results"
+    return store_several(tmp_path / "results")
 
 
 def test_same_input_same_bytes_wherever_it_lies(results, tmp_path):
@@ -67,8 +44,8 @@ def test_csv_and_json_beside_the_page(results, tmp_path):
     assert [len(rows) for rows in single] == [7, 2] and len(whole) == 9
     assert all(len({row["protocol_digest"] for row in rows}) == 1 for rows in single)
     best = [row for row in single[0] if row["psnr_rank"] == "1" and row["dataset"] == "cufed5"]
-    assert [(row["method"], float(row["psnr_y"])) for row in best] == [("c2.rec", 28.0)]
-    assert [row["psnr_y"] for row in single[1] if row["method"] == "c2.rec"] == ["inf"]
+    assert [(row["method"], float(row["psnr_y"])) for row in best] == [("c2matching", 28.0)]
+    assert [row["psnr_y"] for row in single[1] if row["method"] == "c2matching"] == ["inf"]
     tables = json.loads((tmp_path / "site" / "leaderboard.json").read_text(encoding="utf-8"))["tables"]
     assert [len(table["rows"]) for table in tables] == [5, 2]
 

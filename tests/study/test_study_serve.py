@@ -181,7 +181,7 @@ def test_only_those_with_the_address_get_in(make_study: Callable[..., Path], vis
         assert visitor("/api/join", {}, Origin=origin)[0] == 403
     assert visitor("/api/join", {}, Content_Type="text/plain")[0] == 400
     assert lines(folder) == []
-    for path in ("/", "/app.js", "/base.css", "/style.css", "/icon.svg", "/api/study"):
+    for path in ("/", "/app.js", "/base.css", "/base.js", "/style.css", "/icon.svg", "/api/study"):
         status, _, headers = visitor(path)
         assert status == 200 and headers["Content-Security-Policy"].startswith("default-src 'self';")
     for name in ("index.html", "app.js", "style.css"):

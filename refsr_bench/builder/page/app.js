@@ -1,35 +1,10 @@
 // The selection page. What is shown as decided has been saved: every change waits for the server's answer.
 
-const $ = (id) => document.getElementById(id);
+import { $, ask, complain } from "./base.js";
+
 const state = { project: null, at: 0, detail: null, card: 0, letters: new Map() };
 const details = new Map(); // query id -> what the server says of it and its candidates
 let saving = Promise.resolve();
-let again = null; // what "Try again" does
-
-// ---- talking to the server
-
-async function ask(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer. Is the command still running?");
-  }
-  if (!answer.ok) {
-    const error = new Error((await answer.text()).slice(0, 500) || `The server refused (${answer.status}).`);
-    error.status = answer.status;
-    throw error;
-  }
-  return answer.json();
-}
-
-function complain(message, retry) {
-  again = retry ?? null;
-  $("alert").hidden = !message;
-  $("alert").firstElementChild.textContent = message;
-  $("retry").hidden = !retry;
-}
 
 function detailOf(id) {
   if (!details.has(id)) {
@@ -631,7 +606,6 @@ $("naming-form").addEventListener("submit", async (event) => {
 view.panes = [new Pane($("pane-query")), new Pane($("pane-candidate"))];
 view.panes.forEach(listen);
 new ResizeObserver(place).observe($("stage"));
-$("retry").addEventListener("click", () => again?.());
 $("rename").addEventListener("click", askName);
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));

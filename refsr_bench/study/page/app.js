@@ -1,34 +1,9 @@
 // The study's page. What is shown as answered has been saved: every choice waits for the server's answer.
 
-const $ = (id) => document.getElementById(id);
+import { $, ask, complain } from "./base.js";
+
 const SCREENS = ["welcome", "trial", "paused", "thanks"];
 const state = { study: null, person: null, shown: null, since: 0, busy: false };
-let again = null; // what "Try again" does
-
-// ---- talking to the server
-
-async function ask(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer. Is the command still running?");
-  }
-  if (!answer.ok) {
-    const error = new Error((await answer.text()).slice(0, 500) || `The server refused (${answer.status}).`);
-    error.status = answer.status;
-    throw error;
-  }
-  return answer.json();
-}
-
-function complain(message, retry) {
-  again = retry ?? null;
-  $("alert").hidden = !message;
-  $("alert").firstElementChild.textContent = message;
-  $("retry").hidden = !retry;
-}
 
 async function attempt(path, body, words) {
   if (state.busy) return;
@@ -250,7 +225,6 @@ function onKey(event) {
 const panes = [...document.querySelectorAll(".pane")].map((element) => new Pane(element));
 panes.forEach(listen);
 new ResizeObserver(place).observe($("stage"));
-$("retry").addEventListener("click", () => again?.());
 for (const button of document.querySelectorAll(".choice")) button.addEventListener("click", () => choose(button.dataset.choice));
 $("undo").addEventListener("click", undo);
 $("undo-last").addEventListener("click", undo);
