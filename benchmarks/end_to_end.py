@@ -58,7 +58,7 @@ def one(scheme: str, size: str, found_at: str) -> None:
         upscale = model.upscale
     else:
         upscale = lambda *images: direct_upscale(model, *images)  # noqa: E731
-    upscale(*inputs(64, 96))  # libraries are loaded, threads started
+    upscale(*inputs(208, 208))  # libraries are loaded, threads started
     values = measure(lambda: result.append(upscale(*images)), 3)
     torch.save(result[-1].clone(), found_at)
     print(json.dumps(values))

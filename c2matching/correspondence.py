@@ -3,7 +3,7 @@
 The correlation of two 3x3 patches is the sum of nine *pixel* correlations, so one matrix product of pixel descriptors
 serves all overlapping patches: nine times fewer multiplications than correlating unfolded patches. Sums over the nine
 shifts are made in two steps of three, over columns and over rows, in tiles that stay in the processor's cache; the
-whole volume is never held.
+whole volume is never held. Of large maps on CPUs, ``fused`` and ``bounds`` leave out most of that, too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from c2matching import fused
 
 PATCH = 3
 NORM_EPS = 1e-5
@@ -77,23 +79,36 @@ def match(
     normalise_ref: bool = True,
     normalise_input: bool = True,
     precision: str = "exact",
+    prune: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """For every 3x3 patch of ``features`` the most similar 3x3 patch of ``ref_features`` (Eq. 8).
 
     features (C, h, w), ref_features (C, H, W), float32. Returns ``index`` (h-2, w-2) int64, row-major over the
     (H-2) x (W-2) reference patches, and ``similarity`` (h-2, w-2): cosine when both sides are normalised. The argmax is
     taken over reference-normalised values; ties go to the lowest index. precision: ``exact``, float32 throughout, or
-    ``half``, descriptors rounded to 16 bits. Raises ValueError for maps smaller than 3 x 3.
+    ``half``, descriptors rounded to 16 bits. prune: exact matching of large maps on a CPU leaves out, where that
+    pays and numba is installed, what bounds on the correlations exclude (``bounds``); it finds the same, true ties
+    apart. Raises ValueError for maps smaller than 3 x 3.
     """
     check_size(features, ref_features)
-    width = features.shape[2]
     norms = patch_norms(ref_features) if normalise_ref else None
+    found = None
+    if prune and precision == "exact" and fused.usable(features, ref_features):
+        found = fused.match(features, ref_features, norms)
+    index, best = found or _match_strips(features, ref_features, norms, precision)
+    return index, best / patch_norms(features) if normalise_input else best
+
+
+def _match_strips(
+    features: Tensor, ref_features: Tensor, norms: Tensor | None, precision: str
+) -> tuple[Tensor, Tensor]:
+    """Index and correlation before the input's normalisation, by correlating everything, in strips and tiles."""
+    width = features.shape[2]
     strips = [
         _match_strip(features[:, :, left : min(width, left + STRIP + 2)], ref_features, norms, precision)
         for left in range(0, width - 2, STRIP)
     ]
-    index, best = (torch.cat(parts, dim=1) for parts in zip(*strips, strict=True))
-    return index, best / patch_norms(features) if normalise_input else best
+    return tuple(torch.cat(parts, dim=1) for parts in zip(*strips, strict=True))
 
 
 def _match_strip(

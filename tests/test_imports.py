@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
 LAZY = {("types.py", "refsr_bench.datasets.hf.to_hf")}  # Dataset.to_hf() reaches for the exporter when it is called
 NETWORKS = (
-    *("vgg", "extractor", "correspondence", "coarse", "deform", "restoration", "strips", "discriminator", "model"),
-    "losses",
+    *("vgg", "extractor", "correspondence", "bounds", "fused", "loops", "coarse", "deform", "restoration", "strips"),
+    *("discriminator", "model", "losses"),
 )
 LAYERS = (
     ("types", "results", "report", "tensorflow_v1", "tensorlayer_npz"),
