@@ -38,7 +38,7 @@ from refsr_bench.types import (
     Sample,
 )
 
-PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips")
+PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips", "numba")
 
 MARKS = {"text alone": "from the paper's text alone", "unofficial code": "after an unofficial implementation"}
 """What tables show beside a method whose implementation could not be checked against its authors'."""
