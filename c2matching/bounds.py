@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 RANKS = (63, 95, 47)  # k, the usual one first; with one channel more, multiples of what vector units hold
@@ -27,7 +26,7 @@ SAMPLE = 1024  # pixels of each map that give the directions
 # What a pair of patches costs, in multiplications of the product: sums and maximum, and a look at what bounds leave.
 SUMS, LOOK = 30, 2000
 ROUNDING = 4e-6  # relative, of squared norms in float32
-SLACK = 4e-6  # of a patch correlation, relative to the patches' norms
+SLACK = 4e-6  # of a patch correlation, relative to the patches' norms: more than rounding may take from a bound
 
 
 def directions(features: Tensor, ref_features: Tensor) -> Tensor | None:
@@ -82,12 +81,12 @@ class Bounds:
     slack: Tensor
 
 
-def find_bounds(own: Tensor, ref: Tensor, basis: Tensor, scale: Tensor, slack: Tensor) -> Bounds | None:
+def find_bounds(own: Tensor, ref: Tensor, basis: Tensor, scale: Tensor, limit: Tensor) -> Bounds | None:
     """Bounds of the rank that costs least; None when correlating everything does.
 
     own (h, w, C) and ref (n, C): pixels of the map and of its reference, row after row, n >= H*W. basis (C, KNOWN):
-    their ``directions``. scale (H-2, W-2): what correlations with each reference patch are multiplied by. slack: see
-    there.
+    their ``directions``. scale (H-2, W-2): what correlations with each reference patch are multiplied by. limit
+    (h-2, w-2): beyond which no correlation of a patch can be, the product of norms.
     """
     known_ref = Known.of(ref, basis)
     rank = choose_rank(own, ref, known_ref, basis, scale)
@@ -95,7 +94,7 @@ def find_bounds(own: Tensor, ref: Tensor, basis: Tensor, scale: Tensor, slack: T
         return None
     known = Known.of(own.flatten(0, 1), basis)
     first = known.first(rank), known_ref.first(rank)
-    return Bounds(rank, first, (known.more(rank, -1), known_ref.more(rank, 1)), slack)
+    return Bounds(rank, first, (known.more(rank, -1), known_ref.more(rank, 1)), SLACK * limit)
 
 
 def choose_rank(own: Tensor, ref: Tensor, known_ref: Known, basis: Tensor, scale: Tensor) -> int | None:
@@ -121,8 +120,3 @@ def choose_rank(own: Tensor, ref: Tensor, known_ref: Known, basis: Tensor, scale
             costs[k] = least + LOOK * share
     return min(costs, key=costs.__getitem__)
 
-
-def slack(features: Tensor, ref_features: Tensor, normalised: bool) -> Tensor:
-    """(h-2, w-2): more than rounding may take from the bounds of a patch of ``features`` (C, h, w)."""
-    own, ref = (F.avg_pool2d(f.square().sum(0)[None, None], 3, 1)[0, 0].mul(9).sqrt() for f in (features, ref_features))
-    return SLACK * own * (1 if normalised else ref.max())

@@ -91,16 +91,18 @@ def match(
     apart. Raises ValueError for maps smaller than 3 x 3.
     """
     check_size(features, ref_features)
-    norms = patch_norms(ref_features) if normalise_ref else None
+    own_norms, norms = patch_norms(features), patch_norms(ref_features)
+    limit = own_norms if normalise_ref else own_norms * norms.max()
+    norms = norms if normalise_ref else torch.ones_like(norms)
     found = None
     if prune and precision == "exact" and fused.usable(features, ref_features):
-        found = fused.match(features, ref_features, norms)
+        found = fused.match(features, ref_features, 1 / norms, limit)
     index, best = found or _match_strips(features, ref_features, norms, precision)
-    return index, best / patch_norms(features) if normalise_input else best
+    return index, best / own_norms if normalise_input else best
 
 
 def _match_strips(
-    features: Tensor, ref_features: Tensor, norms: Tensor | None, precision: str
+    features: Tensor, ref_features: Tensor, norms: Tensor, precision: str
 ) -> tuple[Tensor, Tensor]:
     """Index and correlation before the input's normalisation, by correlating everything, in strips and tiles."""
     width = features.shape[2]
@@ -112,15 +114,15 @@ def _match_strips(
 
 
 def _match_strip(
-    features: Tensor, ref_features: Tensor, norms: Tensor | None, precision: str
+    features: Tensor, ref_features: Tensor, norms: Tensor, precision: str
 ) -> tuple[Tensor, Tensor]:
     channels, h, w = features.shape
     _, ref_h, ref_w = ref_features.shape
     rows, cols, ref_rows = h - 2, w - 2, ref_h - 2
     scale, common = None, 1.0
-    if norms is not None and norms.max() - norms.min() <= 2**-20 * norms.max():
+    if norms.max() - norms.min() <= 2**-20 * norms.max():
         common = norms.max()  # unit descriptors: all norms are 3, but for rounding
-    elif norms is not None:
+    else:
         scale = F.pad(1 / norms, (0, 2)).flatten()
     image = features[None].contiguous(memory_format=torch.channels_last)
     keys = ref_features.reshape(channels, -1).T.contiguous()

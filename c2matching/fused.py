@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.bounds import LOOK, Bounds, directions, find_bounds, slack
+from c2matching.bounds import LOOK, Bounds, directions, find_bounds
 
 T = TypeVar("T")
 SMALLEST = 4 << 20  # pairs of pixels below which there is nothing to gain
@@ -52,30 +52,25 @@ def usable(features: Tensor, ref_features: Tensor) -> bool:
 
 
 def match(
-    features: Tensor, ref_features: Tensor, norms: Tensor | None, prune: bool = True
+    features: Tensor, ref_features: Tensor, scale: Tensor, limit: Tensor
 ) -> tuple[Tensor, Tensor] | None:
     """What ``correspondence.match`` finds, before the input's normalisation; None where bounds do not pay.
 
-    features (C, h, w), ref_features (C, H, W), float32 on the CPU; norms (H-2, W-2): of the reference's patches, None
-    for no normalisation. prune: by bounds, the default, or (never None) all correlations. Returns index (h-2, w-2)
-    int64 and correlation (h-2, w-2).
+    features (C, h, w), ref_features (C, H, W), float32 on the CPU. scale (H-2, W-2), positive: what correlations with
+    each reference patch are multiplied by. limit (h-2, w-2): beyond which no correlation of a patch can be. Returns
+    index (h-2, w-2) int64 and correlation (h-2, w-2).
     """
-    basis = None
-    if prune:  # one thread: in several, small problems take longer, many times so when others compute as well
-        (basis,) = _in_threads([partial(directions, features, ref_features)])
-        if basis is None:
-            return None
-    scale = features.new_ones([n - 2 for n in ref_features.shape[1:]]) if norms is None else 1 / norms
+    # One thread: in several, small problems take longer, many times so when others compute as well.
+    (basis,) = _in_threads([partial(directions, features, ref_features)])
+    if basis is None:
+        return None
     task = _Task(features, ref_features, scale)
-    if basis is not None:
-        task.bounds = find_bounds(
-            task.pixels, task.keys, basis, scale, slack(features, ref_features, norms is not None)
-        )
-        if task.bounds is None:
-            return None
+    bounds = find_bounds(task.pixels, task.keys, basis, scale, limit)
+    if bounds is None:
+        return None
     rows, count = features.shape[1] - 2, torch.get_num_threads()
     edges = sorted({rows * i // count for i in range(count + 1)})
-    _in_threads([partial(task.band, first, end, IN_ALL // count) for first, end in pairwise(edges)])
+    _in_threads([partial(task.band, bounds, first, end, IN_ALL // count) for first, end in pairwise(edges)])
     index = torch.from_numpy(task.index)
     return index - index // task.ref_w * 2, torch.from_numpy(task.best)  # from whole rows to rows of patches
 
@@ -132,11 +127,10 @@ class _Task:
         self.keys = F.pad(ref_features.flatten(1).T, (0, 0, 0, over))
         self.scale = F.pad(F.pad(scale, (0, 2)).flatten(), (0, positions - (ref_h - 2) * self.ref_w)).numpy()
         self.valid = self.scale > 0
-        self.bounds: Bounds | None = None
         self.best = np.zeros((h - 2, w - 2), np.float32)
         self.index = np.zeros((h - 2, w - 2), np.int64)
 
-    def band(self, first: int, end: int, limit: int) -> None:
+    def band(self, bounds: Bounds, first: int, end: int, limit: int) -> None:
         """Match the patches of rows first..end, in strips of columns that take up to ``limit`` pixel correlations."""
         from c2matching.loops import CHUNK, largest, search
 
@@ -146,16 +140,15 @@ class _Task:
         step = min(cols, -(-cols // -(-cols // step)))  # strips of about equal width
         full = _Products(self.pixels, self.keys, step + 2)
         room = np.empty(len(self.scale), np.float32), np.empty(len(self.scale) // CHUNK, np.float32)
-        if self.bounds is not None:
-            (own_first, ref_first), (own_more, ref_more) = self.bounds.first, self.bounds.more
-            upper = _Products(own_first.view(h, w, -1), ref_first, step + 2)
-            own, own_more = self.pixels.view(h, -1).numpy(), own_more.view(h, -1).numpy()
-            ref, ref_more, slack = self.keys.flatten().numpy(), ref_more.flatten().numpy(), self.bounds.slack.numpy()
+        (own_first, ref_first), (own_more, ref_more) = bounds.first, bounds.more
+        upper = _Products(own_first.view(h, w, -1), ref_first, step + 2)
+        own, own_more = self.pixels.view(h, -1).numpy(), own_more.view(h, -1).numpy()
+        ref, ref_more, slack = self.keys.flatten().numpy(), ref_more.flatten().numpy(), bounds.slack.numpy()
         for left in range(0, cols, step):
             right = min(cols, left + step)
             pixels = slice(left, right + 2)
             allowed = (right - left) * len(self.scale) * channels // LOOK
-            skip, wait = h if self.bounds is None else 0, WAIT
+            skip, wait = 0, WAIT
             for y in range(first, end):
                 shared = (self.ref_w, self.scale, self.valid, self.best[y, left:right], self.index[y, left:right])
                 if skip == 0:

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from test_c2_matching import by_convolution, photos
 
-from c2matching import correspondence, fused
-from c2matching.bounds import KNOWN, RANKS, Known, choose_rank, directions, slack
+from c2matching import bounds, correspondence, fused
+from c2matching.bounds import KNOWN, RANKS, SLACK, Known, choose_rank, directions
 from c2matching.correspondence import correspond, match, patch_norms
 
 compiled = pytest.mark.skipif(not fused.available(), reason="needs numba")
@@ -47,20 +47,28 @@ def used(monkeypatch):
     find = fused.find_bounds
 
     def noting(*args):
-        bounds = find(*args)
-        ranks.append(bounds and bounds.rank)
-        return bounds
+        found = find(*args)
+        ranks.append(found and found.rank)
+        return found
 
     monkeypatch.setattr(fused, "find_bounds", noting)
     return ranks
 
 
-def matched(features, ref, prune):
-    """By ``match``, or by the compiled loops with all correlations."""
-    if prune:
-        return match(features, ref)
-    index, best = fused.match(features, ref, patch_norms(ref), prune=False)
-    return index, best / patch_norms(features)
+@pytest.fixture(params=["by bounds", "in full"])
+def rows(request, monkeypatch):
+    """How rows are done: one look is too many for those in full."""
+    if request.param == "in full":
+        monkeypatch.setattr(fused, "LOOK", 1 << 40)
+
+
+@pytest.fixture
+def always(small, used, monkeypatch):
+    """Bounds are used, whether they pay or not."""
+    monkeypatch.setattr(bounds, "SPREAD", float("inf"))
+    monkeypatch.setattr(bounds, "choose_rank", lambda *_: RANKS[0])
+    yield
+    assert used and set(used) == {RANKS[0]}
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -89,7 +97,7 @@ def test_bounds_are_nowhere_below_the_correlations(kind, scale):
         assert (closer <= first + 4e-6 * lengths).all()
         maps = (x.first(k).T.unflatten(1, f.shape[1:]) for x, f in ((a, one), (b, two)))
         (upper, true), norms = (sums(*maps), sums(one, two)), patch_norms(two).flatten()
-        assert (upper / norms >= true / norms - slack(one, two, True).flatten()[:, None]).all()
+        assert (upper / norms >= true / norms - SLACK * patch_norms(one).flatten()[:, None]).all()
 
 
 def sums(one, two):
@@ -98,20 +106,19 @@ def sums(one, two):
 
 
 @compiled
-@pytest.mark.parametrize("prune", [True, False])
-def test_photos_match_as_in_tiles_and_as_the_definition_has_it(small, used, prune):
+def test_photos_match_as_in_tiles_and_as_the_definition_has_it(small, used, rows):
     low, high, other = photos(160, 192)
     for ref in (high, other, torch.cat([other, high], 2)):
-        found = matched(low, ref, prune)
+        found = match(low, ref)
         agree(found, match(low, ref, prune=False), low, ref)
         agree(found, by_convolution(low, ref), low, ref)
-    assert len(used) == 3 * prune and all(rank in RANKS for rank in used)
+    assert len(used) == 3 and all(rank in RANKS for rank in used)
 
 
 @compiled
 @pytest.mark.parametrize("normalise", [True, False])
 @pytest.mark.parametrize(("size", "ref_size"), [((40, 31), (29, 44)), ((17, 60), (66, 21)), ((64, 5), (3, 70))])
-def test_descriptors_of_any_length_match_as_in_tiles(small, used, size, ref_size, normalise):
+def test_descriptors_of_any_length_match_as_in_tiles(small, used, rows, size, ref_size, normalise):
     features, ref = low_dimensional(size, ref_size)
     features, ref = features * torch.rand(size), ref * (0.5 + torch.rand(ref_size)) * 7
     found = match(features, ref, normalise_ref=normalise, normalise_input=False)
@@ -124,28 +131,26 @@ def test_descriptors_of_any_length_match_as_in_tiles(small, used, size, ref_size
 
 
 @compiled
-@pytest.mark.parametrize("prune", [True, False])
 @pytest.mark.parametrize("size", [(3, 3), (3, 9), (4, 30), (13, 11)])
-def test_tiny_and_random_maps(small, size, prune):
-    for channels in (6, 256):
+def test_tiny_and_random_maps(always, rows, size):
+    for channels in (6, 256):  # there are no bounds of few channels
         features, ref = torch.randn(channels, *size), torch.randn(channels, size[1], size[0])
-        agree(matched(features, ref, prune), match(features, ref, prune=False), features, ref)
+        agree(match(features, ref), match(features, ref, prune=False), features, ref)
 
 
 @compiled
-@pytest.mark.parametrize("prune", [True, False])
-def test_ties_go_to_the_lowest_index(small, prune):
+def test_ties_go_to_the_lowest_index(always, rows):
     once = torch.randint(-4, 5, (256, 8, 10)).float()  # whole numbers: equal patches correlate exactly equally
-    index, _ = matched(once, torch.cat([once, once, once], dim=1), prune)
+    index, _ = match(once, torch.cat([once, once, once], dim=1))
     assert torch.equal(index, torch.arange(48).view(6, 8))
     for one in (torch.zeros, torch.ones):
         for two in (torch.zeros, torch.ones):
-            index, similarity = matched(one(256, 9, 9), two(256, 30, 7), prune)
+            index, similarity = match(one(256, 9, 9), two(256, 30, 7))
             assert (index == 0).all() and similarity.isfinite().all()
 
 
 @compiled
-def test_equal_patches_that_bounds_leave_go_to_the_lowest_index(small, used):
+def test_equal_patches_that_bounds_leave_go_to_the_lowest_index(small, used, rows):
     features, ref = (m.mul(64).round() for m in low_dimensional((30, 40), (20, 50)))  # exactly equal, as above
     twice = torch.cat([ref, ref], 1)
     found = match(features, twice)
@@ -188,7 +193,7 @@ def test_rows_where_bounds_exclude_too_little_are_done_in_full(small, monkeypatc
 @compiled
 @pytest.mark.parametrize("held", [1, 40_000, 200_000])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_strips_and_bands_change_nothing(small, monkeypatch, held, threads):
+def test_strips_and_bands_change_nothing(small, rows, monkeypatch, held, threads):
     features, ref = low_dimensional((33, 50), (31, 29))
     wanted = match(features, ref)
     monkeypatch.setattr(fused, "HELD", held)
@@ -197,8 +202,7 @@ def test_strips_and_bands_change_nothing(small, monkeypatch, held, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        for prune in (True, False):
-            agree(matched(features, ref, prune), wanted, features, ref)
+        agree(match(features, ref), wanted, features, ref)
         monkeypatch.setattr(fused, "IN_ALL", 1)
         agree(match(features, ref), wanted, features, ref)
         assert torch.get_num_threads() == threads
