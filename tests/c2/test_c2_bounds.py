@@ -159,6 +159,15 @@ def test_equal_patches_that_bounds_leave_go_to_the_lowest_index(small, used, row
 
 
 @compiled
+def test_where_all_correlations_are_negative_the_best_is_a_patch(always, rows):
+    """Positions that are no patches count as zero, more than any patch has."""
+    features, ref = (m.abs() + 1 for m in low_dimensional((12, 15), (14, 9)))
+    found = match(features, -ref)
+    assert (found[1] < 0).all()
+    agree(found, match(features, -ref, prune=False), features, -ref)
+
+
+@compiled
 def test_textures_that_repeat(small):
     """Candidates without end in one part, few in the other: rows of the first are given up and done in full."""
     tile = low_dimensional((4, 4))[0]
