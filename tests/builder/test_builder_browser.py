@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from selection import lines, write_project
+from visitor import open_watched
 
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.select import SelectionServer, resolve
@@ -41,13 +42,7 @@ def visit(browser: playwright.Browser, project: Project) -> Iterator[Callable[..
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **context}))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
-        own = f"http://127.0.0.1:{server.server_port}/"
-        page.on("request", lambda request: request.url.startswith(own) or wrong.append(request.url))
-        page.goto(server.url)
-        assert page.url.split("#")[0] == own, "the token does not stay in the address"
+        page = open_watched(contexts[-1], server.url, wrong)
         if annotator:
             expect(page.locator(".card")).to_have_count(3)
         return page

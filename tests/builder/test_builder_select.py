@@ -1,6 +1,5 @@
 """The selection page's server and its log: nothing is lost, nobody else gets in, and votes come to what they should."""
 
-import http.client
 import json
 import math
 import os
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from selection import lines, write_project
+from visitor import Visitor
 
 from refsr_bench.builder import decisions, tables
 from refsr_bench.builder.decisions import Decision, Log, agreement, cohen_kappa, mean_kappa
@@ -36,42 +36,7 @@ def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, photo: Cal
     return Project.open(tmp_path / "P")
 
 
-class Browser:
-    """Requests as a browser makes them: it keeps cookies and says where a request comes from."""
-
-    def __init__(self, server: SelectionServer) -> None:
-        self.server, self.cookies = server, {}
-        self.host = f"127.0.0.1:{server.server_port}"
-
-    def __call__(self, path: str, body: object = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection(self.host, timeout=10)
-        sent = {"Host": self.host, "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
-        data = None
-        if body is not None:
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            sent |= {"Origin": f"http://{self.host}", "Content-Type": "application/json"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        kept = {name: value for name, value in sent.items() if value is not None}
-        connection.request("GET" if body is None else "POST", path, data, kept)
-        answer = connection.getresponse()
-        content = answer.read()
-        for cookie in answer.headers.get_all("Set-Cookie", []):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self.cookies[name] = value
-        connection.close()
-        return answer.status, content, dict(answer.headers)
-
-    def open(self, url: str | None = None) -> "Browser":
-        parts = urlsplit(url or self.server.url)
-        status, _, headers = self(f"{parts.path}?{parts.query}")
-        assert (status, headers["Location"]) == (303, "/")
-        return self
-
-    def json(self, path: str, body: object = None) -> dict:
-        status, content, _ = self(path, body)
-        assert status == 200, content
-        return json.loads(content)
-
+class Annotator(Visitor):
     def decide(self, action: str, query: str = "", nth: int | None = None, category: str = "", **more: object) -> dict:
         detail = self.json(f"/api/query/{query}") if nth else {}
         choice = detail["candidates"][nth - 1]["image"] if nth else None
@@ -98,7 +63,7 @@ def serving() -> Iterator[Callable[..., SelectionServer]]:
 
 
 def test_a_click_is_in_the_log_when_the_page_is_told(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     answer = browser.decide("select", "001", nth=1, category="building")
     assert (answer["category"], answer["lines"]) == ("building", 1)
     (line,) = lines(project)
@@ -119,14 +84,14 @@ def test_a_click_is_in_the_log_when_the_page_is_told(project: Project, serving: 
 
 
 def test_a_repeated_request_writes_nothing(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     first = browser.decide("select", "001", nth=2, category="plant")
     assert browser.decide("select", "001", nth=2, category="plant") == first
     assert len(lines(project)) == 1
 
 
 def test_undo_goes_back_click_by_click(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     browser.decide("select", "001", nth=1)
     browser.decide("category", "001", category="landmark")
     browser.decide("select", "001", nth=3)
@@ -148,7 +113,7 @@ def test_undo_goes_back_click_by_click(project: Project, serving: Callable[..., 
 
 def test_undo_asks_for_what_the_page_knew(project: Project, serving: Callable[..., SelectionServer]) -> None:
     server = serving(project)
-    here, there = Browser(server).open(), Browser(server).open()
+    here, there = Annotator(server).open(), Annotator(server).open()
     here.decide("reject", "001")
     there.decide("reject", "002")
     status, reason, _ = here("/api/decide", {"action": "undo", "lines": 1})
@@ -157,7 +122,7 @@ def test_undo_asks_for_what_the_page_knew(project: Project, serving: Callable[..
 
 
 def test_annotators_do_not_see_each_other(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    first, second = (Browser(serving(project, name)).open() for name in ("Rater1", "Rater2"))
+    first, second = (Annotator(serving(project, name)).open() for name in ("Rater1", "Rater2"))
     first.decide("select", "001", nth=1, category="building")
     overview = second.json("/api/project")
     assert overview["lines"] == 0
@@ -170,7 +135,7 @@ def test_annotators_do_not_see_each_other(project: Project, serving: Callable[..
 
 def test_the_name_is_asked_once(project: Project, serving: Callable[..., SelectionServer]) -> None:
     server = serving(project, None)
-    browser = Browser(server).open()
+    browser = Annotator(server).open()
     assert browser.json("/api/project")["annotator"] is None
     assert browser("/api/decide", {"action": "reject", "query": "001"})[0] == 409
     for bad in ("", "  ", "a,b", "auto", "x" * 41, "a\x00b"):
@@ -178,7 +143,7 @@ def test_the_name_is_asked_once(project: Project, serving: Callable[..., Selecti
     assert browser.json("/api/name", {"name": " Zoë  Ä "})["annotator"] == "Zoë Ä"
     browser.decide("reject", "001")
     assert lines(project)[0]["annotator"] == "Zoë Ä"
-    later = Browser(serving(project, None))
+    later = Annotator(serving(project, None))
     later.cookies["refsr_annotator"] = browser.cookies["refsr_annotator"]
     assert later.open().json("/api/project")["annotator"] == "Zoë Ä"
     assert decisions.person("zoë ä", ["Zoë Ä"]) == "Zoë Ä"
@@ -201,7 +166,7 @@ def test_the_name_is_asked_once(project: Project, serving: Callable[..., Selecti
 def test_nonsense_is_refused_and_not_written(
     project: Project, serving: Callable[..., SelectionServer], request_: dict
 ) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     assert browser("/api/decide", request_)[0] == 409
     other = browser.json("/api/query/002")["candidates"][0]["image"]
     assert browser("/api/decide", {"action": "select", "query": "001", "choice": other})[0] == 409
@@ -225,7 +190,7 @@ def test_a_torn_line_is_dropped_and_mended(project: Project) -> None:
 def test_a_full_disk_is_said_and_leaves_the_log_whole(
     project: Project, serving: Callable[..., SelectionServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     browser.decide("reject", "001")
     before = project.selection_log.read_bytes()
 
@@ -264,7 +229,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(project: Project) -> None:
     )
     address = process.stdout.readline().split()[-1]
     port = urlsplit(address).port
-    browser = Browser(type("Elsewhere", (), {"server_port": port, "url": address})()).open()
+    browser = Annotator(type("Elsewhere", (), {"server_port": port, "url": address})()).open()
     browser.decide("select", "002", nth=2, category="plant")
     process.send_signal(signal.SIGKILL)
     process.wait(10)
@@ -276,7 +241,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(project: Project) -> None:
 
 
 def test_without_the_token_there_is_nothing(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    stranger = Browser(serving(project))
+    stranger = Annotator(serving(project))
     for path in ("/", "/app.js", "/api/project", "/?token=", "/?token=guess", "/api/query/001"):
         assert stranger(path)[0] == 403, path
     stranger.cookies[stranger.server.cookie] = "guess"
@@ -288,13 +253,13 @@ def test_without_the_token_there_is_nothing(project: Project, serving: Callable[
 def test_a_one_time_address_opens_once(project: Project, serving: Callable[..., SelectionServer]) -> None:
     server = serving(project)
     url = server.one_time_url()
-    assert Browser(server).open(url)("/api/project")[0] == 200
+    assert Annotator(server).open(url)("/api/project")[0] == 200
     parts = urlsplit(url)
-    assert Browser(server)(f"{parts.path}?{parts.query}")[0] == 403
+    assert Annotator(server)(f"{parts.path}?{parts.query}")[0] == 403
 
 
 def test_foreign_hosts_and_origins_are_refused(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     port = browser.server.server_port
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1:{port}.evil.example"):
         assert browser("/api/project", Host=host)[0] == 421, host
@@ -308,13 +273,13 @@ def test_foreign_hosts_and_origins_are_refused(project: Project, serving: Callab
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 4000, b"{" + b" " * 5000 + b"}", b"\xff"])
 def test_bodies_that_are_none(project: Project, serving: Callable[..., SelectionServer], body: bytes) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     assert browser("/api/decide", body)[0] == 400
     assert browser.json("/api/project")["lines"] == 0
 
 
 def test_every_answer_forbids_what_is_foreign(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     for path in ("/", "/app.js", "/style.css", "/icon.svg", "/api/project", "/nothing"):
         status, content, headers = browser(path)
         assert status == (404 if path == "/nothing" else 200), content
@@ -323,7 +288,7 @@ def test_every_answer_forbids_what_is_foreign(project: Project, serving: Callabl
     for name in ("index.html", "app.js", "style.css"):
         text = (ROOT / "refsr_bench/builder/page" / name).read_text()
         assert not [word for word in text.replace("http://www.w3.org/2000/svg", "").split() if "://" in word]
-    assert "SameSite=Strict" in Browser(browser.server)(f"/?{urlsplit(browser.server.url).query}")[2]["Set-Cookie"]
+    assert "SameSite=Strict" in Annotator(browser.server)(f"/?{urlsplit(browser.server.url).query}")[2]["Set-Cookie"]
     assert browser.server.server_address[0] == "127.0.0.1"
 
 
@@ -331,7 +296,7 @@ def test_every_answer_forbids_what_is_foreign(project: Project, serving: Callabl
 
 
 def test_images_are_those_of_the_tables(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     detail = browser.json("/api/query/001")
     assert [one["inliers"] for one in detail["candidates"]] == [90, 5, 0], "in rank order"
     assert [one["link"] for one in detail["candidates"]][:2] == ["https://example.org/photo", ""], "no scripts as links"
@@ -348,7 +313,7 @@ def test_tables_cannot_lead_out_of_the_project(project: Project, serving: Callab
     rows = project.cleaned
     (project.path.parent / "secret.png").write_bytes((project.path / "queries/001.png").read_bytes())
     tables.write(project.table("clean"), [*rows, Cleaned("001", "../secret.png", True, rank=9)])
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     name = browser.json("/api/query/001")["candidates"][-1]["image"]
     assert browser(f"/image/{name}")[0] == browser(f"/thumbnail/{name}")[0] == 500
     (project.path / "queries/002.png").unlink()
@@ -359,7 +324,7 @@ def test_tables_cannot_lead_out_of_the_project(project: Project, serving: Callab
 
 
 def test_matches_lie_where_the_cut_was(project: Project, serving: Callable[..., SelectionServer]) -> None:
-    browser = Browser(serving(project)).open()
+    browser = Annotator(serving(project)).open()
     first, _, third = browser.json("/api/query/001")["candidates"]
     found = browser.json(f"/api/matches/001/{first['image']}")
     assert found["inliers"] >= 20 and 0 < len(found["lines"]) <= 150
@@ -418,7 +383,7 @@ def test_a_choice_that_cleaning_removed_does_not_count(
     ]
     tables.write(project.table("clean"), rows)
     assert [row.query for row in resolve(project)] == ["002", "004"]
-    queries = Browser(serving(project)).open().json("/api/project")["queries"]
+    queries = Annotator(serving(project)).open().json("/api/project")["queries"]
     assert queries[0] == {
         "id": "001",
         "choice": None,

@@ -1,15 +1,13 @@
 """A small study of three methods on real photographs, and what is needed to take part in it."""
 
-import http.client
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
+from visitor import Visitor
 
 from refsr_bench.images import write_png
 from refsr_bench.study import plan as plans
@@ -72,41 +70,6 @@ def take_part() -> Callable[..., str]:
         return code
 
     return answer
-
-
-class Visitor:
-    """Requests as a browser makes them: it keeps cookies and says where a request comes from."""
-
-    def __init__(self, server: StudyServer) -> None:
-        self.server, self.cookies = server, {}
-        self.host = f"127.0.0.1:{server.server_port}"
-
-    def __call__(self, path: str, body: object = None, **headers: str | None) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection(self.host, timeout=10)
-        sent = {"Host": self.host, "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
-        if body is not None:
-            sent |= {"Origin": f"http://{self.host}", "Content-Type": "application/json"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        data = None if body is None else json.dumps(body).encode()
-        kept = {name: value for name, value in sent.items() if value is not None}
-        connection.request("GET" if body is None else "POST", path, data, kept)
-        answer = connection.getresponse()
-        content = answer.read()
-        for cookie in answer.headers.get_all("Set-Cookie", []):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self.cookies[name] = value
-        connection.close()
-        return answer.status, content, dict(answer.headers)
-
-    def open(self) -> "Visitor":
-        parts = urlsplit(self.server.url)
-        assert self(f"{parts.path}?{parts.query}")[0] == 303
-        return self
-
-    def json(self, path: str, body: object = None) -> dict:
-        status, content, _ = self(path, body)
-        assert status == 200, content
-        return json.loads(content)
 
 
 @pytest.fixture

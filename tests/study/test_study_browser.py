@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from visitor import open_watched
 
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
@@ -65,13 +66,8 @@ def enter(browser: playwright.Browser) -> Iterator[Callable[..., playwright.Page
 
     def open_page(serving: Serving, **context: object) -> playwright.Page:
         contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **context}))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
-        own = f"http://127.0.0.1:{serving.port}/"
-        page.on("request", lambda request: request.url.startswith(own) or wrong.append(request.url))
-        page.goto(serving.url)
-        assert page.url == own, "the token does not stay in the address"
+        page = open_watched(contexts[-1], serving.url, wrong)
+        assert "#" not in page.url
         return page
 
     yield open_page

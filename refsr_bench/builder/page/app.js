@@ -1,6 +1,6 @@
 // The selection page. What is shown as decided has been saved: every change waits for the server's answer.
 
-import { $, ask, complain } from "./base.js";
+import { $, ask, complain, listen } from "./base.js";
 
 const state = { project: null, at: 0, detail: null, card: 0, letters: new Map() };
 const details = new Map(); // query id -> what the server says of it and its candidates
@@ -480,35 +480,6 @@ function finish() {
   place();
 }
 
-function listen(pane) {
-  const { element } = pane;
-  const fingers = new Map();
-  const inside = (event) => {
-    const box = element.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  element.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    zoomBy(Math.exp(-Math.max(-60, Math.min(60, event.deltaY)) / 250), pane, inside(event));
-  }, { passive: false });
-  element.addEventListener("dblclick", (event) => zoomOne(pane, inside(event)));
-  element.addEventListener("pointerdown", (event) => {
-    element.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, inside(event));
-  });
-  element.addEventListener("pointermove", (event) => {
-    const before = fingers.get(event.pointerId);
-    if (!before) return;
-    const now = inside(event);
-    const still = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
-    fingers.set(event.pointerId, now);
-    if (!still) return pan(now[0] - before[0], now[1] - before[1]);
-    const spread = (point) => Math.hypot(point[0] - still[0], point[1] - still[1]) || 1;
-    zoomBy(spread(now) / spread(before), pane, [(now[0] + still[0]) / 2, (now[1] + still[1]) / 2]);
-  });
-  for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, (event) => fingers.delete(event.pointerId));
-}
-
 function stepCompare(by) {
   const n = view.n + by;
   if (n < 0 || n >= state.detail.candidates.length) return;
@@ -604,7 +575,9 @@ $("naming-form").addEventListener("submit", async (event) => {
 // ---- wiring
 
 view.panes = [new Pane($("pane-query")), new Pane($("pane-candidate"))];
-view.panes.forEach(listen);
+for (const pane of view.panes) {
+  listen(pane.element, { zoomBy: (factor, at) => zoomBy(factor, pane, at), zoomOne: (at) => zoomOne(pane, at), pan });
+}
 new ResizeObserver(place).observe($("stage"));
 $("rename").addEventListener("click", askName);
 $("previous").addEventListener("click", () => step(-1));

@@ -1,6 +1,6 @@
 // The study's page. What is shown as answered has been saved: every choice waits for the server's answer.
 
-import { $, ask, complain } from "./base.js";
+import { $, ask, complain, listen } from "./base.js";
 
 const SCREENS = ["welcome", "trial", "paused", "thanks"];
 const state = { study: null, person: null, shown: null, since: 0, busy: false };
@@ -172,35 +172,6 @@ function finish(pane) { // forget what the borders did not allow
   place();
 }
 
-function listen(pane) {
-  const { element } = pane;
-  const fingers = new Map();
-  const inside = (event) => {
-    const box = element.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  element.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    zoomTo(view.zoom * Math.exp(-Math.max(-60, Math.min(60, event.deltaY)) / 250), pane, inside(event));
-  }, { passive: false });
-  element.addEventListener("dblclick", (event) => zoomOne(pane, inside(event)));
-  element.addEventListener("pointerdown", (event) => {
-    element.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, inside(event));
-  });
-  element.addEventListener("pointermove", (event) => {
-    const before = fingers.get(event.pointerId);
-    if (!before) return;
-    const now = inside(event);
-    const still = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
-    fingers.set(event.pointerId, now);
-    if (!still) return pan(now[0] - before[0], now[1] - before[1], pane);
-    const spread = (point) => Math.hypot(point[0] - still[0], point[1] - still[1]) || 1;
-    zoomTo((view.zoom * spread(now)) / spread(before), pane, [(now[0] + still[0]) / 2, (now[1] + still[1]) / 2]);
-  });
-  for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, (event) => fingers.delete(event.pointerId));
-}
-
 // ---- keys
 
 function onKey(event) {
@@ -223,7 +194,13 @@ function onKey(event) {
 // ---- wiring
 
 const panes = [...document.querySelectorAll(".pane")].map((element) => new Pane(element));
-panes.forEach(listen);
+for (const pane of panes) {
+  listen(pane.element, {
+    zoomBy: (factor, at) => zoomTo(view.zoom * factor, pane, at),
+    zoomOne: (at) => zoomOne(pane, at),
+    pan: (dx, dy) => pan(dx, dy, pane),
+  });
+}
 new ResizeObserver(place).observe($("stage"));
 for (const button of document.querySelectorAll(".choice")) button.addEventListener("click", () => choose(button.dataset.choice));
 $("undo").addEventListener("click", undo);
