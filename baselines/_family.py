@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import without_prefix
-from refsr_bench.types import BenchError, WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.keys import without_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,7 +28,7 @@ def parts(states: Sequence[Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]
     """What several files hold, in any order, files of other models left out: state dicts of ``restoration`` (under the
     authors' keys), ``extractor`` and ``vgg``. One file with the prefixes net_g., net_extractor., net_map. does as well.
     """
-    from c2matching.vgg import from_torchvision
+    from c2matching.nets.vgg import from_torchvision
 
     found: dict[str, dict[str, Tensor]] = {}
     for state in states:
@@ -50,7 +51,7 @@ def whole(
     """One state dict of the restoration network and the other two parts. Raises BenchError naming a file not given."""
     import torch
 
-    from c2matching.vgg import IMAGENET_MEAN, IMAGENET_STD
+    from c2matching.nets.vgg import IMAGENET_MEAN, IMAGENET_STD
 
     state = {f"restoration.{key}": value for key, value in restoration.items()}
     for part, (file, home) in HOMES.items():
@@ -66,7 +67,7 @@ def whole(
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
     """Before training: a trained ``ContrastiveExtractor``, and torchvision's VGG19 for the reference features."""
-    from c2matching.vgg import from_torchvision
+    from c2matching.nets.vgg import from_torchvision
 
     net.extractor.load_state_dict(dict(extractor))
     net.vgg.load_state_dict({**net.vgg.state_dict(), **from_torchvision(vgg, LAST)})

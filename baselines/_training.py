@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines import _system
-from c2matching.config import Training
-from c2matching.extractor import ContrastiveExtractor
-from c2matching.prepare import Sources, adversaries, features_of, read_extractors
-from c2matching.stages import ImageStage, Parallel
-from c2matching.vgg import VGG19Features
-from refsr_bench.types import MethodCard, Misuse
+from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.vgg import VGG19Features
+from c2matching.training.config import Training
+from c2matching.training.prepare import Sources, adversaries, features_of, read_extractors
+from c2matching.training.stages import ImageStage, Parallel
+from refsr_bench.core.cards import MethodCard
+from refsr_bench.core.errors import Misuse
+from refsr_bench.learning import system as _system
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from baselines._family import COMPANIONS, parts, sizes, start, whole
-from baselines._system import System, method_card
-from refsr_bench.types import WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.learning.system import System, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,8 +38,9 @@ def reduced(ref: Tensor) -> list[Tensor]:
     import torch
 
     from baselines.nets.amsa import SIZES
-    from c2matching.pairs import quantised, to_tensor
-    from refsr_bench.imaging import mod_crop, resize_pil_bicubic
+    from c2matching.training.pairs import quantised, to_tensor
+    from refsr_bench.pixels.crop import mod_crop
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     height, width = ref.shape[-2:]
     copies, images = [ref], [quantised(image) for image in ref.detach()]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from refsr_bench.imaging import resize_pil_bicubic
-from refsr_bench.types import Image, LoadedMethod, MethodCard, Misuse
+from refsr_bench.core.cards import LoadedMethod, MethodCard
+from refsr_bench.core.errors import Misuse
+from refsr_bench.core.types import Image
+from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
 def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Image:

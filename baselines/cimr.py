@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._system import System, down_up, method_card
+from refsr_bench.learning.system import System, down_up, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,7 +38,7 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
     """VGG19 stays what it is."""
-    from c2matching.vgg import from_torchvision
+    from c2matching.nets.vgg import from_torchvision
 
     net.vgg.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import renamed
-from baselines._system import System, method_card
-from refsr_bench.imaging import ceil_multiple
+from refsr_bench.learning.keys import renamed
+from refsr_bench.learning.system import System, method_card
+from refsr_bench.pixels.crop import ceil_multiple
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,7 +39,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], s
     sr_init (N, 3, 4h, 4w): an enlargement by a SISR network, lr_up without one.
     """
     from baselines.nets.crossnet import MULTIPLE
-    from c2matching.restoration import at_grid
+    from c2matching.nets.restoration import at_grid
 
     [ref] = refs
     height, width = lr_up.shape[-2:]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._system import System, method_card
-from refsr_bench.types import WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.learning.system import System, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

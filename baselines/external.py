@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from refsr_bench.types import BenchError, Image, LoadedMethod, MethodCard, Misuse
+from refsr_bench.core.cards import LoadedMethod, MethodCard
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image
 
 PLACES = ("{lr}", "{ref}", "{refs}", "{out}", "{scale}")
 TIME_LIMIT_S = 600.0
@@ -85,7 +87,7 @@ def _kill(process: subprocess.Popen) -> None:
 
 def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[Image], scale: int) -> Image:
     """Write the images as PNG, run the command, read what it wrote. Raises BenchError when there is nothing to read."""
-    from refsr_bench.images import read_image, write_png
+    from refsr_bench.pixels.images import read_image, write_png
 
     with tempfile.TemporaryDirectory(prefix="refsr-bench-") as folder:
         low, out = Path(folder, "lr.png"), Path(folder, "sr.png")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._system import SCALE, System, down, method_card
-from refsr_bench.imaging import ceil_multiple
-from refsr_bench.types import WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.learning.system import SCALE, System, down, method_card
+from refsr_bench.pixels.crop import ceil_multiple
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

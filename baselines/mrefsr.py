@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from baselines._family import COMPANIONS, parts, sizes, start, whole
-from baselines._system import System, method_card
+from refsr_bench.learning.system import System, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import count, renamed
-from baselines._system import System, method_card
-from refsr_bench.types import WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.learning.keys import count, renamed
+from refsr_bench.learning.system import System, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

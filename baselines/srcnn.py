@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import without_prefix
-from baselines._system import System, method_card
-from refsr_bench.types import WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.learning.keys import without_prefix
+from refsr_bench.learning.system import System, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +34,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
     as in the code that its weights come from."""
     import torch.nn.functional as F
 
-    from refsr_bench.imaging import BT601_OFFSET, BT601_WEIGHTS
+    from refsr_bench.pixels.colour import BT601_OFFSET, BT601_WEIGHTS
 
     if net.conv1.in_channels == 3:
         return net(F.interpolate(lr, scale_factor=4, mode="bicubic", align_corners=False))

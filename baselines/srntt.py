@@ -16,9 +16,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import count, renamed
-from baselines._system import System, down, down_up, method_card
-from refsr_bench.types import BenchError, WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.keys import count, renamed
+from refsr_bench.learning.system import System, down, down_up, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -82,7 +83,7 @@ def convert(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 def _vgg19(state: State) -> dict[str, Tensor]:
     """torchvision's names (or srntt-pytorch's, ``vgg19.features.*``) to those of ``net.vgg``; empty for other files."""
-    from c2matching.vgg import ImageNetNormalised, from_torchvision
+    from c2matching.nets.vgg import ImageNetNormalised, from_torchvision
 
     named = {key.removeprefix("vgg19."): value for key, value in state.items()}
     try:
@@ -113,7 +114,7 @@ def _from_pytorch(state: State) -> tuple[dict[str, Any], dict[str, Tensor]] | No
 
 
 def _is_list(state: State) -> bool:
-    """Whether the keys are 0, 1, 2, ...: arrays without names, as ``refsr_bench.tensorlayer_npz`` gives them."""
+    """Whether the keys are 0, 1, 2, ...: arrays without names (``learning.tensorlayer_npz``)."""
     return len(state) > 0 and all(str(n) in state for n in range(len(state)))
 
 
@@ -170,7 +171,7 @@ def _to_torch(name: str, array: Tensor) -> Tensor:
 
 def start(net: nn.Module, vgg: State, extractor: State) -> None:
     """VGG19 stays what it is."""
-    from c2matching.vgg import from_torchvision
+    from c2matching.nets.vgg import from_torchvision
 
     net.vgg.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import count, renamed
-from baselines._system import SCALE, System, method_card
-from refsr_bench.imaging import ceil_multiple
+from refsr_bench.learning.keys import count, renamed
+from refsr_bench.learning.system import SCALE, System, method_card
+from refsr_bench.pixels.crop import ceil_multiple
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +52,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
     """Image and reference are filled with zeros, at the bottom and right, to a common size, for the LR image a multiple
     of 8 (the network halves it three times) and 16 at least."""
     from baselines.nets.ssen import LEAST, MULTIPLE
-    from c2matching.restoration import at_grid
+    from c2matching.nets.restoration import at_grid
 
     [ref] = refs
     height, width = lr.shape[-2:]

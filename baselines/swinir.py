@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._keys import count, renamed
-from baselines._system import SCALE, System, method_card
-from refsr_bench.types import BenchError, WeightsFile
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.keys import count, renamed
+from refsr_bench.learning.system import SCALE, System, method_card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching import deform
-from c2matching.correspondence import NORM_EPS, index_to_flow
-from c2matching.model import C2Matching
+from c2matching.matching.correspondence import NORM_EPS, index_to_flow
+from c2matching.nets import deform
+from c2matching.nets.model import C2Matching
 
 CHUNK = 1 << 29  # correlations held at once
 
@@ -20,7 +20,7 @@ def _patches(features: Tensor) -> Tensor:
 
 
 def direct_match(features: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """As ``c2matching.correspondence.match``: every normalised reference patch is a kernel, the volume is held."""
+    """As ``c2matching.matching.correspondence.match``: each reference patch is a kernel, the volume is held."""
     _, h, w = features.shape
     patches = _patches(ref)
     best, index = None, None

@@ -19,18 +19,18 @@ from apart import apart, measure
 from direct import direct_upscale
 from torch import Tensor
 
-from c2matching import deform
 from c2matching.bundle import BUNDLED
-from c2matching.model import C2Matching
-from c2matching.prepare import kaiming, read_extractors, wake
+from c2matching.nets import deform
+from c2matching.nets.model import C2Matching
+from c2matching.training.prepare import kaiming, read_extractors, wake
 
 
 def inputs(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """A photograph and a shifted part of it as its reference."""
     from skimage import data
 
-    from c2matching.pairs import degrade, to_tensor
-    from refsr_bench.imaging import resize_pil_bicubic
+    from c2matching.training.pairs import degrade, to_tensor
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     photo = resize_pil_bicubic(data.stereo_motorcycle()[0], height + 16, width + 24)
     hr, ref = photo[:height, :width], photo[16:, 24:]

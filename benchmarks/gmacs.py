@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from c2matching import correspondence
-from refsr_bench import catalog
+from c2matching.matching import correspondence
+from refsr_bench.core import catalogue
 
 SIDE = 160
 ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which PyTorch does not count
@@ -60,11 +60,11 @@ def gmacs(restore: Restore, net: torch.nn.Module, refs: int, sides: tuple[int, .
 
 
 def main() -> None:
-    from c2matching.model import C2Matching
-    from refsr_bench.checkpoints import synthetic
+    from c2matching.nets.model import C2Matching
+    from refsr_bench.learning.checkpoints import synthetic
 
     done: dict[int, float] = {}
-    for card in catalog.collect("METHODS").values():
+    for card in catalogue.collect("METHODS").values():
         if card.system is None:
             continue
         if id(card.system) not in done:

@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.extractor import ContrastiveExtractor
-from c2matching.pairs import degrade, to_tensor, transform_points
-from c2matching.prepare import kaiming, read_extractors
-from c2matching.stages import end_point_errors
-from refsr_bench.images import image_files, read_image
+from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.training.pairs import degrade, to_tensor, transform_points
+from c2matching.training.prepare import kaiming, read_extractors
+from c2matching.training.stages import end_point_errors
+from refsr_bench.pixels.images import image_files, read_image
 
 SIDE = 160
 GROUPS = {

@@ -20,8 +20,8 @@ from apart import apart, measure
 from direct import direct_match
 from torch import Tensor
 
-from c2matching.coarse import match_coarse
-from c2matching.correspondence import match
+from c2matching.matching.coarse import match_coarse
+from c2matching.matching.correspondence import match
 
 SIZES = ("60x80", "80x120", "120x160")
 WARM = 50  # the side of maps that are matched first, large enough for all that large ones need
@@ -38,9 +38,9 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
     from skimage import data
 
     from c2matching.bundle import BUNDLED, load_bundle
-    from c2matching.model import in_strips
-    from c2matching.pairs import degrade, to_tensor
-    from refsr_bench.imaging import resize_pil_bicubic
+    from c2matching.nets.model import in_strips
+    from c2matching.training.pairs import degrade, to_tensor
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     left, right, _ = data.stereo_motorcycle()
     image, ref = (resize_pil_bicubic(photo, 4 * h, 4 * w) for photo in (left, right))

@@ -30,7 +30,7 @@ def write_shards(folder: Path, images: int, seed: int = 0) -> None:
     """Parquet shards as the index has them, with made-up files."""
     import pyarrow as pa
 
-    from refsr_bench.builder import index
+    from refsr_bench.builder.similarity import index
 
     (folder / "shards").mkdir(parents=True)
     rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def peak() -> float:
 
 
 def opened(folder: Path, images: int):
-    from refsr_bench.builder.index import Index
+    from refsr_bench.builder.similarity.index import Index
 
     return Index.open(folder, [(f"/pool/{n:07d}.jpg", 1, 1) for n in range(images)])
 
@@ -74,7 +74,7 @@ def build(folder: Path, images: int) -> None:
 
 
 def search(folder: Path, images: int) -> None:
-    from refsr_bench.builder import index
+    from refsr_bench.builder.similarity import index
 
     found = opened(folder, images)
     shards = sorted((folder / "shards").iterdir())
@@ -96,7 +96,7 @@ def search(folder: Path, images: int) -> None:
 
 def recall(folder: Path, queries: np.ndarray, answers: list[list[str]]) -> float:
     """Against comparing with every embedding, block by block."""
-    from refsr_bench.builder import index
+    from refsr_bench.builder.similarity import index
 
     best, names = np.full((len(queries), 50), -9.0, np.float32), np.zeros((len(queries), 50), np.int64)
     at = 0
@@ -112,8 +112,8 @@ def recall(folder: Path, queries: np.ndarray, answers: list[list[str]]) -> float
 
 
 def photographs(folders: list[Path], limit: int) -> None:
-    from refsr_bench.builder import embed, index, similar
-    from refsr_bench.images import read_image
+    from refsr_bench.builder.similarity import embed, index, similar
+    from refsr_bench.pixels.images import read_image
 
     files = [path for path, _, _ in index.list_images(folders)]
     files = files[:: max(1, len(files) // limit)][:limit]

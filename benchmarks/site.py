@@ -19,10 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from leaderboard.pictures import luma, psnr
-from refsr_bench import saved
-from refsr_bench.images import write_png
-from refsr_bench.results import (
+from leaderboard.reading.pictures import luma, psnr
+from refsr_bench.core.results import (
     DatasetInfo,
     ImageRecord,
     MethodInfo,
@@ -33,7 +31,9 @@ from refsr_bench.results import (
     seal,
     write_result,
 )
-from refsr_bench.types import Sample
+from refsr_bench.core.types import Sample
+from refsr_bench.pixels import saved
+from refsr_bench.pixels.images import write_png
 
 SIZE = (500, 332)
 PHOTOS = ("astronaut", "chelsea", "coffee")  # in scikit-image's wheel, nothing is downloaded
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--methods", type=int, default=20)
     parser.add_argument("--protocols", type=int, default=1)
     options = parser.parse_args()
-    from leaderboard.site import build
+    from leaderboard.pages.site import build
 
     results, site = options.folder / "results", options.folder / "site"
     start = time.perf_counter()

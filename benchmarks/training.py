@@ -20,16 +20,17 @@ import torch.nn.functional as F
 from direct import direct_match
 from torch import Tensor
 
-from c2matching import config, deform
-from c2matching.config import MatchingTraining, Training
-from c2matching.correspondence import index_to_flow
-from c2matching.extractor import ContrastiveExtractor
-from c2matching.losses import BORDER, MIN_POINTS, STRIDE
-from c2matching.model import C2Matching
-from c2matching.pairs import degrade, restoration_pair, to_tensor, transformed_pair
-from c2matching.prepare import kaiming, wake
-from c2matching.stages import MatchingStage, RestorationStage
-from refsr_bench.datasets import open_dataset
+from c2matching.matching.correspondence import index_to_flow
+from c2matching.nets import deform
+from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.model import C2Matching
+from c2matching.training import config
+from c2matching.training.config import MatchingTraining, Training
+from c2matching.training.losses import BORDER, MIN_POINTS, STRIDE
+from c2matching.training.pairs import degrade, restoration_pair, to_tensor, transformed_pair
+from c2matching.training.prepare import kaiming, wake
+from c2matching.training.stages import MatchingStage, RestorationStage
+from refsr_bench.data.opening import open_dataset
 
 EXCLUDED = 10  # added to distances that may not be picked
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from c2matching.model import C2Matching
-    from c2matching.restoration import RestorationConfig
+    from c2matching.nets.model import C2Matching
+    from c2matching.nets.restoration import RestorationConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = WEIGHTS / "c2matching-nano-v2.safetensors"
@@ -38,7 +38,7 @@ def write_bundle(
     half: bool = False,
 ) -> None:
     """Write state dicts by part to one file, whole or not at all. half: as float16, which halves the file."""
-    from refsr_bench.checkpoints import write_safetensors
+    from refsr_bench.learning.checkpoints import write_safetensors
 
     state = {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
     if half:
@@ -49,7 +49,7 @@ def write_bundle(
 
 def network_of(metadata: Mapping[str, str], restoration: Mapping[str, Tensor], path: Path) -> RestorationConfig:
     """From the metadata, or read off the shapes of the weights. Raises BenchError when the file does not say."""
-    from c2matching.restoration import RestorationConfig
+    from c2matching.nets.restoration import RestorationConfig
 
     if "network" not in metadata:
         try:
@@ -65,7 +65,7 @@ def network_of(metadata: Mapping[str, str], restoration: Mapping[str, Tensor], p
 
 def config_of(state: Mapping[str, Tensor]) -> RestorationConfig:
     """Read the sizes of a restoration network off its state dict. Raises KeyError when it is none."""
-    from c2matching.restoration import RestorationConfig
+    from c2matching.nets.restoration import RestorationConfig
 
     def count(body: str) -> int:
         return len({m[1] for key in state if (m := re.match(rf"{re.escape(body)}\.(\d+)\.", key))})
@@ -90,8 +90,8 @@ def parts_of(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def _build(restoration: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> C2Matching:
-    from c2matching.model import C2Matching
-    from refsr_bench.checkpoints import load_strict
+    from c2matching.nets.model import C2Matching
+    from refsr_bench.learning.checkpoints import load_strict
 
     model = C2Matching(network_of(metadata, restoration, path))
     load_strict(model.restoration, restoration, path, "a C2-Matching restoration network")
@@ -101,8 +101,8 @@ def _build(restoration: Mapping[str, Tensor], path: Path, metadata: Mapping[str,
 def load_bundle(path: Path) -> C2Matching:
     """One ``.safetensors`` file with ``restoration.*`` and ``extractor.*``, and ``vgg.*`` or, without it, the reference
     features of the extractor's branch 2, which has the shape of VGG19 up to conv3_1."""
-    from c2matching.extractor import reference_features
-    from refsr_bench.checkpoints import check_finite, load_strict, read_metadata, read_weights
+    from c2matching.nets.extractor import reference_features
+    from refsr_bench.learning.checkpoints import check_finite, load_strict, read_metadata, read_weights
 
     state = read_weights(path)
     check_finite(state, path)
@@ -121,7 +121,7 @@ def load_bundle(path: Path) -> C2Matching:
 
 def _imagenet_vgg19(folder: Path) -> Path:
     """torchvision's VGG19 file: beside the authors' files, in torch's cache, or from its normal download."""
-    from refsr_bench import checkpoints
+    from refsr_bench.learning import checkpoints
 
     if found := sorted(folder.glob("vgg19*.pth")):
         return found[0]
@@ -142,8 +142,8 @@ def load_official(
 
     Returns the model and the three files. Raises BenchError or Misuse naming the file that is missing or does not fit.
     """
-    from c2matching.vgg import from_torchvision
-    from refsr_bench.checkpoints import check_finite, load_strict, read_weights
+    from c2matching.nets.vgg import from_torchvision
+    from refsr_bench.learning.checkpoints import check_finite, load_strict, read_weights
 
     restoration = read_weights(path)
     check_finite(restoration, path)
@@ -167,7 +167,7 @@ def import_official(files: Sequence[Path], out: Path, name: str) -> list[Path]:
 
     Raises BenchError or Misuse naming the file that is missing or does not fit.
     """
-    from refsr_bench.checkpoints import read_weights, sha256
+    from refsr_bench.learning.checkpoints import read_weights, sha256
 
     marks = {"feature_extraction_image1.": "extractor", "features.0.": "vgg19", "content_extractor.": "restoration"}
     given: dict[str, Path] = {}

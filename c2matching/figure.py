@@ -11,8 +11,8 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from c2matching.correspondence import Correspondence, canvas_tops
-from refsr_bench.types import Image
+from c2matching.matching.correspondence import Correspondence, canvas_tops
+from refsr_bench.core.types import Image
 
 WIDTH = 7.2  # inches: a page of two columns
 CELL = 4  # HR pixels per descriptor

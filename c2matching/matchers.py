@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from c2matching.bundle import BUNDLED
 from c2matching.method import MIN_SIDE, load, matches_of
-from refsr_bench.matchers import LoadedMatcher, enlarged
-from refsr_bench.types import BenchError, Image, MatcherCard, Matches, NoWeights
+from refsr_bench.core.cards import LoadedMatcher, MatcherCard
+from refsr_bench.core.errors import BenchError, NoWeights
+from refsr_bench.core.types import Image, Matches
+from refsr_bench.matchers import enlarged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from c2matching.extractor import ContrastiveExtractor
+    from c2matching.nets.extractor import ContrastiveExtractor
 
     Describe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -33,10 +35,10 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
     import torch
     import torch.nn.functional as F
 
-    from c2matching.correspondence import index_to_flow
-    from c2matching.correspondence import match as match_patches
-    from c2matching.pairs import to_tensor
-    from refsr_bench.imaging import mod_crop
+    from c2matching.matching.correspondence import index_to_flow
+    from c2matching.matching.correspondence import match as match_patches
+    from c2matching.training.pairs import to_tensor
+    from refsr_bench.pixels.crop import mod_crop
 
     images = [mod_crop(image, 4) for image in (enlarged(lr, scale), ref)]
     if min(side for image in images for side in image.shape[:2]) < 4 * MIN_SIDE:
@@ -61,8 +63,8 @@ def load_student(weights: Path | None, device: str) -> LoadedMatcher:
 
 def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
     """The teacher sees the HR image itself (``oracle``). weights: a file of ``refsr-bench train``."""
-    from c2matching.prepare import read_extractors
-    from refsr_bench.checkpoints import read_metadata, sha256
+    from c2matching.training.prepare import read_extractors
+    from refsr_bench.learning.checkpoints import read_metadata, sha256
 
     if weights is None:
         raise NoWeights("No teacher comes with refsr-bench: give one that was trained, --weights teacher=FILE.")
@@ -90,10 +92,10 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
     which has VGG's shape but was trained for matching; the variant says so.
     """
     from c2matching.bundle import load_bundle
-    from c2matching.extractor import reference_features
-    from c2matching.model import in_strips
-    from c2matching.vgg import VGG19Features, from_torchvision
-    from refsr_bench.checkpoints import load_strict, read_weights, sha256
+    from c2matching.nets.extractor import reference_features
+    from c2matching.nets.model import in_strips
+    from c2matching.nets.vgg import VGG19Features, from_torchvision
+    from refsr_bench.learning.checkpoints import load_strict, read_weights, sha256
 
     layer = "relu3_1"
     if weights is None:

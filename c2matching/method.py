@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from c2matching.bundle import BUNDLED, HOME, import_official, load_bundle, load_official
-from refsr_bench.types import BenchError, Image, LoadedMethod, Matches, MethodCard, NoWeights, WeightsFile
+from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
+from refsr_bench.core.errors import BenchError, NoWeights
+from refsr_bench.core.types import Image, Matches
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from c2matching.model import C2Matching
+    from c2matching.nets.model import C2Matching
 
 MATCHING = ("exact", "half", "coarse")
 MIN_SIDE = 3  # matching compares 3x3 patches of maps at LR resolution
@@ -39,8 +41,10 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     """
     import torch
 
-    from c2matching.pairs import to_tensor
-    from refsr_bench.imaging import mod_crop, quantise, resize_pil_bicubic
+    from c2matching.training.pairs import to_tensor
+    from refsr_bench.pixels.colour import quantise
+    from refsr_bench.pixels.crop import mod_crop
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     if scale != 4:
         raise BenchError(f"C2-Matching is an x4 method; scale {scale} was asked for.")
@@ -63,8 +67,9 @@ def match(model: C2Matching, device: str, lr: Image, ref: Image, scale: int) -> 
     """
     import torch
 
-    from c2matching.pairs import to_tensor
-    from refsr_bench.imaging import mod_crop, resize_pil_bicubic
+    from c2matching.training.pairs import to_tensor
+    from refsr_bench.pixels.crop import mod_crop
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     check_sizes(lr, [ref])
     enlarged = resize_pil_bicubic(lr, scale * lr.shape[0], scale * lr.shape[1])
@@ -92,7 +97,7 @@ def load(
 ) -> LoadedMethod:
     """weights: None (what was imported for the method, else the bundled file), one of ours (``.safetensors``), the
     authors' restoration ``.pth``, or ``synthetic``. matching: of ``MATCHING``, see ``correspondence.correspond``."""
-    from refsr_bench.checkpoints import SYNTHETIC, read_metadata, sha256, synthetic, weights_folder
+    from refsr_bench.learning.checkpoints import SYNTHETIC, read_metadata, sha256, synthetic, weights_folder
 
     imported = weights_folder() / f"{name}.safetensors"
     path = weights or (imported if imported.is_file() else BUNDLED if name == "c2matching" else None)
@@ -102,7 +107,7 @@ def load(
             f"import --method {name} FILES', or give one with --weights."
         )
     if path == SYNTHETIC:
-        from c2matching.model import C2Matching
+        from c2matching.nets.model import C2Matching
 
         model, files = synthetic(C2Matching()), []
     elif path.suffix == ".safetensors":

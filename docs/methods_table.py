@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from refsr_bench import catalog
-from refsr_bench.types import MethodCard
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import MethodCard
 
 HEAD = ("methods", "what", "year", "references", "parameters", "GMACs", "verified against")
 
@@ -12,7 +12,7 @@ HEAD = ("methods", "what", "year", "references", "parameters", "GMACs", "verifie
 def rows() -> list[tuple[str, ...]]:
     """A row per network; trainings of one network share it, ``-rec`` first."""
     networks: dict[tuple, list[MethodCard]] = {}
-    for card in catalog.collect("METHODS").values():
+    for card in catalogue.collect("METHODS").values():
         family = card.name.removesuffix("-rec").removesuffix("-gan")
         networks.setdefault((card.group, card.year, family), []).append(card)
     order = sorted(networks.items(), key=lambda item: (item[0][0] != "SISR", *item[0][1:]))

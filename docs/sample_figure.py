@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from refsr_bench import catalog
-from refsr_bench.datasets import open_dataset
-from refsr_bench.images import read_image
+from refsr_bench.core import catalogue
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.pixels.images import read_image
 
 PAIRS = {"coffee": (100, 60), "astronaut": (90, 40)}  # pair and the corner (x, y) of the cut that is shown
 SIDE, ZOOM, GAP, LABEL = 112, 2, 8, 26
 
 
 def main(results: Path, out: Path) -> None:
-    protocol = catalog.get("PROTOCOLS", "c2")
+    protocol = catalogue.get("PROTOCOLS", "c2")
     pairs = {pair.id: pair for pair in open_dataset("sample").pairs}
     side = SIDE * ZOOM
     names = ("LR", "Reference", "Bicubic", "C2-Matching (bundled)", "HR")

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaderboard.grid import Grid, GridCell, GridRow, count, joined, operations
-from leaderboard.tables import MISSING, Score, clean, plain_cell
-from refsr_bench.results import ResultError
+from leaderboard.tables.grid import Grid, GridCell, GridRow, count, joined, operations
+from leaderboard.tables.tables import MISSING, Score, clean, plain_cell
+from refsr_bench.core.results import ResultError
 
 FORMATS = ("csv", "json", "latex", "markdown")
 FIELDS = {

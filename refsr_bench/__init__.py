@@ -8,11 +8,18 @@ __version__ = "0.1.0"
 
 
 def load_dataset(name: str, root: str | Path | None = None):
-    """Open a data set by name: ``load_dataset("wrsr", root="data/WR-SR").pairs`` or ``.to_hf()``.
+    """Open a data set by name: ``load_dataset("wrsr", root="data/WR-SR").pairs``.
 
     root: the folder that holds the data set; None looks in ``REFSR_DATA`` and the platform's data folder.
-    Returns a ``refsr_bench.types.Dataset``. Raises ``refsr_bench.types.BenchError`` with a readable reason.
+    Returns a ``refsr_bench.core.types.Dataset``. Raises ``refsr_bench.core.errors.BenchError`` with a readable reason.
     """
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.data.opening import open_dataset
 
     return open_dataset(name, root=None if root is None else Path(root))
+
+
+def to_hf(dataset, streaming: bool = False):
+    """The pairs of an opened data set as a Hugging Face ``datasets.Dataset`` (``IterableDataset`` when streaming)."""
+    from refsr_bench.data import hf
+
+    return hf.to_hf(dataset, streaming=streaming)

@@ -27,7 +27,7 @@ def shared() -> Path:
 @pytest.fixture
 def photo() -> Callable[..., np.ndarray]:
     """``photo(height, width, which)``: a cut of a real photograph, uint8 H x W x 3, from scikit-image's wheel."""
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.data.opening import open_dataset
 
     pairs = open_dataset("sample").pairs
 

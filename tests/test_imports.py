@@ -1,31 +1,53 @@
-"""Who may import whom (the table in docs/design.md), checked on the source."""
+"""Who may import whom (the table in docs/design.md), checked on the source of every module."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
-LAZY = {("types.py", "refsr_bench.datasets.hf.to_hf")}  # Dataset.to_hf() reaches for the exporter when it is called
-NETWORKS = (
-    *("vgg", "extractor", "correspondence", "bounds", "fused", "loops", "coarse", "deform", "restoration", "strips"),
-    *("discriminator", "model", "losses"),
+
+# Each room and the rooms below it that it may import. A room may always import itself. Every module has a room: a
+# folder of refsr_bench, or one of the other packages; a module outside all of them fails.
+BELOW = ("core", "pixels", "geometry")
+ROOMS: dict[str, tuple[str, ...]] = {
+    "core": (),
+    "pixels": ("core",),
+    "geometry": ("core", "pixels"),
+    "data": BELOW,
+    "datasets": (*BELOW, "data"),
+    "protocols": ("core", "pixels"),
+    "metrics": ("core", "pixels", "learning"),
+    "matchers": BELOW,
+    "learning": ("core", "pixels"),
+    "evaluate": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning"),
+    "robustness": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "evaluate"),
+    "local_page": ("core",),
+    "builder": (*BELOW, "data", "learning", "local_page"),
+    "study": ("core", "pixels", "data", "protocols", "evaluate", "local_page"),
+    "c2matching": (*BELOW, "data", "learning", "matchers", "metrics"),
+    "baselines": ("core", "pixels", "learning"),
+    "leaderboard": (*BELOW, "data", "protocols", "study", "robustness"),
+}
+ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so
+    *("baselines/nets/amsa.py", "baselines/nets/datsr.py", "baselines/nets/mrefsr.py", "baselines/nets/family.py"),
+    *("baselines/amsa.py", "baselines/datsr.py", "baselines/mrefsr.py", "baselines/_family.py"),
+    "baselines/nets/swap.py",  # SRNTT's feature swapping matches patches exactly as C2-Matching does
 )
-LAYERS = (
-    ("types", "results", "report", "tensorflow_v1", "tensorlayer_npz"),
-    ("imaging", "images", "catalog", "checkpoints", "transforms"),
-    ("datasets", "protocols", "metrics"),
-)
+ANYWHERE = ("refsr_bench", "refsr_bench.__version__")
+ENTRANCES = ("refsr_bench/__init__.py",)  # the public API, and the commands: they reach everything
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Absolute names of our own modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported(path: Path, inside_functions: bool = True) -> Iterator[str]:
+    """Absolute names of our own modules that a file imports: anywhere in it, or at its top level alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if inside_functions else _top_level(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -33,47 +55,77 @@ def imported(path: Path) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from names
+        yield from (name for name in names if name.split(".")[0] in PACKAGES)
 
 
-def allowed(path: Path, name: str) -> bool:
-    package, module = path.relative_to(ROOT).parts[0], path.relative_to(ROOT).with_suffix("").parts
-    target = name.split(".")
-    if target[0] not in PACKAGES or module[:2] == ("refsr_bench", "cli"):
+def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
+    for node in tree.body:
+        if isinstance(node, ast.Try):
+            yield from node.body
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            yield node
+
+
+def room(module: Path) -> str:
+    """The room of a module, given relative to the checkout or as a dotted name's path. KeyError where there is none."""
+    parts = module.with_suffix("").parts
+    name = parts[1] if parts[0] == "refsr_bench" else parts[0]
+    if name not in ROOMS:
+        raise KeyError(f"{module} lies in no room of {sorted(ROOMS)}")
+    return name
+
+
+def allowed(module: str, name: str) -> bool:
+    """Whether the module, a path relative to the checkout, may import the dotted name."""
+    if module in ENTRANCES or module.startswith("refsr_bench/cli/") or name in ANYWHERE:
         return True
     if name.startswith("refsr_bench.cli"):
         return False
-    if name == "refsr_bench.__version__" or (path.name, name) in LAZY:
+    here, there = room(Path(module)), room(Path(name.replace(".", "/")))
+    if there == "c2matching" and module in ON_C2MATCHING:
         return True
-    if package == "leaderboard":
-        return target[0] == "leaderboard" or name.startswith("refsr_bench.results")
-    if package == "baselines":
-        return target[0] != "leaderboard"
-    if package == "c2matching":
-        return target[0] == "c2matching" or (target[0] == "refsr_bench" and module[1] not in NETWORKS)
-    return target[0] == "refsr_bench" and (len(target) < 2 or rank(target[1]) <= rank(module[1])) and not siblings(
-        module[1], target[1]
-    )
+    return there == here or there in ROOMS[here]
 
 
-def rank(module: str) -> int:
-    return next((n for n, layer in enumerate(LAYERS) if module in layer), len(LAYERS) if module != "__init__" else 9)
-
-
-def siblings(module: str, target: str) -> bool:
-    return module != target and module in LAYERS[2] and target in LAYERS[2]
+def module_of(name: str) -> str | None:
+    """The file that a dotted name is or lies in, relative to the checkout."""
+    path = name.replace(".", "/")
+    for found in (f"{path}.py", f"{path}/__init__.py", f"{path.rpartition('/')[0]}.py"):
+        if (ROOT / found).is_file():
+            return found
+    return f"{path.rpartition('/')[0]}/__init__.py"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_only_what_its_place_allows(path: Path) -> None:
-    assert [name for name in imported(path) if not allowed(path, name)] == []
+    module = path.relative_to(ROOT).as_posix()
+    assert [name for name in imported(path) if not allowed(module, name)] == []
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {}
+    for path in MODULES:
+        module = path.relative_to(ROOT).as_posix()
+        if module not in ENTRANCES and not module.startswith("refsr_bench/cli/"):
+            graph[module] = {module_of(name) for name in imported(path)} - {module, *ENTRANCES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(error.args[1][::-1]))
+
+
+def test_the_rooms_themselves_have_a_bottom_and_a_top() -> None:
+    TopologicalSorter(ROOMS).prepare()
 
 
 def test_the_rule_catches_a_wrong_import() -> None:
-    assert not allowed(ROOT / "leaderboard/site.py", "refsr_bench.runner")
-    assert not allowed(ROOT / "refsr_bench/protocols/base.py", "refsr_bench.datasets")
-    assert not allowed(ROOT / "refsr_bench/runner.py", "refsr_bench.cli")
-    assert not allowed(ROOT / "c2matching/deform.py", "refsr_bench.imaging")
+    assert not allowed("refsr_bench/pixels/images.py", "refsr_bench.evaluate.loop")
+    assert not allowed("refsr_bench/protocols/base.py", "refsr_bench.datasets.folder")
+    assert not allowed("refsr_bench/evaluate/loop.py", "refsr_bench.cli")
+    assert not allowed("c2matching/nets/deform.py", "baselines.edsr")
+    assert not allowed("baselines/edsr.py", "c2matching.nets.deform")
+    with pytest.raises(KeyError, match="no room"):
+        allowed("refsr_bench/somewhere.py", "refsr_bench.core.errors")
 
 
 @pytest.mark.parametrize("heavy", ["torch", "cv2", "skimage", "pandas", "datasets", "matplotlib", "lpips", "PIL"])
@@ -85,7 +137,7 @@ def test_help_loads_nothing_heavy(heavy: str) -> None:
 @pytest.mark.parametrize("heavy", ["torch", "cv2", "skimage", "pandas", "datasets", "lpips"])
 def test_the_catalogue_loads_nothing_heavy(heavy: str) -> None:
     code = (
-        "import sys; from refsr_bench import catalog; [catalog.collect(kind) for kind in catalog.KINDS]; "
-        f"sys.exit('{heavy}' in sys.modules)"
+        "import sys; from refsr_bench.core import catalogue; "
+        f"[catalogue.collect(kind) for kind in catalogue.KINDS]; sys.exit('{heavy}' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

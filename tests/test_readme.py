@@ -17,10 +17,10 @@ from PIL import Image
 from skimage import data
 
 from baselines.nets.edsr import EDSR
-from c2matching.extractor import ContrastiveExtractor
-from c2matching.restoration import RestorationNet
-from refsr_bench.checkpoints import synthetic
+from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.restoration import RestorationNet
 from refsr_bench.cli import main
+from refsr_bench.learning.checkpoints import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
-from c2matching.correspondence import Correspondence, index_to_flow, patch_norms, pre_offsets
-from c2matching.deform import sample_reference, tap_offsets
-from c2matching.restoration import (
+from c2matching.matching.correspondence import Correspondence, index_to_flow, patch_norms, pre_offsets
+from c2matching.nets.deform import sample_reference, tap_offsets
+from c2matching.nets.restoration import (
     SCALES,
     ContentExtractor,
     DynAggRestoration,

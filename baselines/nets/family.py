@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from c2matching.correspondence import Correspondence, correspond
-from c2matching.extractor import ContrastiveExtractor
-from c2matching.restoration import SCALES
-from c2matching.vgg import VGG19Features
+from c2matching.matching.correspondence import Correspondence, correspond
+from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.restoration import SCALES
+from c2matching.nets.vgg import VGG19Features
 
 SCALE = 4
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
-from c2matching.correspondence import pre_offsets
-from c2matching.restoration import SCALES, ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
+from c2matching.matching.correspondence import pre_offsets
+from c2matching.nets.restoration import SCALES, ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
 
 
 def _leaky(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.correspondence import PATCH, match
+from c2matching.matching.correspondence import PATCH, match
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench.builder import embed, engine, index, similar, tables
+from refsr_bench.builder import engine, tables
 from refsr_bench.builder.facts import Facts, examine
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query
-from refsr_bench.datasets.leaks import find_leaks
-from refsr_bench.images import read_image
-from refsr_bench.types import BenchError, ImageSource, Misuse, RefPair
+from refsr_bench.builder.similarity import embed, index, similar
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import ImageSource, RefPair
+from refsr_bench.data.leaks import find_leaks
+from refsr_bench.pixels.images import read_image
 
 REMEMBERED = 400  # images whose features a process keeps; at most some 0.4 MB each
 

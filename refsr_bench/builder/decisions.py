@@ -21,8 +21,8 @@ from typing import Any
 
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Cleaned, Selected
-from refsr_bench.journal import Journal
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
+from refsr_bench.core.journal import Journal
 
 SELECT, REJECT, CATEGORY, UNDO = "select", "reject", "category", "undo"
 ACTIONS = (SELECT, REJECT, CATEGORY, UNDO)

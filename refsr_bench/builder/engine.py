@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 Item, Answer = TypeVar("Item"), TypeVar("Answer")
 ENGINES = ("local", "ray")

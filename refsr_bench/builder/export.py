@@ -25,16 +25,16 @@ from statistics import median
 from typing import Any
 
 from refsr_bench import __version__
-from refsr_bench.builder import stats
+from refsr_bench.builder import fetch_script, stats
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import LICENSES, Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query, Rescaled, Selected
-from refsr_bench.datasets import open_dataset
-from refsr_bench.datasets.layout import file_sha256, some
-from refsr_bench.datasets.leaks import describe, find_leaks
-from refsr_bench.images import EXTENSIONS, image_size, read_image
-from refsr_bench.results import dumps, write_atomically
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import dumps, write_atomically
+from refsr_bench.data.layout import file_sha256, some
+from refsr_bench.data.leaks import describe, find_leaks
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.pixels.images import EXTENSIONS, image_size, read_image
 
 UNKNOWN = "unknown"
 PUBLIC_DOMAIN = ("cc0", "pdm")
@@ -264,7 +264,7 @@ def _references(project: Project, pairs: Sequence[Pair], folder: Path) -> None:
     head = ("file", "url", "sha256", "crop_width", "crop_height", "width", "height", "license", "landing_url")
     _text(folder / "references.csv", _csv(head, rows))
     _text(folder / "pairs.txt", "".join(f"{Path(p.input).name} {Path(p.ref).name}\n" for p in pairs))
-    shutil.copyfile(Path(__file__).with_name("fetch_script.py"), folder / "fetch.py")
+    shutil.copyfile(Path(fetch_script.__file__), folder / "fetch.py")
 
 
 def _sources(pairs: Sequence[Pair]) -> str:

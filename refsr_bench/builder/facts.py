@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PilImage
 
-from refsr_bench.images import read_image
-from refsr_bench.types import Image
+from refsr_bench.core.types import Image
+from refsr_bench.pixels.images import read_image
 
 _LUMINANCE = np.array(  # table K.1 of ISO/IEC 10918-1 (JPEG), quality 50 of the Independent JPEG Group's scale
     [

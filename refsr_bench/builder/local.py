@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from refsr_bench.builder import index, tables
+from refsr_bench.builder import tables
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate
-from refsr_bench.images import read_image
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.builder.similarity import index
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.pixels.images import read_image
 
 NAME = "local"
 STATED = ("category", "source_url", "landing_url", "creator", "creator_url")

@@ -25,8 +25,8 @@ from typing import Any, TypeVar
 
 from refsr_bench.builder import tables
 from refsr_bench.builder.rows import DROPPED, KEPT, Candidate, Cleaned, Query, Rescaled, Selected
-from refsr_bench.results import write_atomically
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import write_atomically
 
 Row = TypeVar("Row")
 SETTINGS = "build.toml"

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from refsr_bench.builder import index, similar, tables
+from refsr_bench.builder import tables
 from refsr_bench.builder.facts import Facts, examine
 from refsr_bench.builder.local import read_facts
 from refsr_bench.builder.project import Project, Settings
 from refsr_bench.builder.rows import CATEGORIES, DROPPED, KEPT, Query
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.builder.similarity import index, similar
+from refsr_bench.core.errors import BenchError, Misuse
 
 STATED = ("category", "text", "source_url", "landing_url", "creator", "creator_url")
 STATED += ("license", "license_version", "license_url")
@@ -63,7 +64,7 @@ def add_urls(
     progress: Progress | None = None,
 ) -> Counter[str]:
     """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any of STATED."""
-    from refsr_bench.builder.fetch import fetch
+    from refsr_bench.builder.fetching.fetch import fetch
     from refsr_bench.builder.gather import policy_of
 
     rows = _read_list(listed)
@@ -216,6 +217,6 @@ def _named(project: Project, row: Query, found: _Found, hashes: dict[str, simila
 
 
 def _hashed(project: Project, row: Query) -> similar.Features:
-    from refsr_bench.images import read_image
+    from refsr_bench.pixels.images import read_image
 
     return similar.features(read_image(project.file(row.file)), count=1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from refsr_bench.builder import tables
-from refsr_bench.builder.index import Progress
 from refsr_bench.builder.project import Project, Settings
 from refsr_bench.builder.rows import Cleaned, Rescaled
-from refsr_bench.images import read_image, write_png
-from refsr_bench.imaging import mod_crop, resize_pil_bicubic
-from refsr_bench.types import Misuse
+from refsr_bench.builder.similarity.index import Progress
+from refsr_bench.core.errors import Misuse
+from refsr_bench.pixels.crop import mod_crop
+from refsr_bench.pixels.images import read_image, write_png
+from refsr_bench.pixels.resize import resize_pil_bicubic
 
 RESAMPLING = "pil-bicubic"  # antialiased
 

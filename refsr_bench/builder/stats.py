@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from refsr_bench.builder import similar
-from refsr_bench.builder.index import Progress
-from refsr_bench.report import text_table
-from refsr_bench.types import Dataset
+from refsr_bench.builder.similarity import similar
+from refsr_bench.builder.similarity.index import Progress
+from refsr_bench.core.report import text_table
+from refsr_bench.core.types import Dataset
 
 UNKNOWN = "unknown"
 VERIFIED = 12  # matches from which scale and rotation are believed

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from refsr_bench.results import write_atomically
-from refsr_bench.types import BenchError
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.results import write_atomically
 
 Row = TypeVar("Row")
 

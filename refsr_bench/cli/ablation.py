@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.common import command_line, data_root_option, names, pair_progress, path_type
-from refsr_bench.types import BenchError
+from refsr_bench.core.errors import BenchError
 
 
 @click.command()
@@ -37,16 +37,17 @@ def ablation(
 
     Writes ablation.json, which the leaderboard draws. Stopped at any point, the same command goes on.
     """
-    from c2matching import ablation as study
-    from c2matching import config
-    from c2matching import train as training_loop
-    from c2matching.data import find_photos
     from c2matching.method import METHODS
-    from c2matching.prepare import Sources
-    from refsr_bench import catalog, runner
-    from refsr_bench.datasets import open_dataset
-    from refsr_bench.datasets.texture import texture_subset
-    from refsr_bench.results import write_atomically
+    from c2matching.training import ablation as study
+    from c2matching.training import config
+    from c2matching.training import train as training_loop
+    from c2matching.training.data import find_photos
+    from c2matching.training.prepare import Sources
+    from refsr_bench.core import catalogue
+    from refsr_bench.core.results import write_atomically
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.data.texture import texture_subset
+    from refsr_bench.evaluate import runner
 
     training = config.load(configs, settings)
     photos, opened = find_photos(folders), open_dataset(dataset, data_root)
@@ -64,8 +65,8 @@ def ablation(
     except training_loop.Stopped as stopped:
         say("Stopped and saved; the same command goes on.")
         raise SystemExit(128 + stopped.signal_number) from None
-    protocol = catalog.get("PROTOCOLS", "c2")
-    metrics = runner.load_metrics([catalog.get("METRICS", "psnr_y")], str(parallel.device), None, say)
+    protocol = catalogue.get("PROTOCOLS", "c2")
+    metrics = runner.load_metrics([catalogue.get("METRICS", "psnr_y")], str(parallel.device), None, say)
     measured = {}
     for name, path in weights.items():
         loaded = METHODS[0].load(path, str(parallel.device))

@@ -8,7 +8,7 @@ import click
 
 from refsr_bench.cli import builder
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 
 @click.group()
@@ -46,8 +46,8 @@ def transform(
     The same command goes on after an interruption. The folder opens with datasets.load_dataset, and here with
     --dataset transform --data-root FOLDER.
     """
-    from refsr_bench.datasets import open_dataset
-    from refsr_bench.datasets.texture import texture_subset
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.data.texture import texture_subset
     from refsr_bench.datasets.transform import LEAK, build
 
     kind = "perspective" if kind == "homography" else kind

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type, with_options
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 WEB = ("openverse", "commons", "flickr", "serpapi")
 
@@ -201,7 +201,7 @@ def wrsr_export(project: Path, by_reference: bool, repository: str | None, publi
 def wrsr_status(project: Path) -> None:
     """How far every stage is."""
     from refsr_bench.builder.project import Project
-    from refsr_bench.report import text_table
+    from refsr_bench.core.report import text_table
 
     rows = [(s.name, f"{s.done}/{s.total}", s.detail) for s in Project.open(project).status()]
     click.echo(text_table(("stage", "done", ""), rows))
@@ -215,7 +215,7 @@ def wrsr_status(project: Path) -> None:
 @with_options(engine_options)
 def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str, workers: int) -> None:
     """A CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified matches."""
-    from refsr_bench.builder.levels import build
+    from refsr_bench.builder.similarity.levels import build
 
     with Bar("albums") as progress:
         count, notes = build(albums, out, per_album, long_side, engine_name=engine, workers=workers, progress=progress)
@@ -232,7 +232,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
 def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> None:
     """What a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.data.opening import open_dataset
 
     opened = open_dataset(name, data_root)
     with Bar(f"matching {name}") as progress:

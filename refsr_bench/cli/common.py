@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.types import BenchError, Misuse, NoWeights
+from refsr_bench.core.errors import BenchError, Misuse, NoWeights
 
 if TYPE_CHECKING:
+    from refsr_bench.core.cards import LoadedMethod, MethodCard
+    from refsr_bench.core.results import Result
+    from refsr_bench.core.types import RefPair
     from refsr_bench.protocols.base import Protocol
-    from refsr_bench.results import Result
-    from refsr_bench.types import LoadedMethod, MethodCard, RefPair
 
 
 class Commands(click.Group):
     """Shows problems a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from refsr_bench.results import ResultError
+        from refsr_bench.core.results import ResultError
 
         try:
             return super().invoke(ctx)
@@ -41,9 +42,9 @@ def names(kind: str) -> Callable[..., list[str]]:
     """Shell completion with the names of the catalogue."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from refsr_bench import catalog
+        from refsr_bench.core import catalogue
 
-        return [name for name in catalog.collect(kind) if name.startswith(incomplete)]
+        return [name for name in catalogue.collect(kind) if name.startswith(incomplete)]
 
     return complete
 
@@ -89,13 +90,13 @@ def command_line() -> str:
 
 
 def protocol_of(name: str, settings: Sequence[str] = (), refs: str | None = None) -> Protocol:
-    from refsr_bench import catalog
+    from refsr_bench.core import catalogue
     from refsr_bench.protocols.base import parse_label, parse_settings
 
     values = parse_settings(settings)
     if refs is not None:
         values["refs"] = refs
-    protocol = parse_label(name, lambda label: catalog.get("PROTOCOLS", label))
+    protocol = parse_label(name, lambda label: catalogue.get("PROTOCOLS", label))
     return protocol.changed(values) if values else protocol
 
 
@@ -123,12 +124,12 @@ def load_methods(
 ) -> Iterator[tuple[MethodCard, LoadedMethod]]:
     """The methods of a run, one after the other. ``all``: every method whose weights are here, the others are named;
     with ``--weights synthetic`` those others too."""
-    from refsr_bench import catalog
-    from refsr_bench.checkpoints import SYNTHETIC
+    from refsr_bench.core import catalogue
+    from refsr_bench.learning.checkpoints import SYNTHETIC
 
     everything = "all" in names
-    chosen = [name for name in catalog.collect("METHODS") if name != "external"] if everything else list(names)
-    cards = [catalog.get("METHODS", name) for name in chosen]
+    chosen = [name for name in catalogue.collect("METHODS") if name != "external"] if everything else list(names)
+    cards = [catalogue.get("METHODS", name) for name in chosen]
     invent = str(SYNTHETIC) in weights
     files = weights_of([option for option in weights if option != str(SYNTHETIC)], chosen)
     if command and "external" not in names:
@@ -161,9 +162,10 @@ def load_method(card: MethodCard, weights: Path | None, device: str, matching: s
 
 
 def load_metrics(protocol: Protocol, device: str, lpips_weights: Path | None) -> dict:
-    from refsr_bench import catalog, runner
+    from refsr_bench.core import catalogue
+    from refsr_bench.evaluate import runner
 
-    cards = [catalog.get("METRICS", metric) for metric in protocol.metrics]
+    cards = [catalogue.get("METRICS", metric) for metric in protocol.metrics]
     return runner.load_metrics(cards, device, lpips_weights, lambda text: click.echo(text, err=True))
 
 
@@ -199,8 +201,8 @@ class Bar:
 
 def report_runs(done: Sequence[Result], out: Path) -> None:
     """Print the means of these runs, then build the pages of everything in the results folder, without pictures."""
-    from leaderboard.site import build
-    from refsr_bench import report
+    from leaderboard.pages.site import build
+    from refsr_bench.core import report
 
     for label in dict.fromkeys(result.run.protocol.label for result in done):
         group = [result for result in done if result.run.protocol.label == label]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.cli.common import names, path_type
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
-    from leaderboard.load import LoadedRun
-    from leaderboard.statistics import Contest, Pair, Standing
+    from leaderboard.reading.load import LoadedRun
+    from leaderboard.statistics.statistics import Contest, Pair, Standing
 
 
 @click.command()
@@ -43,7 +43,7 @@ def compare(
     all methods that the folder has on the data set, as on the leaderboard's page; of run files given by path, only over
     these.
     """
-    from leaderboard import statistics
+    from leaderboard.statistics import statistics
 
     if len(methods) < 2:
         raise Misuse("compare needs two methods or more: refsr-bench compare A B --results DIR.")
@@ -56,7 +56,7 @@ def compare(
         lines = [line for contest, pairs in selected for line in statistics.records(contest, pairs)]
         _write(csv_file, statistics.to_csv(lines))
     if json_file:
-        from refsr_bench.results import dumps
+        from refsr_bench.core.results import dumps
 
         _write(json_file, dumps({"comparisons": [_document(contest, pairs) for contest, pairs in selected]}))
 
@@ -66,7 +66,7 @@ def compare(
 
 def _gather(methods: Sequence[str], results_dir: Path) -> tuple[list[LoadedRun], dict[str, set[str]]]:
     """The runs to compare among, and for every argument the run files (``LoadedRun.path``) it stands for."""
-    from leaderboard.load import load_results, run_key
+    from leaderboard.reading.load import load_results, run_key
 
     files = {text: Path(text) for text in methods if _is_path(text)}
     by_name = [text for text in methods if text not in files]
@@ -101,7 +101,7 @@ def _at(path: Path) -> list[LoadedRun]:
     """The runs of a run file, of its folder, or below a folder."""
     import dataclasses
 
-    from leaderboard.load import load_results
+    from leaderboard.reading.load import load_results
 
     folder = path.parent if path.name == "result.json" else path
     if not folder.is_dir() or (path.name == "result.json" and not path.is_file()):
@@ -119,7 +119,7 @@ def _at(path: Path) -> list[LoadedRun]:
 
 def _named(text: str, runs: Sequence[LoadedRun], results_dir: Path) -> set[str]:
     """The runs of a method by its name or title. Raises Misuse when there is none, or with several weights."""
-    from leaderboard.load import weights_key
+    from leaderboard.reading.load import weights_key
 
     cards = [(run, run.result.run.method) for run in runs]
     found = [(run, card) for run, card in cards if card.name == text] or [
@@ -147,8 +147,8 @@ def _contests(
     metric_name: str | None,
 ) -> list[Contest]:
     """The columns in which all chosen methods stand. Raises Misuse, saying why, when there is none."""
-    from leaderboard import statistics
-    from leaderboard.tables import SECONDS, build_tables
+    from leaderboard.statistics import statistics
+    from leaderboard.tables.tables import SECONDS, build_tables
 
     tables = build_tables(runs)
     if protocol_label is not None:
@@ -201,7 +201,7 @@ def _apart(
     protocol_label: str | None,
 ) -> str:
     """Why methods cannot be compared: where each was measured, and what separates the protocols."""
-    from leaderboard.protocols import differences
+    from leaderboard.tables.protocols import differences
 
     lines = [f"{', '.join(methods)} were not measured on the same data set under the same protocol:"]
     first: dict[str, Any] = {}
@@ -238,9 +238,9 @@ def _pairs(contest: Contest, chosen: dict[str, set[str]]) -> list[Pair]:
 
 
 def _report(contest: Contest, pairs: Sequence[Pair]) -> str:
-    from leaderboard import statistics
-    from leaderboard.statistics import interval_text, p_text, value_text
-    from refsr_bench.report import text_table
+    from leaderboard.statistics import statistics
+    from leaderboard.statistics.statistics import interval_text, p_text, value_text
+    from refsr_bench.core.report import text_table
 
     metric, unit = contest.metric, contest.metric.unit or contest.metric.title
     places = sorted({place for pair in pairs for place in (pair.a, pair.b)})
@@ -288,8 +288,8 @@ def _differences(contest: Contest, pair: Pair) -> list[tuple[float, str]]:
 
 def _extremes(contest: Contest, pair: Pair, shown: int) -> str:
     """The images with the largest differences either way."""
-    from leaderboard.statistics import value_text
-    from leaderboard.tables import clean
+    from leaderboard.statistics.statistics import value_text
+    from leaderboard.tables.tables import clean
 
     a, b, metric = contest.standings[pair.a], contest.standings[pair.b], contest.metric
     found = _differences(contest, pair)
@@ -312,7 +312,7 @@ def _extremes(contest: Contest, pair: Pair, shown: int) -> str:
 
 
 def _document(contest: Contest, pairs: Sequence[Pair]) -> dict[str, Any]:
-    from leaderboard import statistics
+    from leaderboard.statistics import statistics
 
     places = sorted({place for pair in pairs for place in (pair.a, pair.b)})
     return {
@@ -335,7 +335,7 @@ def _document(contest: Contest, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    from refsr_bench.results import write_atomically
+    from refsr_bench.core.results import write_atomically
 
     try:
         write_atomically(path, text)

@@ -10,7 +10,7 @@ import click
 from refsr_bench.cli.build import build
 from refsr_bench.cli.builder import stats
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 
 @click.group()
@@ -22,12 +22,12 @@ def data() -> None:
 @data_root_option
 def data_list(data_root: Path | None) -> None:
     """Every data set the toolkit knows and whether it is here."""
-    from refsr_bench import catalog
-    from refsr_bench.datasets import open_dataset
-    from refsr_bench.report import text_table
+    from refsr_bench.core import catalogue
+    from refsr_bench.core.report import text_table
+    from refsr_bench.data.opening import open_dataset
 
     rows, damaged = [], []
-    for card in catalog.collect("DATASETS").values():
+    for card in catalogue.collect("DATASETS").values():
         try:
             opened = open_dataset(card.name, data_root)
             published = opened.official or card.embedded or card.n_pairs is None
@@ -45,9 +45,9 @@ def data_list(data_root: Path | None) -> None:
 @click.argument("name", shell_complete=names("DATASETS"))
 def data_info(name: str) -> None:
     """Where a data set comes from, its terms, and how it must lie on disk."""
-    from refsr_bench import catalog
+    from refsr_bench.core import catalogue
 
-    card = catalog.get("DATASETS", name)
+    card = catalogue.get("DATASETS", name)
     click.echo(f"{card.title} ({card.name})\n{card.description}")
     for label, value in (
         ("pairs", card.n_pairs or "any number"),
@@ -66,8 +66,8 @@ def data_info(name: str) -> None:
 @data_root_option
 def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
     """Unpack a download safely, check it, and write its manifest."""
-    from refsr_bench.datasets import data_root as find_root
-    from refsr_bench.datasets.prepare import prepare
+    from refsr_bench.data.opening import data_root as find_root
+    from refsr_bench.data.prepare import prepare
 
     with Bar(f"checking {name}") as progress:
         folder = prepare(name, source, find_root(data_root), progress)
@@ -79,7 +79,7 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
 @data_root_option
 def data_verify(name: str, data_root: Path | None) -> None:
     """Check every file against the manifest and look for references that give the answer away."""
-    from refsr_bench.datasets.prepare import verify
+    from refsr_bench.data.prepare import verify
 
     with Bar(f"verifying {name}") as progress:
         report = verify(name, data_root, progress)

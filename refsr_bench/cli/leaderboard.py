@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.common import path_type
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 
 @click.group()
@@ -37,7 +37,7 @@ def leaderboard() -> None:
 )
 def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: str, publish: tuple[str, ...]) -> None:
     """Build the static site of every result below a folder: tables, statistics, figures, methods, images."""
-    from leaderboard.site import build
+    from leaderboard.pages.site import build
 
     if not results_dir.is_dir():
         raise Misuse(f"There is no results folder {results_dir}.")
@@ -62,11 +62,12 @@ def leaderboard_export(
     results_dir: Path, protocol: str | None, metrics: tuple[str, ...], published: bool, form: str
 ) -> None:
     """Print one table of the leaderboard, as its page exports it."""
-    from leaderboard import exports, grid
-    from leaderboard.load import load_results
-    from leaderboard.published import published as entries
-    from leaderboard.robustness import load_unrelated
-    from leaderboard.tables import build_tables
+    from leaderboard import exports
+    from leaderboard.reading.load import load_results
+    from leaderboard.reading.published import published as entries
+    from leaderboard.statistics.robustness import load_unrelated
+    from leaderboard.tables import grid
+    from leaderboard.tables.tables import build_tables
 
     if not results_dir.is_dir():
         raise Misuse(f"There is no results folder {results_dir}.")
@@ -103,7 +104,7 @@ def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -
 
     Robustness, quality against cost, ablation, levels of similarity, protocol sensitivity.
     """
-    from leaderboard.figures import write
+    from leaderboard.pages.figures import write
 
     if not results_dir.is_dir():
         raise Misuse(f"There is no results folder {results_dir}.")

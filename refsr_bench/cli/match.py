@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.common import path_type
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -41,9 +41,10 @@ def match(
     from c2matching import figure
     from c2matching.bundle import BUNDLED, load_bundle, load_official
     from c2matching.method import check_sizes
-    from c2matching.pairs import to_tensor
-    from refsr_bench.images import read_image
-    from refsr_bench.imaging import mod_crop, resize_pil_bicubic
+    from c2matching.training.pairs import to_tensor
+    from refsr_bench.pixels.crop import mod_crop
+    from refsr_bench.pixels.images import read_image
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     lr, refs = read_image(lr_path), [read_image(path) for path in ref_paths]
     check_sizes(lr, refs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refsr_bench.cli.common import names
-from refsr_bench.types import VERIFIED, MethodCard
+from refsr_bench.core.cards import VERIFIED, MethodCard
 
 HEAD = ("name", "title", "group", "year", "refs", "GAN", "parameters", "GMACs", "weights here", "verified against")
 
@@ -21,10 +21,10 @@ def methods(ctx: click.Context) -> None:
 @methods.command("list")
 def list_() -> None:
     """A line per method. GMACs: for an LR image of 160x160 and a reference of 640x640."""
-    from refsr_bench import catalog
-    from refsr_bench.report import text_table
+    from refsr_bench.core import catalogue
+    from refsr_bench.core.report import text_table
 
-    cards = sorted(catalog.collect("METHODS").values(), key=lambda card: (card.group != "SISR", card.year, card.name))
+    cards = sorted(catalogue.collect("METHODS").values(), key=lambda card: (card.group != "SISR", card.year, card.name))
     click.echo(text_table(HEAD, [_row(card) for card in cards]))
 
 
@@ -39,9 +39,9 @@ def _row(card: MethodCard) -> tuple[str, ...]:
 
 
 def _weights_here(card: MethodCard) -> str:
-    from baselines._system import BUNDLED
     from c2matching.bundle import BUNDLED as C2_BUNDLED
-    from refsr_bench.checkpoints import weights_folder
+    from refsr_bench.learning.checkpoints import weights_folder
+    from refsr_bench.learning.system import BUNDLED
 
     if card.importer is None:
         return "needs none"
@@ -55,9 +55,9 @@ def _weights_here(card: MethodCard) -> str:
 @click.argument("name", shell_complete=names("METHODS"))
 def info(name: str) -> None:
     """What one method is: its paper, its size, its weights, how it was verified, and what had to be guessed."""
-    from refsr_bench import catalog
+    from refsr_bench.core import catalogue
 
-    card = catalog.get("METHODS", name)
+    card = catalogue.get("METHODS", name)
     lines = [
         ("title", f"{card.title} ({card.group}, {card.year}{', GAN-trained' if card.gan else ''})"),
         ("paper", card.paper),

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.common import data_root_option, names, protocol_of
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 
 @click.group(invoke_without_command=True)
@@ -16,9 +16,9 @@ from refsr_bench.types import BenchError, Misuse
 def protocols(ctx: click.Context) -> None:
     """How numbers are made: one protocol per published convention."""
     if ctx.invoked_subcommand is None:
-        from refsr_bench import catalog
+        from refsr_bench.core import catalogue
 
-        for protocol in catalog.collect("PROTOCOLS").values():
+        for protocol in catalogue.collect("PROTOCOLS").values():
             click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {protocol.summary}")
 
 
@@ -36,9 +36,9 @@ def protocols_diff(a: str, b: str) -> None:
 @data_root_option
 def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets you have and compare with the published rows."""
-    from refsr_bench.datasets import open_dataset
-    from refsr_bench.protocols.selftest import ANCHORS, selftest
-    from refsr_bench.report import text_table
+    from refsr_bench.core.report import text_table
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate.selftest import ANCHORS, selftest
 
     opened = []
     for name in ANCHORS:

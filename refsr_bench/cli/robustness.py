@@ -19,12 +19,12 @@ from refsr_bench.cli.common import (
     pair_progress,
     weights_of,
 )
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
-    from leaderboard.estimates import Estimate
-    from leaderboard.robustness import Row
-    from refsr_bench.results import MetricInfo, Result
+    from leaderboard.statistics.estimates import Estimate
+    from leaderboard.statistics.robustness import Row
+    from refsr_bench.core.results import MetricInfo, Result
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
@@ -85,13 +85,14 @@ def robustness(
     References are made from the ground truth, so nothing here is ever ranked. Stopped at any point, the same command
     goes on.
     """
-    from leaderboard import robustness as rows_of
-    from leaderboard.plots.robustness import write
-    from refsr_bench import catalog, runner
-    from refsr_bench import robustness as study
-    from refsr_bench.correspondences import MEASURES
-    from refsr_bench.datasets import open_dataset
-    from refsr_bench.results import MetricInfo, write_atomically
+    from leaderboard.figures.robustness import write
+    from leaderboard.statistics import robustness as rows_of
+    from refsr_bench.core import catalogue
+    from refsr_bench.core.results import MetricInfo, write_atomically
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate import runner
+    from refsr_bench.geometry.correspondences import MEASURES
+    from refsr_bench.robustness import levels as study
 
     if matchers_only and methods:
         raise Misuse("--matchers-only leaves methods out; give no --method with it.")
@@ -99,8 +100,8 @@ def robustness(
     matchers = () if matchers == ("none",) else matchers or MATCHERS
     if not methods and not matchers:
         raise Misuse("There is nothing to measure: give --method or --matcher.")
-    chosen = tuple(catalog.collect("METHODS")) if "all" in methods else methods
-    cards = [catalog.get("MATCHERS", name) for name in matchers]
+    chosen = tuple(catalogue.collect("METHODS")) if "all" in methods else methods
+    cards = [catalogue.get("MATCHERS", name) for name in matchers]
     files = weights_of([w for w in weights if w != "synthetic"], list(dict.fromkeys([*chosen, *matchers])))
     device = runner.resolve_device(device)
     dataset = open_dataset(dataset_name, data_root)
@@ -111,8 +112,8 @@ def robustness(
         dataset, transform, level_names, limit, lambda text: click.echo(text, err=True),
         study.texture_ids(dataset) if subset else None,
     )  # fmt: skip
-    protocol = study.protocol_for(catalog.get("PROTOCOLS", "c2"))
-    quality = [catalog.get("METRICS", name) for name in (protocol.psnr, protocol.ssim)] if methods else []
+    protocol = study.protocol_for(catalogue.get("PROTOCOLS", "c2"))
+    quality = [catalogue.get("METRICS", name) for name in (protocol.psnr, protocol.ssim)] if methods else []
     metrics = runner.load_metrics(quality, device, None, lambda text: click.echo(text, err=True))
     folder = out / "robustness" / runner.slug(dataset.name)
     matches = [card.load(files.get(card.name), device) for card in cards]  # what is missing is said before hours pass
@@ -172,8 +173,8 @@ LEAK_REMARK = (
 def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
     """Text: matching, then restoration; means, with the intervals of AEE, PSNR, gain and SSIM; n/a where a method has
     nothing to measure, as one without correspondences."""
-    from leaderboard.robustness import UNRELATED, columns_of
-    from refsr_bench.correspondences import MEASURES
+    from leaderboard.statistics.robustness import UNRELATED, columns_of
+    from refsr_bench.geometry.correspondences import MEASURES
 
     matching = [column for column in MEASURES if column.name != "points"]
     seen = [row for row in rows if row.level != UNRELATED]
@@ -183,7 +184,7 @@ def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
-    from refsr_bench.report import text_table
+    from refsr_bench.core.report import text_table
 
     head = ("method", "level", "images", *(f"{c.title} [95 %]" if _spread(c) else c.title for c in columns))
     lines = []
@@ -209,7 +210,7 @@ def _cell(value: Estimate | None, column: MetricInfo) -> str:
 
 def remarks(rows: Sequence[Row], transform: str) -> str:
     """What a reader must know of the tables."""
-    from leaderboard.robustness import GAIN, GIVEN
+    from leaderboard.statistics.robustness import GAIN, GIVEN
 
     said = [MATCHING_REMARK]
     if any(GAIN.name in row.values for row in rows):

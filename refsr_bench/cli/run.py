@@ -27,10 +27,10 @@ from refsr_bench.cli.common import (
     report_runs,
     with_options,
 )
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
-    from refsr_bench.results import Result
+    from refsr_bench.core.results import Result
 
 
 @click.command()
@@ -95,8 +95,9 @@ def run(
     out: Path,
 ) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench import checks, report, runner
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.core import report
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate import checks, runner
 
     methods = methods or (("external",) if command else ())
     if not methods:
@@ -139,7 +140,7 @@ def run(
 
 def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path) -> None:
     """What the pictures of these runs take on the disk, and which are missing."""
-    from refsr_bench import saved
+    from refsr_bench.pixels import saved
 
     folders = {folder / name for _, folder in done for name in ("images", "matches")}
     folders |= {folder.parent / "inputs" for _, folder in done}
@@ -190,8 +191,8 @@ def score(
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
-    from refsr_bench import checks, predictions, runner
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate import checks, predictions, runner
 
     protocol = protocol_of(protocol_name, settings, refs)
     dataset = open_dataset(dataset_name, data_root)
@@ -234,9 +235,11 @@ def sr(
     overwrite: bool,
 ) -> None:
     """Super-resolve one photo x4 with the help of others, of any size."""
-    from refsr_bench import catalog, images, runner
+    from refsr_bench.core import catalogue
+    from refsr_bench.evaluate import runner
+    from refsr_bench.pixels import images
 
-    card = catalog.get("METHODS", method)
+    card = catalogue.get("METHODS", method)
     if out.suffix.lower() != ".png":
         raise Misuse(f"--out {out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
     if out.exists() and not overwrite:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.common import data_root_option, path_type
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 folder_argument = click.argument("folder", metavar="STUDY", type=path_type())
 
@@ -69,7 +69,7 @@ def study_init(
 ) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
     from refsr_bench.cli.common import Bar
-    from refsr_bench.saved import slug
+    from refsr_bench.core.names import slug
     from refsr_bench.study import prepare
 
     sources, origin = [], prepare.Origin()
@@ -148,9 +148,9 @@ def study_export(folder: Path, tasks: bool) -> None:
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
     """Say what the votes come to: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
-    from leaderboard.study import parse_report, preferences_csv, svg
-    from refsr_bench.results import write_atomically
-    from refsr_bench.saved import slug
+    from leaderboard.pages.study import parse_report, preferences_csv, svg
+    from refsr_bench.core.names import slug
+    from refsr_bench.core.results import write_atomically
     from refsr_bench.study.report import summarise, write
 
     if (results is None) == (out is None):

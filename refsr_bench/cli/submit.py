@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.cli.common import Bar, data_root_option, lpips_option, path_type
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
-    from leaderboard.submission import Finding
-    from refsr_bench.results import Result
+    from leaderboard.submissions.submission import Finding
+    from refsr_bench.core.results import Result
 
 SAMPLE = 10
 
@@ -46,13 +46,14 @@ def check(
     Where SR images and the data set are at hand, some images are measured again. Exit code 1 when a check fails;
     warnings want a person's eye and fail nothing. Nothing in a file is executed.
     """
-    from leaderboard import submission
+    from leaderboard.submissions import submission
 
     @functools.cache
     def ready(metric: str) -> dict:
-        from refsr_bench import catalog, runner
+        from refsr_bench.core import catalogue
+        from refsr_bench.evaluate import runner
 
-        card = catalog.get("METRICS", metric)
+        card = catalogue.get("METRICS", metric)
         return runner.load_metrics([card], "cpu", lpips_weights, lambda text: click.echo(text, err=True))
 
     count = _count(sample)
@@ -82,7 +83,7 @@ def check(
 
 def _say(line: str) -> None:
     """One line, whatever a file's text holds: a line of its own could speak to the terminal, or to the CI service."""
-    from leaderboard.tables import clean
+    from leaderboard.tables.tables import clean
 
     indent = "  " if line.startswith("  ") else ""
     click.echo(indent + clean(" ".join(line.split())))
@@ -100,11 +101,12 @@ def _check(
     path: Path, images: Path | None, count: int | None, data_root: Path | None, ready: Callable[[str], dict]
 ) -> tuple[list[Finding], int, str]:
     """Findings, how many images were measured again, and a sentence on that. ready: loads a metric that can be had."""
-    from leaderboard import submission
-    from leaderboard.published import published
-    from refsr_bench import catalog, remeasure
-    from refsr_bench.results import ResultError
-    from refsr_bench.schema import published as schema
+    from leaderboard.reading.published import published
+    from leaderboard.submissions import submission
+    from refsr_bench.core import catalogue
+    from refsr_bench.core.results import ResultError
+    from refsr_bench.core.schema import published as schema
+    from refsr_bench.evaluate import remeasure
 
     try:
         value = submission.read_submission(path)
@@ -114,7 +116,7 @@ def _check(
     if result is None or any(finding.level == "error" for finding in findings):
         return findings, 0, "No image was measured again: the file itself is wrong."
     findings += submission.plausibility(result, published())
-    protocol, wrong = remeasure.protocol_of(result, lambda name: catalog.get("PROTOCOLS", name))
+    protocol, wrong = remeasure.protocol_of(result, lambda name: catalogue.get("PROTOCOLS", name))
     findings += [submission.Finding("error", each.where, each.text) for each in wrong]
     if result.run.kind != "benchmark":
         return findings, 0, f"No image was measured again: runs of kind {result.run.kind} are not ranked."
@@ -123,7 +125,7 @@ def _check(
     try:
         dataset = _open(result, data_root)
     except BenchError as error:
-        card = catalog.collect("DATASETS").get(result.run.dataset.name)
+        card = catalogue.collect("DATASETS").get(result.run.dataset.name)
         found = remeasure.card_disagreements(result, card)
         findings += [submission.Finding(level, each.where, each.text) for each in found]
         return findings, 0, f"Data set not compared, no image measured again: {error}"
@@ -154,11 +156,11 @@ def _counted(items: Iterator[Any], total: int) -> Iterator[Any]:
 
 
 def _open(result: Result, data_root: Path | None) -> Any:
-    from refsr_bench import catalog
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.core import catalogue
+    from refsr_bench.data.opening import open_dataset
 
     name = result.run.dataset.name
-    if name not in catalog.collect("DATASETS"):
+    if name not in catalogue.collect("DATASETS"):
         raise BenchError(f"the data set '{name}' is not known here.")
     return open_dataset(name, data_root)
 
@@ -167,7 +169,7 @@ def _open(result: Result, data_root: Path | None) -> Any:
 @click.argument("folder", type=path_type())
 def template(folder: Path) -> None:
     """Begin a repository that collects results: README, folder of results, checks of pull requests, publishing."""
-    from leaderboard.repository import write
+    from leaderboard.submissions.repository import write
 
     for path in write(folder):
         click.echo(path)

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import click
 
 from refsr_bench.cli.common import path_type, with_options
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from c2matching.config import Training
-    from c2matching.data import Photo
-    from c2matching.stages import ImageStage, MatchingStage, Parallel
+    from c2matching.training.config import Training
+    from c2matching.training.data import Photo
+    from c2matching.training.stages import ImageStage, MatchingStage, Parallel
 
 STAGES = ("teacher", "student", "restoration")
 
 
 def configurations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from c2matching.config import named
+    from c2matching.training.config import named
 
     return [name for name in named() if name.startswith(incomplete)]
 
@@ -32,16 +32,16 @@ class Methods(click.Group):
     """A subcommand for C2-Matching's stages, and one for every other method that can be trained."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from refsr_bench import catalog
+        from refsr_bench.core import catalogue
 
-        return [*super().list_commands(ctx), *(c.name for c in catalog.collect("METHODS").values() if c.system)]
+        return [*super().list_commands(ctx), *(c.name for c in catalogue.collect("METHODS").values() if c.system)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if found := super().get_command(ctx, name):
             return found
-        from refsr_bench import catalog
+        from refsr_bench.core import catalogue
 
-        card = catalog.get("METHODS", name)
+        card = catalogue.get("METHODS", name)
         if card.system is None:
             raise Misuse(f"{name} cannot be trained here.")
         text = f"Train {card.title} from photos of your own, with the losses of its row.\n\n{HELP}"
@@ -111,10 +111,10 @@ def system(
     name: str | None,
 ) -> None:
     from baselines import _training
-    from c2matching import prepare
-    from refsr_bench import catalog
+    from c2matching.training import prepare
+    from refsr_bench.core import catalogue
 
-    card = catalog.get("METHODS", method)
+    card = catalogue.get("METHODS", method)
     if small and not card.system.small:
         raise Misuse(f"--small: {method} has one size.")
     settings = (*settings, f"iterations={budget}") if budget else settings
@@ -154,7 +154,7 @@ def c2matching(
     """
     if gan and stage != "restoration":
         raise Misuse("--gan is for restoration.")
-    from c2matching import prepare
+    from c2matching.training import prepare
 
     training, photos, accelerator, parallel = _opened(folders, out, configs, settings, stage, resume, device)
     sources = prepare.Sources(teacher=teacher, student=student, start=start, vgg16=vgg16, vgg19=vgg19)
@@ -176,9 +176,9 @@ def _opened(
     device: str,
 ) -> tuple[Training, list[Photo], Accelerator, Parallel]:
     """Configuration, photos and processes of a training in ``out``; the configuration is printed."""
-    from c2matching import config
-    from c2matching import train as training_loop
-    from c2matching.data import find_photos
+    from c2matching.training import config
+    from c2matching.training import train as training_loop
+    from c2matching.training.data import find_photos
 
     training = config.load(configs, settings, stage)
     photos = find_photos(folders)
@@ -204,7 +204,7 @@ def _run(
     first: bool,
 ) -> None:
     """Train to the end or until asked to stop, and say where the weights are. first: this process speaks."""
-    from c2matching import train as training_loop
+    from c2matching.training import train as training_loop
 
     def say(text: str) -> None:
         click.echo(text, err=True)

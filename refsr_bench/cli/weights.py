@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from refsr_bench.cli.common import names, path_type
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from refsr_bench.types import LoadedMethod
+    from refsr_bench.core.cards import LoadedMethod
 
 
 @click.group()
@@ -26,8 +26,8 @@ def weights() -> None:
 
 def _bundled() -> dict[str, Path]:
     """Files that come with the package, by name."""
-    from baselines._system import BUNDLED
     from c2matching.bundle import WEIGHTS
+    from refsr_bench.learning.system import BUNDLED
 
     return {path.stem: path for folder in (WEIGHTS, BUNDLED) for path in sorted(folder.glob("*.safetensors"))}
 
@@ -52,7 +52,7 @@ def _check_out(out: Path, force: bool) -> None:
 @weights.command("list")
 def list_() -> None:
     """The weights that come with the package, and those that were imported."""
-    from refsr_bench.checkpoints import read_metadata, sha256, weights_folder
+    from refsr_bench.learning.checkpoints import read_metadata, sha256, weights_folder
 
     for path in (*_bundled().values(), *sorted(weights_folder().glob("*.safetensors"))):
         method = read_metadata(path).get("method", "c2matching")
@@ -64,7 +64,7 @@ def list_() -> None:
 @click.argument("name", metavar="FILE|NAME")
 def info(name: str) -> None:
     """What a file of weights holds and how it came to be."""
-    from refsr_bench.checkpoints import read_metadata, read_weights, sha256
+    from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256
 
     path = _found(name)
     state, metadata = read_weights(path), read_metadata(path)
@@ -97,10 +97,10 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
     Nothing in them is executed. 'refsr-bench methods info METHOD' names the files. Without --out, METHOD runs with
     these weights from now on.
     """
-    from refsr_bench import catalog
-    from refsr_bench.checkpoints import weights_folder
+    from refsr_bench.core import catalogue
+    from refsr_bench.learning.checkpoints import weights_folder
 
-    card = catalog.get("METHODS", method)
+    card = catalogue.get("METHODS", method)
     if card.importer is None:
         raise Misuse(f"{method} has no weights to import.")
     out = out or weights_folder() / f"{method}.safetensors"
@@ -127,7 +127,7 @@ def _writing(out: Path) -> Iterator[None]:
 @click.option("--force", is_flag=True, help="Replace --out.")
 def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
     """Rewrite the weights of a training as float16, half the size, to pass on. They are read as float32."""
-    from refsr_bench.checkpoints import read_metadata, read_weights, write_safetensors
+    from refsr_bench.learning.checkpoints import read_metadata, read_weights, write_safetensors
 
     if file.suffix != ".safetensors":
         raise Misuse(f"{file} is no .safetensors file of 'train' or 'weights import'.")
@@ -141,10 +141,10 @@ def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
 
 def _load(path: Path, device: str) -> LoadedMethod:
     """The method that a file of ours says it belongs to, ready to run."""
-    from refsr_bench import catalog
-    from refsr_bench.checkpoints import read_metadata
+    from refsr_bench.core import catalogue
+    from refsr_bench.learning.checkpoints import read_metadata
 
-    return catalog.get("METHODS", read_metadata(path).get("method", "c2matching")).load(path, device)
+    return catalogue.get("METHODS", read_metadata(path).get("method", "c2matching")).load(path, device)
 
 
 @weights.command()
@@ -154,7 +154,7 @@ def verify(name: str, digest: str | None) -> None:
     """Check that a file is whole: digest, names, shapes, finite values, and that it runs."""
     import numpy as np
 
-    from refsr_bench.checkpoints import sha256
+    from refsr_bench.learning.checkpoints import sha256
 
     path = _found(name)
     found, wanted = sha256(path), digest

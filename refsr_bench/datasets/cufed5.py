@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refsr_bench.datasets.layout import absent, assemble, by_id, first_folder, images_in, require, size_differences
-from refsr_bench.images import image_size, source
-from refsr_bench.types import Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in, require, size_differences
+from refsr_bench.pixels.images import image_size, source
 
 NAME, TITLE = "cufed5", "CUFED5"
 HOME = "https://github.com/ZZUTK/SRNTT (download links in its README)"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refsr_bench.datasets.layout import absent, assemble, by_id, first_folder, images_in, require, size_differences
-from refsr_bench.images import image_size, source
-from refsr_bench.types import BenchError, Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in, require, size_differences
+from refsr_bench.pixels.images import image_size, source
 
 NAME, TITLE = "cufed-train", "CUFED (training)"
 HOME = "https://github.com/ZZUTK/SRNTT (download links in its README)"

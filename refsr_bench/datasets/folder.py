@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refsr_bench.datasets.layout import absent, assemble, by_id, images_in, natural, read_pairs_file, require, some
-from refsr_bench.images import source
-from refsr_bench.types import BenchError, Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_pairs_file, require, some
+from refsr_bench.pixels.images import source
 
 NAME, TITLE = "folder", "Own pairs"
 HOME = "your own disk"

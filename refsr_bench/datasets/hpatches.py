@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from refsr_bench import transforms
-from refsr_bench.datasets.layout import absent, assemble, by_id, images_in, natural, some
-from refsr_bench.images import image_size, source
-from refsr_bench.results import digest
-from refsr_bench.transforms import Matrix, Transformation
-from refsr_bench.types import BenchError, Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.results import digest
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, some
+from refsr_bench.geometry import transforms
+from refsr_bench.geometry.transforms import Matrix, Transformation
+from refsr_bench.pixels.images import image_size, source
 
 NAME, TITLE = "hpatches", "HPatches and homography folders"
 HOME = "https://github.com/hpatches/hpatches-dataset (full image sequences)"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refsr_bench.datasets.layout import absent, assemble, by_id, first_folder, images_in
-from refsr_bench.images import source
-from refsr_bench.types import BenchError, Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in
+from refsr_bench.pixels.images import source
 
 NAME, TITLE = "manga109", "Manga109"
 HOME = "http://www.manga109.org (academic use, on request)"

@@ -19,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench.images import read_image
-from refsr_bench.types import BenchError, Dataset, DatasetCard, Image, ImageSource, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Dataset, Image, ImageSource, RefPair
+from refsr_bench.pixels.images import read_image
 
 NAME, TITLE = "sample", "Sample (scikit-image photographs)"
 MANIFEST_SHA256 = "3fddcff0329ff5404fbe0d68572c2ea1fb27f08066487d0f81c2b27be6b8e7cb"

@@ -10,9 +10,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from refsr_bench.datasets.layout import absent, assemble, by_id, first_folder, images_in
-from refsr_bench.images import source
-from refsr_bench.types import Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in
+from refsr_bench.pixels.images import source
 
 HOME = "https://github.com/jbhuang0604/SelfExSR"
 LAYOUT = "image_SRF_4/img_NNN_SRF_4_HR.png, or a plain folder of HR images"

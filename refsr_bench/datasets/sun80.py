@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refsr_bench.datasets.layout import absent, assemble, by_id, images_in, natural, require
-from refsr_bench.images import source
-from refsr_bench.types import Dataset, DatasetCard, RefPair
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, require
+from refsr_bench.pixels.images import source
 
 NAME, TITLE = "sun80", "Sun80"
 HOME = "https://cs.brown.edu/~lbsun/SRproj2012/ (the project page has been reported gone since 2022)"

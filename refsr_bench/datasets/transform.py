@@ -21,13 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from refsr_bench import __version__, transforms
+from refsr_bench import __version__
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import digest, dumps, to_json, write_atomically
+from refsr_bench.core.types import Dataset, Image, ImageSource, RefPair
+from refsr_bench.data.layout import absent, file_sha256, some
 from refsr_bench.datasets import sample
-from refsr_bench.datasets.layout import absent, file_sha256, some
-from refsr_bench.images import image_size, source, write_png
-from refsr_bench.results import digest, dumps, to_json, write_atomically
-from refsr_bench.transforms import Transformation, TransformationTruth, Truth
-from refsr_bench.types import BenchError, Dataset, DatasetCard, Image, ImageSource, Misuse, RefPair
+from refsr_bench.geometry import transforms
+from refsr_bench.geometry.transforms import Transformation, TransformationTruth, Truth
+from refsr_bench.pixels.images import image_size, source, write_png
 
 NAME, TITLE = "transform", "Transformation-controlled split"
 HOME = "your own disk ('refsr-bench data build transform --from DATASET --transform KIND --out DIR' makes it)"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 HOST = "127.0.0.1"
 BODY = 4096  # bytes of a request's body, at most

@@ -4,7 +4,7 @@ Anyone's function takes part as a card in a module of any package in the entry-p
 
 ```python
 import numpy as np
-from refsr_bench.types import Matches, MatcherCard
+from refsr_bench.core.types import Matches, MatcherCard
 
 def same_place(lr, ref, scale):  # uint8 (h, w, 3), uint8 (H, W, 3), 4
     y, x = np.mgrid[: scale * lr.shape[0], : scale * lr.shape[1]]
@@ -22,28 +22,8 @@ MATCHERS = (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from refsr_bench.imaging import resize_pil_bicubic
-from refsr_bench.types import Image, Match, Matches
-
-
-@dataclass(frozen=True)
-class LoadedMatcher:
-    """A matcher with what results record of it. It is called like the function it holds.
-
-    weights, weights_sha256, variant: as in ``LoadedMethod``. oracle: it is given the HR image, with scale 1, in place
-    of LR, as a matcher that sees the ground truth must be.
-    """
-
-    match: Match
-    weights: str = "none"
-    weights_sha256: str | None = None
-    variant: str = ""
-    oracle: bool = False
-
-    def __call__(self, lr: Image, ref: Image, scale: int) -> Matches:
-        return self.match(lr, ref, scale)
+from refsr_bench.core.types import Image
+from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
 def enlarged(lr: Image, scale: int) -> Image:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench.correspondences import CELL, cell_centres
-from refsr_bench.matchers import LoadedMatcher, enlarged
-from refsr_bench.types import BenchError, Image, MatcherCard, Matches
+from refsr_bench.core.cards import LoadedMatcher, MatcherCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Image, Matches
+from refsr_bench.geometry.correspondences import CELL, cell_centres
+from refsr_bench.matchers import enlarged
 
 RATIO = 0.8  # Lowe 2004, section 7.1
 INLIER = 3.0  # pixels off the homography

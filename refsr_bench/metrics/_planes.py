@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from refsr_bench.imaging import luma_bt601, luma_full
-from refsr_bench.types import BenchError, Image
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Image
+from refsr_bench.pixels.colour import luma_bt601, luma_full
 
 CHANNELS = ("y", "y-full", "rgb")
 

@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.types import Image
 from refsr_bench.metrics._planes import measured
-from refsr_bench.types import Image, MetricCard
 
 
 def psnr(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool = False) -> float:

@@ -6,8 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import Image
 from refsr_bench.metrics._planes import measured
-from refsr_bench.types import BenchError, Image, MetricCard
 
 WINDOWS = {"gauss11": 11, "uniform7": 7}
 """Side of the sliding window in pixels."""

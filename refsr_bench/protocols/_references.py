@@ -10,8 +10,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from refsr_bench.imaging import pad_replicate_centred, pad_zero
-from refsr_bench.types import BenchError, Image, ImageSource, Misuse, RefPair
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image, ImageSource, RefPair
+from refsr_bench.pixels.crop import pad_replicate_centred, pad_zero
 
 PLAIN_RULES = ("all", "first", "list", "lr", "none")
 LISTS = {"sun80": (80, 20), "manga109": (109, 109)}

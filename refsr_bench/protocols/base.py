@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from refsr_bench.imaging import RESIZERS, ceil_multiple, mod_crop, pad_replicate_centred, pad_zero
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import digest
+from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
+from refsr_bench.pixels.crop import ceil_multiple, mod_crop, pad_replicate_centred, pad_zero
+from refsr_bench.pixels.resize import RESIZERS
 from refsr_bench.protocols._references import choose, parse_rule, stitch
-from refsr_bench.results import digest
-from refsr_bench.types import BenchError, Image, ImageSource, Misuse, RefPair, Sample
 
 # Tables by data set name; "*" stands for every other one. Sets without reference images take the LR image, as Urban100
 # does in the papers.

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from refsr_bench.journal import Journal
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.journal import Journal
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import PAIR, REPEAT, Item, Plan
 from refsr_bench.study.votes import JOIN, LEFT, RIGHT, TIE, VOTE, Line, Person
-from refsr_bench.types import BenchError, Misuse
 
 COLUMNS = ("participant", "left", "right", "choice")
 EXPORT = (

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.results import digest, dumps, to_json
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import digest, dumps, to_json
 
 SCHEMA_VERSION = 1
 PLAN, IMAGES, VOTES = "plan.json", "images", "votes.jsonl"

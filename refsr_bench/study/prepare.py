@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PilImage
 
-from refsr_bench import results
-from refsr_bench.images import image_files, read_image
-from refsr_bench.results import ResultError
+from refsr_bench.core import results
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import ResultError
+from refsr_bench.core.types import Image
+from refsr_bench.pixels.images import image_files, read_image
 from refsr_bench.study import plan as plans
 from refsr_bench.study.plan import BLURRED, CHECK, IMAGES, PAIR, SHARP, Item, Method, Plan
-from refsr_bench.types import BenchError, Image, Misuse
 
 BLUR = 8  # checks: reduced by this factor, enlarged again
 MOST_CHECKS = 20
@@ -93,15 +94,15 @@ def from_results(
 
 def _pictures(run: results.Run, data_root: Path | None) -> tuple[dict[str, Read], dict[str, Read]]:
     """HR and first reference of every pair, as the run's protocol prepares them."""
-    from refsr_bench import catalog
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.core import catalogue
+    from refsr_bench.core.names import stem
+    from refsr_bench.data.opening import open_dataset
     from refsr_bench.protocols.base import parse_label
-    from refsr_bench.saved import stem
 
     dataset = open_dataset(run.dataset.name, data_root)
     if dataset.manifest_sha256 != run.dataset.manifest_sha256:
         raise Misuse(f"The data set {run.dataset.name} here is not the one that was measured (its files differ).")
-    protocol = parse_label(run.protocol.label, lambda label: catalog.get("PROTOCOLS", label))
+    protocol = parse_label(run.protocol.label, lambda label: catalogue.get("PROTOCOLS", label))
     if protocol.digest != run.protocol.digest:
         raise Misuse(f"Protocol {run.protocol.label} is not as it was when the results were measured; measure again.")
     hr: dict[str, Read] = {}

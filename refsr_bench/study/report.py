@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from refsr_bench.results import dumps, write_atomically
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import dumps, write_atomically
 from refsr_bench.study import plan as plans
 from refsr_bench.study import statistics, votes
 from refsr_bench.study.exchange import votes_csv
 from refsr_bench.study.plan import CHECK, PAIR, REPEAT, Plan
 from refsr_bench.study.statistics import Duels
 from refsr_bench.study.votes import LEFT, TIE, Line, Person
-from refsr_bench.types import BenchError, Misuse
 
 SCHEMA_VERSION = 1
 GENERATOR = "refsr-bench study"

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.images import image_size
+from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
+from refsr_bench.pixels.images import image_size
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import IMAGES, Plan
 from refsr_bench.study.schedule import schedule
 from refsr_bench.study.votes import JOIN, LEFT, RIGHT, TIE, UNDO, VOTE, Line, Person
-from refsr_bench.types import BenchError, Misuse
 
 PAGE = Path(__file__).parent / "page"
 ASSETS = BASE | {

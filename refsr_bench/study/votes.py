@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.journal import Journal
+from refsr_bench.core.journal import Journal
 from refsr_bench.study.plan import CHECK, PAIR, REPEAT, VOTES
 
 JOIN, VOTE, UNDO = "join", "vote", "undo"

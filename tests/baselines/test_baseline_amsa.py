@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from golden import closeness, golden, official
 
 from baselines import amsa
-from baselines._keys import without_prefix
 from baselines.nets.amsa import AMSA, SIZES, PatchScores, draws_for, patch_match, weights_of
-from c2matching.correspondence import Correspondence, index_to_flow, match
-from c2matching.model import C2Matching
-from c2matching.restoration import RestorationConfig
-from refsr_bench.types import BenchError
+from c2matching.matching.correspondence import Correspondence, index_to_flow, match
+from c2matching.nets.model import C2Matching
+from c2matching.nets.restoration import RestorationConfig
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.keys import without_prefix
 
 SMALL = {"channels": 16, "blocks": [1, 1, 1, 1], "groups": 8}
 

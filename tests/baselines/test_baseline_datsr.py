@@ -5,11 +5,11 @@ import torch
 from golden import closeness, golden, official
 
 from baselines import datsr
-from baselines._keys import without_prefix
 from baselines.nets.datsr import DATSR, Where
-from c2matching.model import C2Matching
-from c2matching.restoration import RestorationConfig
-from refsr_bench.types import BenchError
+from c2matching.nets.model import C2Matching
+from c2matching.nets.restoration import RestorationConfig
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.keys import without_prefix
 
 SMALL = {"channels": 16, "groups": 1, "layers": 2, "heads": 2}
 PUBLISHED = {"channels": 128, "groups": 2, "layers": 4, "heads": 4}

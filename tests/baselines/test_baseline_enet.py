@@ -10,10 +10,11 @@ from golden import closeness, fill, golden, official
 
 from baselines import enet
 from baselines.nets.enet import ENet, bicubic_top_left
-from refsr_bench import catalog, tensorflow_v1
-from refsr_bench.checkpoints import read_weights
-from refsr_bench.datasets import open_dataset
-from refsr_bench.types import BenchError
+from refsr_bench.core import catalogue
+from refsr_bench.core.errors import BenchError
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.learning import tensorflow_v1
+from refsr_bench.learning.checkpoints import read_weights
 
 SIZES = {"channels": 64, "blocks": 10}
 SMALL = {"channels": 4, "blocks": 2}
@@ -132,13 +133,13 @@ def test_the_authors_weights_give_the_published_quality_image_by_image(shared) -
     expected = json.loads((shared / "baselines" / "enhancenet" / "expected.json").read_text())["images"]
     upscale = enet.METHODS[0].load(shared / "baselines" / "enhancenet" / "weights", "cpu").upscale
     dataset = open_dataset("urban100", shared / "data" / "classic_x4" / "Urban100")
-    protocol = catalog.get("PROTOCOLS", "srntt")
+    protocol = catalogue.get("PROTOCOLS", "srntt")
     measured = 0
     for pair in dataset.pairs:
         sample = protocol.prepare(pair, "urban100")
         sr = upscale(sample.lr, sample.refs, sample.scale)
         for metric, tolerance in (("psnr_y", 0.002), ("ssim_y_uniform7", 0.0002)):
-            compute = catalog.get("METRICS", metric).load("cpu", None)
+            compute = catalogue.get("METRICS", metric).load("cpu", None)
             value = compute(sr, sample.hr, protocol.border, protocol.y_rounded)
             assert value == pytest.approx(expected[pair.id][metric], abs=tolerance), (pair.id, metric)
         measured += 1

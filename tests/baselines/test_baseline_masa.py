@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from golden import closeness, golden, official
 
 from baselines import masa
-from baselines._system import down
 from baselines.nets.masa import BLOCK, match, transfer
+from refsr_bench.learning.system import down
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from golden import closeness, golden, official
 from baselines import swinir
 from baselines.nets import swinir as nets
 from baselines.nets.swinir import SwinIR
-from refsr_bench.types import BenchError
+from refsr_bench.core.errors import BenchError
 
 M = {
     "channels": 180,

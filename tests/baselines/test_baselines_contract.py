@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from benchmarks.gmacs import gmacs
-from refsr_bench import catalog
-from refsr_bench.checkpoints import SYNTHETIC, synthetic
-from refsr_bench.types import VERIFIED, BenchError, NoWeights
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import VERIFIED
+from refsr_bench.core.errors import BenchError, NoWeights
+from refsr_bench.learning.checkpoints import SYNTHETIC, synthetic
 
-CARDS = {name: card for name, card in catalog.collect("METHODS").items() if card.system is not None}
+CARDS = {name: card for name, card in catalogue.collect("METHODS").items() if card.system is not None}
 SYSTEMS = {id(card.system): card for card in reversed(CARDS.values())}
 VALUES = Path(__file__).with_name("values.json")
 LR, REF = (20, 23), (88, 98)
@@ -48,7 +49,7 @@ def inputs(card) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
 
 
 def test_every_row_of_the_table_and_what_came_after() -> None:
-    assert set(catalog.collect("METHODS")) >= ROWS_OF_TABLE_1 | AFTER_IT
+    assert set(catalogue.collect("METHODS")) >= ROWS_OF_TABLE_1 | AFTER_IT
 
 
 @pytest.mark.parametrize("name", sorted(CARDS))
@@ -79,7 +80,7 @@ def test_sizes_are_those_of_the_papers_table_4() -> None:
         released = CARDS["srntt"].system.build(layout="tensorflow")
     srntt = sum(p.numel() for p in released.parameters() if p.requires_grad)
     table = {"rcan": 16, "ranksrgan": 1.5, "c2matching": 8.9, "crossnet": 33.6, "ttsr": 6.4}
-    cards = catalog.collect("METHODS")
+    cards = catalogue.collect("METHODS")
     ours = {name: cards[name].parameters for name in table} | {"srntt": srntt}
     off = {name: ours[name] / 1e6 / value - 1 for name, value in (table | {"srntt": 4.2}).items()}
     assert {name for name, share in off.items() if abs(share) > 0.04} == {"crossnet", "ttsr", "srntt"}
@@ -124,7 +125,7 @@ def test_images_in_images_out() -> None:
 @pytest.mark.parametrize("name", sorted(CARDS))
 def test_without_weights_a_person_is_told_where_they_are(name: str, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("REFSR_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("baselines._system.BUNDLED", tmp_path)
+    monkeypatch.setattr("refsr_bench.learning.system.BUNDLED", tmp_path)
     with pytest.raises(NoWeights, match=f"weights import --method {name} "):
         CARDS[name].load(None, "cpu")
 

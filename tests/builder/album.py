@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from refsr_bench.datasets import open_dataset
+from refsr_bench.data.opening import open_dataset
 
 WIDTH, HEIGHT = 240, 180
 

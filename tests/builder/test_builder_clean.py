@@ -9,12 +9,13 @@ import pytest
 from album import SCENES, jpeg, save, scene, view
 from PIL import Image
 
-from refsr_bench.builder import clean, engine, similar, tables
+from refsr_bench.builder import clean, engine, tables
 from refsr_bench.builder.facts import examine, jpeg_quality, pixels_sha256, sharpness
 from refsr_bench.builder.project import Project, Settings
 from refsr_bench.builder.rows import Candidate, Cleaned, Query
-from refsr_bench.images import read_image
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.builder.similarity import similar
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.pixels.images import read_image
 
 SMALL = {"ref_min_long_side": 100, "query_min_long_side": 100, "ref_jpeg_quality": 20}
 

@@ -11,15 +11,16 @@ import pytest
 from album import SCENES, jpeg, save, scene, view
 from click.testing import CliRunner
 
-from refsr_bench.builder import clean, export, levels, local, queries, rescale, select, stats, tables
+from refsr_bench.builder import clean, export, local, queries, rescale, select, stats, tables
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Selected
+from refsr_bench.builder.similarity import levels
 from refsr_bench.cli import builder as cli
 from refsr_bench.cli.common import Commands
-from refsr_bench.datasets import open_dataset
-from refsr_bench.datasets.prepare import verify
-from refsr_bench.images import read_image
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.data.prepare import verify
+from refsr_bench.pixels.images import read_image
 
 SMALL = {"query_min_long_side": 100, "ref_min_long_side": 100}
 

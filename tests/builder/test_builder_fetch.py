@@ -15,10 +15,10 @@ import zlib
 import pytest
 from PIL import Image
 
-from refsr_bench.builder import robots
-from refsr_bench.builder.fetch import CONTACT, Client, Policy, fetch
-from refsr_bench.builder.network import FetchError, Refused, Throttled, public, split_url
-from refsr_bench.types import Misuse
+from refsr_bench.builder.fetching import robots
+from refsr_bench.builder.fetching.fetch import CONTACT, Client, Policy, fetch
+from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, public, split_url
+from refsr_bench.core.errors import Misuse
 
 KEY = "k3y-that-nobody/may+see"
 

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from refsr_bench.builder import tables
-from refsr_bench.builder.fetch import Client
+from refsr_bench.builder.fetching.fetch import Client
+from refsr_bench.builder.fetching.providers import open_provider
+from refsr_bench.builder.fetching.providers.base import Place, Search
+from refsr_bench.builder.fetching.providers.openverse import Openverse
 from refsr_bench.builder.gather import CACHE, Caption, from_web, gather, policy_of, searches
 from refsr_bench.builder.project import Project
-from refsr_bench.builder.providers import open_provider
-from refsr_bench.builder.providers.base import Place, Search
-from refsr_bench.builder.providers.openverse import Openverse
 from refsr_bench.builder.rows import DROPPED, Query
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 BY = "https://creativecommons.org/licenses/by/2.0/"
 

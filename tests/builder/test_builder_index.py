@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from album import SCENES, save, view
 
-from refsr_bench.builder import embed, index, local, tables
+from refsr_bench.builder import local, tables
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Query
-from refsr_bench.images import read_image
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.builder.similarity import embed, index
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.pixels.images import read_image
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from refsr_bench.builder.fetch import Client, Policy
-from refsr_bench.builder.network import FetchError, Throttled
-from refsr_bench.builder.providers import PROVIDERS, open_provider
-from refsr_bench.builder.providers.base import Hit, Place, Search, license_of, plain
-from refsr_bench.types import Misuse
+from refsr_bench.builder.fetching.fetch import Client, Policy
+from refsr_bench.builder.fetching.network import FetchError, Throttled
+from refsr_bench.builder.fetching.providers import PROVIDERS, open_provider
+from refsr_bench.builder.fetching.providers.base import Hit, Place, Search, license_of, plain
+from refsr_bench.core.errors import Misuse
 
 BY_SA = "https://creativecommons.org/licenses/by-sa/4.0/"
 KEY = "0123456789abcdef0123456789abcdef"

@@ -8,7 +8,7 @@ from album import SCENES, jpeg, save, scene, view
 
 from refsr_bench.builder import queries
 from refsr_bench.builder.project import Project
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
 
 SMALL = {"query_min_long_side": 100}
 
@@ -98,8 +98,8 @@ def test_mistakes_are_named(project: Project, tmp_path: Path) -> None:
 def test_addresses_are_fetched_through_the_polite_client(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from refsr_bench.builder import fetch
-    from refsr_bench.types import BenchError
+    from refsr_bench.builder.fetching import fetch
+    from refsr_bench.core.errors import BenchError
 
     asked = []
 

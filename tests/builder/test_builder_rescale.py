@@ -11,8 +11,8 @@ from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project, Settings
 from refsr_bench.builder.rescale import factor, rescale
 from refsr_bench.builder.rows import Cleaned, Query, Selected
-from refsr_bench.images import read_image
-from refsr_bench.types import Misuse
+from refsr_bench.core.errors import Misuse
+from refsr_bench.pixels.images import read_image
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from refsr_bench.builder.decisions import Decision, Log, agreement, cohen_kappa,
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Cleaned
 from refsr_bench.builder.select import SelectionServer, auto, resolve
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

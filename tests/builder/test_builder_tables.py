@@ -10,7 +10,7 @@ import pytest
 from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project, Settings, as_toml, parse
 from refsr_bench.builder.rows import Cleaned, Query, Selected
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def hpatches(root: Path) -> None:
 
 
 def transform(root: Path) -> None:
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.data.opening import open_dataset
     from refsr_bench.datasets.transform import build
 
     source = root.parent / f"{root.name}-source"

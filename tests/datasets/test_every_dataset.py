@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
-from refsr_bench import catalog, load_dataset
-from refsr_bench.datasets import data_root, open_dataset
-from refsr_bench.types import DatasetCard, Misuse
+from refsr_bench import load_dataset, to_hf
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import Misuse
+from refsr_bench.data.opening import data_root, open_dataset
 
-CARDS: list[DatasetCard] = list(catalog.collect("DATASETS").values())
+CARDS: list[DatasetCard] = list(catalogue.collect("DATASETS").values())
 ON_DISK = [card for card in CARDS if not card.embedded]
 CARD_PAGES = Path(__file__).parents[2] / "data_cards"
 
@@ -31,7 +33,7 @@ def test_absent_says_where_and_how(card, tmp_path):
 def test_opens_lazily_with_unique_ids(card, tmp_path, layouts, monkeypatch):
     if not card.embedded:
         layouts[card.name](tmp_path)
-        monkeypatch.setattr("refsr_bench.images.np.array", None)  # decoding anything now would fail
+        monkeypatch.setattr("refsr_bench.pixels.images.np.array", None)  # decoding anything now would fail
     dataset = open_dataset(card.name, tmp_path)
     monkeypatch.undo()
     assert (dataset.name, dataset.title) == (card.name, card.title)
@@ -75,10 +77,10 @@ def test_hugging_face_map_style_and_streaming(name, tmp_path, layouts):
     dataset = open_dataset(name, tmp_path)
     if name == "sample":
         dataset = dataclasses.replace(dataset, pairs=dataset.pairs[:2])
-    table = dataset.to_hf()
+    table = to_hf(dataset)
     assert table["id"][:] == [pair.id for pair in dataset.pairs]
     row, pair = table[1], dataset.pairs[1]
-    streamed = next(iter(dataset.to_hf(streaming=True).skip(1)))
+    streamed = next(iter(to_hf(dataset, streaming=True).skip(1)))
     for found in (row, streamed):
         np.testing.assert_array_equal(np.asarray(found["hr"]), pair.hr.load())
         assert found["levels"] == [ref.level for ref in pair.refs]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from layout_makers import cufed5, folder, manga109, picture, put, selfexsr, sun80, wrsr
 
-from refsr_bench.datasets import open_dataset
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.data.opening import open_dataset
 
 
 def names(dataset):

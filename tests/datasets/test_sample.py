@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refsr_bench.datasets import open_dataset, sample
-from refsr_bench.types import BenchError
+from refsr_bench.core.errors import BenchError
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.datasets import sample
 
 DIGEST = "3fddcff0329ff5404fbe0d68572c2ea1fb27f08066487d0f81c2b27be6b8e7cb"
 

@@ -10,14 +10,14 @@ from click.testing import CliRunner
 from layout_makers import put, wrsr
 from PIL import Image
 
-from refsr_bench import transforms
 from refsr_bench.cli.build import build as build_command
-from refsr_bench.datasets import open_dataset
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.data.prepare import prepare, verify
 from refsr_bench.datasets import sample as sample_set
 from refsr_bench.datasets.hpatches import read_homography
-from refsr_bench.datasets.prepare import prepare, verify
 from refsr_bench.datasets.transform import at_level, build, transformed, truth_of, unrelated
-from refsr_bench.types import BenchError, Misuse
+from refsr_bench.geometry import transforms
 
 RECORDED = "f3619a823bc47cb69da41b6a6b4ee71bb3fc8eacc3bee832406d39d6c4034433"
 
@@ -330,11 +330,12 @@ def test_read_homography_takes_commas_and_a_byte_order_mark(tmp_path):
 
 
 def test_a_split_is_refused_as_a_benchmark(tmp_path) -> None:
-    from refsr_bench import catalog, checks
-    from refsr_bench.datasets import open_dataset
+    from refsr_bench.core import catalogue
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate import checks
 
     split = transformed(open_dataset("sample"), "rotation", "small")
-    protocol = catalog.get("PROTOCOLS", "c2")
+    protocol = catalogue.get("PROTOCOLS", "c2")
     with pytest.raises(Misuse, match="refsr-bench robustness"):
         checks.refuse_leaks(split, protocol, split.pairs, False)
     assert checks.refuse_leaks(split, protocol, split.pairs, True) == ()

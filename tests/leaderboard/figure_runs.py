@@ -6,7 +6,7 @@ from typing import Any
 
 from runs import make
 
-from refsr_bench.results import ImageRecord, MetricInfo, Result, digest, seal
+from refsr_bench.core.results import ImageRecord, MetricInfo, Result, digest, seal
 
 HOSTILE = "</text><script>alert(1)</script> $\\frac{x}$ \x00\u202e../../etc"
 AEE = MetricInfo("aee", "AEE", "lower", "HR pixels", 2)

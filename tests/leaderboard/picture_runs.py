@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 from runs import METRICS
 
-from refsr_bench.results import (
+from refsr_bench.core.names import stem
+from refsr_bench.core.results import (
     DatasetInfo,
     ImageRecord,
     MethodInfo,
@@ -19,7 +20,7 @@ from refsr_bench.results import (
     seal,
     write_result,
 )
-from refsr_bench.saved import pixels_digest, stem
+from refsr_bench.pixels.saved import pixels_digest
 
 WIDTH, HEIGHT = 96, 64
 
@@ -100,7 +101,7 @@ def write_run(
 def inputs(
     folder: Path, image_id: str, hr: np.ndarray, data: DatasetInfo, rules: ProtocolInfo, ref: np.ndarray
 ) -> Path:
-    """What ``refsr_bench.saved.save_inputs`` writes of one image."""
+    """What ``refsr_bench.pixels.saved.save_inputs`` writes of one image."""
     lr = np.asarray(Image.fromarray(hr).resize((WIDTH // 4, HEIGHT // 4), Image.Resampling.BOX))
     facts = {
         "id": image_id,
@@ -133,6 +134,6 @@ def save(path: Path, image: np.ndarray) -> None:
 
 
 def result_of(folder: Path) -> Result:
-    from refsr_bench.results import read_result
+    from refsr_bench.core.results import read_result
 
     return read_result(folder / "result.json")

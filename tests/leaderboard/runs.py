@@ -1,9 +1,9 @@
-"""Small run files for the leaderboard's tests, made through ``refsr_bench.results``."""
+"""Small run files for the leaderboard's tests, made through ``refsr_bench.core.results``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from refsr_bench.results import (
+from refsr_bench.core.results import (
     DatasetInfo,
     ImageRecord,
     MethodInfo,

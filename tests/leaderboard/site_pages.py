@@ -2,12 +2,12 @@
 
 from html.parser import HTMLParser
 
-from leaderboard import gallery, index
-from leaderboard.load import load_results
-from leaderboard.pages import Entry, Site, render
-from leaderboard.published import published
-from leaderboard.site import export_name
-from leaderboard.tables import build_tables
+from leaderboard.pages import gallery, index
+from leaderboard.pages.pages import Entry, Site, render
+from leaderboard.pages.site import export_name
+from leaderboard.reading.load import load_results
+from leaderboard.reading.published import published
+from leaderboard.tables.tables import build_tables
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "base"}
 HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>{{ 7*7 }}javascript:alert(3)"

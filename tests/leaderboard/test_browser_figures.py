@@ -10,9 +10,9 @@ import pytest
 from figure_runs import HOSTILE, known, robust, under
 from runs import make, store
 
-from leaderboard.figures import files, gather, page
-from leaderboard.load import load_results
-from leaderboard.pages import ASSETS, Entry, Site
+from leaderboard.pages.figures import files, gather, page
+from leaderboard.pages.pages import ASSETS, Entry, Site
+from leaderboard.reading.load import load_results
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect

@@ -17,10 +17,11 @@ import pytest
 from picture_runs import degraded, photo, write_run
 from PIL import Image
 
-from leaderboard import evidence, gallery, pictures
-from leaderboard.load import load_results
-from leaderboard.pages import ASSETS, Entry, Site
-from leaderboard.tables import build_tables
+from leaderboard.pages import evidence, gallery
+from leaderboard.pages.pages import ASSETS, Entry, Site
+from leaderboard.reading import pictures
+from leaderboard.reading.load import load_results
+from leaderboard.tables.tables import build_tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from runs import make
 
-from leaderboard import statistics, statistics_page
-from leaderboard.load import LoadedRun
-from leaderboard.pages import ASSETS, Entry, Site, render
-from leaderboard.tables import build_tables
+from leaderboard.pages import statistics_page
+from leaderboard.pages.pages import ASSETS, Entry, Site, render
+from leaderboard.reading.load import LoadedRun
+from leaderboard.statistics import statistics
+from leaderboard.tables.tables import build_tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect

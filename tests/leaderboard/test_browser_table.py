@@ -15,12 +15,13 @@ import pytest
 from runs import make, store
 from site_pages import HOSTILE, index_text
 
-from leaderboard import exports, gallery, index
-from leaderboard.load import load_results
-from leaderboard.pages import ASSETS
-from leaderboard.published import published
-from leaderboard.site import export_name
-from leaderboard.tables import build_tables
+from leaderboard import exports
+from leaderboard.pages import gallery, index
+from leaderboard.pages.pages import ASSETS
+from leaderboard.pages.site import export_name
+from leaderboard.reading.load import load_results
+from leaderboard.reading.published import published
+from leaderboard.tables.tables import build_tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leaderboard.estimates import difference, estimate, interval
+from leaderboard.statistics.estimates import difference, estimate, interval
 
 
 def test_the_interval_of_two_images_is_their_range():

@@ -9,13 +9,14 @@ import pytest
 from click.testing import CliRunner
 from runs import make, store
 
-from leaderboard import exports, grid
+from leaderboard import exports
 from leaderboard.exports import FORMATS, View, export, latex, markdown, whole
-from leaderboard.load import LoadedRun
-from leaderboard.published import published
-from leaderboard.tables import build_tables
+from leaderboard.reading.load import LoadedRun
+from leaderboard.reading.published import published
+from leaderboard.tables import grid
+from leaderboard.tables.tables import build_tables
 from refsr_bench.cli import main
-from refsr_bench.results import ResultError
+from refsr_bench.core.results import ResultError
 
 NASTY = "=1+1 \\input{/etc/passwd} $x_1$ 50% & #{~^} <b>|`*_[a](javascript:x)\n@all www.evil.example"
 

@@ -14,19 +14,19 @@ from click.testing import CliRunner
 from figure_runs import HOSTILE, known, robust, under
 from runs import make, store
 
-from leaderboard.ablation import load_ablations, parse
-from leaderboard.figures import figures, files, gather, page, sections
-from leaderboard.load import LoadedRun, load_results
-from leaderboard.pages import Entry, Site
-from leaderboard.plots import ablation, cost, levels, protocols, style
-from leaderboard.plots import study as study_plot
-from leaderboard.plots.figure import Figure
-from leaderboard.plots.labels import place
-from leaderboard.published import published
-from leaderboard.robustness import load_studies, parse_name
-from leaderboard.tables import build_tables
+from leaderboard.figures import ablation, cost, levels, protocols, style
+from leaderboard.figures import study as study_plot
+from leaderboard.figures.figure import Figure
+from leaderboard.figures.labels import place
+from leaderboard.pages.figures import figures, files, gather, page, sections
+from leaderboard.pages.pages import Entry, Site
+from leaderboard.reading.load import LoadedRun, load_results
+from leaderboard.reading.published import published
+from leaderboard.statistics.ablation import load_ablations, parse
+from leaderboard.statistics.robustness import load_studies, parse_name
+from leaderboard.tables.tables import build_tables
 from refsr_bench.cli.leaderboard import leaderboard
-from refsr_bench.results import Result, ResultError, dumps
+from refsr_bench.core.results import Result, ResultError, dumps
 
 DRAWING = {"svg", "title", "desc", "style", "defs", "g", "path", "clipPath", "rect", "text", "tspan", "use", "pattern"}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from picture_runs import degraded, photo, result_of, save, write_run
 
-from leaderboard import evidence, gallery
-from leaderboard.load import load_results
-from leaderboard.pages import Entry, Site
-from leaderboard.tables import build_tables
+from leaderboard.pages import evidence, gallery
+from leaderboard.pages.pages import Entry, Site
+from leaderboard.reading.load import load_results
+from leaderboard.tables.tables import build_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> & \'{{ 7*7 }}'

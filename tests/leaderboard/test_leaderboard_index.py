@@ -9,11 +9,11 @@ import pytest
 from runs import make, store, store_several
 from site_pages import HOSTILE, Page, index_text
 
-from leaderboard import gallery, index
-from leaderboard.load import load_results
-from leaderboard.pages import ASSETS
-from leaderboard.published import Source
-from leaderboard.tables import build_tables
+from leaderboard.pages import gallery, index
+from leaderboard.pages.pages import ASSETS
+from leaderboard.reading.load import load_results
+from leaderboard.reading.published import Source
+from leaderboard.tables.tables import build_tables
 
 BIDI = "\u202eevil\u2066"
 

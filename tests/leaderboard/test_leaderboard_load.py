@@ -9,10 +9,10 @@ import time
 import pytest
 from runs import make, store
 
-from leaderboard import load
-from leaderboard.load import find_results, load_results
-from leaderboard.robustness import load_studies, load_unrelated
-from refsr_bench.results import ResultError
+from leaderboard.reading import load
+from leaderboard.reading.load import find_results, load_results
+from leaderboard.statistics.robustness import load_studies, load_unrelated
+from refsr_bench.core.results import ResultError
 
 
 def edit(path, change):

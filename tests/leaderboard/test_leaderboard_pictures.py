@@ -13,8 +13,8 @@ import pytest
 from picture_runs import degraded, photo, save
 from PIL import Image
 
-from leaderboard import pictures
-from leaderboard.pictures import PictureError, Store
+from leaderboard.reading import pictures
+from leaderboard.reading.pictures import PictureError, Store
 
 
 def png(width: int, height: int, depth: int = 8, colour: int = 2, body: bytes = b"") -> bytes:
@@ -94,10 +94,10 @@ def test_thumbnails_alone(tmp_path: Path) -> None:
 
 
 def test_luma_and_psnr_are_those_of_the_metrics() -> None:
-    from refsr_bench import catalog
+    from refsr_bench.core import catalogue
 
     hr, sr = photo(1), degraded(photo(1), 2)
-    measured = catalog.get("METRICS", "psnr_y").load("cpu", None)(sr, hr, 0, False)
+    measured = catalogue.get("METRICS", "psnr_y").load("cpu", None)(sr, hr, 0, False)
     assert pictures.psnr(pictures.luma(sr), pictures.luma(hr)) == pytest.approx(measured, abs=1e-3)
     assert pictures.psnr(pictures.luma(hr), pictures.luma(hr)) == np.inf
 

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from leaderboard import protocols
-from leaderboard.protocols import differences
-from refsr_bench import catalog
+from leaderboard.tables import protocols
+from leaderboard.tables.protocols import differences
+from refsr_bench.core import catalogue
+from refsr_bench.core.results import ProtocolInfo, digest
 from refsr_bench.protocols import base, effects
-from refsr_bench.results import ProtocolInfo, digest
 
-SHIPPED = catalog.collect("PROTOCOLS")
+SHIPPED = catalogue.collect("PROTOCOLS")
 
 
 def info(protocol, **changes):

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from leaderboard import published as module
-from leaderboard.published import EVIDENCE, published
-from refsr_bench import catalog
+from leaderboard.reading import published as module
+from leaderboard.reading.published import EVIDENCE, published
+from refsr_bench.core import catalogue
 
 
 def cell(title, dataset, source="c2matching-table1", condition=""):
@@ -77,7 +77,7 @@ def test_undated_sources_are_the_exception():
 
 
 def test_names_are_those_of_the_catalogue():
-    methods, datasets = catalog.collect("METHODS"), catalog.collect("DATASETS")
+    methods, datasets = catalogue.collect("METHODS"), catalogue.collect("DATASETS")
     elsewhere = {"drefsr", "lmr", "plantrsr", "cufed5-texture", ""}
     for entry in published():
         assert entry.dataset in datasets or entry.dataset in elsewhere, entry

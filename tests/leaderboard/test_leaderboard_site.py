@@ -10,8 +10,8 @@ import pytest
 from runs import store_several
 from site_pages import Page
 
-from leaderboard import site
-from refsr_bench.results import ResultError
+from leaderboard.pages import site
+from refsr_bench.core.results import ResultError
 
 build = partial(site.build, images="none", drawn=False)  # tables, methods and statistics
 

@@ -12,12 +12,13 @@ import pytest
 from runs import make
 from scipy import stats
 
-from leaderboard import estimates, paired, statistics, statistics_page
-from leaderboard.load import LoadedRun
-from leaderboard.pages import Entry, Site, render
-from leaderboard.statistics import contests, intervals, p_text, sentence, sentences, summary
-from leaderboard.tables import build_tables
-from refsr_bench.results import Result
+from leaderboard.pages import statistics_page
+from leaderboard.pages.pages import Entry, Site, render
+from leaderboard.reading.load import LoadedRun
+from leaderboard.statistics import estimates, paired, statistics
+from leaderboard.statistics.statistics import contests, intervals, p_text, sentence, sentences, summary
+from leaderboard.tables.tables import build_tables
+from refsr_bench.core.results import Result
 
 # Demšar 2006, Table 6: AUC of four variants of C4.5 on 14 data sets. The paper ranks "voting" from more digits than it
 # prints (ranks 4, 1, 2, 3 for .972 .981 .975 .975), hence .97501.

@@ -9,9 +9,9 @@ from pathlib import Path
 import html5lib
 import pytest
 
-from leaderboard import study
-from leaderboard.pages import Entry, Site
-from refsr_bench.results import ResultError
+from leaderboard.pages import study
+from leaderboard.pages.pages import Entry, Site
+from refsr_bench.core.results import ResultError
 
 SITE = Site("Board", (Entry("table", "Table", "index.html"), Entry("study", "Study", "study.html")))
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from runs import make
 
-from leaderboard import load, submission
-from leaderboard.published import published
+from leaderboard.reading import load
+from leaderboard.reading.published import published
+from leaderboard.submissions import submission
+from refsr_bench.core.results import ResultError, dumps, parse_json
+from refsr_bench.core.schema import published as schema
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.metrics.ssim import ssim
-from refsr_bench.results import ResultError, dumps, parse_json
-from refsr_bench.schema import published as schema
 
 
 def findings(value):

@@ -9,9 +9,9 @@ import random
 import pytest
 from runs import make
 
-from leaderboard.load import LoadedRun, weights_key
-from leaderboard.tables import CSV_COLUMNS, build_tables, clean, number, slug, to_csv
-from refsr_bench.results import seal
+from leaderboard.reading.load import LoadedRun, weights_key
+from leaderboard.tables.tables import CSV_COLUMNS, build_tables, clean, number, slug, to_csv
+from refsr_bench.core.results import seal
 
 
 def tables(*results):

@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
+from refsr_bench.core.errors import BenchError
 from refsr_bench.metrics import lpips as metric
-from refsr_bench.types import BenchError
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refsr_bench.catalog import collect
+from refsr_bench.core.catalogue import collect
 
 CARDS = collect("METRICS")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refsr_bench.imaging import quantise
+from refsr_bench.core.errors import BenchError
 from refsr_bench.metrics.psnr import psnr
-from refsr_bench.types import BenchError
+from refsr_bench.pixels.colour import quantise
 
 GOLDEN = np.load(Path(__file__).parent.parent / "golden" / "j_metrics.npz")
 
@@ -72,7 +72,7 @@ def test_a_border_that_leaves_nothing_and_unequal_sizes_are_said():
 def bicubic_mean(shared, name, metric):
     from PIL import Image
 
-    from refsr_bench.imaging import resize_pil_bicubic
+    from refsr_bench.pixels.resize import resize_pil_bicubic
 
     values = []
     for path in sorted((shared / "data" / "classic_x4" / name).glob("*_HR.png")):

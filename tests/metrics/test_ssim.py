@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refsr_bench.core.errors import BenchError
 from refsr_bench.metrics._planes import planes
 from refsr_bench.metrics.ssim import ssim
-from refsr_bench.types import BenchError
 
 GOLDEN = np.load(Path(__file__).parent.parent / "golden" / "j_metrics.npz")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench.types import Dataset, ImageSource, RefPair
+from refsr_bench.core.types import Dataset, ImageSource, RefPair
 
 
 def noise(height, width, seed=0):

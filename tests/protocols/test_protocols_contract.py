@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made import make_pair, manga, noise
 
-from refsr_bench.catalog import collect, get
+from refsr_bench.core.catalogue import collect, get
+from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.protocols.base import parse_label, parse_settings, value_text
-from refsr_bench.types import BenchError, Misuse
 
 PROTOCOLS = collect("PROTOCOLS")
 METRICS = collect("METRICS")

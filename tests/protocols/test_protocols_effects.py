@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refsr_bench.catalog import collect, get
-from refsr_bench.imaging import resize_matlab_bicubic, resize_pil_bicubic
+from refsr_bench.core.catalogue import collect, get
+from refsr_bench.pixels.resize import resize_matlab_bicubic, resize_pil_bicubic
 from refsr_bench.protocols.effects import EFFECTS, differences, explain
 
 P = collect("PROTOCOLS")

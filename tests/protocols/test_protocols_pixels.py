@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from made import image_source, make_pair
 
-from refsr_bench.catalog import collect, get
-from refsr_bench.imaging import resize_matlab_bicubic, resize_pil_bicubic
-from refsr_bench.types import BenchError, RefPair
+from refsr_bench.core.catalogue import collect, get
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.types import RefPair
+from refsr_bench.pixels.resize import resize_matlab_bicubic, resize_pil_bicubic
 
 P = collect("PROTOCOLS")
 GOLDEN = Path(__file__).parent.parent / "golden" / "k_preprocess_test.npz"

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from made import image_source, make_pair, manga, noise
 
-from refsr_bench.catalog import collect
+from refsr_bench.core.catalogue import collect
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import RefPair
 from refsr_bench.protocols._references import LISTS, choose, draw, make_list, parse_rule, read_list
-from refsr_bench.types import BenchError, Misuse, RefPair
 
 C2 = collect("PROTOCOLS")["c2"]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from visitor import Visitor
 
-from refsr_bench.images import write_png
+from refsr_bench.pixels.images import write_png
 from refsr_bench.study import plan as plans
 from refsr_bench.study import prepare, votes
 from refsr_bench.study.plan import Method, Plan

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refsr_bench.images import read_image, write_png
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.pixels.images import read_image, write_png
 from refsr_bench.study import plan as plans
 from refsr_bench.study import prepare, votes
 from refsr_bench.study.schedule import schedule, tally
-from refsr_bench.types import BenchError, Misuse
 
 
 def test_images_are_anonymous(make_study: Callable[..., Path], folders: dict[str, Path]) -> None:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from leaderboard.study import load_reports
+from leaderboard.pages.study import load_reports
 from refsr_bench.cli import main
-from refsr_bench.images import read_image, write_png
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.pixels.images import read_image, write_png
 from refsr_bench.study import exchange, votes
 from refsr_bench.study import plan as plans
 from refsr_bench.study.plan import Plan
 from refsr_bench.study.report import summarise
-from refsr_bench.types import BenchError, Misuse
 
 
 def careless(plan: Plan, trial: votes.Trial, n: int) -> str:

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from refsr_bench.core.errors import Misuse
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.serve import StudyServer
-from refsr_bench.types import Misuse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Visit = Callable[[Path], Callable]

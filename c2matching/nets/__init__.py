@@ -1,0 +1,1 @@
+"""The networks, beside the paper."""

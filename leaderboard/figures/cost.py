@@ -1,0 +1,247 @@
+"""What quality costs: PSNR against parameters (the paper's Table 4), seconds per image and multiply-additions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leaderboard.figures import style
+from leaderboard.figures.figure import (
+    Column,
+    Figure,
+    csv_of,
+    dataset_words,
+    method_facts,
+    name_of,
+    protocol_words,
+    table_of,
+    titles_of,
+)
+from leaderboard.figures.labels import place
+from leaderboard.reading.load import LoadedRun, dataset_key
+from leaderboard.tables.grid import TITLES
+from leaderboard.tables.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from leaderboard.reading.published import Published
+
+KIND = "cost"
+LEAST = 3  # points that make a picture
+GAN, PLAIN = "^", "o"
+GROUPS = {"SISR": style.COLOURS[0], "Ref-SR": style.COLOURS[1]}
+OTHER = style.COLOURS[2]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method. costs: by axis ("parameters", "seconds on cpu", "GMACs"), positive; record: for the table."""
+
+    title: str
+    group: str
+    gan: bool
+    psnr: float
+    published: bool
+    costs: dict[str, float]
+    record: dict[str, Any]
+
+
+def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> list[Figure]:
+    """One figure per table and data set with three methods or more; published points in the first of each data set.
+    Tables of protocols with overrides are drawn only where a data set has no other.
+
+    Published points of a figure come from one table of one paper, that with most methods of known size: numbers of
+    different papers are not made alike.
+    """
+    published = tuple(published)
+    found: list[Figure] = []
+    shown: set[str] = set()  # data sets whose published points stand somewhere
+    drawn: set[tuple] = set()
+    for table in tables:
+        for n, column in enumerate(table.columns):
+            dataset = column.dataset
+            if table.protocol.label != table.protocol.name and dataset_key(dataset) in drawn:
+                continue
+            cells = [row.cells[n] for group in table.groups for row in group.rows if row.cells[n]]
+            runs = [cell.run for cell in cells if cell.status == "complete" and cell.psnr.value is not None]
+            points = measured(runs)
+            fits = dataset.official and dataset.name not in shown and table.protocol.fields.get("scale", 4) == 4
+            beside, source = as_published(published, dataset.name) if fits else ([], None)
+            axes = _axes([*points, *beside])
+            if not axes:
+                continue
+            shown.add(dataset.name)
+            drawn.add(dataset_key(dataset))
+            caption = f"Mean {table.psnr.title} on {dataset_words(dataset)}, {protocol_words(table.protocol)}."
+            if any(axis.startswith("seconds") for axis in axes):
+                caption += " Seconds are means per image; a device is what the run file calls it."
+            if source:
+                caption += f" Hollow: as published in {source}, not measured here and not under this protocol."
+            flat = [point.title for point in points if not point.costs.get("parameters")]
+            if flat and "parameters" in axes:
+                caption += f" Dashed: without parameters ({', '.join(flat)})."
+            found.append(
+                _figure(
+                    f"{dataset.title}: what quality costs, protocol {table.protocol.label}", caption,
+                    name_of(KIND, f"{dataset.name}-{table.protocol.label}", table.protocol.digest, dataset),
+                    [*points, *beside], axes, f"{table.psnr.title}, dB",
+                )
+            )  # fmt: skip
+    for name in sorted({entry.dataset for entry in published if entry.dataset and entry.dataset not in shown}):
+        beside, source = as_published(published, name)
+        if axes := _axes(beside):
+            found.append(
+                _figure(f"{TITLES.get(name, name)}: PSNR against parameters, as published",
+                        f"As published in {source}; nothing here was measured.",
+                        name_of(KIND, f"{name}-published", name), beside, axes, "PSNR, dB")
+            )  # fmt: skip
+    return found
+
+
+def measured(runs: Sequence[LoadedRun]) -> list[Point]:
+    """Points of complete runs with a finite PSNR."""
+    points = []
+    for loaded, title in zip(runs, titles_of([loaded.result.run.method for loaded in runs]), strict=True):
+        result, run = loaded.result, loaded.result.run
+        psnr = result.means[run.protocol.psnr]
+        if not math.isfinite(psnr):
+            continue
+        seconds = [image.cost["seconds"] for image in result.images if "seconds" in image.cost]
+        mean = math.fsum(seconds) / len(seconds) if seconds else None
+        gmacs = run.method.gmacs
+        costs = {"parameters": run.method.parameters, f"seconds on {run.device or 'an unnamed device'}": mean or 0,
+                 "GMACs": gmacs or 0}  # fmt: skip
+        record = method_facts(run.method) | {
+            "group": run.method.group, "gan": str(run.method.gan).lower(), "psnr": psnr,
+            "parameters": run.method.parameters or None, "seconds_per_image": mean, "device": run.device,
+            "gmacs": gmacs, "source": "measured", "run_file": loaded.path,
+        }  # fmt: skip
+        costs = {axis: value for axis, value in costs.items() if 0 < value < 1e15}  # and no nan
+        points.append(Point(title, run.method.group, run.method.gan, psnr, False, costs, record))
+    return points
+
+
+def as_published(entries: Iterable[Published], dataset: str) -> tuple[list[Point], str | None]:
+    """Published points with a size, from the table that has most of them, and that table in words."""
+    usable = [e for e in entries if e.dataset == dataset and e.comparable and e.params_m and not e.condition]
+    by_table: dict[str, list[Published]] = {}
+    for entry in usable:
+        by_table.setdefault(entry.source.key, []).append(entry)
+    if not by_table:
+        return [], None
+    chosen = min(by_table.items(), key=lambda item: (-len(item[1]), item[1][0].source.year or 9999, item[0]))[1]
+    source = chosen[0].source
+    points = []
+    for entry in chosen:
+        record = {"method": entry.method, "title": entry.title, "group": entry.group,
+                  "gan": str(bool(entry.gan)).lower(),
+                  "psnr": entry.psnr, "parameters": round(entry.params_m * 1e6),
+                  "source": f"published: {source.name}"}  # fmt: skip
+        costs = {"parameters": entry.params_m * 1e6}
+        points.append(Point(entry.title, entry.group, bool(entry.gan), entry.psnr, True, costs, record))
+    return points, f"{source.title}, {source.name}"
+
+
+def _axes(points: Sequence[Point]) -> list[str]:
+    """Axes with enough points: parameters, seconds by device, GMACs."""
+    counted: dict[str, int] = {}
+    for point in points:
+        for axis in point.costs:
+            counted[axis] = counted.get(axis, 0) + 1
+    order = sorted(counted, key=lambda axis: (axis != "parameters", axis == "GMACs", axis))
+    return [axis for axis in order if counted[axis] >= LEAST]
+
+
+def _figure(title: str, caption: str, name: str, points: list[Point], axes: list[str], unit: str) -> Figure:
+    records = [point.record for point in points]
+    best = max(points, key=lambda point: point.psnr)
+    small = min((p for p in points if "parameters" in p.costs), key=lambda p: p.costs["parameters"], default=None)
+    alt = f"Scatter plot of {len(points)} methods, {unit} against {', '.join(axes)}."
+    alt += f" Highest: {best.title}, {best.psnr:.2f} dB."
+    if small:
+        alt += f" Fewest parameters: {small.title}, {small.costs['parameters'] / 1e6:.2f} million, {small.psnr:.2f} dB."
+    columns = (
+        Column("title", "Method"), Column("weights", "Weights"), Column("group", "Group"), Column("psnr", unit, 2),
+        Column("parameters", "Parameters", 0), Column("seconds_per_image", "Seconds per image", 3),
+        Column("device", "Device"), Column("gmacs", "GMACs", 0), Column("source", "Source"),
+    )  # fmt: skip
+    return Figure(KIND, name, title, caption, alt, table_of(records, columns), csv_of(records),
+                  lambda narrow: draw(points, axes, unit, narrow))  # fmt: skip
+
+
+def draw(points: Sequence[Point], axes: Sequence[str], unit: str, narrow: bool) -> Drawing:
+    """Scatter plots over logarithmic costs, up and to the left is better; colour: group, triangle: GAN-trained."""
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure, panels = style.panels(len(axes), narrow, height=3.3 if len(axes) > 1 or narrow else 3.6)
+    for axis, name in zip(panels, axes, strict=True):
+        own = [point for point in points if name in point.costs]
+        for point in own:
+            colour = GROUPS.get(point.group, OTHER)
+            axis.plot(
+                point.costs[name], point.psnr, GAN if point.gan else PLAIN, color=colour, markersize=6.5,
+                markerfacecolor=style.PAPER if point.published else colour, markeredgewidth=1.3, linestyle="none",
+            )  # fmt: skip
+        axis.set_xscale("log")
+        low, high = (edge(point.costs[name] for point in own) for edge in (min, max))
+        room = max(1.6, (high / low) ** 0.18)
+        axis.set_xlim(low / room, high * room)
+        flat = _flat(points, name)
+        values = [point.psnr for point in [*own, *flat]]
+        margin = 0.16 * max(max(values) - min(values), 0.4)
+        axis.set_ylim(min(values) - margin, max(values) + margin)
+        for point in flat:
+            axis.axhline(point.psnr, color=GROUPS.get(point.group, OTHER), linewidth=1, linestyle=(0, (4, 2)), zorder=1)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+        axis.xaxis.set_major_formatter(lambda value, _: _short(value))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlabel(style.label(f"{'seconds per image' if name.startswith('seconds') else name}"))
+        axis.set_title(style.label(_heading(name), 40))
+        axis.set_ylabel(unit)
+    present = [group for group in (*GROUPS, None) if any(_group(point) == group for point in points)]
+    handles = [
+        Line2D([], [], linestyle="none", marker=PLAIN, color=GROUPS.get(g, OTHER), markersize=6.5) for g in present
+    ]
+    labels = [group or "other" for group in present]
+    for wanted, look, text in (
+        (any(p.gan for p in points), {"marker": GAN, "color": style.DIM}, "GAN-trained"),
+        (any(p.published for p in points),
+         {"marker": PLAIN, "color": style.DIM, "markerfacecolor": style.PAPER, "markeredgewidth": 1.3}, "as published"),
+    ):  # fmt: skip
+        if wanted:
+            handles.append(Line2D([], [], linestyle="none", markersize=6.5, **look))
+            labels.append(text)
+    style.legend(figure, handles, labels, narrow)
+    for axis, name in zip(panels, axes, strict=True):
+        marks = [(p.costs[name], p.psnr, style.label(p.title, 22)) for p in points if name in p.costs]
+        place(figure, axis, marks)
+        for point in _flat(points, name):
+            axis.annotate(style.label(point.title, 22), (0, point.psnr), (3, 2), xycoords=axis.get_yaxis_transform(),
+                          textcoords="offset points", fontsize=7, color=style.INK, in_layout=False)  # fmt: skip
+    return figure
+
+
+def _flat(points: Sequence[Point], axis: str) -> list[Point]:
+    """Measured methods without parameters: a line across the first panel."""
+    return [point for point in points if not point.published and axis == "parameters" and axis not in point.costs]
+
+
+def _group(point: Point) -> str | None:
+    return point.group if point.group in GROUPS else None
+
+
+def _heading(axis: str) -> str:
+    return {"parameters": "Parameters", "GMACs": "Multiply-additions"}.get(
+        axis, f"Time {axis.removeprefix('seconds ')}"
+    )
+
+
+def _short(value: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"

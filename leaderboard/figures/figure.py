@@ -1,0 +1,164 @@
+"""What a figure is beside its drawing: title, caption, alternative text, and its data as a table and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from leaderboard.figures import style
+from leaderboard.statistics.estimates import Estimate
+from leaderboard.tables.tables import MISSING, number, plain_cell, slug
+from refsr_bench.core.results import DatasetInfo, MethodInfo, ProtocolInfo, digest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a figure's table. key: of its records; digits: decimals of a number, None for text; most:
+    characters shown of a digest."""
+
+    key: str
+    title: str
+    digits: int | None = None
+    signed: bool = False
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """A figure's data in print. numeric: by column; rows follow head."""
+
+    head: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure. kind: the section it stands in; name: safe as a file name and an anchor, the same for the same runs.
+
+    alt: the figure in a sentence or two; csv: every number unrounded; draw(narrow): a matplotlib figure, to be called
+    within ``style.look``.
+    """
+
+    kind: str
+    name: str
+    title: str
+    caption: str
+    alt: str
+    table: DataTable
+    csv: str
+    draw: Callable[[bool], Drawing] = field(compare=False, repr=False)
+
+    @cached_property
+    def svg(self) -> str:
+        """For the site: wide, dark where the page is."""
+        return style.svg(self.draw, False, self.title, self.alt)
+
+    @cached_property
+    def narrow(self) -> str:
+        """The same for a phone."""
+        return style.svg(self.draw, True, self.title, self.alt)
+
+    def file(self, kind: str, narrow: bool = False) -> bytes:
+        """The figure for a paper. kind: "svg", "png" or "pdf"; always on white."""
+        if kind == "svg":
+            return style.svg(self.draw, narrow, self.title, self.alt, themed=False).encode()
+        return style.image(self.draw, narrow, kind)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A figure that cannot be drawn. reason: what there is too little of; command: what would measure it."""
+
+    kind: str
+    reason: str
+    command: str
+
+
+def name_of(kind: str, words: str, *identity: Any) -> str:
+    """A figure's name: readable, and with the digest of what tells it from every other."""
+    return f"{kind}-{slug(words)[:40].strip('-.')}-{digest(identity)[:8]}"
+
+
+def table_of(records: Sequence[Record], columns: Sequence[Column]) -> DataTable:
+    """The records in print; columns in which nobody has anything are left out."""
+    shown = [column for column in columns if any(record.get(column.key) not in (None, "") for record in records)]
+    return DataTable(
+        tuple(column.title for column in shown),
+        tuple(column.digits is not None for column in shown),
+        tuple(tuple(_printed(record.get(column.key), column) for column in shown) for record in records),
+    )
+
+
+def _printed(value: Any, column: Column) -> str:
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, Estimate):
+        mean = _number(value.mean, column)
+        return (
+            mean if math.isnan(value.low) else f"{mean} [{_number(value.low, column)}, {_number(value.high, column)}]"
+        )
+    return _number(value, column) if column.digits is not None else str(value)[: column.most]
+
+
+def _number(value: float, column: Column) -> str:
+    text = number(value, column.digits or 0)
+    return text.replace("-", "−") if value < 0 else f"+{text}" if column.signed else text
+
+
+def csv_of(records: Sequence[Record]) -> str:
+    """The records unrounded, an estimate as three columns (name, name_low, name_high), formulas defused."""
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    spread = {key for key in keys if any(isinstance(record.get(key), Estimate) for record in records)}
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [name for key in keys for name in ((key, f"{key}_low", f"{key}_high") if key in spread else (key,))]
+    )
+    for record in records:
+        line: list[Any] = []
+        for key in keys:
+            value = record.get(key)
+            if key in spread:
+                line += ["", "", ""] if value is None else [value.mean, value.low, value.high]
+            else:
+                line.append("" if value is None else value)
+        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else plain_cell(v) for v in line])
+    return out.getvalue()
+
+
+def method_facts(method: MethodInfo) -> dict[str, Any]:
+    """What a record says of its method."""
+    return {"method": method.name, "title": method.title, "weights": method.weights,
+            "weights_sha256": method.weights_sha256 or ""}  # fmt: skip
+
+
+def dataset_words(dataset: DatasetInfo) -> str:
+    """ "CUFED5 (126 pairs, manifest 1234abcd)", as captions name it."""
+    pairs = f"{dataset.n_pairs} pair{'s' * (dataset.n_pairs != 1)}"
+    return f"{dataset.title} ({pairs}, manifest {dataset.manifest_sha256[:8]})"
+
+
+def protocol_words(protocol: ProtocolInfo) -> str:
+    """ "protocol c2 (digest 1234abcd)"."""
+    return f"protocol {protocol.label} (digest {protocol.digest[:8]})"
+
+
+def titles_of(methods: Sequence[MethodInfo]) -> list[str]:
+    """Titles that tell methods with their weights apart: the weights beside those that share a title."""
+    plain = [method.title for method in methods]
+    named = [f"{m.title}, {m.weights}" if plain.count(m.title) > 1 else m.title for m in methods]
+    return [
+        f"{name} {(method.weights_sha256 or '')[:6]}".rstrip() if named.count(name) > 1 else name
+        for name, method in zip(named, methods, strict=True)
+    ]

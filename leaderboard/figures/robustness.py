@@ -1,0 +1,260 @@
+"""Robustness in the form of the paper's Fig. 6: bars by group, curves with bands over a sweep; AEE, PSNR and gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaderboard.figures import style
+from leaderboard.figures.figure import Column, Figure, csv_of, name_of, protocol_words, table_of
+from leaderboard.statistics.estimates import Estimate
+from leaderboard.statistics.robustness import GAIN, GIVEN, UNITS, UNRELATED, Row, Study, level_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+
+KIND = "robustness"
+
+
+def figures(studies: Sequence[Study], order: Mapping[str, int]) -> list[Figure]:
+    """Bars and curves of every study. order: see ``style.marks``."""
+    return [
+        _figure(study, rows, form, draw)
+        for study in studies
+        for rows in [study.rows]
+        for form, draw in drawings(rows, study.protocol.psnr, study.change, order=order).items()
+    ]
+
+
+def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool], Drawing]) -> Figure:
+    psnr = study.protocol.psnr
+    sweep = form == "curves"
+    shown = [row for row in rows if (level_number(row.level) is not None) == sweep or row.level == UNRELATED]
+    runs = {row.method: {} for row in rows}
+    for series, levels in zip(runs, study.runs.values(), strict=True):
+        runs[series] = levels
+    records = [
+        {"level": row.level, "method": row.method, "title": row.title, "weights": row.weights,
+         "weights_sha256": runs[row.method][row.level].result.run.method.weights_sha256 or "", "images": row.images,
+         "failed": row.failed, "aee": row.values.get("aee"), "coverage": row.values.get("coverage"),
+         "psnr": row.values.get(psnr), "ssim": row.values.get(study.protocol.ssim), "gain": row.values.get(GAIN.name),
+         "run_file": runs[row.method][row.level].path}
+        for row in shown
+    ]  # fmt: skip
+    columns = (
+        Column("title", "Method"), Column("weights", "Weights"), Column("level", "Level"),
+        Column("aee", "AEE, pixels [95 %]", 2), Column("psnr", f"{_name(psnr)}, dB [95 %]", 2),
+        Column("gain", "Gain, dB [95 %]", 2, True), Column("images", "Images", 0),
+    )  # fmt: skip
+    images = f"{len(study.pair_ids)} image{'s' * (len(study.pair_ids) != 1)}"
+    what = "references as given" if study.change == GIVEN else f"{study.change} of the reference"
+    caption = (
+        f"{images} of {study.title}, {protocol_words(study.protocol)}. AEE: mean distance of matches from the true "
+        f"place, HR pixels. {'Bands' if sweep else 'Whiskers'} are 95 % bootstrap intervals over images. "
+        + (f"Levels: {UNITS[study.change]}. " if sweep and study.change in UNITS else "")
+        + ("Dotted: with an unrelated reference. " if sweep else "")
+        + "Matchers make no SR image and have no PSNR."
+    )
+    return Figure(
+        KIND, name_of(KIND, f"{study.dataset}-{study.change}-{form}", study.dataset, study.change, form,
+                      study.protocol.digest, study.pair_ids, list(study.runs)),
+        f"{study.title}: {what}, {'over a sweep' if sweep else 'by group'}", caption,
+        f"{'Line' if sweep else 'Bar'} charts. {describe(shown, psnr)}", table_of(records, columns),
+        csv_of(records), draw,
+    )  # fmt: skip
+
+
+def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
+    """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
+
+    psnr: the PSNR metric's name. change: what was changed, see ``statistics.robustness.UNITS``. Returns the files.
+    """
+    files = []
+    for name, draw in drawings(rows, psnr, change, title).items():
+        svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+        svg.write_text(style.svg(draw, False, title, describe(rows, psnr), themed=False), encoding="utf-8")
+        png.write_bytes(style.image(draw, False, "png"))
+        files += [svg, png]
+    return files
+
+
+def drawings(
+    rows: Sequence[Row], psnr: str, change: str, title: str = "", order: Mapping[str, int] | None = None
+) -> dict[str, Callable[[bool], Drawing]]:
+    """``bars`` and ``curves``, those there are levels for: functions of ``narrow`` that draw them."""
+    groups = [row for row in rows if level_number(row.level) is None]
+    numbers = [row for row in rows if level_number(row.level) is not None]
+    found: dict[str, Callable[[bool], Drawing]] = {}
+    if {row.level for row in groups} - {UNRELATED}:
+        found["bars"] = lambda narrow: bars(groups, psnr, title, narrow=narrow, order=order)
+    if numbers:
+        unrelated = [row for row in groups if row.level == UNRELATED]
+        unit = f"{change}: {UNITS[change]}" if change in UNITS else change
+        found["curves"] = lambda narrow: curves(numbers, psnr, unit, title, unrelated, narrow=narrow, order=order)
+    return found
+
+
+def bars(
+    rows: Sequence[Row], psnr: str, title: str = "", *, narrow: bool = False, order: Mapping[str, int] | None = None
+) -> Drawing:
+    """AEE (HR pixels), PSNR and reference gain (dB) by group; whiskers are 95 % intervals."""
+    import numpy as np
+    from matplotlib.patches import Patch
+
+    figure, shown, marks = _start(rows, psnr, title, narrow, order or {})
+    for axis, metric in shown:
+        levels = _levels(rows, metric)
+        methods = [m for m in marks if any(r.method == m and metric in r.values for r in rows)]
+        width = 0.82 / max(2, len(methods))
+        for n, method in enumerate(methods):
+            found = _by_level(rows, method, metric)
+            x = np.array([levels.index(level) + (n - (len(methods) - 1) / 2) * width for level in found])
+            mean, error = _mean_and_error(list(found.values()))
+            look = marks[method]
+            axis.bar(x, mean, width * 0.9, color=look.colour, hatch=look.hatch, edgecolor=style.PAPER, linewidth=0)
+            axis.errorbar(x, mean, error, fmt="none", ecolor=style.INK, elinewidth=0.8, capsize=1.8, capthick=0.8)
+        slanted = {"rotation": 28, "ha": "right", "rotation_mode": "anchor"} if len(levels) > 4 else {}
+        axis.set_xticks(range(len(levels)), [style.label(level, 12) for level in levels], **slanted)
+        axis.tick_params(axis="x", length=0)
+        if metric == psnr:
+            axis.set_ylim(*_psnr_limits(rows, psnr))
+            axis.set_ylabel(f"{axis.get_ylabel()} (axis cut)")
+        if metric == GAIN.name:
+            axis.axhline(0, color=style.DIM, linewidth=0.8)
+    handles = [Patch(facecolor=m.colour, hatch=m.hatch, edgecolor=style.PAPER, linewidth=0) for m in marks.values()]
+    style.legend(figure, handles, _titles(rows, marks), narrow)
+    return figure
+
+
+def curves(
+    rows: Sequence[Row],
+    psnr: str,
+    units: str,
+    title: str = "",
+    unrelated: Sequence[Row] = (),
+    *,
+    narrow: bool = False,
+    order: Mapping[str, int] | None = None,
+) -> Drawing:
+    """AEE, PSNR and gain over a sweep, bands are 95 % intervals; dotted: the method with an unrelated reference."""
+    from matplotlib.lines import Line2D
+
+    figure, shown, marks = _start(rows, psnr, title, narrow, order or {})
+    dotted = False
+    for axis, metric in shown:
+        for method, look in marks.items():
+            found = sorted((level_number(level), value) for level, value in _by_level(rows, method, metric).items())
+            if not found:
+                continue
+            x, values = [level for level, _ in found], [value for _, value in found]
+            mean, error = _mean_and_error(values)
+            axis.plot(x, mean, linestyle=look.dash, color=look.colour, marker=look.marker, markeredgecolor=style.PAPER,
+                      markeredgewidth=0.5)  # fmt: skip
+            axis.fill_between(x, mean - error[0], mean + error[1], color=look.colour, alpha=0.11, linewidth=0)
+            for row in unrelated:
+                if row.method == method and metric in row.values and math.isfinite(row.values[metric].mean):
+                    axis.axhline(row.values[metric].mean, color=look.colour, linestyle=(0, (1, 2)), linewidth=1)
+                    dotted = True
+        axis.set_xlabel("\n".join(_wrapped(units, 34 if len(shown) > 2 and not narrow else 52)))
+        levels = sorted(level_number(row.level) for row in rows)
+        if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are as far from 1
+            axis.set_xscale("log", base=2)
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        if metric == "aee":
+            axis.set_ylim(bottom=0)
+        if metric == GAIN.name:
+            axis.axhline(0, color=style.DIM, linewidth=0.8)
+    handles = [
+        Line2D([], [], linestyle=m.dash, color=m.colour, marker=m.marker, markeredgecolor=style.PAPER)
+        for m in marks.values()
+    ]
+    labels = _titles(rows, marks)
+    if dotted:
+        handles.append(Line2D([], [], linestyle=(0, (1, 2)), color=style.DIM, linewidth=1))
+        labels.append("with an unrelated reference")
+    style.legend(figure, handles, labels, narrow)
+    return figure
+
+
+def describe(rows: Sequence[Row], psnr: str) -> str:
+    """The figure in words: each series' first and last level."""
+    said = []
+    for method in dict.fromkeys(row.method for row in rows):
+        own = [row for row in rows if row.method == method and row.level != UNRELATED]
+        for metric, name, unit in (("aee", "AEE", "pixels"), (psnr, _name(psnr), "dB")):
+            ends = [row for row in own if metric in row.values]
+            if ends:
+                first, last = ends[0], ends[-1]
+                said.append(
+                    f"{first.title}, {name}: {first.values[metric].mean:.2f} {unit} at {first.level}"
+                    + (f", {last.values[metric].mean:.2f} at {last.level}" if last is not first else "")
+                )
+    return "; ".join(said) + "."
+
+
+def _start(
+    rows: Sequence[Row], psnr: str, title: str, narrow: bool, order: Mapping[str, int]
+) -> tuple[Drawing, list[tuple[Axes, str]], dict[str, style.Mark]]:
+    """An axis for AEE, PSNR and gain, those of which there is something to show, and a mark per method."""
+    labels = {
+        "aee": ("Matching error, lower is better", "AEE, HR pixels"),
+        psnr: ("Restoration, higher is better", f"{_name(psnr)}, dB"),
+        GAIN.name: ("Reference gain", "dB over an unrelated reference"),
+    }
+    shown = [m for m in labels if any(m in row.values for row in rows)] or ["aee"]
+    methods = list(dict.fromkeys(row.method for row in rows if set(shown) & row.values.keys()))
+    marks = dict(zip(methods, style.marks([method.partition(" ")[0] for method in methods], order), strict=True))
+    with style.look():
+        figure, axes = style.panels(len(shown), narrow)
+        for axis, metric in zip(axes, shown, strict=True):
+            axis.set_title(labels[metric][0])
+            axis.set_ylabel(labels[metric][1])
+        if title:
+            figure.suptitle("\n".join(_wrapped(title, 50 if narrow else 100)), fontsize=8.5)
+    return figure, list(zip(axes, shown, strict=True)), marks
+
+
+def _titles(rows: Sequence[Row], marks: Mapping[str, style.Mark]) -> list[str]:
+    titles = {row.method: row.title for row in rows}
+    return [style.label(titles[method]) for method in marks]
+
+
+def _name(psnr: str) -> str:
+    return psnr.upper().replace("_", "-")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(" ".join(text.split()), width)
+
+
+def _by_level(rows: Sequence[Row], method: str, metric: str) -> Mapping[str, Estimate]:
+    found = {row.level: row.values[metric] for row in rows if row.method == method and metric in row.values}
+    return {level: value for level, value in found.items() if math.isfinite(value.mean)}
+
+
+def _levels(rows: Sequence[Row], metric: str) -> list[str]:
+    """In the order of the groups, UNRELATED last, whichever method has them."""
+    seen = dict.fromkeys(row.level for row in rows if metric in row.values)
+    return [level for level in seen if level != UNRELATED] + [level for level in seen if level == UNRELATED]
+
+
+def _mean_and_error(values: Sequence[Estimate]):
+    """Means (n,) and the lengths of their whiskers down and up (2, n); no whiskers without an interval."""
+    import numpy as np
+
+    mean = np.array([v.mean for v in values])
+    error = np.array([[v.mean - v.low for v in values], [v.high - v.mean for v in values]]).reshape(2, -1)
+    return mean, np.where(np.isfinite(error), error, 0).clip(0)
+
+
+def _psnr_limits(rows: Sequence[Row], psnr: str) -> tuple[float, float]:
+    """PSNR has no zero worth showing: from a little below the lowest whisker to a little above the highest."""
+    ends = [e for row in rows if psnr in row.values for v in [row.values[psnr]] for e in (v.mean, v.low, v.high)]
+    ends = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
+    return min(ends) - 0.5, max(ends) + 0.5

@@ -1,0 +1,200 @@
+"""All figures of a results folder, drawn from run files, ``ablation.json`` and the published table.
+
+A pure function of these files: the same figures, byte for byte, for the same input. A figure that there is too little
+data for is left out; ``missing`` says which, and what would measure it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaderboard.figures import ablation, cost, levels, protocols, robustness
+from leaderboard.figures import study as preferences
+from leaderboard.figures.figure import DataTable, Figure, Missing
+from leaderboard.figures.style import size_of
+from leaderboard.pages.pages import Site, render
+from leaderboard.pages.study import load_reports
+from leaderboard.reading.load import LoadedRun, Problem, load_results
+from leaderboard.reading.published import Published, published
+from leaderboard.statistics.ablation import load_ablations
+from leaderboard.statistics.robustness import Study, load_studies
+from leaderboard.tables.tables import Table, build_tables
+from refsr_bench.core.results import ResultError, write_atomically
+
+__all__ = [
+    "FOLDER",
+    "KINDS",
+    "DataTable",
+    "Figure",
+    "Missing",
+    "Section",
+    "figures",
+    "files",
+    "gather",
+    "sections",
+    "write",
+]
+
+FOLDER = "figures"
+FORMATS = ("svg", "png", "pdf")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A section of the page of figures. intro: what its figures show; needs, command: for when there are none."""
+
+    key: str
+    title: str
+    intro: str
+    needs: str
+    command: str
+
+
+KINDS = (
+    Kind(
+        robustness.KIND, "Robustness to the reference",
+        "How matching and restoration hold when the reference is turned, scaled or spoiled (the form of C²-Matching's "
+        "Fig. 6). The references are made from the ground truth: a leak by construction, and never ranked. Reference "
+        "gain is what a method wins over an unrelated reference.",
+        "robustness runs",
+        "refsr-bench robustness --transform rotation --dataset sample --out RESULTS",
+    ),
+    Kind(
+        cost.KIND, "Quality and cost",
+        "PSNR against what it takes: parameters (C²-Matching's Table 4), time and multiply-additions. Up and left is "
+        "better.",
+        "three methods with parameters or times, measured completely on one data set under one protocol",
+        "refsr-bench run --method all --dataset sample --out RESULTS",
+    ),
+    Kind(
+        ablation.KIND, "Ablation",
+        "One network, one component after the other, trained and measured alike (C²-Matching's Fig. 5).",
+        "an ablation.json",
+        "refsr-bench ablation --config small-cpu --data PHOTOS --out RESULTS/ablation",
+    ),
+    Kind(
+        levels.KIND, "Levels of similarity",
+        "What a method makes of references that show less and less of the input.",
+        "one method measured completely at two reference levels",
+        "refsr-bench run --method c2matching --dataset sample --refs level:3 --out RESULTS",
+    ),
+    Kind(
+        protocols.KIND, "What a protocol is worth",
+        "The same method, the same weights, the same images: how far each choice of protocol moves the number.",
+        "one method measured completely under two protocols",
+        "refsr-bench run --method c2matching --dataset sample --set border=0 --out RESULTS",
+    ),
+    Kind(
+        preferences.KIND, "User study",
+        "How often people preferred one method's image to another's, without knowing whose it was (C²-Matching's "
+        "Fig. 6c).",
+        "votes of a study",
+        "refsr-bench study report STUDY --results RESULTS",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """The figures of one kind."""
+
+    kind: Kind
+    figures: tuple[Figure, ...]
+
+
+def figures(
+    results_dir: Path, runs: tuple[LoadedRun, ...], published_numbers: Sequence[Published] | None = None
+) -> tuple[Figure, ...]:
+    """Every figure there is data for, in the order of KINDS. runs: the benchmark runs of ``load_results``."""
+    return gather(results_dir, runs, published_numbers)[0]
+
+
+def gather(
+    results_dir: Path, runs: tuple[LoadedRun, ...], published_numbers: Sequence[Published] | None = None
+) -> tuple[tuple[Figure, ...], tuple[Missing, ...], tuple[Problem, ...]]:
+    """Figures, those left out with reason and command, and files of robustness and ablation that cannot be trusted."""
+    numbers = published() if published_numbers is None else tuple(published_numbers)
+    studies, robustness_problems = load_studies(results_dir)
+    ablations, ablation_problems = load_ablations(results_dir)
+    reports, report_problems = load_reports(results_dir)
+    tables = build_tables(runs)
+    order = _order(tables, studies)
+    found = (
+        *robustness.figures(studies, order),
+        *cost.figures(tables, numbers),
+        *ablation.figures(ablations, numbers),
+        *levels.figures(runs, order),
+        *protocols.figures(runs, order),
+        *(preferences.of(report) for report in reports if report.preferences),
+    )
+    drawn = {figure.kind for figure in found}
+    left = tuple(Missing(kind.key, f"needs {kind.needs}", kind.command) for kind in KINDS if kind.key not in drawn)
+    return found, left, (*robustness_problems, *ablation_problems, *report_problems)
+
+
+def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
+    """A number for each method: Ref-SR by year, then the others, then matchers; what a figure's looks go by."""
+    methods = [row.method for table in tables for group in table.groups for row in group.rows]
+    methods += [next(iter(levels.values())).result.run.method for study in studies for levels in study.runs.values()]
+    methods.sort(key=lambda method: (method.group == "matcher", method.group != "Ref-SR", method.year, method.name))
+    return {name: n for n, name in enumerate(dict.fromkeys(method.name for method in methods))}
+
+
+def sections(found: Sequence[Figure]) -> tuple[Section, ...]:
+    """Figures by kind, kinds without any left out."""
+    all_of = [Section(kind, tuple(figure for figure in found if figure.kind == kind.key)) for kind in KINDS]
+    return tuple(section for section in all_of if section.figures)
+
+
+def files(found: Sequence[Figure]) -> dict[str, str]:
+    """What goes into the site beside ``figures.html``: by path from the site's root, the text."""
+    texts: dict[str, str] = {}
+    for figure in found:
+        stem = f"{FOLDER}/{figure.name}"
+        texts |= {f"{stem}.svg": figure.svg, f"{stem}-narrow.svg": figure.narrow, f"{stem}.csv": figure.csv}
+    return texts
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``write`` did. missing, problems: as of ``gather``."""
+
+    files: tuple[Path, ...]
+    missing: tuple[Missing, ...]
+    problems: tuple[Problem, ...]
+
+
+def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Report:
+    """Every figure as a file for a paper, and its data as CSV beside it. kind: "svg", "png" or "pdf".
+
+    narrow: one column wide (3.6 inches) instead of two. Raises ResultError for a results folder without any run, and
+    when ``out`` cannot be written.
+    """
+    try:
+        runs, problems = load_results(results_dir)
+    except ResultError:
+        runs, problems = (), ()
+        if not load_studies(results_dir)[0] and not load_ablations(results_dir)[0]:
+            raise
+    found, left, others = gather(results_dir, runs)
+    written = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for figure in found:
+            drawing, data = out / f"{figure.name}.{kind}", out / f"{figure.name}.csv"
+            partial = drawing.with_name(f".{drawing.name}.partial")
+            partial.write_bytes(figure.file(kind, narrow))
+            partial.replace(drawing)
+            write_atomically(data, figure.csv)
+            written += [drawing, data]
+    except OSError as error:
+        raise ResultError(f"{error.filename or out}: cannot write figures there ({error.strerror})") from None
+    return Report(tuple(written), left, tuple(dict.fromkeys((*problems, *others))))
+
+
+def page(site: Site, found: Sequence[Figure]) -> str:
+    """``figures.html``, for the site's root."""
+    return render("figures.html.j2", here="figures", root="", site=site, sections=sections(found), folder=FOLDER,
+                  size_of=size_of)  # fmt: skip

@@ -1,0 +1,93 @@
+"""Pages from templates: text of run files is escaped, cleaned of control characters, and never a link unchecked."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from leaderboard.tables.tables import MISSING, clean, number
+
+ASSETS = Path(__file__).parents[1] / "assets"
+GENERATOR = '<meta name="generator" content="refsr-bench leaderboard">'
+
+# Schemes other than https never become a link; neither does a host with a port, a user name or odd characters.
+_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_LINK = re.compile(rf"https://{_LABEL}(?:\.{_LABEL})+(?:/[\w.~%&=+@:/?#,;-]*)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page of the navigation. key: what a page calls itself ("table"); path: from the site's root."""
+
+    key: str
+    label: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all pages share. title: the site's heading; entries: its navigation, in order."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+def render(template: str, *, here: str, root: str, site: Site, **context: Any) -> str:
+    """A page as text.
+
+    here: the key of its Entry; root: "" for pages in the site's root, "../" one folder below, and so on.
+    """
+    return _environment().get_template(template).render(here=here, root=root, site=site, **context)
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        # Markup (has __html__) is this project's own text; all other text is cleaned, then escaped.
+        finalize=lambda value: clean(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+    )
+    environment.filters |= {
+        "number": number,
+        "plain": plain,
+        "seconds": seconds,
+        "count": count,
+        "safe_link": safe_link,
+    }
+    environment.globals |= {"missing": MISSING}
+    return environment
+
+
+def safe_link(text: str) -> str | None:
+    """``text`` when it is an https address of a named host and nothing else; None otherwise."""
+    return text if _LINK.fullmatch(text) else None
+
+
+def plain(value: Any) -> str:
+    """A protocol field or the like: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def seconds(value: float | None) -> str:
+    """A duration: three significant digits below 100 s, whole seconds above."""
+    if value is None:
+        return MISSING
+    return f"{value:.0f} s" if value >= 100 else f"{value:.3g} s"
+
+
+def count(parameters: int) -> str:
+    """A number of parameters: 8.9 M, 730 k."""
+    if parameters >= 1_000_000:
+        return f"{parameters / 1e6:.1f} M"
+    return f"{parameters / 1e3:.0f} k" if parameters >= 1_000 else str(parameters)

@@ -1,0 +1,137 @@
+"""Run files -> a folder to publish: pages, their style and scripts, pictures, figures, and CSV and JSON beside them.
+
+A pure function of the run files, the published numbers and the pictures beside the run files: no date of building, no
+absolute path, no network resource. Pages work from a disk; their Content-Security-Policy forbids everything but the
+site's own files, should escaping ever fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaderboard.exports import all_json
+from leaderboard.pages import evidence, figures, gallery, index, statistics_page, study
+from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
+from leaderboard.reading.load import Problem, load_results
+from leaderboard.reading.published import published
+from leaderboard.statistics import statistics
+from leaderboard.statistics.robustness import load_unrelated
+from leaderboard.tables.tables import Table, build_tables, to_csv
+from refsr_bench.core.results import ResultError, write_atomically
+
+TITLE = "Reference-based super-resolution leaderboard"
+MARK = '"generator": "refsr-bench leaderboard"'
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was built. pages, exports: the HTML and CSV files written; problems: run files and pictures left out;
+    withheld: data sets whose pictures are not published unasked, with the reason."""
+
+    pages: tuple[Path, ...]
+    exports: tuple[Path, ...]
+    tables: tuple[Table, ...]
+    problems: tuple[Problem, ...]
+    withheld: tuple[tuple[str, str], ...] = ()
+
+
+def build(
+    results_dir: Path,
+    out: Path,
+    title: str = TITLE,
+    images: str = "all",
+    publish: Collection[str] = (),
+    drawn: bool = True,
+) -> BuildReport:
+    """Build the site of every ``result.json`` below ``results_dir`` into ``out``, which is made where absent.
+
+    images: "all", "thumbs" or "none" of the pictures that runs left. publish: names of data sets whose pictures may be
+    published although they are withheld by default (``gallery.WITHHELD``). drawn: with figures.
+
+    Touches nothing else in ``out``. Same run files, same bytes. Raises ResultError when there is nothing to show, when
+    two files claim the same place, when a file of another origin stands where one of these goes, and when ``out``
+    cannot be written.
+    """
+    runs, problems = load_results(results_dir)
+    tables = build_tables(runs, load_unrelated(results_dir))
+    contests = statistics.contests(tables)
+    plots, _, others = figures.gather(results_dir, runs) if drawn else ((), (), ())
+    _refuse_foreign(out, ("index.html", "leaderboard.csv", "leaderboard.json"))
+    pictures = gallery.collect(results_dir, tables, out, images, publish)
+    studies, unread = study.load_reports(results_dir)
+    problems = tuple(dict.fromkeys((*problems, *others, *pictures.problems, *unread)))
+    entries = (
+        (Entry("table", "Table", "index.html"), True),
+        (Entry("statistics", "Statistics", "statistics.html"), contests),
+        (Entry("figures", "Figures", "figures.html"), plots),
+        (Entry("images", "Images", "images/index.html"), pictures.images),
+        (Entry("study", "User study", "study.html"), studies),
+    )
+    site = Site(title, tuple(entry for entry, shown in entries if shown))
+
+    shown = index.context(tables, problems, published(), gallery.method_path, export_name)
+    texts = {"leaderboard.json": all_json(shown["measured"])}  # first: it marks the folder as ours
+    texts |= {f"assets/{path.name}": path.read_text(encoding="utf-8") for path in sorted(ASSETS.iterdir())}
+    texts |= {"leaderboard.csv": to_csv(tables)}
+    texts |= {export_name(table): to_csv((table,)) for table in tables}
+    texts |= figures.files(plots)
+    texts |= dict(evidence.pages(tables, pictures, site))
+    texts |= dict(gallery.image_pages(pictures, site))
+    if contests:
+        texts[statistics_page.CSV_NAME] = statistics_page.to_csv(contests)
+        texts["statistics.html"] = render(
+            "statistics.html.j2", here="statistics", root="", site=site, **statistics_page.context(tables, contests)
+        )
+    if studies:
+        texts |= study.files(studies)
+        texts["study.html"] = study.page(site, studies)
+    if plots:
+        texts["figures.html"] = figures.page(site, plots)
+    texts["index.html"] = render("index.html.j2", here="table", root="", site=site, **shown)
+    try:
+        _refuse_foreign(out, texts)
+        for name, text in texts.items():  # the first page last: it never links to what is not there yet
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            if not _holds(out / name, text):
+                write_atomically(out / name, text)
+    except OSError as error:
+        raise ResultError(f"{error.filename or out}: cannot write the site there ({error.strerror})") from None
+    return BuildReport(
+        pages=(out / "index.html", *(out / name for name in texts if name.endswith(".html") and name != "index.html")),
+        exports=tuple(out / name for name in texts if name.endswith(".csv")),
+        tables=tables,
+        problems=problems,
+        withheld=pictures.withheld,
+    )
+
+
+def export_name(table: Table) -> str:
+    """The CSV file of one table, in the folder of the page."""
+    return f"leaderboard-{table.slug}.csv"
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether a file has this text already: thousands of pages are not synchronised to the disk for nothing."""
+    return path.is_file() and path.read_bytes() == text.encode("utf-8")
+
+
+def _refuse_foreign(out: Path, names: Iterable[str]) -> None:
+    """Raise ResultError when one of the files exists and is none of ours.
+
+    Pages say themselves that they are ours. Other files are believed to be in a folder whose leaderboard.json, or whose
+    first page, is.
+    """
+    ours = any(_has(out / name, mark) for name, mark in (("leaderboard.json", MARK), ("index.html", GENERATOR)))
+    for path in (out / name for name in names):
+        if path.exists() and not (_has(path, GENERATOR) if path.suffix == ".html" else ours):
+            raise ResultError(f"{path} was not written by refsr-bench and stays; choose another folder for the site")
+
+
+def _has(path: Path, mark: str) -> bool:
+    """Whether a file begins with a text that holds ``mark``."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return mark in file.read(4096)

@@ -1,0 +1,1 @@
+"""Reading run files, pictures and published numbers."""

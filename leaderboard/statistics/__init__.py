@@ -1,0 +1,1 @@
+"""Statistics between methods."""

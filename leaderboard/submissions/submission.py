@@ -1,0 +1,233 @@
+"""Checks of one run file that somebody sends: is it whole, does it agree with itself, is it plausible.
+
+Nothing of a submission is executed, imported or followed. What can be re-measured is re-measured elsewhere
+(``refsr_bench.evaluate.remeasure``); this module looks at the file alone, beside the published numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import statistics
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaderboard.reading import load
+from leaderboard.reading.published import Published
+from refsr_bench.core.results import Result, ResultError, migrate, parse_result
+
+MOST_IMAGES = 100_000
+MOST_SHOWN = 20  # findings of the schema that are listed; a file of another kind has thousands
+
+# By the start of a metric's name; PSNR may be infinite.
+RANGES = {
+    "psnr": (0.0, 100.0),
+    "ssim": (-1.0, 1.0),
+    "lpips": (0.0, 2.0),
+    "aee": (0.0, math.inf),
+    "pck": (0.0, 100.0),
+    "coverage": (0.0, 100.0),
+    "points": (0.0, math.inf),
+}
+ABOVE_BEST = 3.0  # dB over the best published number of a data set that want an explanation
+SAME = 60.0  # dB: SSIM is 1 for the same images alone, within its rounding
+SLACK = 0.02  # of SSIM: windows at the border weigh less in it than in PSNR
+MANY = 10  # images from which a correlation says something
+FAR = 1.0  # dB between a method's measured and published numbers that want one
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level: "error" fails the check, "warning" wants a person's eye. where: a field, a pair, or "" for the file."""
+
+    level: str
+    where: str
+    text: str
+
+
+def grouped(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings to print: those that say the same of several places as one, in the order of the first."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        places.setdefault((finding.level, finding.text), []).append(finding.where)
+
+    def named(wheres: list[str]) -> str:
+        names = list(dict.fromkeys(wheres))
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+    return [Finding(level, named(wheres), text) for (level, text), wheres in places.items()]
+
+
+def read_submission(path: Path) -> Any:
+    """The JSON value of a stranger's file. Raises ResultError, in words, for all that is not plain, whole JSON."""
+    if path.is_symlink():
+        raise ResultError(f"{path}: a link, not a file; send the file itself")
+    return load.value(path)
+
+
+def schema_findings(value: Any, schema: dict[str, Any]) -> Iterator[Finding]:
+    """What the JSON Schema of run files refuses, field by field, the first MOST_SHOWN."""
+    from jsonschema import Draft202012Validator, ValidationError, validators
+
+    def unique(validator: Any, due: bool, items: Any, _schema: Any) -> Iterator[ValidationError]:
+        """As jsonschema does for texts; what it does for a mixture takes hours on a long list."""
+        texts = [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
+        if due and len(set(texts)) < len(texts):
+            yield ValidationError("names something twice")
+
+    errors = validators.extend(Draft202012Validator, {"uniqueItems": unique})(schema).iter_errors(value)
+    for error in itertools.islice(errors, MOST_SHOWN):
+        # Of what may also be null, the complaint about the other choice is the one that helps.
+        found = next((inner for inner in error.context or () if inner.validator_value != "null"), error)
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found.absolute_path)
+        yield Finding("error", where.lstrip(".") or "the file", _words(found))
+
+
+def _words(error: Any) -> str:
+    """A schema's complaint as a sentence that does not print somebody's whole file."""
+    shown = json.dumps(error.instance, ensure_ascii=False)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    rule, due = error.validator, error.validator_value
+    if rule in ("required", "additionalProperties"):
+        return error.message[:200]
+    said = {
+        "type": f"is {shown}; {due} is due",
+        "enum": f"is {shown}; one of {', '.join(map(str, due)) if isinstance(due, list) else due} is due",
+        "const": f"is {shown}; {due!r} is due",
+        "pattern": f"is {shown}; 64 hexadecimal digits are due",
+        "maxLength": f"is longer than {due} characters",
+        "minLength": "is empty",
+        "uniqueItems": "names a pair twice",
+        "minimum": f"is {shown}; at least {due} is due",
+        "maximum": f"is {shown}; at most {due} is due",
+    }
+    return said.get(rule, f"{shown}: {error.message[:160]}")
+
+
+def file_findings(value: Any, where: str, schema: dict[str, Any]) -> tuple[Result | None, list[Finding]]:
+    """A submission's JSON value as a Result, with everything wrong about it; None where it is no run file at all.
+
+    A file of an older version is brought to this one first, as every reader does; the schema then sees it as it was
+    sent, before texts that look like numbers or absent fields could be taken for what they should be.
+    """
+    run = value.get("run") if isinstance(value, dict) else None
+    pairs = run.get("pair_ids") if isinstance(run, dict) else None
+    for name, items in (("images", value.get("images") if isinstance(value, dict) else None), ("run.pair_ids", pairs)):
+        if isinstance(items, list) and len(items) > MOST_IMAGES:
+            return None, [Finding("error", name, f"has {len(items)} entries; at most {MOST_IMAGES} are read")]
+    try:
+        result = parse_result(value, where)
+        findings = list(schema_findings({**value, "run": migrate(value["run"], where)}, schema))
+    except ResultError as error:
+        return None, [Finding("error", "", str(error).removeprefix(f"{where}: "))]
+    if not findings and (wrong := load.contradiction(result)):
+        findings.append(Finding("error", "", wrong))
+    if findings:
+        return result, findings
+    return result, [*_paths(result), *_values(result)]
+
+
+def _paths(result: Result) -> Iterator[Finding]:
+    run = result.run
+    names = {
+        "run.method.name": [run.method.name],
+        "run.dataset.name": [run.dataset.name],
+        "run.protocol.label": [run.protocol.label],
+        "run.pair_ids": run.pair_ids,
+        "images.refs": [name for image in result.images for name in image.refs],
+    }
+    for where, texts in names.items():
+        for text in texts:
+            if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or not text.isprintable():
+                yield Finding("error", where, f"{text[:80]!r} looks like a path out of its folder; a name is due")
+
+
+def _values(result: Result) -> Iterator[Finding]:
+    for image in result.images:
+        where = f"image {image.id!r}"
+        if image.error is not None:
+            yield Finding("warning", where, f"failed: {image.error[:200]}")
+            continue
+        for name, value in image.metrics.items():
+            low, high = next((RANGES[start] for start in RANGES if name.startswith(start)), (-math.inf, math.inf))
+            if not (low <= value <= high or (value == math.inf and name.startswith("psnr"))):
+                yield Finding("error", where, f"{name} is {value}, outside {low:g} to {high:g}")
+        if image.sr_sha256 is None:
+            yield Finding("warning", where, "has no digest of its SR image, so it cannot be re-measured")
+
+
+def plausibility(result: Result, published: Iterable[Published]) -> Iterator[Finding]:
+    """What a reviewer would ask about: values all alike, SR equal to HR, numbers far from those published.
+
+    Warnings alone: an unusual result may be true.
+    """
+    run = result.run
+    psnr = run.protocol.psnr
+    values = [image.metrics[psnr] for image in result.images if psnr in image.metrics]
+    if run.dataset.official and run.dataset.n_pairs != len(run.pair_ids):
+        yield Finding("warning", "run.pair_ids", f"{len(run.pair_ids)} of {run.dataset.n_pairs} pairs: never ranked")
+    if len(values) > 2 and len(set(values)) == 1:
+        yield Finding("warning", psnr, f"is the same on all {len(values)} images")
+    if same := sum(value == math.inf for value in values):
+        yield Finding("warning", psnr, f"is infinite on {same} images: SR equals HR there")
+    yield from _disagreeing(result)
+    digests = [image.sr_sha256 for image in result.images if image.sr_sha256]
+    if len(set(digests)) < len(digests):
+        yield Finding("warning", "sr_sha256", "several images have the same SR pixels")
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite or not run.dataset.official or not result.complete:
+        return
+    mean = statistics.fmean(finite)
+    entries = [entry for entry in published if entry.dataset == run.dataset.name and entry.comparable]
+    if entries and mean > (best := max(entry.psnr for entry in entries)) + ABOVE_BEST:
+        yield Finding("warning", psnr, f"{mean:.2f} dB is {mean - best:.1f} dB above the best published, {best:.2f}")
+    own = [entry for entry in entries if entry.method == run.method.name]
+    if own and min(abs(mean - entry.psnr) for entry in own) > FAR:
+        told = ", ".join(sorted({f"{entry.psnr:.2f}" for entry in own}))
+        yield Finding("warning", psnr, f"{mean:.2f} dB; published for {run.method.title}: {told}")
+
+
+def least_ssim(psnr: float) -> float:
+    """The smallest SSIM that 8-bit images of this PSNR (dB) can have, both on the same channel.
+
+    Wang et al. 2004, eq. 12 and 13, K1 = 0.01 and K2 = 0.03: for an error of mean square m, the luminance term is at
+    least C1 / (C1 + m) and the structure term (C2 - m/2) / (C2 + m/2). Below m = 40 (32 dB) the tangent to their
+    product lies under it for every m that a window can have, so the mean over windows is no smaller than the product at
+    the image's own m. Above, -1.
+    """
+    m = 255**2 * 10 ** (-psnr / 10)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return c1 / (c1 + m) * (c2 - m / 2) / (c2 + m / 2) if m <= 40 else -1.0
+
+
+def _disagreeing(result: Result) -> Iterator[Finding]:
+    """PSNR and SSIM that cannot, or hardly, be of the same images."""
+    protocol = result.run.protocol
+    both = [
+        (image.id, image.metrics[protocol.psnr], image.metrics[protocol.ssim])
+        for image in result.images
+        if protocol.psnr in image.metrics and protocol.ssim in image.metrics
+    ]
+    for pair, psnr, ssim in both:
+        if ssim < least_ssim(psnr) - SLACK or (ssim >= 1 and psnr < SAME):
+            where = f"image {pair!r}"
+            yield Finding("warning", where, f"{protocol.psnr} {psnr:.2f} dB and {protocol.ssim} {ssim:.4f} do not fit")
+    if len(both) >= MANY and (agreement := _rank_correlation([(psnr, ssim) for _, psnr, ssim in both])) < 0:
+        yield Finding(
+            "warning",
+            protocol.ssim,
+            f"falls where {protocol.psnr} rises (rank correlation {agreement:.2f}): were images or columns mixed up?",
+        )
+
+
+def _rank_correlation(pairs: list[tuple[float, float]]) -> float:
+    """Spearman's, of finite or infinite values; 0 where one of the two is constant."""
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(column) for column in zip(*pairs, strict=True))
+    a, b = a - a.mean(), b - b.mean()
+    spread = math.sqrt((a @ a) * (b @ b))
+    return float(a @ b / spread) if spread else 0.0

@@ -1,0 +1,175 @@
+"""Connections to public addresses only, what is a web address at all, and the errors of fetching."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+import httpcore2
+
+from refsr_bench.core.errors import BenchError
+
+_AZURE = ipaddress.ip_address("168.63.129.16")  # the one public address that serves a cloud's metadata
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class FetchError(BenchError):
+    """Something could not be fetched; the message names the address (without keys) and says why.
+
+    status: of the answer, 0 where there was none or it was not the reason.
+    """
+
+    status = 0
+
+
+class Refused(FetchError):
+    """Not fetched and not worth another try: forbidden address, not an image, too large, gone.
+
+    lasting: worth remembering; a name that resolves to a private address may resolve otherwise in another network.
+    """
+
+    lasting = True
+
+
+class Throttled(FetchError):
+    """The server wants us to wait longer than the policy has patience. seconds: how long, as far as known."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Forbidden(Exception):
+    """An address that must not be connected to; the message says which."""
+
+
+class CheckedNetwork(httpcore2.NetworkBackend):
+    """Connects to public addresses only, and to the very address that was checked; ends answers at the deadline.
+
+    deadline: ``time.monotonic()`` at which the answer under way must be complete, however steadily it drips.
+    """
+
+    def __init__(self, allow_loopback: bool, resolve: Callable[[str, int], Sequence[str]]) -> None:
+        self._plain = httpcore2.SyncBackend()
+        self._allow_loopback = allow_loopback
+        self._resolve = resolve
+        self.deadline = float("inf")
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        found = self._resolve(host, port)
+        for address in found:
+            if not public(address, self._allow_loopback):
+                raise Forbidden(f"{host} is {address}, which is no public address")
+        error: Exception = httpcore2.ConnectError("no address")
+        for address in found:
+            try:
+                stream = self._plain.connect_tcp(address, port, self.left(timeout), local_address, socket_options)
+                return _Timed(stream, self)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as failed:
+                error = failed
+        raise error
+
+    def left(self, timeout: float | None) -> float:
+        """Seconds that the next step may take; raises ReadTimeout at the deadline."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout("the answer takes too long")
+        return left if timeout is None else min(timeout, left)
+
+
+class _Timed(httpcore2.NetworkStream):
+    """A stream whose every step ends at its network's deadline."""
+
+    def __init__(self, stream: httpcore2.NetworkStream, network: CheckedNetwork) -> None:
+        self._stream, self._network = stream, network
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._network.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._network.left(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, self._network.left(timeout))
+        return _Timed(secured, self._network)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The IP addresses of a host name, in the order to try them. Raises socket.gaierror where there is no such name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            raise httpcore2.ConnectError("the name cannot be resolved now") from None
+        raise
+    except UnicodeError:
+        raise Forbidden(f"{host[:80]!r} is no host name") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def public(address: str, allow_loopback: bool = False) -> bool:
+    """Whether an IP address belongs to the public internet: not private, loopback, link-local (cloud metadata among
+    them), multicast or reserved, nor an IPv6 address that stands for such an IPv4 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return public(str(inner), allow_loopback)
+    if ip.is_loopback:
+        return allow_loopback
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip == _AZURE)
+
+
+def split_url(url: str) -> SplitResult:
+    """An address taken apart, its host in ASCII and lower case, its path percent-encoded, without fragment.
+
+    Raises Refused for anything but http(s), for user names in it, and for what is no address at all.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname or "", parts.port
+        if not host.isascii():
+            host = host.encode("idna").decode("ascii")
+    except (ValueError, UnicodeError):
+        raise Refused(f"{url[:100]!r}: not a web address.") from None
+    if parts.scheme not in ("http", "https"):
+        raise Refused(f"{url[:100]!r}: only http and https are fetched.")
+    if not re.fullmatch(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}", host):
+        raise Refused(f"{url[:100]!r}: not a web address.")
+    if "@" in parts.netloc:
+        raise Refused(f"{parts.scheme}://{host}: addresses with a user name are not fetched.")
+    netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
+    return SplitResult(parts.scheme, netloc, path, query, "")
+
+
+def shown_url(url: str) -> str:
+    """An address for messages: without query, where keys and tokens are, and of bearable length."""
+    try:
+        parts = split_url(url)
+    except Refused:
+        return repr(url.partition("?")[0][:100])
+    return urlunsplit((parts.scheme, parts.netloc, parts.path[:150], "", ""))

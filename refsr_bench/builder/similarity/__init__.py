@@ -1,0 +1,1 @@
+"""How alike images are: embeddings, index, levels."""

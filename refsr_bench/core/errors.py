@@ -1,0 +1,19 @@
+"""Errors that a person can mend: shown as one paragraph, without a traceback."""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """Something a person can mend. The message says what is wrong, where, and what to do; no traceback is shown."""
+
+    exit_code = 1
+
+
+class Misuse(BenchError):
+    """The command itself is wrong (unknown name, impossible option, absent dataset): exit code 2."""
+
+    exit_code = 2
+
+
+class NoWeights(Misuse):
+    """A method was asked for that comes without weights, and none were given."""

@@ -1,0 +1,97 @@
+"""The words of refsr-bench: images, pairs, samples, and the four kinds of cards.
+
+Everything that crosses a boundary between two parts of the toolkit is defined here, with numpy alone.
+An *image* is always ``uint8 H x W x 3 RGB``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+Image: TypeAlias = np.ndarray  # uint8, H x W x 3, RGB
+
+Upscale: TypeAlias = Callable[[Image, Sequence[Image], int], Image]
+"""``upscale(lr, refs, scale) -> sr``: LR (h, w, 3), any number of references of any size, SR (h*s, w*s, 3)."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Where points of an input image were found in a reference.
+
+    points, targets (n, 2) float32, (x, y): pixels of the HR image, and of the reference; the first pixel's centre is
+    (0, 0). A matcher need not find every point. confidence (n,): 0 .. 1 (a cosine, say), None where nothing is stated.
+    """
+
+    points: np.ndarray
+    targets: np.ndarray
+    confidence: np.ndarray | None = None
+
+
+Match: TypeAlias = Callable[[Image, Image, int], Matches]
+"""``match(lr, ref, scale)``: where pixels of the HR image that LR was made from lie in the reference."""
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """One image that is read when asked for.
+
+    name: what results and messages call it (a file name, normally).
+    load: reads it, ``uint8 H x W x 3 RGB``; raises BenchError naming the file when it cannot.
+    path: the file behind it; None for images made by the package.
+    level: similarity level of a reference, 1 = most similar (CUFED5's L1); None where the data set defines none.
+    """
+
+    name: str
+    load: Callable[[], Image]
+    path: Path | None = None
+    level: int | None = None
+
+
+@dataclass(frozen=True)
+class RefPair:
+    """One evaluation item: an HR image and its ordered references (most similar first)."""
+
+    id: str
+    hr: ImageSource
+    refs: tuple[ImageSource, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a protocol makes of a RefPair.
+
+    hr: the pixels that are scored. lr: what the method gets. refs: what the method gets, in order.
+    crop: (top, left, height, width) of ``hr`` inside the method's output; the rest of the output is padding.
+    ref_names: the references chosen, as results record them.
+    """
+
+    id: str
+    hr: Image
+    lr: Image
+    refs: tuple[Image, ...]
+    scale: int
+    crop: tuple[int, int, int, int]
+    ref_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set opened at a root: cards and pairs, no pixels until a pair is asked for them.
+
+    manifest_sha256: digest over the names and contents of every file of the pairs.
+    official: True when the pairs are the published ones; ``notes`` says why not otherwise.
+    """
+
+    name: str
+    title: str
+    pairs: tuple[RefPair, ...]
+    manifest_sha256: str
+    official: bool
+    notes: tuple[str, ...] = ()
+    root: Path | None = None

@@ -1,0 +1,1 @@
+"""What data sets share: preparing, archives, manifests, layouts, leaks, Hugging Face."""

@@ -1,0 +1,165 @@
+"""What the layouts share: finding the folder, matching names, and turning pairs of files into a Dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Dataset, ImageSource, RefPair
+from refsr_bench.pixels.images import image_files
+
+NO_DIGESTS = "names and counts are those published; this version does not know the digests of the official files"
+
+
+def absent(name: str, root: Path, home: str, layout: str) -> Misuse:
+    """The error for a data set that is not there: where its owners publish it and which command prepares it."""
+    return Misuse(
+        f"Data set '{name}' is not in {root}: looked for {layout}. Its owners publish it at {home}. "
+        f"With the download in hand: refsr-bench data prepare {name} --from ZIP_OR_DIR; or point --data-root (or "
+        f"REFSR_DATA) at a folder that holds it."
+    )
+
+
+def first_folder(root: Path, candidates: Iterable[str], fits: Callable[[Path], bool]) -> Path | None:
+    """The first of ``root/candidate`` that is a folder and fits; None when none does."""
+    for candidate in candidates:
+        folder = root / candidate
+        if folder.is_dir() and fits(folder):
+            return folder
+    return None
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Like ``image_files``; nothing where there is no such folder."""
+    return image_files(folder) if folder.is_dir() else []
+
+
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """'a, b, c, d, e and 12 more'."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def natural(name: str) -> list[tuple[int, int | str]]:
+    """Sort key under which ``_2`` comes before ``_10``."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+
+
+def by_id(files: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:
+    """Files by id, ``identify(stem)``; None leaves a file out. Raises BenchError naming both files of one id."""
+    found: dict[str, Path] = {}
+    for path in files:
+        key = identify(path.stem)
+        if key is None:
+            continue
+        if key in found:
+            raise BenchError(
+                f"Two files stand for the same image '{key}': {found[key]} and {path}. Remove or rename one of them."
+            )
+        found[key] = path
+    return found
+
+
+def require(missing: Sequence[str], what: str, folder: Path) -> None:
+    """Raise BenchError when ``missing`` names something."""
+    if missing:
+        raise BenchError(
+            f"{folder}: {len(missing)} {what} missing: {some(missing)}. The copy is incomplete: unpack it again."
+        )
+
+
+def assemble(
+    name: str,
+    title: str,
+    root: Path | None,
+    pairs: Sequence[RefPair],
+    *,
+    published: int | None,
+    differences: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    official_digest: str | None = None,
+) -> Dataset:
+    """Hash the files and say whether the pairs are the published ones.
+
+    published: how many pairs the published set has; None where there is no published set.
+    differences: what else sets these pairs apart from the published ones (sizes, names), in words.
+    official_digest: manifest digest of the published files, where known; without it official means that count, names
+    and sizes agree, and a note says that the files themselves could not be compared.
+    Raises BenchError for pairs with the same id.
+    """
+    ids = [pair.id for pair in pairs]
+    if len(set(ids)) < len(ids):
+        twice = sorted({pair_id for pair_id in ids if ids.count(pair_id) > 1})
+        raise BenchError(f"{root}: pair ids must differ, found more than once: {some(twice)}.")
+    digest = manifest_digest(pairs)
+    found = list(differences)
+    if published is not None and len(pairs) != published:
+        found.insert(0, f"{len(pairs)} pairs instead of {published}")
+    if official_digest is not None and not found and digest != official_digest:
+        found.append("the files differ from the published ones (other digest)")
+    said = [f"{difference}: not the published set" for difference in found]
+    official = published is not None and not found
+    if official and official_digest is None:
+        said.append(NO_DIGESTS)
+    return Dataset(name, title, tuple(pairs), digest, official, (*said, *notes), root)
+
+
+def manifest_digest(pairs: Sequence[RefPair]) -> str:
+    """SHA-256 over ids, names, levels and the contents of every file of the pairs; where the folder lies is no part."""
+    sources = {src.path: src for pair in pairs for src in (pair.hr, *pair.refs)}
+    with ThreadPoolExecutor(4) as pool:  # hashing releases the interpreter lock
+        digests = dict(zip(sources, pool.map(file_sha256, sources), strict=True))
+
+    def entry(src: ImageSource) -> list[str | int | None]:
+        return [src.name, src.level, digests[src.path]]
+
+    content = [[pair.id, entry(pair.hr), [entry(ref) for ref in pair.refs]] for pair in pairs]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def read_pairs_file(path: Path) -> list[list[str]]:
+    """Lines ``input ref [ref ...]`` of a pairs file; empty lines and lines that start with # are skipped.
+
+    Raises BenchError naming the line when it has fewer than two names or a name that leaves the folder.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"{path}: cannot be read as text ({error}).") from None
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        names = line.split()
+        if not names or names[0].startswith("#"):
+            continue
+        if len(names) < 2:
+            raise BenchError(f"{path}, line {number}: expected 'input ref [ref ...]', found {line.strip()!r}.")
+        for name in names:
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
+                raise BenchError(f"{path}, line {number}: {name!r} leads out of the data set's folder.")
+        rows.append(names)
+    if not rows:
+        raise BenchError(f"{path}: lists no pairs. Write one pair per line: 'input ref'.")
+    return rows
+
+
+def size_differences(
+    sizes: Mapping[str, tuple[int, int]], fits: Callable[[int, int], bool], expected: str
+) -> list[str]:
+    """At most one sentence about the images whose (width, height) does not fit what was published."""
+    odd = [f"{name} is {w}x{h}" for name, (w, h) in sizes.items() if not fits(w, h)]
+    return [f"images are not {expected} ({some(odd, 3)})"] if odd else []

@@ -1,0 +1,1 @@
+"""The evaluation loop and what surrounds it: run folders, predictors, checks, measuring again."""

@@ -1,0 +1,54 @@
+"""What is looked at before a run starts: references that the method cannot take, or that give the answer away."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.results import MethodInfo
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.leaks import Leak, describe, find_leaks
+from refsr_bench.datasets.transform import LEAK
+from refsr_bench.protocols.base import Protocol
+
+
+def must_stack(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> bool:
+    """Whether the protocol gives several references, unstitched, to a method that takes one."""
+    if info.references != "one" or protocol.stitch != "none" or protocol.rule_for(dataset.name) != "all":
+        return False
+    return any(len(pair.refs) > 1 for pair in pairs)
+
+
+def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> Iterator[Leak]:
+    """References that the protocol chooses and that are their pair's HR image or a near duplicate of it.
+
+    A pair that cannot be read or has no reference to choose is passed over: the run itself records why it failed.
+    Raises Misuse when the protocol's rule does not fit the data set at all.
+    """
+    for pair in pairs:
+        try:
+            chosen = dataclasses.replace(pair, refs=protocol.references(pair, dataset.name))
+            yield from find_leaks([chosen])
+        except Misuse:
+            raise
+        except BenchError:
+            continue
+
+
+def refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool) -> tuple[str, ...]:
+    """Raise Misuse naming the leaks among the chosen references; with ``allow``, return a note for the results."""
+    if LEAK in dataset.notes:
+        if allow:
+            return ()  # the note is there already
+        raise Misuse(
+            f"{dataset.name} has {LEAK}. Measure on it with 'refsr-bench robustness', or give --allow-leaks, which the "
+            "results say."
+        )
+    leaks = list(leaks_of(dataset, protocol, pairs))
+    if leaks and not allow:
+        raise Misuse(
+            f"{dataset.name} under {protocol.label} shows the answer to the method: {describe(leaks)}. "
+            "Choose other references with --refs, or give --allow-leaks."
+        )
+    return (f"measured with {len(leaks)} leaking references: {describe(leaks)}",) if leaks else ()

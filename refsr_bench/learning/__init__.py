@@ -1,0 +1,1 @@
+"""What every network needs to be a method and to be trained."""

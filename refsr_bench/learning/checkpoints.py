@@ -1,0 +1,206 @@
+"""Weights from anywhere, safely: digests, safetensors, foreign ``.pth`` without running their code, strict loading."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import socket
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refsr_bench.core.errors import BenchError, Misuse
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ENVIRONMENT = "REFSR_WEIGHTS"
+SYNTHETIC = Path("synthetic")  # given as weights: made by formula, to see that a method runs
+NETWORK_TIMEOUT_S = 20.0
+WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
+
+
+def weights_folder() -> Path:
+    """Where imported weights lie: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
+    import platformdirs
+
+    if folder := os.environ.get(ENVIRONMENT):
+        return Path(folder)
+    return Path(platformdirs.user_data_dir("refsr-bench", appauthor=False)) / "weights"
+
+
+def sha256(*paths: Path) -> str:
+    """SHA-256 (hex) of one file, or of several files one after the other."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a ``.safetensors`` or PyTorch file, on the CPU; a wrapper key and ``module.`` are taken off.
+
+    TensorFlow V1 checkpoints and ``.npz`` files, TensorLayer's among them, give their arrays under their own names.
+    Raises Misuse when there is no such file, BenchError when it is damaged, holds code, or is no state dict.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from refsr_bench.learning import tensorflow_v1, tensorlayer_npz
+
+    if not path.is_file():
+        raise Misuse(f"There is no weights file at {path}.")
+    if path.suffix == ".npz":
+        return {key: torch.from_numpy(array) for key, array in tensorlayer_npz.read(path).items()}
+    if tensorflow_v1.is_checkpoint(path):
+        return {key: torch.from_numpy(array) for key, array in tensorflow_v1.read(path).items()}
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the format, a line before the error that says it better
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
+        raise _unreadable(path, error) from None
+    return _state_dict(content, path)
+
+
+def _unreadable(path: Path, error: Exception) -> BenchError:
+    code = re.search(r"\bGLOBAL (\w+(?:\.\w+)*) (?:was|whose)\b", str(error))
+    if code and path.read_bytes()[:2] in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
+        return BenchError(
+            f"The weights file {path} asks for {code[1]} while it is read: code, which a file of weights has no need "
+            "for. It was not run. Get the file from its authors again; if it is yours, save the state dict alone."
+        )
+    line = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    told = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
+    reason = line if told and line and "weights_only" not in line else "it is not what PyTorch saves"
+    return BenchError(
+        f"The weights file {path} cannot be read: {reason}. It may be half downloaded or not a weights file: compare "
+        "its size with the source and fetch it again."
+    )
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    import torch
+
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    is_table = isinstance(content, Mapping) and len(content) > 0
+    if not is_table or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()):
+        raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a ``.safetensors`` file, empty for other files. Raises BenchError when it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return {}
+    if not path.is_file():
+        raise Misuse(f"There is no weights file at {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise BenchError(f"The weights file {path} cannot be read: {error}.") from None
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a state dict and its metadata, the whole file or nothing. Raises what safetensors and the disk raise."""
+    from safetensors.torch import save_file
+
+    part = path.with_name(path.name + ".writing")
+    try:
+        save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise BenchError naming the first tensor that holds NaN or infinity."""
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
+
+
+def fetch(url: str) -> Path:
+    """A weights file from torch hub's cache or, when it is not there, from ``url``, checked against its hash.
+
+    The hash is the one in the file's name, as torch hub has it. Raises BenchError when it cannot be had or is damaged.
+    """
+    import torch
+
+    name = url.rsplit("/", 1)[1]
+    prefix = re.search(r"-([0-9a-f]{8})\.", name)[1]  # type: ignore[index]
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not cached.is_file():
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            with _network_timeout(NETWORK_TIMEOUT_S):
+                torch.hub.download_url_to_file(url, str(cached), hash_prefix=prefix, progress=False)
+        except (OSError, RuntimeError) as error:  # URLError and time-outs are OSErrors, a wrong hash a RuntimeError
+            raise BenchError(f"{name} could not be downloaded from {url} ({error}).") from None
+    if not sha256(cached).startswith(prefix):
+        raise BenchError(f"{cached} is damaged: its SHA-256 does not begin with {prefix}. Delete it.")
+    return cached
+
+
+@contextmanager
+def _network_timeout(seconds: float) -> Iterator[None]:
+    """torch hub opens its connection without a time limit, so the default of the process is set meanwhile."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
+    """Load a state dict that must fit exactly. Raises BenchError saying which tensors do not."""
+    own = module.state_dict()
+    missing = sorted(set(own) - set(state))
+    extra = sorted(set(state) - set(own))
+    wrong = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    if missing or extra or wrong:
+        faults = []
+        for label, names in (("lacks", missing), ("has unknown", extra), ("has another shape for", wrong)):
+            if names:
+                faults.append(f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
+        raise BenchError(f"{path} does not hold the weights of {what}: it {', '.join(faults)}.")
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+
+
+def synthetic(net: nn.Module) -> nn.Module:
+    """Weights that depend on their names alone, so that a method runs before anyone has real ones; SR images made with
+    them mean nothing. Weights are normal with variance 0.5 over the inputs of a neuron, norms near one."""
+    import numpy as np
+    import torch
+
+    norms = {
+        f"{name}.weight"
+        for name, module in net.named_modules()
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm | torch.nn.LayerNorm | torch.nn.PReLU)
+    }
+    for key, value in net.named_parameters():
+        noise = np.random.Generator(np.random.PCG64(zlib.crc32(key.encode()))).standard_normal(value.shape)
+        if key in norms:
+            noise = 1 + 0.1 * noise
+        elif value.ndim > 1:
+            noise *= math.sqrt(0.5 / math.prod(value.shape[1:]))
+        else:
+            noise *= 0.05
+        with torch.no_grad():
+            value.copy_(torch.from_numpy(noise))
+    return net

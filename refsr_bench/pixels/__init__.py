@@ -1,0 +1,1 @@
+"""Images as files and arrays: reading and writing, resizing, cropping, colour, saved pictures."""

@@ -1,0 +1,187 @@
+"""Reading and writing image files: the one place where files become ``uint8 H x W x 3 RGB`` arrays and back.
+
+The rules, the same for every data set and every photo a person brings:
+
+* PNG, JPEG, BMP, WebP and TIFF; of a file with several frames or pages, the first;
+* the EXIF orientation is applied (of a PNG, where it precedes the pixels); colour profiles are ignored: the stored
+  values are what papers measure;
+* grey becomes R = G = B, a palette its colours, a 1-bit image 0 and 255;
+* an alpha channel is dropped and the stored colours stay, as OpenCV's and Pillow's readers do in published code;
+* more than 8 bits per channel, and CMYK, Lab or HSV pixels, are refused: converting them silently would change values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PilImage
+from PIL import UnidentifiedImageError
+
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image, ImageSource
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+
+MAX_PIXELS = 178_956_970
+"""Pixels of the largest image that is decoded: 512 MiB as RGB, and the size at which Pillow suspects a bomb."""
+
+_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
+_ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
+_UPRIGHT = {
+    2: PilImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PilImage.Transpose.ROTATE_180,
+    4: PilImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PilImage.Transpose.TRANSPOSE,
+    6: PilImage.Transpose.ROTATE_270,
+    7: PilImage.Transpose.TRANSVERSE,
+    8: PilImage.Transpose.ROTATE_90,
+}
+
+
+def read_image(path: str | Path) -> Image:
+    """Read one image file: ``uint8 H x W x 3 RGB``, upright, freshly allocated.
+
+    Raises BenchError naming the file when it is missing, not an image, truncated, larger than MAX_PIXELS, or of a kind
+    that has no faithful 8-bit RGB form (see the module's rules).
+    """
+    with _opened(Path(path)) as image:
+        late_exif = image.format == "PNG" and "exif" not in image.info
+        image.load()  # newer Pillows turn a TIFF upright here, and then report orientation 1
+        orientation = 1 if late_exif else _orientation(image)
+        rgb = image.convert("RGB")
+        if orientation in _UPRIGHT:
+            rgb = rgb.transpose(_UPRIGHT[orientation])
+        return np.array(rgb)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) of the upright image in pixels, from its header alone; raises BenchError like ``read_image``."""
+    with _opened(Path(path)) as image:
+        width, height = image.size
+        if image.format == "TIFF":  # as stored, whether or not this Pillow swaps ``size``
+            width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+        return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def image_files(folder: str | Path) -> list[Path]:
+    """The image files directly inside a folder, sorted by name; hidden files and other extensions are left out.
+
+    Raises BenchError when the folder cannot be listed.
+    """
+    folder = Path(folder)
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        raise BenchError(f"{folder}: cannot be listed ({error.strerror}).") from None
+    return [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".") and e.is_file()]
+
+
+def source(path: str | Path, level: int | None = None) -> ImageSource:
+    """An image file that is read when asked for, called by its file name."""
+    path = Path(path)
+    return ImageSource(path.name, partial(read_image, path), path, level)
+
+
+def write_png(path: str | Path, image: Image) -> None:
+    """Write ``uint8 H x W x 3 RGB`` as PNG, whole or not at all; folders on the way are made.
+
+    Raises Misuse when the name does not end in .png, BenchError when the disk refuses (read-only, full).
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise Misuse(f"{path}: images are written as PNG, without loss; give the file a name that ends in .png.")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise TypeError(f"expected uint8 H x W x 3, got {image.dtype} {image.shape}")
+    partial_path = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            PilImage.fromarray(image).save(partial_path, format="PNG")
+            partial_path.replace(path)
+        finally:
+            partial_path.unlink(missing_ok=True)
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be written ({error.strerror or error}). Choose another folder or make room."
+        ) from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PilImage.Image]:
+    """The file opened, its header checked; whatever goes wrong inside the block becomes a BenchError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+            file.seek(0)
+            with PilImage.open(file, formats=FORMATS) as image:
+                _check(path, image, head)
+                yield image
+    except BenchError:
+        raise
+    except UnidentifiedImageError:
+        raise BenchError(
+            f"{path}: not a PNG, JPEG, BMP, WebP or TIFF image, whatever its name says ({_looks_like(head)}). "
+            "Replace the file."
+        ) from None
+    except PilImage.DecompressionBombError as error:
+        pixels = str(error).partition("(")[2].partition(" ")[0]
+        raise _too_large(path, f"{pixels} pixels") from None
+    except FileNotFoundError:
+        raise BenchError(f"{path}: no such file.") from None
+    except IsADirectoryError:
+        raise BenchError(f"{path}: is a folder, not an image file.") from None
+    except MemoryError:
+        raise BenchError(f"{path}: not enough memory to decode it. Use a smaller image.") from None
+    # Decoders raise nearly anything on a damaged file (OSError, SyntaxError, ValueError, struct.error, ...).
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise BenchError(f"{path}: damaged or cut short, cannot be read ({reason}). Copy the file again.") from None
+
+
+def _check(path: Path, image: PilImage.Image, head: bytes) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _too_large(path, f"{width}x{height} pixels")
+    # Pillow reads 16-bit RGB files as 8-bit RGB without a word, so the mode alone does not tell.
+    bits = [head[24]] if image.format == "PNG" else [8]
+    if image.format == "TIFF":
+        bits = list(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
+    if max(bits) > 8 or image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise BenchError(
+            f"{path}: {max(bits)} bits per channel (mode {image.mode}). Only 8-bit images are measured; "
+            "convert the file to 8 bits yourself, so that the rounding is yours."
+        )
+    if image.mode not in _EIGHT_BIT_MODES:
+        raise BenchError(f"{path}: {image.mode} pixels. Convert the file to RGB first; there is no one right way.")
+
+
+def _too_large(path: Path, size: str) -> BenchError:
+    return BenchError(f"{path}: {size} are too many, the limit is {MAX_PIXELS} in all. Crop or shrink the image first.")
+
+
+def _orientation(image: PilImage.Image) -> int:
+    """EXIF orientation 1..8. Asking a PNG without an early eXIf chunk would decode all its pixels, so we do not."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # unreadable EXIF in an otherwise sound photo: as if there were none
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def _looks_like(head: bytes) -> str:
+    if not head:
+        return "it is empty"
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page"
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+        return "it is text"
+    return f"it starts with {head[:8].hex(' ')}"

@@ -1,0 +1,1 @@
+"""How far a reference can turn, shrink or spoil before a method breaks."""

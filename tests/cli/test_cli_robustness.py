@@ -1,0 +1,339 @@
+"""refsr-bench robustness: the table, the files, resuming, and what cannot be measured."""
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from leaderboard.figures import robustness as plots
+from leaderboard.figures import style
+from leaderboard.statistics import robustness as runs
+from leaderboard.statistics.estimates import Estimate
+from leaderboard.statistics.robustness import Row
+from refsr_bench.cli.common import Commands
+from refsr_bench.cli.robustness import robustness, tables
+from refsr_bench.core import catalogue, results
+from refsr_bench.core.cards import MatcherCard
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Matches
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.geometry.correspondences import cell_centres
+from refsr_bench.geometry.transforms import KINDS
+from refsr_bench.robustness import levels as study
+
+PSNR = results.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
+SSIM = results.MetricInfo("ssim_y", "SSIM-Y", "higher", "", 4)
+
+
+@click.group(cls=Commands)
+def main() -> None: ...
+
+
+main.add_command(robustness)
+
+
+def same_place(lr, ref, scale) -> Matches:
+    points = cell_centres(scale * lr.shape[0], scale * lr.shape[1])
+    return Matches(points, points)
+
+
+def breaks_on_square(lr, ref, scale) -> Matches:
+    if lr.shape[0] == lr.shape[1]:
+        raise RuntimeError("a square")
+    return same_place(lr, ref, scale)
+
+
+CARDS = {
+    "same-place": MatcherCard("same-place", "the same place", 2026, "none", "", lambda weights, device: same_place),
+    "fragile": MatcherCard("fragile", "fragile", 2026, "none", "", lambda weights, device: breaks_on_square),
+}
+
+
+@pytest.fixture(autouse=True)
+def own_matchers(tmp_path, monkeypatch) -> None:
+    """Two matchers of the test's own beside those of the catalogue, as an entry-point package would add them."""
+    known = catalogue.collect
+
+    def collect(kind: str) -> dict:
+        return known(kind) | (CARDS if kind == "MATCHERS" else {})
+
+    monkeypatch.setattr(catalogue, "collect", collect)
+    monkeypatch.setenv("REFSR_WEIGHTS", str(tmp_path / "weights"))
+
+
+@pytest.fixture
+def folder(wrsr) -> Path:
+    return wrsr(3)
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ["robustness", *map(str, arguments)])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result.output
+
+
+def small(folder: Path, out: Path, *more: object, code: int = 0, transform: str = "rotation") -> str:
+    return run("--transform", transform, "--dataset", "wrsr", "--data-root", folder, "--out", out, "--device", "cpu",
+               *more, code=code)  # fmt: skip
+
+
+def table(out: Path, transform: str = "rotation", dataset: str = "wrsr") -> dict[tuple[str, str], dict[str, str]]:
+    with (out / "robustness" / dataset / transform / "table.csv").open(encoding="utf-8") as file:
+        return {(row["method"], row["level"]): row for row in csv.DictReader(file)}
+
+
+BICUBIC = ("--method", "bicubic", "--matcher", "same-place")
+
+
+def test_an_exact_matcher_has_no_error_on_identity_and_more_with_the_angle(folder, tmp_path):
+    text = small(folder, tmp_path, "--matchers-only", "--matcher", "same-place", "--matcher", "pixels")
+    rows = table(tmp_path)
+    assert float(rows["matcher-same-place", "identity"]["aee"]) == 0
+    error = [float(rows["matcher-same-place", level]["aee"]) for level in ("identity", "small", "medium", "large")]
+    assert error == sorted(error) and error[2] > 2
+    row = rows["matcher-same-place", "medium"]
+    assert float(row["aee_low"]) <= float(row["aee"]) <= float(row["aee_high"])
+    assert 0 < float(row["pck1"]) <= float(row["pck10"])
+    assert "psnr_y" not in row
+    assert "unrelated" not in text and "Restoration" not in text and "never ranked" in text
+    files = {path.name for path in (tmp_path / "robustness/wrsr/rotation").iterdir()}
+    assert files == {"table.csv", "bars.svg", "bars.png"}
+
+
+def test_a_method_without_correspondences_has_psnr_alone(folder, tmp_path):
+    text = small(folder, tmp_path, *BICUBIC, "--levels", "small")
+    rows = table(tmp_path)
+    row = rows["bicubic", "small"]
+    assert row["aee"] == "" and float(row["psnr_y"]) > 20 and float(row["gain"]) == 0  # it does not see its reference
+    assert rows["bicubic", "unrelated"]["gain"] == ""
+    line = next(line for line in text.splitlines() if line.startswith("Bicubic") and " small " in line)
+    assert line.count("n/a") == 7
+
+
+def test_a_method_that_uses_its_reference_gains_by_it(folder, tmp_path):
+    small(folder, tmp_path, "--method", "c2matching", "--matcher", "student", "--levels", "identity")
+    rows = table(tmp_path)
+    own = rows["c2matching", "identity"]
+    assert float(own["gain"]) == pytest.approx(
+        float(own["psnr_y"]) - float(rows["c2matching", "unrelated"]["psnr_y"]), abs=1e-9
+    )
+    assert float(own["gain"]) > 0
+    assert own["aee"] == rows["matcher-student", "identity"]["aee"]  # the method's matching is the student's
+
+
+def test_the_same_numbers_again_and_after_a_kill(folder, tmp_path):
+    def written(out: Path) -> dict[str, bytes]:
+        target = out / "robustness/wrsr/rotation"
+        return {path.name: path.read_bytes() for path in target.iterdir()}
+
+    one, other = tmp_path / "one", tmp_path / "other"
+    options = (*BICUBIC, "--levels", "small,large")
+    small(folder, one, *options)
+    first = written(one)
+    logs = sorted(one.rglob("images.jsonl"))
+    assert len(logs) == 5  # two levels of both, and the unrelated reference for the method
+    for log in logs:
+        lines = log.read_text().splitlines(keepends=True)
+        log.write_text(lines[0] + lines[1][:20])
+        (log.parent / "result.json").unlink()
+    small(folder, one, *options)
+    assert written(one) == first
+    for log in logs:
+        assert len(log.read_text().splitlines()) == 3
+    small(folder, other, *options)
+    assert written(other) == first
+
+
+def test_records_are_of_a_kind_that_is_not_ranked(folder, tmp_path):
+    small(folder, tmp_path, *BICUBIC, "--levels", "small")
+    found = [results.read_result(path) for path in sorted(tmp_path.rglob("result.json"))]
+    assert len(found) == 3 and {result.run.kind for result in found} == {"robustness"}
+    assert all(result.sealed and not result.run.dataset.official for result in found)
+    assert all("leak by construction" in " ".join(result.run.dataset.notes) for result in found)
+    (matcher,) = [result for result in found if result.run.method.group == "matcher"]
+    assert not matcher.run.method.ranked and "psnr_y" not in matcher.means
+
+
+def test_errors_of_a_matcher_are_its_pairs(folder, tmp_path):
+    text = small(folder, tmp_path, "--matchers-only", "--matcher", "fragile", "--levels", "identity", code=1)
+    assert "RuntimeError: a square" in text and "2/3" in text
+    (path,) = tmp_path.rglob("result.json")
+    assert len(results.read_result(path).failed) == 1
+    row = table(tmp_path)["matcher-fragile", "identity"]
+    assert row["failed"] == "1" and row["aee"] == "0.0"
+
+
+def test_a_sweep_gives_curves(folder, tmp_path):
+    small(folder, tmp_path, *BICUBIC, "--levels", "1.50,0.5,1", "--limit", 2, transform="scale")
+    rows = table(tmp_path, "scale")
+    assert {level for _, level in rows} == {"1.5", "0.5", "1", "unrelated"}
+    assert float(rows["matcher-same-place", "1"]["aee"]) == 0 and rows["bicubic", "1"]["images"] == "2"
+    files = {path.name for path in (tmp_path / "robustness/wrsr/scale").iterdir()}
+    assert files == {"table.csv", "curves.svg", "curves.png"}
+
+
+def test_real_correspondences_of_the_stereo_pairs(tmp_path):
+    text = run("--transform", "given", "--matchers-only", "--matcher", "same-place", "--out", tmp_path)
+    row = table(tmp_path, "given", "sample")["matcher-same-place", "given"]
+    assert row["images"] == "2" and 2 < float(row["aee"]) < 60 and "a leak" not in text
+
+
+def test_a_split_on_disk_is_measured_as_it_is(folder, tmp_path):
+    from refsr_bench.datasets.transform import build
+
+    split = build(open_dataset("wrsr", folder), "rotation", ["identity", "medium"], tmp_path / "split")
+    options = ("--method", "bicubic", "--matcher", "same-place", "--out", tmp_path / "out")
+    run("--transform", "given", "--dataset", "transform", "--data-root", split, *options)
+    small(folder, tmp_path / "out", *BICUBIC, "--levels", "identity,medium")
+    here, there = table(tmp_path / "out", "given", "transform"), table(tmp_path / "out")
+    assert here.keys() == there.keys()
+    for key in here:
+        assert here[key]["aee"] == there[key]["aee"] and here[key]["psnr_y"] == there[key]["psnr_y"]
+
+
+def test_photos_with_a_homography(photo, tmp_path):
+    """Two scenes, the second photo of each cut eight pixels further left and four higher."""
+    for n in range(2):
+        whole = photo(100, 136, n + 3)
+        Image.fromarray(whole[4:, 8:]).save(tmp_path / f"s{n}_1.png")
+        Image.fromarray(whole[:96, :128]).save(tmp_path / f"s{n}_2.png")
+        (tmp_path / f"s{n}.txt").write_text("1 0 8\n0 1 4\n0 0 1\n")
+    options = ("--matcher", "student", "--matcher", "same-place", "--matchers-only", "--out", tmp_path / "out")
+    run("--transform", "given", "--dataset", "hpatches", "--data-root", tmp_path, *options)
+    rows = table(tmp_path / "out", "given", "hpatches")
+    assert float(rows["matcher-same-place", "given"]["aee"]) == pytest.approx(80**0.5, rel=1e-5)
+    assert float(rows["matcher-student", "given"]["aee_median"]) == 0
+
+
+def test_a_split_can_be_transformed_like_any_data_set(folder, tmp_path):
+    """Its inputs, not the references it already has, whatever its levels are called."""
+    from refsr_bench.datasets.transform import build
+
+    split = build(open_dataset("wrsr", folder), "scale", ["large"], tmp_path / "split")
+    run("--transform", "rotation", "--dataset", "transform", "--data-root", split, "--levels", "large",
+        "--matchers-only", "--matcher", "same-place", "--out", tmp_path / "out")  # fmt: skip
+    (path,) = (tmp_path / "out").rglob("result.json")
+    assert "rotation.large" in results.read_result(path).run.dataset.name
+
+
+def test_one_image_has_no_unrelated_reference(wrsr, tmp_path):
+    text = small(wrsr(1), tmp_path, *BICUBIC, "--levels", "identity")
+    assert "No reference gain" in text and table(tmp_path)["bicubic", "identity"]["gain"] == ""
+
+
+def test_misuse(folder, tmp_path):
+    for arguments, transform, message in (
+        (("--levels", "tiny"), "rotation", "tiny"),
+        (("--levels", "900"), "rotation", "out of range"),
+        (("--levels", "0"), "scale", "out of range"),
+        (("--levels", ","), "scale", "no level"),
+        ((), "rotatoin", "Did you mean rotation?"),
+        ((), "given", "no true correspondences"),
+        (("--levels", "small"), "given", "has no level 'small'"),
+        (("--matcher", "student2"), "rotation", "Did you mean student?"),
+        (("--matchers-only", "--method", "bicubic"), "rotation", "leaves methods out"),
+        (("--matchers-only", "--matcher", "none"), "rotation", "nothing to measure"),
+        (("--matcher", "teacher"), "rotation", "teacher=FILE"),
+        (("--weights", "w.pth"), "rotation", "say whose"),
+    ):
+        assert message in small(folder, tmp_path, *arguments, "--method" if transform == "given" else "--limit",
+                                "bicubic" if transform == "given" else 1, code=2, transform=transform)  # fmt: skip
+    assert not list(tmp_path.rglob("result.json"))
+
+
+# -- rows and figures ----------------------------------------------------------------------------------------------
+
+
+def record(name: str, psnr: float) -> results.ImageRecord:
+    return results.ImageRecord(name, {"psnr_y": psnr})
+
+
+def result(**psnr: float) -> results.Result:
+    method = results.MethodInfo("m", "M", "Ref-SR", "one", False, 2026, "", 0, "none", None)
+    dataset = results.DatasetInfo("d", "D", "0", False, (), len(psnr))
+    protocol = results.ProtocolInfo("c2", "c2", 1, "0", "", "psnr_y", "ssim_y", {})
+    run = results.Run(method, dataset, protocol, (PSNR,), tuple(psnr), {})
+    return results.seal(run, {name: record(name, value) for name, value in psnr.items()})
+
+
+def test_reference_gain_is_by_image_over_those_measured_with_both():
+    found = runs.rows({"small": result(a=30.0, b=29.0, c=99.0), "unrelated": result(a=28.0, b=28.0)})
+    gain = found[0].values["gain"]
+    assert (gain.mean, gain.low, gain.high, gain.images) == (1.5, 1, 2, 2)
+    assert "gain" not in found[1].values
+    assert runs.rows({"small": result(a=30.0)})[0].values.keys() == {"psnr_y"}
+    exact = runs.rows({"small": result(a=np.inf, b=np.inf), "unrelated": result(a=np.inf, b=20.0)})[0]
+    assert exact.values["gain"].mean == np.inf and exact.values["psnr_y"].low == np.inf
+
+
+def test_the_table_shows_what_there_is():
+    rows = [
+        Row("m", "M", "none", "small", 3, 1, {"psnr_y": Estimate(30, 29, 31, 3), "gain": Estimate(-0.5, -1, 0, 3)}),
+        Row("m", "M", "none", "unrelated", 1, 0, {"psnr_y": Estimate(30, np.nan, np.nan, 1)}),
+    ]
+    text = tables(rows, (PSNR, SSIM))
+    assert "30.00 [29.00, 31.00]" in text and "-0.50 [-1.00, 0.00]" in text and "3/4" in text
+    assert "30.00  " in text and "nan" not in text
+
+
+def made_rows(levels, methods: int = 10) -> list[Row]:
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in range(methods):
+        for level in levels:
+            aee, psnr = rng.uniform(1, 50), rng.uniform(24, 30)
+            values = {"aee": Estimate(aee, aee - 1, aee + 1, 5), "psnr_y": Estimate(psnr, psnr - 1, np.inf, 5)}
+            rows.append(Row(f"m{n}", f"Method {n}", "none", level, 5, 0, values if level != "unrelated" else
+                            {"psnr_y": values["psnr_y"]}))  # fmt: skip
+    return rows
+
+
+def test_figures_of_more_methods_than_colours(tmp_path):
+    rows = made_rows(["identity", "0", "25", "-10", "unrelated"])
+    files = plots.write(rows, "psnr_y", "rotation", "title", tmp_path)
+    assert {path.name for path in files} == {"bars.svg", "bars.png", "curves.svg", "curves.png"}
+    before = {path: path.read_bytes() for path in files}
+    plots.write(rows, "psnr_y", "rotation", "title", tmp_path)
+    assert {path: path.read_bytes() for path in files} == before
+    assert "Method 9" in (tmp_path / "bars.svg").read_text() and "degrees" in (tmp_path / "curves.svg").read_text()
+
+
+def test_a_figure_of_what_is_measured_alone(tmp_path):
+    rows = [dataclasses.replace(row, values={"aee": row.values["aee"]}) for row in made_rows(["small", "large"], 2)]
+    assert len(plots.bars(rows, "psnr_y", "title").axes) == 1
+    curve = plots.curves(made_rows(["20", "3", "-5"], 1), "psnr_y", "degrees", "title").axes[0].lines[0]
+    assert curve.get_xdata().tolist() == [-5, 3, 20]
+    scales = [plots.curves(made_rows(x), "psnr_y", "", "").axes[0].get_xscale() for x in (["0.5", "2"], ["0", "90"])]
+    assert scales == ["log", "linear"]
+
+
+def test_every_change_has_its_unit_and_no_two_series_look_alike():
+    assert tuple(runs.UNITS) == KINDS
+    marks = [style.mark(n) for n in range(56)]
+    assert len({(mark.colour, mark.marker) for mark in marks}) == 56
+    assert len({(mark.colour, mark.hatch) for mark in marks[:35]}) == 35
+    assert len({(mark.colour, mark.dash) for mark in marks[:28]}) == 28
+
+
+def test_levels_are_in_their_shortest_form():
+    data = open_dataset("sample")
+    assert study.parse_levels("0.50, 2,2.0", "scale", data) == ("0.5", "2", "unrelated")
+    assert study.parse_levels(None, "blur", data)[0] == "identity"
+    assert study.parse_levels("unrelated,small", "blur", data) == ("small", "unrelated")
+    with pytest.raises(Misuse):
+        study.parse_levels("unrelated", "blur", data)
+
+
+def test_a_pair_without_reference_is_a_failure_of_the_pair(folder, tmp_path):
+    predictor, _ = study.matcher_predictor(CARDS["same-place"], same_place, "cpu")
+    protocol = catalogue.get("PROTOCOLS", "c2").changed({"refs": "none"})
+    pair = open_dataset("wrsr", folder).pairs[0]
+    with pytest.raises(BenchError, match="no reference"):
+        predictor.predict(pair, protocol.prepare(pair, "wrsr"))
+    assert json.dumps(results.to_json(predictor.info))

@@ -1,0 +1,253 @@
+"""``refsr-bench submit``: a real run checked with its images, a doctored one refused, workflows run as they stand."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+
+from refsr_bench.cli import main
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The folder of a real run, two images of ``sample`` with their SR."""
+    out = tmp_path_factory.mktemp("submit") / "results"
+    done = invoke("run", "--method", "bicubic", "--dataset", "sample", "--limit", 2, "--save-images", "--out", out)
+    assert done.exit_code == 0, done.output
+    return out / "c2" / "sample" / "bicubic"
+
+
+@pytest.fixture
+def run(measured, tmp_path):
+    return Path(shutil.copytree(measured, tmp_path / "run"))
+
+
+def change(folder, edit):
+    value = json.loads((folder / "result.json").read_text())
+    edit(value)
+    (folder / "result.json").write_text(json.dumps(value))
+    return folder / "result.json"
+
+
+def test_a_real_run_passes_with_every_image_measured_again(run):
+    done = invoke("submit", "check", run / "result.json", "--sample", "all")
+    assert done.exit_code == 0, done.output
+    assert "result.json: ok" in done.output and "2 of 2 images measured again with psnr_y" in done.output
+    report = json.loads(invoke("submit", "check", run / "result.json", "--sample", 1, "--json").stdout)
+    assert report[0]["ok"] and report[0]["measured_again"] == 1
+    assert [(f["level"], f["text"]) for f in report[0]["findings"]] == [("warning", "2 of 8 pairs: never ranked")]
+
+
+def test_numbers_that_the_images_do_not_make_are_found(run):
+    def better(value):
+        for image in value["images"]:
+            image["metrics"]["psnr_y"] += 0.1
+        value["means"]["psnr_y"] += 0.1
+
+    done = invoke("submit", "check", change(run, better), "--sample", "all")
+    assert done.exit_code == 1
+    assert done.output.count("psnr_y is given as") == 2 and "failed" in done.output
+
+
+def test_other_pixels_another_size_and_missing_images_are_found(run):
+    first, second = sorted((run / "images").glob("*.png"))
+    pixels = np.asarray(Image.open(first)).copy()
+    pixels[100, 100] ^= 1
+    Image.fromarray(pixels).save(first)
+    Image.fromarray(pixels[:-4]).save(second)
+    done = invoke("submit", "check", run / "result.json", "--sample", "all")
+    assert done.exit_code == 1
+    assert f"{first.name} has other pixels than those measured" in done.output
+    assert f"{second.name} is 320x" in done.output or f"{second.name} is" in done.output
+    second.unlink()
+    assert f"there is no file {second.name}" in invoke("submit", "check", run / "result.json", "--sample", "all").output
+
+
+def test_another_protocol_or_data_set_is_found(run):
+    from refsr_bench.core.results import digest
+
+    def protocol(value):
+        value["run"]["protocol"]["fields"]["border"] = 0
+        value["run"]["protocol"]["digest"] = digest(value["run"]["protocol"]["fields"])
+
+    done = invoke("submit", "check", change(run, protocol))
+    assert done.exit_code == 1 and "is not c2 as it is here: border is 0, here 4" in done.output
+
+    def pairs(value):
+        protocol_fields = value["run"]["protocol"]
+        protocol_fields["fields"]["border"] = 4
+        protocol_fields["digest"] = digest(protocol_fields["fields"])
+        value["run"]["dataset"]["n_pairs"] = 9
+
+    done = invoke("submit", "check", change(run, pairs))
+    assert done.exit_code == 1 and "is 9; there are 8 pairs here" in done.output
+
+
+def test_without_images_the_file_alone_is_checked(run):
+    shutil.rmtree(run / "images")
+    done = invoke("submit", "check", run / "result.json")
+    assert done.exit_code == 0 and "No image was measured again: no folder" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (("nowhere.json",), "There is no file nowhere.json"),
+        (("result.json", "--sample", "-3"), "--sample takes a number or 'all', not '-3'"),
+        (("result.json", "--images", "nowhere"), "no such folder"),
+        (("result.json", "result.json", "--images", "."), "belongs to one run file"),
+    ],
+)
+def test_misuse_is_told(run, monkeypatch, arguments, text):
+    monkeypatch.chdir(run)
+    done = invoke("submit", "check", *arguments)
+    assert done.exit_code == 2 and text in done.output
+
+
+def test_text_of_a_hostile_file_does_not_reach_the_terminal_raw(run):
+    done = invoke("submit", "check", change(run, lambda v: v["run"]["method"].update(year="\x1b[31mred")))
+    assert done.exit_code == 1 and "\x1b" not in done.output
+
+
+def test_text_of_a_file_is_one_line_each(run):
+    """A line of its own could be a command to the terminal or to the service that runs the check."""
+
+    def fail(value):
+        value["images"][0] = {**value["images"][0], "error": "broken\n::warning::x\x1b[2J\u202e", "metrics": {}}
+        value["means"] = value["images"][1]["metrics"]
+
+    done = invoke("submit", "check", change(run, fail))
+    assert "broken ::warning::x" in done.output and "\x1b" not in done.output and "\u202e" not in done.output
+    assert not any(line.lstrip().startswith("::") for line in done.output.splitlines())
+    report = invoke("submit", "check", run / "result.json", "--json").stdout
+    assert report.isascii() and "\x1b" not in report and json.loads(report)
+
+
+def test_a_claim_to_a_published_data_set_is_compared_without_its_files(run, tmp_path):
+    def claim(value):
+        value["run"]["dataset"] |= {"name": "cufed5", "title": "CUFED5", "official": True}
+
+    path = change(run, claim)
+    done = invoke("submit", "check", path, "--data-root", tmp_path)
+    assert done.exit_code == 1 and "error: run.dataset.n_pairs: is 8; the official cufed5 has 126" in done.output
+    change(run, lambda value: value["run"]["dataset"].update(official=False))
+    done = invoke("submit", "check", path, "--data-root", tmp_path)
+    assert done.exit_code == 0 and "Data set not compared" in done.output
+
+
+def test_a_killed_run_of_version_1_goes_on(measured, tmp_path):
+    """What was recorded by an older version is kept; the result is of this version, of the same numbers."""
+    new = tmp_path / "results" / "c2" / "sample" / "bicubic"
+    shutil.copytree(measured, new)
+    facts = json.loads((new / "run.json").read_text())
+    facts["schema_version"] = 1
+    del facts["kind"], facts["method"]["gmacs"], facts["method"]["mark"], facts["method"]["notes"]
+    (new / "run.json").write_text(json.dumps(facts))
+    first = (new / "images.jsonl").read_text().splitlines()[0]
+    (new / "images.jsonl").write_text(first + '\n{"id": "tor')
+    (new / "result.json").unlink()
+    command = ("run", "--method", "bicubic", "--dataset", "sample", "--limit", 2, "--out", tmp_path / "results")
+    done = invoke(*command)
+    assert done.exit_code == 0, done.output
+    assert (new / "images.jsonl").read_text().splitlines()[0] == first
+    was, now = (json.loads((folder / "result.json").read_text()) for folder in (measured, new))
+    assert now["means"] == was["means"] and now["run"] == was["run"]
+    facts["versions"]["numpy"] = "0.1"
+    (new / "run.json").write_text(json.dumps(facts))
+    done = invoke(*command)
+    assert done.exit_code == 2 and "holds another run: versions.numpy (was" in done.output
+
+
+# -- a repository of results ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "results-repository"
+    assert invoke("submit", "template", folder).exit_code == 0
+    return folder
+
+
+def git(folder, *arguments):
+    settings = ("user.name=refsr-bench", "user.email=refsr-bench@localhost", "init.defaultBranch=main")
+    options = [word for setting in settings for word in ("-c", setting)]
+    subprocess.run(["git", *options, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_the_template_never_overwrites(repository):
+    (repository / "README.md").write_text("mine")
+    done = invoke("submit", "template", repository)
+    assert done.exit_code == 1 and "is there already and stays" in done.output
+    assert (repository / "README.md").read_text() == "mine"
+
+
+def test_workflows_ask_for_no_more_than_they_need(repository):
+    folder = repository / ".github" / "workflows"
+    check, publish = (yaml.safe_load((folder / name).read_text()) for name in ("check.yml", "publish.yml"))
+    trigger = check[True]  # YAML 1.1 reads the key "on" as true
+    assert set(trigger) == {"pull_request"} and check["permissions"] == {"contents": "read"}
+    assert "secrets" not in (folder / "check.yml").read_text()
+    assert publish["permissions"] == {"contents": "read"}
+    assert publish["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert publish["concurrency"]["group"] == "pages" and "pull_request" not in publish[True]
+    jobs = [*check["jobs"].values(), *publish["jobs"].values()]
+    actions = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
+    assert {name.split("/")[0] for name in actions} == {"actions"} and all("@v" in name for name in actions)
+    # What a pull request was checked with is what publishes it, and no text of an event is pasted into a shell.
+    lines = [{step["run"] for job in flow["jobs"].values() for step in job["steps"] if "run" in step}
+             for flow in (check, publish)]  # fmt: skip
+    assert lines[1] < lines[0] and not any("${{" in line for line in lines[0])
+
+
+def test_the_check_passes_a_good_submission_and_stops_a_bad_one(repository, measured, tmp_path):
+    """The workflow's own shell lines, in a repository with a submission, all but the installation."""
+    steps = yaml.safe_load((repository / ".github" / "workflows" / "check.yml").read_text())["jobs"]["check"]["steps"]
+    script = "\n".join(step["run"] for step in steps if "run" in step and step["name"] != "Install")
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "refsr-bench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m refsr_bench.cli "$@"\n')
+    (bin_folder / "refsr-bench").chmod(0o755)
+    git(repository, "init")
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "begin")
+    base = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
+    target = repository / "results" / "c2" / "sample" / "bicubic"
+    target.mkdir(parents=True)
+    for name in ("run.json", "images.jsonl", "result.json"):
+        shutil.copy(measured / name, target)
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "bicubic")
+    environment = {
+        **os.environ,
+        "BASE": base,
+        "RUNNER_TEMP": str(tmp_path),
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+    def checked():
+        shell = ["bash", "-e", "-o", "pipefail", "-c", script]
+        return subprocess.run(shell, cwd=repository, env=environment, capture_output=True, text=True)
+
+    good = checked()
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "results/c2/sample/bicubic/result.json: ok" in good.stdout
+    assert (tmp_path / "site" / "index.html").is_file()
+    change(target, lambda value: value["means"].update(psnr_y=40.0))
+    git(repository, "commit", "-am", "better")
+    bad = checked()
+    assert bad.returncode != 0 and "the mean of psnr_y is given as 40.0" in bad.stdout

@@ -1,0 +1,141 @@
+"""refsr-bench weights: what is listed, imported, verified and refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from filled import fill, vgg19_file
+from safetensors.torch import load_file, save_file
+
+from c2matching.bundle import BUNDLED, load_bundle, write_bundle
+from c2matching.method import load
+from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.restoration import RestorationConfig, RestorationNet
+from refsr_bench.cli import main
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.checkpoints import read_metadata
+
+SMALL = RestorationConfig(channels=8, blocks=(1, 1, 1, 1), groups=2)
+
+
+def run(*arguments, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ["weights", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def authors(tmp_path) -> Path:
+    """A folder with the authors' three files in their format, formula weights."""
+    torch.save(fill(RestorationNet(SMALL)).state_dict(), tmp_path / "c2_matching_restoration_mse.pth")
+    torch.save(fill(ContrastiveExtractor()).state_dict(), tmp_path / "feature_extraction.pth")
+    torch.save(vgg19_file(10), tmp_path / "vgg19-dcbb9e9d.pth")
+    return tmp_path
+
+
+def test_what_is_bundled():
+    assert BUNDLED.stem in run("list")
+    text = run("info", BUNDLED.stem)
+    assert "1,802,079 values, float16" in text and '"channels": 48' in text
+    assert "good" in run("verify", BUNDLED.stem)
+
+
+def test_imported_weights_give_the_same_output(authors):
+    out = authors / "one.safetensors"
+    text = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out)
+    assert "feature_extraction.pth" in text
+    rng = np.random.default_rng(0)
+    lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 14, 3), (48, 56, 3)))
+    srs = [load(path, "cpu").upscale(lr, [ref], 4) for path in (authors / "c2_matching_restoration_mse.pth", out)]
+    assert (srs[0] == srs[1]).all()
+    sources = json.loads(read_metadata(out)["sources"])
+    assert set(sources) == {"c2_matching_restoration_mse.pth", "feature_extraction.pth", "vgg19-dcbb9e9d.pth"}
+    info = run("info", out)
+    assert '"groups": 2' in info and sources["feature_extraction.pth"] in info
+    run("verify", out)
+    digest = "0" * 64
+    assert "damaged or another" in run("verify", out, "--sha256", digest, code=1)
+    again = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, code=2)
+    assert "--force" in again
+    run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, "--force")
+
+
+def test_keys_that_do_not_fit_are_named(authors):
+    path = authors / "feature_extraction.pth"
+    state = torch.load(path, weights_only=True)
+    key = "feature_extraction_image1.model.conv2_1.bias"
+    state["stranger"] = state.pop(key)
+    torch.save(state, path)
+    out = authors / "one.safetensors"
+    text = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, code=1)
+    assert key in text and "stranger" in text and not out.exists()
+
+
+def test_weights_with_nan_are_refused(authors):
+    state = load_file(BUNDLED)
+    state["restoration.content_extractor.conv_first.bias"][3] = torch.nan
+    bad = authors / "bad.safetensors"
+    save_file(state, bad)
+    for text in (run("verify", bad, code=1),):
+        assert "restoration.content_extractor.conv_first.bias holds NaN" in text
+
+
+def test_damaged_and_other_files(tmp_path):
+    (tmp_path / "cut.safetensors").write_bytes(BUNDLED.read_bytes()[:5000])
+    for command in ("info", "verify"):
+        assert "cannot be read" in run(command, tmp_path / "cut.safetensors", code=1)
+    assert "neither a file nor bundled" in run("info", tmp_path / "absent.safetensors", code=2)
+    write_bundle(tmp_path / "student.safetensors", {"extractor": ContrastiveExtractor().state_dict()}, None)
+    assert "extractors alone" in run("verify", tmp_path / "student.safetensors", code=1)
+    assert "1,110,668 values" in run("info", tmp_path / "student.safetensors")
+
+
+def test_the_network_of_the_metadata_is_used_and_an_unknown_one_refused(tmp_path):
+    network = RestorationConfig(channels=8, blocks=(1, 1, 1, 1), groups=2, taps="unmirrored")
+    parts = {"restoration": RestorationNet(network).state_dict(), "extractor": ContrastiveExtractor().state_dict()}
+    parts["vgg"] = {}
+    write_bundle(tmp_path / "a.safetensors", parts, network, half=True)
+    model = load_bundle(tmp_path / "a.safetensors")
+    assert model.restoration.config == network
+    fields = json.dumps({"channels": 8, "blocks": [1, 1, 1, 1], "heads": 3})
+    write_bundle(tmp_path / "b.safetensors", parts, None, {"network": fields})
+    with pytest.raises(BenchError, match="does not know the network"):
+        load_bundle(tmp_path / "b.safetensors")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    import safetensors.torch
+
+    path = tmp_path / "a.safetensors"
+    write_bundle(path, {"extractor": {"x": torch.zeros(1)}}, None)
+    before = path.read_bytes()
+
+    def breaks(_, part, *__):
+        Path(part).write_bytes(b"ha")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", breaks)
+    with pytest.raises(OSError, match="No space"):
+        write_bundle(path, {"extractor": {"x": torch.ones(1)}}, None)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_packed_weights_are_half_the_size_and_give_nearly_the_same_image(tmp_path):
+    network = RestorationNet(SMALL)
+    parts = {"restoration": network.state_dict(), "extractor": fill(ContrastiveExtractor()).state_dict()}
+    trained = tmp_path / "last.safetensors"
+    write_bundle(trained, parts, SMALL, {"training": json.dumps({"stage": "restoration"})})
+    text = run("pack", trained, "--out", tmp_path / "small.safetensors", "--name", "mine")
+    assert "was" in text
+    packed = tmp_path / "small.safetensors"
+    assert packed.stat().st_size < 0.55 * trained.stat().st_size
+    assert read_metadata(packed) == read_metadata(trained) | {"name": "mine"}
+    rng = np.random.default_rng(0)
+    lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 16, 3), (48, 64, 3)))
+    images = [load(path, "cpu").upscale(lr, [ref], 4).astype(int) for path in (trained, packed)]
+    assert np.abs(images[0] - images[1]).max() <= 2
+    assert "exists" in run("pack", trained, "--out", packed, code=2)
+    assert "no .safetensors" in run("pack", "x.pth", "--out", tmp_path / "y.safetensors", code=2)

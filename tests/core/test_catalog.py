@@ -1,0 +1,62 @@
+"""Methods, datasets, metrics and protocols are found by file; names are unique; other distributions take part."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from refsr_bench.core import catalogue
+from refsr_bench.core.errors import BenchError, Misuse
+
+
+@pytest.fixture
+def other_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Install a package ``otherlab`` with one method in a distribution of its own; returns a function of its source."""
+
+    def install(source: str) -> None:
+        (tmp_path / "otherlab").mkdir()
+        (tmp_path / "otherlab" / "__init__.py").write_text("")
+        (tmp_path / "otherlab" / "theirs.py").write_text(source)
+        info = tmp_path / "otherlab-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: otherlab\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[refsr_bench]\notherlab = otherlab\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        catalogue.collect.cache_clear()
+
+    yield install
+    for name in [name for name in sys.modules if name.startswith("otherlab")]:
+        del sys.modules[name]
+    catalogue.collect.cache_clear()
+
+
+SOURCE = """
+from dataclasses import replace
+from baselines.bicubic import METHODS as BICUBIC
+METHODS = (replace(BICUBIC[0], name={name!r}),)
+"""
+
+
+def test_everything_that_ships_is_found() -> None:
+    assert {"bicubic", "c2matching"} <= set(catalogue.collect("METHODS"))
+    assert {"sample", "cufed5", "wrsr", "sun80", "urban100", "manga109", "folder"} <= set(catalogue.collect("DATASETS"))
+    assert {"c2", "srntt", "ttsr", "masa", "amsa", "mmagic-rgb", "matlab"} <= set(catalogue.collect("PROTOCOLS"))
+    assert {"psnr_y", "ssim_y", "ssim_y_uniform7", "psnr_rgb", "lpips"} <= set(catalogue.collect("METRICS"))
+
+
+def test_a_near_name_is_suggested() -> None:
+    with pytest.raises(Misuse, match="Did you mean c2matching"):
+        catalogue.get("METHODS", "c2matchin")
+    with pytest.raises(Misuse, match=r"Known: .*wrsr"):
+        catalogue.get("DATASETS", "zzzzzzz")
+
+
+def test_another_distribution_adds_a_method(other_distribution) -> None:
+    other_distribution(SOURCE.format(name="theirs"))
+    assert catalogue.get("METHODS", "theirs").title == "Bicubic"
+
+
+def test_a_name_used_twice_is_refused_naming_both_files(other_distribution) -> None:
+    other_distribution(SOURCE.format(name="bicubic"))
+    with pytest.raises(BenchError, match=r"(?s)bicubic.*(bicubic\.py.*theirs\.py|theirs\.py.*bicubic\.py)"):
+        catalogue.collect("METHODS")

@@ -1,0 +1,80 @@
+"""The published JSON Schema of run files, and files of every age."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from refsr_bench.core import schema
+from refsr_bench.core.results import SCHEMA_VERSION, ResultError, dumps, parse_run, read_result, to_json
+
+ROOT = Path(__file__).resolve().parents[1]
+HISTORIC = sorted((ROOT / "historic").glob("*.json"))
+TRACK = sorted((ROOT.parent / "benchmarks" / "fixed-budget" / "results").rglob("result.json"))
+
+
+def test_the_file_is_what_the_dataclasses_make():
+    assert json.loads(schema.FILE.read_text(encoding="utf-8")) == schema.result_schema()
+    jsonschema.Draft202012Validator.check_schema(schema.published())
+
+
+@pytest.mark.parametrize("path", [*HISTORIC, *TRACK], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_files_of_every_version_are_read_and_fit_after_that(path):
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    result = read_result(path)
+    assert result.run.schema_version == SCHEMA_VERSION
+    jsonschema.validate(json.loads(dumps(result)), schema.published(), jsonschema.Draft202012Validator)
+    assert [image.id for image in result.images] == [image["id"] for image in raw["images"]]
+    assert to_json(result.means) == raw["means"]
+    assert result.run.kind == "benchmark" and result.run.method.ranked
+
+
+def test_the_oldest_files_lack_what_was_added_since():
+    raw = json.loads((ROOT / "historic" / "1-first.json").read_text(encoding="utf-8"))
+    assert raw["run"]["schema_version"] == 1 and "mark" not in raw["run"]["method"] and "kind" not in raw["run"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(raw, schema.published(), jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None, True, 1.0])
+def test_other_versions_are_refused(version):
+    raw = json.loads((ROOT / "historic" / "1-first.json").read_text(encoding="utf-8"))["run"]
+    with pytest.raises(ResultError, match=f"reads 1 to {SCHEMA_VERSION}"):
+        parse_run({**raw, "schema_version": version}, "here")
+
+
+def test_a_run_of_version_1_is_the_same_run(tmp_path):
+    raw = json.loads((ROOT / "historic" / "1-later.json").read_text(encoding="utf-8"))["run"]
+    old = parse_run(raw, "old")
+    new = parse_run({**to_json(old)}, "new")
+    assert old.fingerprint() == new.fingerprint()
+
+
+@pytest.mark.parametrize(
+    "change, where",
+    [
+        (lambda v: v["run"]["method"].update(weights_sha256="abc"), ["run", "method", "weights_sha256"]),
+        (lambda v: v["run"].update(kind="best"), ["run", "kind"]),
+        (lambda v: v["images"][0].update(hr_size=[1, 2, 3]), ["images", 0, "hr_size"]),
+        (lambda v: v["images"][0]["metrics"].update(psnr_y="-inf"), ["images", 0, "metrics", "psnr_y"]),
+        (lambda v: v.update(extra=1), []),
+    ],
+)
+def test_what_types_cannot_say_is_in_the_schema(change, where):
+    value = json.loads(dumps(read_result(HISTORIC[0])))
+    change(value)
+    error = next(jsonschema.Draft202012Validator(schema.published()).iter_errors(value))
+    assert list(error.absolute_path) == where
+
+
+def test_every_field_is_explained():
+    page = (ROOT.parent / "docs" / "run-files.md").read_text(encoding="utf-8")
+
+    def names(node):
+        yield from node.get("properties", {})
+        for child in (*node.get("properties", {}).values(), node.get("items")):
+            yield from names(child) if isinstance(child, dict) else ()
+
+    missing = {name for name in names(schema.published()) if f"`{name}`" not in page}
+    assert missing <= {"method", "dataset", "protocol"}  # headings: `run.method` and so on
