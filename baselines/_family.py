@@ -28,7 +28,7 @@ def parts(states: Sequence[Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]
     """What several files hold, in any order, files of other models left out: state dicts of ``restoration`` (under the
     authors' keys), ``extractor`` and ``vgg``. One file with the prefixes net_g., net_extractor., net_map. does as well.
     """
-    from c2matching.nets.vgg import from_torchvision
+    from refsr_bench.learning.vgg import from_torchvision
 
     found: dict[str, dict[str, Tensor]] = {}
     for state in states:
@@ -51,7 +51,7 @@ def whole(
     """One state dict of the restoration network and the other two parts. Raises BenchError naming a file not given."""
     import torch
 
-    from c2matching.nets.vgg import IMAGENET_MEAN, IMAGENET_STD
+    from refsr_bench.learning.vgg import IMAGENET_MEAN, IMAGENET_STD
 
     state = {f"restoration.{key}": value for key, value in restoration.items()}
     for part, (file, home) in HOMES.items():
@@ -67,7 +67,7 @@ def whole(
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
     """Before training: a trained ``ContrastiveExtractor``, and torchvision's VGG19 for the reference features."""
-    from c2matching.nets.vgg import from_torchvision
+    from refsr_bench.learning.vgg import from_torchvision
 
     net.extractor.load_state_dict(dict(extractor))
     net.vgg.load_state_dict({**net.vgg.state_dict(), **from_torchvision(vgg, LAST)})

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from c2matching.nets.extractor import ContrastiveExtractor
-from c2matching.nets.vgg import VGG19Features
 from c2matching.training.config import Training
 from c2matching.training.prepare import Sources, adversaries, features_of, read_extractors
 from c2matching.training.stages import ImageStage, Parallel
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import Misuse
 from refsr_bench.learning import system as _system
+from refsr_bench.learning.vgg import VGG19Features
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 

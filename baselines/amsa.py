@@ -38,7 +38,7 @@ def reduced(ref: Tensor) -> list[Tensor]:
     import torch
 
     from baselines.nets.amsa import SIZES
-    from c2matching.training.pairs import quantised, to_tensor
+    from refsr_bench.learning.tensors import quantised, to_tensor
     from refsr_bench.pixels.crop import mod_crop
     from refsr_bench.pixels.resize import resize_pil_bicubic
 

@@ -7,20 +7,21 @@ from pathlib import Path
 
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.types import Image
+from refsr_bench.core.schema import Arithmetic
+from refsr_bench.core.types import Image, Prediction
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
-def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Image:
+def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
     """Pillow bicubic (a = -0.5), rounded to uint8; references are ignored."""
     height, width = lr.shape[:2]
-    return resize_pil_bicubic(lr, height * scale, width * scale)
+    return Prediction(resize_pil_bicubic(lr, height * scale, width * scale))
 
 
 def load(weights: Path | None, device: str) -> LoadedMethod:
     if weights is not None:
         raise Misuse(f"bicubic has no weights; leave --weights {weights} out.")
-    return LoadedMethod(upscale)
+    return LoadedMethod(upscale, arithmetic=Arithmetic("whole", "fixed point"))
 
 
 METHODS = (

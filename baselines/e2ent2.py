@@ -38,7 +38,7 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
     """The encoder begins as VGG19 and is trained further."""
-    from c2matching.nets.vgg import from_torchvision
+    from refsr_bench.learning.vgg import from_torchvision
 
     net.encoder.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.types import Image
+from refsr_bench.core.schema import Code, Weights
+from refsr_bench.core.types import Image, Prediction
 
 PLACES = ("{lr}", "{ref}", "{refs}", "{out}", "{scale}")
 TIME_LIMIT_S = 600.0
@@ -85,7 +86,7 @@ def _kill(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[Image], scale: int) -> Image:
+def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
     """Write the images as PNG, run the command, read what it wrote. Raises BenchError when there is nothing to read."""
     from refsr_bench.pixels.images import read_image, write_png
 
@@ -97,12 +98,14 @@ def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[I
         run(filled(words, low, high, out, scale), time_limit)
         if not out.is_file():
             raise BenchError("the command ended well but wrote no image to {out}.")
-        return read_image(out)
+        return Prediction(read_image(out))
 
 
 def load_command(command: str, time_limit: float) -> LoadedMethod:
     """The method that ``command`` is; ``time_limit`` in seconds per image."""
-    return LoadedMethod(partial(upscale, arguments(command), time_limit), weights=f"command {command}")
+    weights = Weights("unknown", f"command {command}", None)
+    predict = partial(upscale, arguments(command), time_limit)
+    return LoadedMethod(predict, weights, parameters=None, origin="command", code=Code(command, "", None))
 
 
 def load(weights: Path | None, device: str) -> LoadedMethod:

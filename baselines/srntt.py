@@ -83,7 +83,7 @@ def convert(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 def _vgg19(state: State) -> dict[str, Tensor]:
     """torchvision's names (or srntt-pytorch's, ``vgg19.features.*``) to those of ``net.vgg``; empty for other files."""
-    from c2matching.nets.vgg import ImageNetNormalised, from_torchvision
+    from refsr_bench.learning.vgg import ImageNetNormalised, from_torchvision
 
     named = {key.removeprefix("vgg19."): value for key, value in state.items()}
     try:
@@ -171,7 +171,7 @@ def _to_torch(name: str, array: Tensor) -> Tensor:
 
 def start(net: nn.Module, vgg: State, extractor: State) -> None:
     """VGG19 stays what it is."""
-    from c2matching.nets.vgg import from_torchvision
+    from refsr_bench.learning.vgg import from_torchvision
 
     net.vgg.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)
 

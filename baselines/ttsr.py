@@ -68,7 +68,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """The authors' layout (``MainNet.*``, ``LTE.*``, in training files with a frozen ``LTE_copy.*``), or ours."""
-    from c2matching.nets.vgg import ImageNetNormalised
+    from refsr_bench.learning.vgg import ImageNetNormalised
 
     state = dict(states[0])
     if "MainNet.SFE.conv_head.weight" in state and "LTE.slice1.0.weight" in state:
@@ -84,7 +84,7 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
     """The texture extractor begins as VGG19 and is trained further."""
-    from c2matching.nets.vgg import from_torchvision
+    from refsr_bench.learning.vgg import from_torchvision
 
     net.extractor.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from c2matching.matching.correspondence import NORM_EPS, index_to_flow
-from c2matching.nets import deform
 from c2matching.nets.model import C2Matching
+from refsr_bench.learning import deform
 
 CHUNK = 1 << 29  # correlations held at once
 

@@ -20,16 +20,16 @@ from direct import direct_upscale
 from torch import Tensor
 
 from c2matching.bundle import BUNDLED
-from c2matching.nets import deform
 from c2matching.nets.model import C2Matching
 from c2matching.training.prepare import kaiming, read_extractors, wake
+from refsr_bench.learning import deform
 
 
 def inputs(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """A photograph and a shifted part of it as its reference."""
     from skimage import data
 
-    from c2matching.training.pairs import degrade, to_tensor
+    from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
     photo = resize_pil_bicubic(data.stereo_motorcycle()[0], height + 16, width + 24)

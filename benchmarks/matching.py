@@ -39,7 +39,7 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
 
     from c2matching.bundle import BUNDLED, load_bundle
     from c2matching.nets.model import in_strips
-    from c2matching.training.pairs import degrade, to_tensor
+    from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
     left, right, _ = data.stereo_motorcycle()

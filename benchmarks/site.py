@@ -20,16 +20,15 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from leaderboard.reading.pictures import luma, psnr
-from refsr_bench.core.results import (
+from refsr_bench.core.reader import digest
+from refsr_bench.core.results import seal, write_result
+from refsr_bench.core.schema import (
     DatasetInfo,
     ImageRecord,
     MethodInfo,
     MetricInfo,
     ProtocolInfo,
     Run,
-    digest,
-    seal,
-    write_result,
 )
 from refsr_bench.core.types import Sample
 from refsr_bench.pixels import saved

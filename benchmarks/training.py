@@ -21,16 +21,17 @@ from direct import direct_match
 from torch import Tensor
 
 from c2matching.matching.correspondence import index_to_flow
-from c2matching.nets import deform
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.training import config
 from c2matching.training.config import MatchingTraining, Training
 from c2matching.training.losses import BORDER, MIN_POINTS, STRIDE
-from c2matching.training.pairs import degrade, restoration_pair, to_tensor, transformed_pair
+from c2matching.training.pairs import restoration_pair, transformed_pair
 from c2matching.training.prepare import kaiming, wake
 from c2matching.training.stages import MatchingStage, RestorationStage
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.learning import deform
+from refsr_bench.learning.tensors import degrade, to_tensor
 
 EXCLUDED = 10  # added to distances that may not be picked
 

@@ -142,8 +142,8 @@ def load_official(
 
     Returns the model and the three files. Raises BenchError or Misuse naming the file that is missing or does not fit.
     """
-    from c2matching.nets.vgg import from_torchvision
     from refsr_bench.learning.checkpoints import check_finite, load_strict, read_weights
+    from refsr_bench.learning.vgg import from_torchvision
 
     restoration = read_weights(path)
     check_finite(restoration, path)

@@ -15,7 +15,8 @@ from c2matching.bundle import BUNDLED
 from c2matching.method import MIN_SIDE, load, matches_of
 from refsr_bench.core.cards import LoadedMatcher, MatcherCard
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.types import Image, Matches
+from refsr_bench.core.schema import Weights
+from refsr_bench.core.types import Correspondence, Image
 from refsr_bench.matchers import enlarged
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Describe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, ref: Image, scale: int) -> Matches:
+def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, ref: Image, scale: int) -> Correspondence:
     """Match 3x3 patches of what ``describe`` makes of both images, (1, 3, H, W) in [0, 1] -> (1, C, H/4, W/4) each.
 
     descriptors: every descriptor gets length 1 first, as in the student (Eq. 4); else only the patches, as in SRNTT.
@@ -37,7 +38,7 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
 
     from c2matching.matching.correspondence import index_to_flow
     from c2matching.matching.correspondence import match as match_patches
-    from c2matching.training.pairs import to_tensor
+    from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop
 
     images = [mod_crop(image, 4) for image in (enlarged(lr, scale), ref)]
@@ -58,7 +59,7 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
 def load_student(weights: Path | None, device: str) -> LoadedMatcher:
     """As the method c2matching loads its weights."""
     loaded = load(weights, device)
-    return LoadedMatcher(loaded.match, loaded.weights, loaded.weights_sha256)
+    return LoadedMatcher(loaded.match, loaded.weights)
 
 
 def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
@@ -70,7 +71,8 @@ def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
         raise NoWeights("No teacher comes with refsr-bench: give one that was trained, --weights teacher=FILE.")
     network: ContrastiveExtractor = read_extractors(weights).eval().requires_grad_(False).to(device)
     match = partial(by_patches, network, device, True)
-    return LoadedMatcher(match, read_metadata(weights).get("name", weights.name), sha256(weights), oracle=True)
+    name = read_metadata(weights).get("name", weights.name)
+    return LoadedMatcher(match, Weights("own", name, sha256(weights)), oracle=True)
 
 
 # -- VGG features, as SRNTT matches --------------------------------------------------------------------------------
@@ -94,8 +96,8 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
     from c2matching.bundle import load_bundle
     from c2matching.nets.extractor import reference_features
     from c2matching.nets.model import in_strips
-    from c2matching.nets.vgg import VGG19Features, from_torchvision
     from refsr_bench.learning.checkpoints import load_strict, read_weights, sha256
+    from refsr_bench.learning.vgg import VGG19Features, from_torchvision
 
     layer = "relu3_1"
     if weights is None:
@@ -116,8 +118,9 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
 
     match = partial(by_patches, describe, device, False)
     path = weights or BUNDLED
-    name, variant = (f"bundled {path.stem}", "not ImageNet") if weights is None else (path.name, "")
-    return LoadedMatcher(match, name, sha256(path), variant)
+    if weights is None:
+        return LoadedMatcher(match, Weights("bundled", f"bundled {path.stem}", sha256(path)), "not ImageNet")
+    return LoadedMatcher(match, Weights("authors", path.name, sha256(path)))
 
 
 # -- raw pixels ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from c2matching.bundle import BUNDLED, HOME, import_official, load_bundle, load_official
 from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.types import Image, Matches
+from refsr_bench.core.schema import Arithmetic, Weights
+from refsr_bench.core.types import Correspondence, Image, Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +42,7 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     """
     import torch
 
-    from c2matching.training.pairs import to_tensor
+    from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.colour import quantise
     from refsr_bench.pixels.crop import mod_crop
     from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -60,14 +61,14 @@ def upscale(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], sc
     return quantise(sr[0].permute(1, 2, 0).cpu().numpy())
 
 
-def match(model: C2Matching, device: str, lr: Image, ref: Image, scale: int) -> Matches:
+def match(model: C2Matching, device: str, lr: Image, ref: Image, scale: int) -> Correspondence:
     """Where the middle of every 3x3 patch of descriptors is found, from the images that ``upscale`` compares.
 
     Raises BenchError when an image is too small.
     """
     import torch
 
-    from c2matching.training.pairs import to_tensor
+    from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
@@ -79,7 +80,7 @@ def match(model: C2Matching, device: str, lr: Image, ref: Image, scale: int) -> 
     return dataclasses.replace(matches_of(found.flow), confidence=found.similarity.cpu().numpy().reshape(-1))
 
 
-def matches_of(flow: Tensor) -> Matches:
+def matches_of(flow: Tensor) -> Correspondence:
     """Displacements (h-2, w-2, 2), (x, y), in descriptors, to one reference as pixels: from the middle of every patch.
 
     A descriptor covers 4x4 pixels, its middle lies at 4n + 1.5; a patch is named by its top-left descriptor.
@@ -89,7 +90,23 @@ def matches_of(flow: Tensor) -> Matches:
     displacement = flow.cpu().numpy()
     y, x = np.mgrid[: displacement.shape[0], : displacement.shape[1]]
     points = (4 * np.stack((x, y), axis=-1) + 5.5).astype(np.float32)
-    return Matches(points.reshape(-1, 2), (points + 4 * displacement).reshape(-1, 2))
+    return Correspondence(points.reshape(-1, 2), (points + 4 * displacement).reshape(-1, 2))
+
+
+def predict(model: C2Matching, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
+    """``upscale`` in the form of a method."""
+    return Prediction(upscale(model, device, lr, refs, scale))
+
+
+def _weights(path: Path, files: Sequence[Path]) -> Weights:
+    from refsr_bench.learning.checkpoints import read_metadata, sha256
+
+    if not files:
+        return Weights("synthetic", "synthetic", None)
+    metadata = read_metadata(path)
+    if path == BUNDLED:
+        return Weights("bundled", f"bundled {path.stem}", sha256(*files))
+    return Weights("own" if "training" in metadata else "authors", metadata.get("name", path.name), sha256(*files))
 
 
 def load(
@@ -97,7 +114,7 @@ def load(
 ) -> LoadedMethod:
     """weights: None (what was imported for the method, else the bundled file), one of ours (``.safetensors``), the
     authors' restoration ``.pth``, or ``synthetic``. matching: of ``MATCHING``, see ``correspondence.correspond``."""
-    from refsr_bench.learning.checkpoints import SYNTHETIC, read_metadata, sha256, synthetic, weights_folder
+    from refsr_bench.learning.checkpoints import SYNTHETIC, synthetic, weights_folder
 
     imported = weights_folder() / f"{name}.safetensors"
     path = weights or (imported if imported.is_file() else BUNDLED if name == "c2matching" else None)
@@ -121,11 +138,12 @@ def load(
 
         model = model.to(memory_format=torch.channels_last)
     return LoadedMethod(
-        upscale=partial(upscale, model, device),
-        weights=f"bundled {path.stem}" if path == BUNDLED else read_metadata(path).get("name", path.name),
-        weights_sha256=sha256(*files) if files else None,
+        predict=partial(predict, model, device),
+        weights=_weights(path, files),
         parameters=sum(p.numel() for p in model.restoration.parameters()),
         variant="" if matching == MATCHING[0] else f"{matching} matching",
+        options={} if matching == MATCHING[0] else {"matching": matching},
+        arithmetic=Arithmetic("strips", "float32"),
         match=partial(match, model, device),
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from leaderboard.tables.grid import Grid, GridCell, GridRow, count, joined, operations
 from leaderboard.tables.tables import MISSING, Score, clean, plain_cell
-from refsr_bench.core.results import ResultError
+from refsr_bench.core.errors import BenchError
 
 FORMATS = ("csv", "json", "latex", "markdown")
 FIELDS = {
@@ -44,11 +44,11 @@ class View:
 def whole(grid: Grid, metrics: Sequence[str] = (), published: bool = True) -> View:
     """Every data set of a grid with its usual metrics, or with those named.
 
-    Raises ResultError for a metric that the grid has not.
+    Raises BenchError for a metric that the grid has not.
     """
     names = [metric.name for metric in grid.metrics]
     if unknown := [name for name in metrics if name not in names]:
-        raise ResultError(f"no metric {unknown[0]!r} in {grid.title}; there are {', '.join(names)}")
+        raise BenchError(f"no metric {unknown[0]!r} in {grid.title}; there are {', '.join(names)}")
     shown = tuple(names.index(name) for name in metrics) or grid.shown
     return View(shown, tuple(range(len(grid.sets))), published=published)
 

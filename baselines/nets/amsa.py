@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
 from c2matching.matching.correspondence import Correspondence, index_to_flow, patch_norms, pre_offsets
-from c2matching.nets.deform import sample_reference, tap_offsets
 from c2matching.nets.restoration import (
     SCALES,
     ContentExtractor,
@@ -27,6 +26,7 @@ from c2matching.nets.restoration import (
     RestorationNet,
     at_grid,
 )
+from refsr_bench.learning.deform import sample_reference, tap_offsets
 
 SIZES = 5  # of the reference: itself, and reduced by 0.8 to the power 1, 2, 3, 4
 SHARPNESS = 10.0  # of the softmax over match scores

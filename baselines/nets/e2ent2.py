@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from baselines.nets.blocks import conv, residual_blocks
 from baselines.nets.srntt import LAYERS, leaky, transfer
 from baselines.nets.swap import find, swap_all
-from c2matching.nets.vgg import VGG19Features
+from refsr_bench.learning.vgg import VGG19Features
 
 
 class E2ENT2(nn.Module):

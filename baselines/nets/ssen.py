@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.nets.blocks import conv, residual_blocks
-from c2matching.nets.deform import sample_reference
+from refsr_bench.learning.deform import sample_reference
 
 MULTIPLE = 8  # the estimator halves the resolution of the LR image three times
 LEAST = 16  # and pools once more at the coarsest level

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines.nets.blocks import conv, residual_blocks
 from baselines.nets.swap import Found, cosine, find, swap
-from c2matching.nets.vgg import VGG19Features
+from refsr_bench.learning.vgg import VGG19Features
 
 SCALES = (1, 2, 4)
 LAYERS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}  # texture features of these scales and their channels

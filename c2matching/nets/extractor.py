@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from c2matching.nets.vgg import ImageNetNormalised, VGG19Features, vgg_layers
+from refsr_bench.learning.vgg import ImageNetNormalised, VGG19Features, vgg_layers
 
 
 class Extractor(ImageNetNormalised):

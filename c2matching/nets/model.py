@@ -17,7 +17,7 @@ from c2matching.matching.correspondence import Correspondence, correspond, on_ca
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.restoration import FULL, SCALES, RestorationConfig, RestorationNet
 from c2matching.nets.strips import restore_within_memory
-from c2matching.nets.vgg import VGG19Features
+from refsr_bench.learning.vgg import VGG19Features
 
 HALO = 16  # image rows on either side of a strip: more than conv3_1's receptive field reaches (11)
 STRIP_PIXELS = 1 << 20  # image pixels whose features are computed at once

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from c2matching.nets.deform import DynamicAggregation, copy_patches
+from refsr_bench.learning.deform import DynamicAggregation, copy_patches
 
 # scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
 SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}

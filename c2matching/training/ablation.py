@@ -18,7 +18,8 @@ from c2matching.training.data import Photo
 from c2matching.training.prepare import Sources, matching_stage, restoration_stage, weights_writer
 from c2matching.training.stages import MatchingStage, Parallel, RestorationStage
 from c2matching.training.train import CHECKPOINT, train, write_atomically
-from refsr_bench.core.results import Result, dumps, to_json
+from refsr_bench.core.reader import dumps, to_json
+from refsr_bench.core.schema import Result
 from refsr_bench.data.texture import RULE
 
 DONE = "last.safetensors"

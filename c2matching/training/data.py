@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from c2matching.training.config import Training
-from c2matching.training.pairs import degrade, restoration_pair, to_tensor, transformed_pair, view_of
+from c2matching.training.pairs import restoration_pair, transformed_pair, view_of
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.learning.tensors import degrade, to_tensor
 from refsr_bench.pixels.images import image_files, read_image
 from refsr_bench.pixels.resize import resize_pil_bicubic
 

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from c2matching.training.config import Views
 from refsr_bench.core.types import Image
-from refsr_bench.pixels.colour import quantise
-from refsr_bench.pixels.resize import resize_pil_bicubic
+from refsr_bench.learning.tensors import degrade, to_tensor
 
-SCALE = 4
 PATCH = 160  # side of the training image, and of the square whose corners are displaced, pixels
 MAX_SHIFT = 10  # corner displacements are 0..9 pixels with a random sign, per coordinate
 PAPER_VIEWS = Views()
@@ -53,28 +51,6 @@ def warp(image: Tensor, source: np.ndarray) -> Tensor:
     grid = torch.from_numpy(2 * grid / (np.array([w, h]) - 1) - 1)  # float64: single precision moves samples visibly
     warped = F.grid_sample(image[None].double(), grid[None], mode="bilinear", padding_mode="zeros", align_corners=True)
     return warped[0].to(image.dtype)
-
-
-def to_tensor(image: Image) -> Tensor:
-    """uint8 (H, W, 3) -> float32 (3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
-
-
-def quantised(image: Tensor) -> Image:
-    """float (3, H, W) in [0, 1] -> uint8 (H, W, 3), rounded half to even."""
-    return quantise(image.permute(1, 2, 0).cpu().float().numpy())
-
-
-def truncated(image: Tensor) -> Image:
-    """float (3, H, W) in [0, 1] -> uint8 (H, W, 3), rounded down: what the authors degrade of a warped image."""
-    return (image * 255).byte().permute(1, 2, 0).numpy()
-
-
-def degrade(hr: Image) -> tuple[Image, Image]:
-    """LR (H/4, W/4, 3) and its enlargement (H, W, 3), both uint8 and PIL bicubic. H and W are multiples of 4."""
-    height, width = hr.shape[:2]
-    lr = resize_pil_bicubic(hr, height // SCALE, width // SCALE)
-    return lr, resize_pil_bicubic(lr, height, width)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.extractor import ContrastiveExtractor, reference_features
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationNet
-from c2matching.nets.vgg import VGG19Features, from_torchvision
 from c2matching.training.config import Training
 from c2matching.training.stages import MatchingStage, Parallel, RestorationStage
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.learning import checkpoints
+from refsr_bench.learning.vgg import VGG19Features, from_torchvision
 
 IMAGENET = {
     "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",

@@ -22,7 +22,6 @@ from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationNet
-from c2matching.nets.vgg import VGG19Features
 from c2matching.training.config import MatchingTraining, RestorationTraining, factor_at
 from c2matching.training.losses import (
     STRIDE,
@@ -38,7 +37,8 @@ from c2matching.training.losses import (
     reconstruction_loss,
     usable_points,
 )
-from c2matching.training.pairs import quantised
+from refsr_bench.learning.tensors import quantised
+from refsr_bench.learning.vgg import VGG19Features
 from refsr_bench.metrics.psnr import psnr
 
 MATCHING = MatchingTraining()

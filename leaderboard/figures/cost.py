@@ -112,11 +112,11 @@ def measured(runs: Sequence[LoadedRun]) -> list[Point]:
         seconds = [image.cost["seconds"] for image in result.images if "seconds" in image.cost]
         mean = math.fsum(seconds) / len(seconds) if seconds else None
         gmacs = run.method.gmacs
-        costs = {"parameters": run.method.parameters, f"seconds on {run.device or 'an unnamed device'}": mean or 0,
-                 "GMACs": gmacs or 0}  # fmt: skip
+        device = run.machine.device or "an unnamed device"
+        costs = {"parameters": run.method.parameters or 0, f"seconds on {device}": mean or 0, "GMACs": gmacs or 0}
         record = method_facts(run.method) | {
             "group": run.method.group, "gan": str(run.method.gan).lower(), "psnr": psnr,
-            "parameters": run.method.parameters or None, "seconds_per_image": mean, "device": run.device,
+            "parameters": run.method.parameters or None, "seconds_per_image": mean, "device": run.machine.device,
             "gmacs": gmacs, "source": "measured", "run_file": loaded.path,
         }  # fmt: skip
         costs = {axis: value for axis, value in costs.items() if 0 < value < 1e15}  # and no nan

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from leaderboard.figures import style
 from leaderboard.statistics.estimates import Estimate
 from leaderboard.tables.tables import MISSING, number, plain_cell, slug
-from refsr_bench.core.results import DatasetInfo, MethodInfo, ProtocolInfo, digest
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import DatasetInfo, MethodInfo, ProtocolInfo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -139,8 +140,8 @@ def csv_of(records: Sequence[Record]) -> str:
 
 def method_facts(method: MethodInfo) -> dict[str, Any]:
     """What a record says of its method."""
-    return {"method": method.name, "title": method.title, "weights": method.weights,
-            "weights_sha256": method.weights_sha256 or ""}  # fmt: skip
+    return {"method": method.name, "title": method.title, "weights": method.weights.name,
+            "weights_sha256": method.weights.sha256 or ""}  # fmt: skip
 
 
 def dataset_words(dataset: DatasetInfo) -> str:
@@ -159,6 +160,6 @@ def titles_of(methods: Sequence[MethodInfo]) -> list[str]:
     plain = [method.title for method in methods]
     named = [f"{m.title}, {m.weights}" if plain.count(m.title) > 1 else m.title for m in methods]
     return [
-        f"{name} {(method.weights_sha256 or '')[:6]}".rstrip() if named.count(name) > 1 else name
+        f"{name} {(method.weights.sha256 or '')[:6]}".rstrip() if named.count(name) > 1 else name
         for name, method in zip(named, methods, strict=True)
     ]

@@ -15,7 +15,8 @@ from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, dataset_words, method_facts, name_of, table_of, titles_of
 from leaderboard.reading.load import LoadedRun, dataset_key, weights_key
 from leaderboard.statistics.estimates import Estimate, estimate
-from refsr_bench.core.results import MethodInfo, digest
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import MethodInfo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

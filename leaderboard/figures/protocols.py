@@ -28,7 +28,7 @@ from leaderboard.figures.levels import rule_of
 from leaderboard.reading.load import LoadedRun, dataset_key, weights_key
 from leaderboard.statistics.estimates import Estimate, difference, estimate
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.results import ProtocolInfo, Result
+from refsr_bench.core.schema import ProtocolInfo, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

@@ -39,7 +39,7 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
         runs[series] = levels
     records = [
         {"level": row.level, "method": row.method, "title": row.title, "weights": row.weights,
-         "weights_sha256": runs[row.method][row.level].result.run.method.weights_sha256 or "", "images": row.images,
+         "weights_sha256": runs[row.method][row.level].result.run.method.weights.sha256 or "", "images": row.images,
          "failed": row.failed, "aee": row.values.get("aee"), "coverage": row.values.get("coverage"),
          "psnr": row.values.get(psnr), "ssim": row.values.get(study.protocol.ssim), "gain": row.values.get(GAIN.name),
          "run_file": runs[row.method][row.level].path}

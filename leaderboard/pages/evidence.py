@@ -14,7 +14,7 @@ from leaderboard.pages.gallery import Gallery, ImagePage, method_path
 from leaderboard.pages.pages import Site, render, safe_link
 from leaderboard.reading.load import weights_key
 from leaderboard.tables.tables import Cell, Column, Row, Table, clean, number
-from refsr_bench.core.results import ImageRecord, MethodInfo, MetricInfo
+from refsr_bench.core.schema import ImageRecord, MethodInfo, MetricInfo
 
 EXTREMES = 3  # images shown at either end
 _ARXIV = re.compile(r"\barXiv:\s?(\d{4}\.\d{4,5})\b")

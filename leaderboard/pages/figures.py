@@ -21,7 +21,8 @@ from leaderboard.reading.published import Published, published
 from leaderboard.statistics.ablation import load_ablations
 from leaderboard.statistics.robustness import Study, load_studies
 from leaderboard.tables.tables import Table, build_tables
-from refsr_bench.core.results import ResultError, write_atomically
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.files import write_text
 
 __all__ = [
     "FOLDER",
@@ -169,12 +170,12 @@ class Report:
 def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Report:
     """Every figure as a file for a paper, and its data as CSV beside it. kind: "svg", "png" or "pdf".
 
-    narrow: one column wide (3.6 inches) instead of two. Raises ResultError for a results folder without any run, and
+    narrow: one column wide (3.6 inches) instead of two. Raises BenchError for a results folder without any run, and
     when ``out`` cannot be written.
     """
     try:
         runs, problems = load_results(results_dir)
-    except ResultError:
+    except BenchError:
         runs, problems = (), ()
         if not load_studies(results_dir)[0] and not load_ablations(results_dir)[0]:
             raise
@@ -187,10 +188,10 @@ def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Repo
             partial = drawing.with_name(f".{drawing.name}.partial")
             partial.write_bytes(figure.file(kind, narrow))
             partial.replace(drawing)
-            write_atomically(data, figure.csv)
+            write_text(data, figure.csv)
             written += [drawing, data]
     except OSError as error:
-        raise ResultError(f"{error.filename or out}: cannot write figures there ({error.strerror})") from None
+        raise BenchError(f"{error.filename or out}: cannot write figures there ({error.strerror})") from None
     return Report(tuple(written), left, tuple(dict.fromkeys((*problems, *others))))
 
 

@@ -24,7 +24,9 @@ from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key, weights_key
 from leaderboard.reading.pictures import Picture, PictureError, Store
 from leaderboard.tables.tables import Cell, Table, clean, number, slug
-from refsr_bench.core.results import DatasetInfo, ImageRecord, MethodInfo, ResultError, digest
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import DatasetInfo, ImageRecord, MethodInfo
 
 WITHHELD = {
     "bsd100": "no licence is known",
@@ -165,7 +167,7 @@ def collect(
     """Find the pictures of all runs of ``tables``, write them into ``out`` and say which page shows which.
 
     mode: of ``pictures.MODES``. publish: names of data sets in WITHHELD whose pictures may be published. Holds a few
-    pictures at a time. Raises ResultError when ``out`` cannot be written.
+    pictures at a time. Raises BenchError when ``out`` cannot be written.
     """
     cells = [(table, cell) for table in tables for cell in table.cells]
     names = dict.fromkeys(cell.run.result.run.dataset.name for _, cell in cells)
@@ -181,9 +183,9 @@ def collect(
             groups = _groups(cells, finder)
             scenes = list(pool.map(lambda group: finder.scene(*group), groups))
     except PictureError as error:
-        raise ResultError(f"{results_dir}: a picture was changed while the site was built: it {error}") from None
+        raise BenchError(f"{results_dir}: a picture was changed while the site was built: it {error}") from None
     except OSError as error:
-        raise ResultError(f"{error.filename or out}: cannot write pictures there ({error.strerror})") from None
+        raise BenchError(f"{error.filename or out}: cannot write pictures there ({error.strerror})") from None
     pages: dict[tuple[Any, str], list[Scene]] = {}
     datasets: dict[Any, DatasetInfo] = {}
     for (_, cells_of, image_id), scene in zip(groups, scenes, strict=True):

@@ -13,7 +13,7 @@ from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
 from leaderboard.tables import grid
 from leaderboard.tables.tables import Table
-from refsr_bench.core.results import MethodInfo
+from refsr_bench.core.schema import MethodInfo
 
 FEWEST = 8  # numbers of one source that make a table; fewer stand in the list of single ones
 

@@ -19,7 +19,8 @@ from leaderboard.reading.published import published
 from leaderboard.statistics import statistics
 from leaderboard.statistics.robustness import load_unrelated
 from leaderboard.tables.tables import Table, build_tables, to_csv
-from refsr_bench.core.results import ResultError, write_atomically
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.files import write_text
 
 TITLE = "Reference-based super-resolution leaderboard"
 MARK = '"generator": "refsr-bench leaderboard"'
@@ -50,7 +51,7 @@ def build(
     images: "all", "thumbs" or "none" of the pictures that runs left. publish: names of data sets whose pictures may be
     published although they are withheld by default (``gallery.WITHHELD``). drawn: with figures.
 
-    Touches nothing else in ``out``. Same run files, same bytes. Raises ResultError when there is nothing to show, when
+    Touches nothing else in ``out``. Same run files, same bytes. Raises BenchError when there is nothing to show, when
     two files claim the same place, when a file of another origin stands where one of these goes, and when ``out``
     cannot be written.
     """
@@ -95,9 +96,9 @@ def build(
         for name, text in texts.items():  # the first page last: it never links to what is not there yet
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             if not _holds(out / name, text):
-                write_atomically(out / name, text)
+                write_text(out / name, text)
     except OSError as error:
-        raise ResultError(f"{error.filename or out}: cannot write the site there ({error.strerror})") from None
+        raise BenchError(f"{error.filename or out}: cannot write the site there ({error.strerror})") from None
     return BuildReport(
         pages=(out / "index.html", *(out / name for name in texts if name.endswith(".html") and name != "index.html")),
         exports=tuple(out / name for name in texts if name.endswith(".csv")),
@@ -118,7 +119,7 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def _refuse_foreign(out: Path, names: Iterable[str]) -> None:
-    """Raise ResultError when one of the files exists and is none of ours.
+    """Raise BenchError when one of the files exists and is none of ours.
 
     Pages say themselves that they are ours. Other files are believed to be in a folder whose leaderboard.json, or whose
     first page, is.
@@ -126,7 +127,7 @@ def _refuse_foreign(out: Path, names: Iterable[str]) -> None:
     ours = any(_has(out / name, mark) for name, mark in (("leaderboard.json", MARK), ("index.html", GENERATOR)))
     for path in (out / name for name in names):
         if path.exists() and not (_has(path, GENERATOR) if path.suffix == ".html" else ours):
-            raise ResultError(f"{path} was not written by refsr-bench and stays; choose another folder for the site")
+            raise BenchError(f"{path} was not written by refsr-bench and stays; choose another folder for the site")
 
 
 def _has(path: Path, mark: str) -> bool:

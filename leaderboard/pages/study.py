@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.pages.pages import Site, render
-from leaderboard.reading.load import Problem, _misfit
+from leaderboard.reading.load import Problem, _misfit, build
 from leaderboard.tables.tables import plain_cell, slug
-from refsr_bench.core.results import ResultError, build, digest
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import digest
 
 NAME = "study.json"
 PAGE = "study.html"
@@ -180,7 +181,7 @@ def load_reports(folder: Path) -> tuple[tuple[StudyReport, ...], tuple[Problem, 
         name = path.relative_to(folder).as_posix()
         try:
             report = _read(path, name)
-        except ResultError as error:
+        except BenchError as error:
             problems.append(Problem(name, str(error).removeprefix(f"{name}: ")))
             continue
         if any(other.key == report.key for other in reports):
@@ -194,18 +195,18 @@ def _read(path: Path, name: str) -> StudyReport:
     try:
         text = path.read_text(encoding="utf-8")
         if len(text) > MOST:
-            raise ResultError(f"{name}: longer than any report of a study")
+            raise BenchError(f"{name}: longer than any report of a study")
         values = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise ResultError(f"{name}: not JSON ({getattr(error, 'strerror', None) or error})") from None
+        raise BenchError(f"{name}: not JSON ({getattr(error, 'strerror', None) or error})") from None
     return parse_report(values, name)
 
 
 def parse_report(values: Any, where: str) -> StudyReport:
-    """A StudyReport from its JSON value. Raises ResultError naming ``where`` and the field."""
+    """A StudyReport from its JSON value. Raises BenchError naming ``where`` and the field."""
     version = values.get("schema_version") if isinstance(values, dict) else None
     if version != SCHEMA_VERSION:
-        raise ResultError(f"{where}: schema_version {version!r}; this refsr-bench reads {SCHEMA_VERSION}")
+        raise BenchError(f"{where}: schema_version {version!r}; this refsr-bench reads {SCHEMA_VERSION}")
     parts = dict(values)
     for name, kind, several in (
         ("methods", StudyMethod, True),
@@ -218,14 +219,14 @@ def parse_report(values: Any, where: str) -> StudyReport:
         parts[name] = _part(values.get(name), kind, several, f"{where}: {name}")
     report = build(StudyReport, parts, where)
     if problem := _misfit(report, StudyReport, "") or _contradiction(report):
-        raise ResultError(f"{where}: {problem}")
+        raise BenchError(f"{where}: {problem}")
     return report
 
 
 def _part(values: Any, kind: type, several: bool, where: str) -> Any:
     if several:
         if not isinstance(values, list):
-            raise ResultError(f"{where}: expected a list")
+            raise BenchError(f"{where}: expected a list")
         return tuple(_part(value, kind, False, f"{where}[{n}]") for n, value in enumerate(values))
     below = {Exclusion: ("excluded", Excluded), Ranking: ("methods", Ranked)}.get(kind)
     if below and isinstance(values, dict):

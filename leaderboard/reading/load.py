@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import math
 import os
-import stat
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -19,17 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.core.results import (
-    KINDS,
-    DatasetInfo,
-    MethodInfo,
-    Result,
-    ResultError,
-    digest,
-    means,
-    parse_json,
-    parse_result,
-)
+from refsr_bench.core import files, reader
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.results import read_result
+from refsr_bench.core.schema import DatasetInfo, MethodInfo, Result
 
 MOST_DIGITS = 9
 MOST_BYTES = 20 * 2**20  # of one run file: tens of thousands of images
@@ -55,7 +47,7 @@ class Problem:
 
 def weights_key(method: MethodInfo) -> str:
     """What tells two sets of weights apart: the digest; the name where there is none."""
-    return method.weights_sha256 or f"name:{method.weights}"
+    return method.weights.sha256 or f"name:{method.weights.name}"
 
 
 def dataset_key(dataset: DatasetInfo) -> tuple[str, str, bool, int]:
@@ -72,13 +64,13 @@ def run_key(result: Result) -> tuple[Any, ...]:
 def find_results(folder: Path) -> list[Path]:
     """Every ``result.json`` below ``folder``, in the order of their relative paths; links to folders not followed.
 
-    Raises ResultError when ``folder`` is not a folder, and when one below it cannot be listed.
+    Raises BenchError when ``folder`` is not a folder, and when one below it cannot be listed.
     """
     if not folder.is_dir():
-        raise ResultError(f"{folder}: no such folder of results; `refsr-bench run` writes one")
+        raise BenchError(f"{folder}: no such folder of results; `refsr-bench run` writes one")
 
     def unreadable(error: OSError) -> None:
-        raise ResultError(f"{error.filename}: {error.strerror}; results in it would be left out")
+        raise BenchError(f"{error.filename}: {error.strerror}; results in it would be left out")
 
     walk = os.walk(folder, onerror=unreadable)
     found = [Path(parent) / "result.json" for parent, _, names in walk if "result.json" in names]
@@ -88,12 +80,12 @@ def find_results(folder: Path) -> list[Path]:
 def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ...]]:
     """Read every benchmark run below ``folder``; what cannot be trusted comes back as a Problem, in the order of paths.
 
-    Raises ResultError when there is no run file, when none could be read, and when two hold the same method (with the
+    Raises BenchError when there is no run file, when none could be read, and when two hold the same method (with the
     same weights), data set and protocol: which of them counts is a person's decision.
     """
     paths = find_results(folder)
     if not paths:
-        raise ResultError(f"{folder}: no result.json below this folder; `refsr-bench run --out {folder}` writes them")
+        raise BenchError(f"{folder}: no result.json below this folder; `refsr-bench run --out {folder}` writes them")
     runs: list[LoadedRun] = []
     problems: list[Problem] = []
     seen: dict[tuple[Any, ...], str] = {}
@@ -101,7 +93,7 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
         name = path.relative_to(folder).as_posix()
         try:
             result = read(path)
-        except ResultError as error:
+        except BenchError as error:
             # Pages must not depend on where the results folder lies, nor publish it.
             reason = str(error).replace(str(path), name).removeprefix(f"{name}: ")
             problems.append(Problem(name, reason if len(reason) <= MOST_WORDS else f"{reason[: MOST_WORDS - 3]}..."))
@@ -111,58 +103,46 @@ def load_results(folder: Path) -> tuple[tuple[LoadedRun, ...], tuple[Problem, ..
         first = seen.setdefault(run_key(result), name)
         if first != name:
             run = result.run
-            raise ResultError(
-                f"{folder / first} and {path} both hold {run.method.name} (weights {run.method.weights}) on "
+            raise BenchError(
+                f"{folder / first} and {path} both hold {run.method.name} (weights {run.method.weights.name}) on "
                 f"{run.dataset.name} under protocol {run.protocol.label}; move one of them out of {folder}"
             )
         runs.append(LoadedRun(name, result))
     if not runs and not problems:
-        raise ResultError(f"{folder}: only robustness runs are here, and they are not ranked")
+        raise BenchError(f"{folder}: only robustness runs are here, and they are not ranked")
     if not runs:
-        raise ResultError(f"{folder}: no readable result.json; the first: {problems[0].path}: {problems[0].reason}")
+        raise BenchError(f"{folder}: no readable result.json; the first: {problems[0].path}: {problems[0].reason}")
     return tuple(runs), tuple(problems)
 
 
 def raw(path: Path) -> bytes:
-    """What a run file holds, MOST_BYTES at most. Raises ResultError."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # a link in a repository may lead to a device that never ends
-            raise ResultError(f"{path}: not a file")
-        if about.st_size > MOST_BYTES:
-            raise ResultError(f"{path}: {about.st_size / 2**20:.1f} MiB; a run file has at most {MOST_BYTES >> 20}")
-        return path.read_bytes()
-    except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}") from None
+    """What a run file holds, MOST_BYTES at most. Raises BenchError."""
+    return files.read_bytes(path, MOST_BYTES)
 
 
 def value(path: Path) -> Any:
-    """The JSON value of a run file. Raises ResultError, in words, for all that is not plain, whole JSON."""
-    data = raw(path)
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise ResultError(f"{path}: begins with a byte order mark; save it as UTF-8 without one")
-    try:
-        return parse_json(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path}: not UTF-8 (byte {error.start})") from None
-    except ValueError as error:
-        raise ResultError(f"{path}: not JSON as run files are ({error})") from None
+    """The JSON value of a run file. Raises BenchError, in words, for all that is not plain, whole JSON."""
+    return reader.parse_json(files.read_text(path, MOST_BYTES), str(path))
 
 
 def read(path: Path) -> Result:
-    """A run file that says nothing wrong about itself. Raises ResultError naming the file and the field."""
-    result = parse_result(value(path), str(path))
-    if wrong := contradiction(result):
-        raise ResultError(f"{path}: {wrong}")
-    return result
+    """A run file that says nothing wrong about itself. Raises BenchError naming the file and the field."""
+    return read_result(path)
 
 
-def contradiction(result: Result) -> str | None:
-    """The first value of a wrong type, or the first statement that the rest belies, in words; None for a sound result.
-
-    Means must be those of the images, the protocol's digest that of its fields, records those of the run's pairs.
-    """
-    return _misfit(result, Result, "") or _contradiction(result)
+def build(cls: type, values: Any, where: str) -> Any:
+    """A dataclass from JSON, refusing unknown and missing keys by name."""
+    if not isinstance(values, dict):
+        raise BenchError(f"{where}: expected an object, found {type(values).__name__}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise BenchError(f"{where}: unknown field {unknown[0]!r}")
+    required = [
+        n for n, f in fields.items() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing := [n for n in required if n not in values]:
+        raise BenchError(f"{where}: field {missing[0]!r} is missing")
+    return cls(**{name: tuple(item) if isinstance(item, list) else item for name, item in values.items()})
 
 
 def _misfit(value: Any, hint: Any, where: str) -> str | None:
@@ -235,34 +215,3 @@ def _checker(hint: Any) -> Callable[[Any], Wrong | None]:
 
         return number
     return lambda value: None if isinstance(value, hint) else misfit(value)
-
-
-def _contradiction(result: Result) -> str | None:
-    """The first statement of the file that the rest of it belies, in words; None for a sound file."""
-    run = result.run
-    names = [metric.name for metric in run.metrics]
-    ids = [image.id for image in result.images]
-    known = set(ids)
-    if run.kind not in KINDS:
-        return f"run.kind is {run.kind!r}, not one of {', '.join(KINDS)}"
-    if len(set(names)) != len(names):
-        return "run.metrics names a metric twice"
-    if len(set(run.pair_ids)) != len(run.pair_ids):
-        return "run.pair_ids names a pair twice"
-    if ids != [pair for pair in run.pair_ids if pair in known]:
-        return "images are not those of run.pair_ids, each once and in their order"
-    if len(run.pair_ids) > run.dataset.n_pairs:
-        return f"run.pair_ids has {len(run.pair_ids)} pairs, the data set {run.dataset.n_pairs}"
-    headline = (run.protocol.psnr, run.protocol.ssim) if run.kind == "benchmark" else ()
-    if absent := [name for name in headline if name not in names]:
-        return f"the protocol's metric {absent[0]!r} is not in run.metrics"
-    if digest(run.protocol.fields) != run.protocol.digest:
-        return "run.protocol.digest is not that of run.protocol.fields"
-    if wild := [metric for metric in run.metrics if not 0 <= metric.digits <= MOST_DIGITS]:
-        return f"run.metrics: {wild[0].name} has {wild[0].digits} digits, not 0 to {MOST_DIGITS}"
-    expected = means(result.images, names)
-    for name in sorted(expected.keys() | result.means.keys()):
-        stated, measured = result.means.get(name), expected.get(name)
-        if stated is None or measured is None or not math.isclose(stated, measured, rel_tol=1e-9, abs_tol=1e-12):
-            return f"the mean of {name} is given as {stated}, its images make {measured}"
-    return None

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.reading.load import Problem
-from refsr_bench.core.results import DatasetInfo, MetricInfo, ProtocolInfo, ResultError, digest
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo
 
 FILE = "ablation.json"
 VERSION = 1
@@ -54,16 +56,16 @@ def load_ablations(folder: Path) -> tuple[tuple[Ablation, ...], tuple[Problem, .
             problems.append(Problem(name, error.strerror or "cannot be read"))
         except (ValueError, RecursionError) as error:
             problems.append(Problem(name, f"not JSON ({error})"))
-        except ResultError as error:
+        except BenchError as error:
             problems.append(Problem(name, str(error)))
     return tuple(found), tuple(problems)
 
 
 def parse(values: Any, name: str) -> Ablation:
-    """An Ablation from its JSON value. Raises ResultError; all variants must have the same images."""
+    """An Ablation from its JSON value. Raises BenchError; all variants must have the same images."""
     try:
         if (values["kind"], values["schema_version"]) != ("ablation", VERSION):
-            raise ResultError(
+            raise BenchError(
                 f"kind {values['kind']!r}, schema_version {values['schema_version']!r}; not an ablation here"
             )
         variants = tuple(
@@ -83,24 +85,24 @@ def parse(values: Any, name: str) -> Ablation:
             dict(values["budget"]),
         )
     except KeyError as error:
-        raise ResultError(f"field {error.args[0]!r} is missing") from None
+        raise BenchError(f"field {error.args[0]!r} is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
-        raise ResultError(f"a value has the wrong type ({error})") from None
+        raise BenchError(f"a value has the wrong type ({error})") from None
     texts = (study.dataset.name, study.dataset.title, study.dataset.manifest_sha256, study.protocol.label,
              study.protocol.digest, study.metric.title, study.metric.unit)  # fmt: skip
     if not all(isinstance(text, str) for text in texts):
-        raise ResultError("a name, title or digest is not text")
+        raise BenchError("a name, title or digest is not text")
     if len(variants) < 2:
-        raise ResultError("fewer than two variants")
+        raise BenchError("fewer than two variants")
     if len({variant.name for variant in variants}) < len(variants):
-        raise ResultError("two variants have one name")
+        raise BenchError("two variants have one name")
     ids = variants[0].scores.keys()
     if not ids or any(variant.scores.keys() != ids for variant in variants):
-        raise ResultError("the variants were not measured on the same images")
+        raise BenchError("the variants were not measured on the same images")
     if not set(study.subset) <= ids:
-        raise ResultError("texture_subset names images that were not measured")
+        raise BenchError("texture_subset names images that were not measured")
     if not all(abs(score) < MOST for variant in variants for score in variant.scores.values()):
-        raise ResultError(f"a score is not a number below {MOST} dB")
+        raise BenchError(f"a score is not a number below {MOST} dB")
     if digest(study.protocol.fields) != study.protocol.digest:
-        raise ResultError("protocol.digest is not that of protocol.fields")
+        raise BenchError("protocol.digest is not that of protocol.fields")
     return study

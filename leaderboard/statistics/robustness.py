@@ -19,7 +19,8 @@ from leaderboard.reading import load
 from leaderboard.reading.load import LoadedRun, Problem, weights_key
 from leaderboard.statistics.estimates import Estimate, difference, estimate
 from leaderboard.tables.tables import plain_cell
-from refsr_bench.core.results import MetricInfo, ProtocolInfo, Result, ResultError
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import MetricInfo, ProtocolInfo, Result
 
 GIVEN = "given"  # the data set's own references, where their true correspondence is known
 UNRELATED = "unrelated"
@@ -90,7 +91,7 @@ def load_studies(folder: Path) -> tuple[tuple[Study, ...], tuple[Problem, ...]]:
     """Every robustness run below ``folder``, those that belong together in one Study; what cannot be trusted as
     Problems (``load_results`` names these too).
 
-    Raises ResultError when ``folder`` is not a folder.
+    Raises BenchError when ``folder`` is not a folder.
     """
     runs: list[LoadedRun] = []
     problems: list[Problem] = []
@@ -100,7 +101,7 @@ def load_studies(folder: Path) -> tuple[tuple[Study, ...], tuple[Problem, ...]]:
             if b"robustness" not in load.raw(path):
                 continue  # read by load_results: parsing thousands of records twice takes its time
             result = load.read(path)
-        except ResultError as error:
+        except BenchError as error:
             problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
             continue
         if result.run.kind == "robustness":
@@ -110,14 +111,14 @@ def load_studies(folder: Path) -> tuple[tuple[Study, ...], tuple[Problem, ...]]:
 
 def load_unrelated(folder: Path) -> dict[tuple[str, str, str, str], dict[str, float]]:
     """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights; what cannot be
-    read is passed over (``load_studies`` says so). Raises ResultError when ``folder`` is not a folder."""
+    read is passed over (``load_studies`` says so). Raises BenchError when ``folder`` is not a folder."""
     found: dict[tuple[str, str, str, str], dict[str, float]] = {}
     for path in load.find_results(folder):
         try:
             if f'.{UNRELATED}"'.encode() not in load.raw(path):  # most run files need not be parsed
                 continue
             result = load.read(path)
-        except ResultError:
+        except BenchError:
             continue
         run = result.run
         base, _, level = parse_name(run.dataset.name)
@@ -216,7 +217,7 @@ def _row(level: str, result: Result, baseline: Mapping[str, float]) -> Row:
     return Row(
         method=run.method.name,
         title=run.method.title,
-        weights=run.method.weights,
+        weights=run.method.weights.name,
         level=level,
         images=len(measured),
         failed=len(result.failed),

@@ -26,7 +26,8 @@ import numpy as np
 from leaderboard.reading.load import dataset_key
 from leaderboard.statistics import paired
 from leaderboard.tables.tables import SECONDS, Cell, Column, Table, clean, number, plain_cell, slug
-from refsr_bench.core.results import DatasetInfo, MetricInfo, ProtocolInfo, digest
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo
 
 ALPHA = 0.05
 FEWEST_FOR_RANKS = 10  # images; Demšar (2006): the approximations hold for more than 10 blocks

@@ -17,7 +17,9 @@ from typing import Any
 
 from leaderboard.reading import load
 from leaderboard.reading.published import Published
-from refsr_bench.core.results import Result, ResultError, migrate, parse_result
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.results import contradiction, migrate, parse_result
+from refsr_bench.core.schema import Result
 
 MOST_IMAGES = 100_000
 MOST_SHOWN = 20  # findings of the schema that are listed; a file of another kind has thousands
@@ -62,9 +64,9 @@ def grouped(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def read_submission(path: Path) -> Any:
-    """The JSON value of a stranger's file. Raises ResultError, in words, for all that is not plain, whole JSON."""
+    """The JSON value of a stranger's file. Raises BenchError, in words, for all that is not plain, whole JSON."""
     if path.is_symlink():
-        raise ResultError(f"{path}: a link, not a file; send the file itself")
+        raise BenchError(f"{path}: a link, not a file; send the file itself")
     return load.value(path)
 
 
@@ -121,9 +123,9 @@ def file_findings(value: Any, where: str, schema: dict[str, Any]) -> tuple[Resul
     try:
         result = parse_result(value, where)
         findings = list(schema_findings({**value, "run": migrate(value["run"], where)}, schema))
-    except ResultError as error:
+    except BenchError as error:
         return None, [Finding("error", "", str(error).removeprefix(f"{where}: "))]
-    if not findings and (wrong := load.contradiction(result)):
+    if not findings and (wrong := contradiction(result)):
         findings.append(Finding("error", "", wrong))
     if findings:
         return result, findings

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import structs
+
 from leaderboard.reading.published import EVIDENCE, Published, Source
 from leaderboard.tables.protocols import differences
 from leaderboard.tables.tables import (
@@ -28,7 +30,7 @@ from leaderboard.tables.tables import (
     slug,
 )
 from leaderboard.tables.tables import _ranked as ranked
-from refsr_bench.core.results import MethodInfo, MetricInfo
+from refsr_bench.core.schema import MethodInfo, MetricInfo
 
 PSNR = MetricInfo("psnr", "PSNR", "higher", "dB", 2)
 SSIM = MetricInfo("ssim", "SSIM", "higher", "", 3)
@@ -213,7 +215,7 @@ def _indices(table: Table) -> tuple[int, ...]:
 
 
 def _clean_metric(metric: MetricInfo) -> MetricInfo:
-    return dataclasses.replace(metric, name=clean(metric.name), title=clean(metric.title), unit=clean(metric.unit))
+    return structs.replace(metric, name=clean(metric.name), title=clean(metric.title), unit=clean(metric.unit))
 
 
 def _set(column: Column, index: int) -> GridSet:
@@ -246,7 +248,7 @@ def _row(row: Row, group: str, cells: tuple, method_path: Callable[[MethodInfo],
         references=clean(method.references),
         verified=not any(marks),
         weights=clean(row.weights),
-        weights_sha256=clean(method.weights_sha256 or ""),
+        weights_sha256=clean(method.weights.sha256 or ""),
         mark=clean("; ".join(filter(None, marks))),
         line=clean(f"{method.year} · {row.weights}"),
         parameters=method.parameters,
@@ -310,7 +312,7 @@ def _beside(
         comparable = known is not None and score.value is not None and math.isfinite(score.value)
         gap = score.value - known if comparable and cell.status != "synthetic weights" else None
         gaps.append("" if gap is None else signed(gap, digits, whole))
-    bare = cell.run.result.run.method.weights in ("", "none") and not cell.run.result.run.method.weights_sha256
+    bare = cell.run.result.run.method.weights.name in ("", "none") and not cell.run.result.run.method.weights.sha256
     caveats = ["" if bare else f"weights {weights}", covered]
     return Beside(
         source=sources.index(entry.source) + 1,
@@ -368,7 +370,7 @@ def _published(source: Source, entries: Sequence[Published]) -> Grid:
         (FID, [entry.fid for entry in entries]),
     )
     metrics = tuple(
-        dataclasses.replace(metric, digits=max(metric.digits, *map(_decimals, values)))
+        structs.replace(metric, digits=max(metric.digits, *map(_decimals, values)))
         for metric, values in known
         if any(value is not None for value in values)
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from refsr_bench.core.results import ProtocolInfo
+from refsr_bench.core.schema import ProtocolInfo
 
 LONGEST = 160
 

@@ -22,8 +22,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from msgspec import structs
+
 from leaderboard.reading.load import LoadedRun, dataset_key, run_key, weights_key
-from refsr_bench.core.results import DatasetInfo, MethodInfo, MetricInfo, ProtocolInfo, Result, digest
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import (
+    DatasetInfo,
+    MethodInfo,
+    MetricInfo,
+    ProtocolInfo,
+    Result,
+)
 
 MISSING = "-"
 OWN = "Own"
@@ -212,7 +221,7 @@ def _table(runs: Sequence[LoadedRun], unrelated: Mapping[tuple[str, str, str, st
 def _metric(runs: Sequence[LoadedRun], name: str) -> MetricInfo:
     """A metric's card with the most digits any run asks for, so that no column mixes precisions."""
     cards = [metric for run in runs for metric in run.result.run.metrics if metric.name == name]
-    return dataclasses.replace(cards[0], digits=max(card.digits for card in cards))
+    return structs.replace(cards[0], digits=max(card.digits for card in cards))
 
 
 def _columns(datasets: Iterable[DatasetInfo]) -> tuple[Column, ...]:
@@ -254,7 +263,8 @@ def _methods(runs: Iterable[LoadedRun]) -> list[tuple[str, list[MethodInfo]]]:
         def place(method: MethodInfo, first: dict[str, int] = first) -> tuple:
             family = _family(method)
             rec = method.name.lower().endswith("rec") and family != method.name.lower()
-            return (first[family], family, rec, method.title.lower(), method.name, method.weights, weights_key(method))
+            names = (method.title.lower(), method.name, method.weights.name, weights_key(method))
+            return (first[family], family, rec, *names)
 
         groups.append((name, sorted(methods, key=place)))
     return groups
@@ -262,7 +272,7 @@ def _methods(runs: Iterable[LoadedRun]) -> list[tuple[str, list[MethodInfo]]]:
 
 def group_of(method: MethodInfo) -> str:
     """The group a method stands in: its own, or OWN where the SR images were made by code outside the toolkit."""
-    return OWN if _OUTSIDE.fullmatch(method.weights) else method.group
+    return OWN if _OUTSIDE.fullmatch(method.weights.name) else method.group
 
 
 def _family(method: MethodInfo) -> str:
@@ -270,9 +280,10 @@ def _family(method: MethodInfo) -> str:
 
 
 def _weights(method: MethodInfo, methods: Iterable[MethodInfo]) -> str:
-    name = "no weights" if method.weights in ("", "none") and not method.weights_sha256 else method.weights or "unnamed"
-    namesakes = sum((other.name, other.weights) == (method.name, method.weights) for other in methods)
-    return f"{name} ({(method.weights_sha256 or 'no digest')[:9]})" if namesakes > 1 else name
+    weights = method.weights
+    name = "no weights" if weights.kind == "none" else weights.name or "unnamed"
+    namesakes = sum((other.name, other.weights.name) == (method.name, weights.name) for other in methods)
+    return f"{name} ({(method.weights.sha256 or 'no digest')[:9]})" if namesakes > 1 else name
 
 
 def _cell(run: LoadedRun, scores: Mapping[str, Score]) -> Cell:
@@ -392,8 +403,8 @@ def to_csv(tables: Sequence[Table]) -> str:
             # fmt: off
             values = (
                 run.protocol.label, run.protocol.digest, method.group, method.name, method.title, method.year,
-                str(method.gan).lower(), method.references, method.parameters, method.weights,
-                method.weights_sha256 or "", method.mark,
+                str(method.gan).lower(), method.references, method.parameters, method.weights.name,
+                method.weights.sha256 or "", method.mark,
                 dataset.name, dataset.manifest_sha256, str(dataset.official).lower(),
                 cell.measured, cell.total, cell.status, "" if cell.seconds is None else cell.seconds,
                 cell.psnr.rank or "", cell.ssim.rank or "",

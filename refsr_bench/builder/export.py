@@ -30,7 +30,8 @@ from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import LICENSES, Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import dumps, write_atomically
+from refsr_bench.core.files import write_text
+from refsr_bench.core.reader import dumps
 from refsr_bench.data.layout import file_sha256, some
 from refsr_bench.data.leaks import describe, find_leaks
 from refsr_bench.data.opening import open_dataset
@@ -448,7 +449,7 @@ def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _text(path: Path, text: str) -> None:
-    write_atomically(path, text)
+    write_text(path, text)
 
 
 def _manifest(pairs: Sequence[Pair], folder: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from refsr_bench.builder import tables
 from refsr_bench.builder.rows import DROPPED, KEPT, Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import write_atomically
+from refsr_bench.core.files import write_text
 
 Row = TypeVar("Row")
 SETTINGS = "build.toml"
@@ -103,7 +103,7 @@ class Project:
         try:
             for folder in ("queries", "pool/files"):
                 (path / folder).mkdir(parents=True, exist_ok=True)
-            write_atomically(path / SETTINGS, as_toml(chosen))
+            write_text(path / SETTINGS, as_toml(chosen))
         except OSError as error:
             raise BenchError(f"{path}: cannot be made ({error.strerror or error}). Choose another folder.") from None
         return cls(path, chosen)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.results import write_atomically
+from refsr_bench.core.files import write_text
 
 Row = TypeVar("Row")
 
@@ -57,7 +57,7 @@ def write(path: str | Path, rows: Sequence[Any], row: type | None = None) -> Non
     kind = row or type(rows[0])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _line([f.name for f in dataclasses.fields(kind)]) + _lines(rows))
+        write_text(path, _line([f.name for f in dataclasses.fields(kind)]) + _lines(rows))
     except OSError as error:
         raise _refused(path, error) from None
 

@@ -44,7 +44,7 @@ def ablation(
     from c2matching.training.data import find_photos
     from c2matching.training.prepare import Sources
     from refsr_bench.core import catalogue
-    from refsr_bench.core.results import write_atomically
+    from refsr_bench.core.files import write_text
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.data.texture import texture_subset
     from refsr_bench.evaluate import runner
@@ -81,7 +81,7 @@ def ablation(
     scores = {name: {i.id: i.metrics["psnr_y"] for i in result.images} for name, (result, _) in measured.items()}
     subset = texture_subset(opened)
     try:
-        write_atomically(out / study.FILE, study.document(measured, subset, training, teacher, photos, out))
+        write_text(out / study.FILE, study.document(measured, subset, training, teacher, photos, out))
     except OSError as error:
         raise BenchError(f"{out / study.FILE}: cannot be written ({error.strerror or error}).") from None
     click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")

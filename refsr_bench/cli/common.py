@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from refsr_bench.core.errors import BenchError, Misuse, NoWeights
 
 if TYPE_CHECKING:
     from refsr_bench.core.cards import LoadedMethod, MethodCard
-    from refsr_bench.core.results import Result
+    from refsr_bench.core.schema import Result
     from refsr_bench.core.types import RefPair
     from refsr_bench.protocols.base import Protocol
 
@@ -23,16 +24,11 @@ class Commands(click.Group):
     """Shows problems a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from refsr_bench.core.results import ResultError
-
         try:
             return super().invoke(ctx)
         except BenchError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
-        except ResultError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nStopped. What was recorded is kept; the same command goes on from here.", err=True)
             ctx.exit(130)
@@ -81,6 +77,19 @@ def with_options(options: Sequence[Callable]) -> Callable:
         for option in reversed(options):
             command = option(command)
         return command
+
+    return decorate
+
+
+def into(kind: type) -> Callable:
+    """Hand a command its options as one dataclass: ``@into(RunOptions) def run(asked: RunOptions)``."""
+
+    def decorate(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def call(**options: Any) -> None:
+            command(kind(**options))
+
+        return call
 
     return decorate
 

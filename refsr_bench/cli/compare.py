@@ -56,7 +56,7 @@ def compare(
         lines = [line for contest, pairs in selected for line in statistics.records(contest, pairs)]
         _write(csv_file, statistics.to_csv(lines))
     if json_file:
-        from refsr_bench.core.results import dumps
+        from refsr_bench.core.reader import dumps
 
         _write(json_file, dumps({"comparisons": [_document(contest, pairs) for contest, pairs in selected]}))
 
@@ -106,7 +106,7 @@ def _at(path: Path) -> list[LoadedRun]:
     folder = path.parent if path.name == "result.json" else path
     if not folder.is_dir() or (path.name == "result.json" and not path.is_file()):
         raise Misuse(f"{path}: no such run file or folder; a run file is called result.json.")
-    loaded, problems = load_results(folder)  # raises ResultError where nothing can be read
+    loaded, problems = load_results(folder)  # raises BenchError where nothing can be read
     if path.name == "result.json":
         loaded = tuple(run for run in loaded if run.path == "result.json")
         problems = tuple(problem for problem in problems if problem.path == "result.json")
@@ -335,10 +335,10 @@ def _document(contest: Contest, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    from refsr_bench.core.results import write_atomically
+    from refsr_bench.core.files import write_text
 
     try:
-        write_atomically(path, text)
+        write_text(path, text)
     except OSError as error:
         raise BenchError(f"{path}: cannot be written ({error.strerror or error}).") from None
     click.echo(f"\n{path}")

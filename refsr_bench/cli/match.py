@@ -41,7 +41,7 @@ def match(
     from c2matching import figure
     from c2matching.bundle import BUNDLED, load_bundle, load_official
     from c2matching.method import check_sizes
-    from c2matching.training.pairs import to_tensor
+    from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop
     from refsr_bench.pixels.images import read_image
     from refsr_bench.pixels.resize import resize_pil_bicubic

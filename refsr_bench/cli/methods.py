@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from refsr_bench.cli.common import names
-from refsr_bench.core.cards import VERIFIED, MethodCard
+from refsr_bench.core.cards import MethodCard
+from refsr_bench.core.schema import VERIFIED
 
 HEAD = ("name", "title", "group", "year", "refs", "GAN", "parameters", "GMACs", "weights here", "verified against")
 

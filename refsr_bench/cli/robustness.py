@@ -24,7 +24,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 if TYPE_CHECKING:
     from leaderboard.statistics.estimates import Estimate
     from leaderboard.statistics.robustness import Row
-    from refsr_bench.core.results import MetricInfo, Result
+    from refsr_bench.core.schema import MetricInfo, Result
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
@@ -88,7 +88,8 @@ def robustness(
     from leaderboard.figures.robustness import write
     from leaderboard.statistics import robustness as rows_of
     from refsr_bench.core import catalogue
-    from refsr_bench.core.results import MetricInfo, write_atomically
+    from refsr_bench.core.files import write_text
+    from refsr_bench.core.schema import MetricInfo
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate import runner
     from refsr_bench.geometry.correspondences import MEASURES
@@ -151,7 +152,7 @@ def robustness(
     try:
         target.mkdir(parents=True, exist_ok=True)
         columns = rows_of.columns_of(MEASURES, shown)
-        write_atomically(target / "table.csv", rows_of.csv_text(rows, columns, transform, dataset.name))
+        write_text(target / "table.csv", rows_of.csv_text(rows, columns, transform, dataset.name))
         drawn = write(rows, protocol.psnr, transform, title, target)
     except OSError as error:
         raise BenchError(f"{target}: cannot be written ({error.strerror or error}). Choose another --out.") from None

@@ -30,7 +30,7 @@ from refsr_bench.cli.common import (
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
-    from refsr_bench.core.results import Result
+    from refsr_bench.core.schema import Result
 
 
 @click.command()
@@ -250,6 +250,6 @@ def sr(
     low = images.read_image(lr)
     high = [images.read_image(ref) for ref in refs]
     loaded = load_method(card, weights, device, matching)
-    image = loaded.upscale(low, high, 4)
+    image = loaded.predict(low, high, 4).sr
     images.write_png(out, image)
-    click.echo(f"{out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights}")
+    click.echo(f"{out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights.name}")

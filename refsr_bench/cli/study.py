@@ -149,8 +149,8 @@ def study_export(folder: Path, tasks: bool) -> None:
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
     """Say what the votes come to: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
     from leaderboard.pages.study import parse_report, preferences_csv, svg
+    from refsr_bench.core.files import write_text
     from refsr_bench.core.names import slug
-    from refsr_bench.core.results import write_atomically
     from refsr_bench.study.report import summarise, write
 
     if (results is None) == (out is None):
@@ -160,7 +160,7 @@ def study_report(folder: Path, results: Path | None, out: Path | None, keep_unch
     files = write(out, report, folder)
     read = parse_report(report, "the report")
     for name, text in (("preferences.csv", preferences_csv(read)), ("preferences.svg", svg(read))):
-        write_atomically(out / name, text)
+        write_text(out / name, text)
         files.append(out / name)
     titles = {method["name"]: method["title"] for method in report["methods"]}
     for row in report["preferences"]:

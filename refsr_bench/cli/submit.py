@@ -16,7 +16,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
     from leaderboard.submissions.submission import Finding
-    from refsr_bench.core.results import Result
+    from refsr_bench.core.schema import Result
 
 SAMPLE = 10
 
@@ -104,13 +104,13 @@ def _check(
     from leaderboard.reading.published import published
     from leaderboard.submissions import submission
     from refsr_bench.core import catalogue
-    from refsr_bench.core.results import ResultError
+    from refsr_bench.core.errors import BenchError
     from refsr_bench.core.schema import published as schema
     from refsr_bench.evaluate import remeasure
 
     try:
         value = submission.read_submission(path)
-    except ResultError as error:
+    except BenchError as error:
         return [submission.Finding("error", "", str(error).removeprefix(f"{path}: "))], 0, "Nothing else was checked."
     result, findings = submission.file_findings(value, str(path), schema())
     if result is None or any(finding.level == "error" for finding in findings):

@@ -165,5 +165,5 @@ def verify(name: str, digest: str | None) -> None:
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((32, 40, 3), (128, 160, 3)))
     loaded = _load(path, "cpu")
-    sr = loaded.upscale(lr, [ref], 4)
+    sr = loaded.predict(lr, [ref], 4).sr
     click.echo(f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}.")

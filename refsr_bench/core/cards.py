@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.core.types import Dataset, Image, Match, Matches, Upscale
+from refsr_bench.core.schema import NO_WEIGHTS, UNKNOWN_ARITHMETIC, Arithmetic, Code, Origin, Verified, Weights
+from refsr_bench.core.types import Dataset, Image, Match, Predict
 
 
 @dataclass(frozen=True)
@@ -50,31 +51,48 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class LoadedMethod:
-    """A method ready to run: the call, and which weights are behind it.
+    """A method ready to run: the call, and what results record of it.
 
-    weights: a name people recognise ("none", "bundled nano v2", a file name); weights_sha256: None without weights.
-    variant: a word for what differs from the method as its card has it; it becomes part of the name in results.
-    match: the method's own correspondences, None where it has none to show.
+    parameters: of the network, a count; None where nobody knows. variant: a word for what differs from the method as
+    its card has it; it becomes part of the name in results. options: the same as fields. match: the method's own
+    correspondences with one reference, None where it has none to show. origin: "command" for a program that is run per
+    image. code: what is run, where that is not the card's own module. arithmetic: tiling and numbers of the network.
     """
 
-    upscale: Upscale
-    weights: str = "none"
-    weights_sha256: str | None = None
-    parameters: int = 0
+    predict: Predict
+    weights: Weights = NO_WEIGHTS
+    parameters: int | None = 0
     variant: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     match: Match | None = None
+    origin: Origin = "measured"
+    code: Code | None = None
+    arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
+
+
+@dataclass(frozen=True)
+class LoadedMatcher:
+    """A matcher ready to run. weights, variant, code: as in ``LoadedMethod``. oracle: it is given the HR image, with
+    scale 1, in place of LR, as a matcher that sees the ground truth must be."""
+
+    match: Match
+    weights: Weights = NO_WEIGHTS
+    variant: str = ""
+    oracle: bool = False
+    code: Code | None = None
 
 
 @dataclass(frozen=True)
 class MatcherCard:
-    """Something that finds correspondences without making an SR image. ``load(weights, device) -> match``."""
+    """Something that finds correspondences without making an SR image. ``load(weights, device)`` makes it ready."""
 
     name: str
     title: str
     year: int
     paper: str
     description: str
-    load: Callable[[Path | None, str], Match]
+    load: Callable[[Path | None, str], LoadedMatcher]
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,7 +114,8 @@ class MethodCard:
     matching: ways of matching to choose from, the default first; ``load`` then takes one as ``matching=``.
     parameters: of the network as published, trainable ones. gmacs: 10^9 multiply-accumulates for a 160x160 LR image
     (and a 640x640 reference), matching included. files: the checkpoints its authors publish. verified: against what the
-    implementation was checked, one of ``VERIFIED``. guesses: what the sources leave open and was decided here.
+    implementation was checked, see ``schema.VERIFIED``. version: raised when the method gives other images. guesses:
+    what the sources leave open and was decided here.
     importer: ``importer(files, out, name)`` turns the authors' files into the one ``.safetensors`` file ``out``, which
     results then call ``name``, and returns the files it used. system: what training needs
     (``refsr_bench.learning.system.System``). Both are None for methods without weights or with a training of their own.
@@ -115,35 +134,8 @@ class MethodCard:
     parameters: int = 0
     gmacs: float = 0.0
     files: tuple[WeightsFile, ...] = ()
-    verified: str = "nothing"
+    verified: Verified = "nothing"
+    version: int = 1
     guesses: tuple[str, ...] = ()
     importer: Callable[[Sequence[Path], Path, str], Sequence[Path]] | None = None
     system: Any = None
-
-
-VERIFIED = {
-    "real weights": "the authors' weights give the authors' outputs",
-    "golden vectors": "outputs of the authors' code on weights made by formula",
-    "golden vectors in part": "as golden vectors, but for one part, which the first guess names",
-    "unofficial code": "outputs of somebody else's implementation on weights made by formula",
-    "text alone": "no code to compare with: built from the paper's text as far as it says",
-    "nothing": "nothing to verify",
-}
-
-
-@dataclass(frozen=True)
-class LoadedMatcher:
-    """A matcher with what results record of it. It is called like the function it holds.
-
-    weights, weights_sha256, variant: as in ``LoadedMethod``. oracle: it is given the HR image, with scale 1, in place
-    of LR, as a matcher that sees the ground truth must be.
-    """
-
-    match: Match
-    weights: str = "none"
-    weights_sha256: str | None = None
-    variant: str = ""
-    oracle: bool = False
-
-    def __call__(self, lr: Image, ref: Image, scale: int) -> Matches:
-        return self.match(lr, ref, scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from refsr_bench.core.results import Result
+from refsr_bench.core.schema import Result
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -29,7 +29,7 @@ def _means_row(result: Result, metrics: Sequence) -> tuple[str, ...]:
     return (
         run.dataset.name + ("" if run.dataset.official else " (not the published set)"),
         run.method.title,
-        run.method.weights,
+        run.method.weights.name,
         f"{len(measured)}/{run.dataset.n_pairs}",
         *(f"{result.means[m.name]:.{m.digits}f}" if m.name in result.means else "-" for m in metrics),
         f"{seconds:.2f}",

@@ -1,83 +1,296 @@
-"""The JSON Schema of run files (draft 2020-12), made from the dataclasses of ``refsr_bench.core.results``.
+"""Run files, version 3: every fact of a run as a field, closed sets where a decision is made on it.
 
-    python -m refsr_bench.core.schema      writes result.schema.json anew, after a change of a dataclass
+``Result`` is ``result.json``; its ``Run`` alone is ``run.json``; a line of ``images.jsonl`` is an ``ImageRecord``.
+These structs are parser, validator and JSON Schema at once (``reader``). A set has "unknown" where files of older
+versions, or strangers' code, do not say: nothing is guessed.
 
-The schema is that of the current version. Older files are read too (``results`` migrates them), and are checked after
-that.
+    python -m refsr_bench.core.schema      writes result.schema.json anew, after a change of a struct
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-import typing
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from refsr_bench.core.results import (
-    KINDS,
-    SCHEMA_VERSION,
-    DatasetInfo,
-    ImageRecord,
-    MethodInfo,
-    MetricInfo,
-    ProtocolInfo,
-    Result,
-    Run,
-)
+import msgspec
+from msgspec import Meta
 
+from refsr_bench.core import files, reader
+from refsr_bench.core.reader import Count, Format, Infinite, Name, Real, Sha256, Text
+
+SCHEMA_VERSION = 3
 FILE = Path(__file__).with_name("result.schema.json")
-SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "maxLength": 64}  # "$" alone lets a newline through
-TEXT = {"type": "string", "maxLength": 20_000}
 
-# What a type cannot say: (class, field) -> the field's schema, or a description to add to it.
-FIELDS: dict[tuple[type, str], dict[str, Any]] = {
-    (Result, "means"): {"description": "Plain mean per metric over the images that have it."},
-    (Result, "finished"): {"description": "When the last image was measured, ISO 8601, UTC."},
-    (Run, "schema_version"): {"const": SCHEMA_VERSION},
-    (Run, "kind"): {"enum": list(KINDS)},
-    (Run, "pair_ids"): {"description": "Pairs that were to be measured, in order.", "uniqueItems": True},
-    (Run, "versions"): {"description": "Versions of packages by name."},
-    (MethodInfo, "name"): {"minLength": 1},
-    (MethodInfo, "group"): {"description": "SISR, Ref-SR, or a name of one's own."},
-    (MethodInfo, "references"): {"enum": ["none", "one", "many"]},
-    (MethodInfo, "year"): {"minimum": 1900, "maximum": 2200},
-    (MethodInfo, "parameters"): {"minimum": 0, "description": "Weights of the network, a count."},
-    (MethodInfo, "gmacs"): {
-        "minimum": 0,
-        "description": "10^9 multiply-accumulates for a 160x160 LR image and a 640x640 reference.",
-    },
-    (MethodInfo, "weights_sha256"): SHA256,
-    (DatasetInfo, "name"): {"minLength": 1},
-    (DatasetInfo, "manifest_sha256"): SHA256,
-    (DatasetInfo, "n_pairs"): {"minimum": 1, "description": "Pairs the data set holds, measured or not."},
-    (ProtocolInfo, "digest"): SHA256 | {"description": "SHA-256 of the fields as canonical JSON."},
-    (ProtocolInfo, "version"): {"minimum": 1},
-    (MetricInfo, "direction"): {"enum": ["higher", "lower"]},
-    (MetricInfo, "digits"): {"minimum": 0, "maximum": 9},
-    (ImageRecord, "sr_sha256"): SHA256 | {"description": "SHA-256 of the SR pixels, uint8 H x W x 3 RGB, row by row."},
-    (ImageRecord, "id"): {"minLength": 1},
-    (ImageRecord, "hr_size"): {"description": "Width and height that were scored, in pixels."},
-    (ImageRecord, "cost"): {
-        "description": "seconds, and peak_memory_mb in MiB.",
-        "additionalProperties": {"type": "number", "minimum": 0},
-    },
-    (ImageRecord, "error"): {"description": "Why the image failed; null for one that was measured."},
+Kind = Literal["benchmark", "robustness", "ablation"]  # only benchmarks are ranked
+Origin = Literal["measured", "folder", "command", "published", "unknown"]
+WeightsKind = Literal["none", "bundled", "authors", "own", "synthetic", "unknown"]
+Verified = Literal[
+    "real weights", "golden vectors", "golden vectors in part", "unofficial code", "text alone", "nothing", "unknown"
+]
+LeakKind = Literal["none", "duplicate", "crop", "by construction", "unknown"]
+Timing = Literal["measured", "not measurable", "unknown"]
+Tiling = Literal["whole", "strips", "unknown"]
+NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
+References = Literal["none", "one", "many", "unknown"]
+Direction = Literal["higher", "lower"]
+
+VERIFIED: dict[Verified, str] = {
+    "real weights": "the authors' weights give the authors' outputs",
+    "golden vectors": "outputs of the authors' code on weights made by formula",
+    "golden vectors in part": "as golden vectors, but for one part, which the first guess names",
+    "unofficial code": "outputs of somebody else's implementation on weights made by formula",
+    "text alone": "no code to compare with: built from the paper's text as far as it says",
+    "nothing": "nothing to verify",
+    "unknown": "the run file does not say",
 }
+MARKS: dict[Verified, str] = {
+    "text alone": "from the paper's text alone",
+    "unofficial code": "after an unofficial implementation",
+}
+"""What tables show beside a method whose implementation could not be checked against its authors'."""
+
+_Side = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Weights(Format):
+    """The weights behind a run. name: what people call them; sha256: of the file or files, None without any."""
+
+    kind: WeightsKind
+    name: Text
+    sha256: Sha256 | None
+
+    @property
+    def key(self) -> str:
+        """What tells two sets of weights apart: the digest; the name where there is none."""
+        return self.sha256 or f"name:{self.name}"
+
+
+NO_WEIGHTS = Weights("none", "none", None)
+
+
+class MethodInfo(Format):
+    """The method's card as it was when measured.
+
+    group: "SISR", "Ref-SR", "matcher", or a name of one's own. parameters: network weights, a count; None where nobody
+    knows. verified: against what the implementation was checked. notes: what was guessed or done differently. gmacs:
+    10^9 multiply-accumulates for a 160x160 LR image and a 640x640 reference, None where nobody counted them for a
+    network of this size. options: what differs from the method as its card has it ({"matching": "coarse"}).
+    """
+
+    name: Name
+    title: Text
+    group: Text
+    references: References
+    gan: bool
+    year: Annotated[int, Meta(ge=1900, le=2200)]
+    paper: Text
+    parameters: Annotated[Count | None, Meta(description="Weights of the network, a count; null where unknown.")]
+    weights: Weights
+    verified: Verified = "nothing"
+    notes: tuple[Text, ...] = ()
+    gmacs: Annotated[
+        Real | None,
+        Meta(description="10^9 multiply-accumulates for a 160x160 LR image and a 640x640 reference."),
+    ] = None
+    options: Mapping[str, Text] = {}
+
+    @property
+    def ranked(self) -> bool:
+        """Whether numbers of this method mean anything beside others: not those of synthetic weights."""
+        return self.weights.kind != "synthetic" and self.group != "matcher"
+
+    @property
+    def mark(self) -> str:
+        """A few words that tables show beside the title, empty for none."""
+        return MARKS.get(self.verified, "")
+
+
+class Variation(Format):
+    """A data set made from another. base: that one's name; kind: what was changed ("rotation"); level: how far."""
+
+    base: Name
+    kind: Name
+    level: Name
+
+
+class DatasetInfo(Format):
+    """The data set as it was when measured. n_pairs: pairs it holds, whether or not all were measured."""
+
+    name: Name
+    title: Text
+    manifest_sha256: Sha256
+    official: bool
+    notes: tuple[Text, ...]
+    n_pairs: Annotated[int, Meta(ge=1, le=10**9, description="Pairs the data set holds, measured or not.")]
+    variation: Variation | None = None
+
+
+class ProtocolInfo(Format):
+    """The protocol. label: name plus overrides; digest: SHA-256 over ``fields``; psnr, ssim: its headline metrics."""
+
+    label: Text
+    name: Text
+    version: Annotated[int, Meta(ge=1)]
+    digest: Annotated[Sha256, Meta(description="SHA-256 of the fields as canonical JSON.")]
+    summary: Text
+    psnr: Text
+    ssim: Text
+    fields: Mapping[str, Any]
+
+
+class MetricInfo(Format):
+    """One column. direction: "higher" or "lower" is better; digits: decimals when printed."""
+
+    name: Name
+    title: Text
+    direction: Direction
+    unit: Text
+    digits: Annotated[int, Meta(ge=0, le=9)]
+
+
+class Code(Format):
+    """What was run. name: a method's module, a distribution or a command; version: the card's, or the distribution's;
+    sha256: over the files that make it up, None where the version says it all."""
+
+    name: Text
+    version: Text
+    sha256: Sha256 | None
+
+
+class Machine(Format):
+    """Where it was run. processor, threads: None where unknown; device: torch's name; versions: of libraries."""
+
+    device: Text
+    versions: Mapping[str, Text]
+    processor: Text | None = None
+    threads: Count | None = None
+
+
+class Arithmetic(Format):
+    """How the network was run: on whole images or in strips, and in which numbers."""
+
+    tiling: Tiling
+    numbers: NumberType
+
+
+UNKNOWN_ARITHMETIC = Arithmetic("unknown", "unknown")
+
+
+class Leak(Format):
+    """Whether a reference gives the ground truth away. value: the correlation that told, None for "none"."""
+
+    kind: LeakKind
+    value: Real | None = None
+
+
+NO_LEAK, UNKNOWN_LEAK = Leak("none"), Leak("unknown")
+
+
+class Run(Format):
+    """``run.json``: everything that must be equal for two sets of records to be one run, then the circumstances.
+
+    kind: only benchmarks are ranked. origin: where SR images came from. code: None where unknown. timing: whether
+    ``cost`` says anything about the method.
+    """
+
+    method: MethodInfo
+    dataset: DatasetInfo
+    protocol: ProtocolInfo
+    metrics: tuple[MetricInfo, ...]
+    pair_ids: Annotated[
+        tuple[Name, ...],
+        Meta(
+            max_length=reader.MOST_ITEMS,
+            description="Pairs that were to be measured, in order.",
+            extra_json_schema={"uniqueItems": True},
+        ),
+    ]
+    machine: Machine
+    kind: Kind = "benchmark"
+    origin: Origin = "measured"
+    code: Code | None = None
+    timing: Timing = "measured"
+    arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
+    command: Text = ""
+    started: Text = ""
+    schema_version: Annotated[int, Meta(extra_json_schema={"const": SCHEMA_VERSION})] = SCHEMA_VERSION
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share: all but the pairs, and the circumstances machine, command and date."""
+        facts = reader.to_json(self)
+        del facts["method"]["gmacs"]  # follows from the rest, and older runs have none
+        facts["versions"] = facts["machine"]["versions"]
+        return {key: facts[key] for key in facts if key not in ("pair_ids", "machine", "command", "started")}
+
+
+class ImageRecord(Format):
+    """One image. metrics: by name, unrounded; refs: names of the references used; hr_size: (width, height), scored;
+    cost: seconds, and peak_memory_mb in MiB; error: why it failed, None for an image that was measured."""
+
+    id: Name
+    metrics: Mapping[str, Real | Infinite] = {}
+    refs: tuple[Text, ...] = ()
+    hr_size: Annotated[
+        tuple[_Side, _Side] | None, Meta(description="Width and height that were scored, in pixels.")
+    ] = None
+    sr_sha256: Annotated[
+        Sha256 | None, Meta(description="SHA-256 of the SR pixels, uint8 H x W x 3 RGB, row by row.")
+    ] = None
+    error: Annotated[Text | None, Meta(description="Why the image failed; null for one that was measured.")] = None
+    cost: Annotated[
+        Mapping[str, Annotated[float, Meta(ge=0, le=reader.LARGEST)]],
+        Meta(description="seconds, and peak_memory_mb in MiB."),
+    ] = {}
+    leak: Leak = UNKNOWN_LEAK
+
+    def __post_init__(self) -> None:
+        if "inf" in self.metrics.values():
+            finite = {name: math.inf if value == "inf" else value for name, value in self.metrics.items()}
+            msgspec.structs.force_setattr(self, "metrics", finite)
+
+
+class Result(Format):
+    """``result.json``: a run with its records in the order of its pairs, and the plain means over measured images."""
+
+    run: Run
+    images: tuple[ImageRecord, ...]
+    means: Annotated[
+        Mapping[str, Real | Infinite], Meta(description="Plain mean per metric over the images that have it.")
+    ]
+    finished: Annotated[Text, Meta(description="When the last image was measured, ISO 8601, UTC.")] = ""
+
+    def __post_init__(self) -> None:
+        if "inf" in self.means.values():
+            finite = {name: math.inf if value == "inf" else value for name, value in self.means.items()}
+            msgspec.structs.force_setattr(self, "means", finite)
+
+    @property
+    def measured(self) -> tuple[ImageRecord, ...]:
+        """The images that were measured, without those that failed."""
+        return tuple(image for image in self.images if image.error is None)
+
+    @property
+    def failed(self) -> tuple[ImageRecord, ...]:
+        return tuple(image for image in self.images if image.error is not None)
+
+    @property
+    def sealed(self) -> bool:
+        """Every pair that was to be measured has a record, if only of why it failed."""
+        return len(self.images) == len(self.run.pair_ids)
+
+    @property
+    def complete(self) -> bool:
+        """Fit for a ranking: every pair of the data set measured."""
+        return self.sealed and not self.failed and len(self.run.pair_ids) == self.run.dataset.n_pairs
 
 
 def result_schema() -> dict[str, Any]:
-    """The schema of ``result.json`` as a JSON value."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:refsr-bench:result:{SCHEMA_VERSION}",
-        "title": "refsr-bench run file",
-        "description": "One method on one data set under one protocol: every image, and the means over them.",
-        **_object(Result),
-    }
+    """The JSON Schema (draft 2020-12) of ``result.json`` as this version writes it."""
+    return reader.json_schema(Result, f"urn:refsr-bench:result:{SCHEMA_VERSION}", "refsr-bench run file")
 
 
 @cache
@@ -86,48 +299,5 @@ def published() -> dict[str, Any]:
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def _object(cls: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": names,
-        "properties": {name: _field(cls, name, hints[name]) for name in names},
-    }
-
-
-def _field(cls: type, name: str, hint: Any) -> dict[str, Any]:
-    found, more = _of(hint), FIELDS.get((cls, name), {})
-    if "anyOf" not in found:
-        return {**found, **more}
-    about = {key: more[key] for key in more if key == "description"}
-    rules = {key: more[key] for key in more if key != "description"}
-    return {"anyOf": [c if c == {"type": "null"} else {**c, **rules} for c in found["anyOf"]], **about}
-
-
-def _of(hint: Any) -> dict[str, Any]:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return {}
-    if dataclasses.is_dataclass(hint):
-        return _object(hint)
-    if origin is types.UnionType:
-        return {"anyOf": [_of(choice) for choice in arguments]}
-    if origin is tuple and arguments[-1] is Ellipsis:
-        return {"type": "array", "items": _of(arguments[0])}
-    if origin is tuple:  # sizes, in pixels
-        sides = [{**_of(side), "minimum": 1} for side in arguments]
-        return {"type": "array", "prefixItems": sides, "items": False, "minItems": len(sides)}
-    if origin is Mapping or origin is dict:
-        values = _of(arguments[1])
-        # JSON has no infinity: the PSNR of identical images is the text "inf".
-        values = {"anyOf": [values, {"const": "inf"}]} if arguments[1] is float else values
-        return {"type": "object", "additionalProperties": values}
-    if hint is type(None):
-        return {"type": "null"}
-    return {str: TEXT, bool: {"type": "boolean"}, int: {"type": "integer"}, float: {"type": "number"}}[hint]
-
-
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(result_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write_text(FILE, json.dumps(result_schema(), indent=1, ensure_ascii=False) + "\n")

@@ -15,13 +15,9 @@ import numpy as np
 
 Image: TypeAlias = np.ndarray  # uint8, H x W x 3, RGB
 
-Upscale: TypeAlias = Callable[[Image, Sequence[Image], int], Image]
-"""``upscale(lr, refs, scale) -> sr``: LR (h, w, 3), any number of references of any size, SR (h*s, w*s, 3)."""
-
-
 @dataclass(frozen=True)
-class Matches:
-    """Where points of an input image were found in a reference.
+class Correspondence:
+    """Where points of an input image were found in a reference, in HR pixels of either.
 
     points, targets (n, 2) float32, (x, y): pixels of the HR image, and of the reference; the first pixel's centre is
     (0, 0). A matcher need not find every point. confidence (n,): 0 .. 1 (a cosine, say), None where nothing is stated.
@@ -32,8 +28,20 @@ class Matches:
     confidence: np.ndarray | None = None
 
 
-Match: TypeAlias = Callable[[Image, Image, int], Matches]
+Match: TypeAlias = Callable[[Image, Image, int], Correspondence]
 """``match(lr, ref, scale)``: where pixels of the HR image that LR was made from lie in the reference."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method makes of one LR image. sr: (h*scale, w*scale, 3); correspondence: with its first reference."""
+
+    sr: Image
+    correspondence: Correspondence | None = None
+
+
+Predict: TypeAlias = Callable[[Image, Sequence[Image], int], Prediction]
+"""``predict(lr, refs, scale)``: LR (h, w, 3), any number of references of any size."""
 
 
 @dataclass(frozen=True)

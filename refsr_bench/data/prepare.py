@@ -28,7 +28,8 @@ from refsr_bench import __version__
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import dumps, write_atomically
+from refsr_bench.core.files import write_text
+from refsr_bench.core.reader import dumps
 from refsr_bench.core.types import Dataset
 from refsr_bench.data.layout import file_sha256, some
 from refsr_bench.data.leaks import Leak, find_leaks
@@ -388,7 +389,7 @@ def _write_manifest(card: DatasetCard, source: Path, folder: Path, progress: Pro
         "manifest_sha256": dataset.manifest_sha256,
         "files": entries,
     }
-    write_atomically(folder / MANIFEST, dumps(manifest))
+    write_text(folder / MANIFEST, dumps(manifest))
 
 
 def _read_manifest(folder: Path, problems: list[str]) -> dict[str, dict] | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.results import digest
+from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, some
 from refsr_bench.geometry import transforms

@@ -24,7 +24,8 @@ import numpy as np
 from refsr_bench import __version__
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import digest, dumps, to_json, write_atomically
+from refsr_bench.core.files import write_text
+from refsr_bench.core.reader import digest, dumps, to_json
 from refsr_bench.core.types import Dataset, Image, ImageSource, RefPair
 from refsr_bench.data.layout import absent, file_sha256, some
 from refsr_bench.datasets import sample
@@ -265,9 +266,9 @@ def build(
         if progress:
             progress(done, len(jobs))
     try:
-        write_atomically(out / METADATA, "".join(_row(entry) for entry in plan["pairs"]))
-        write_atomically(out / README, _card(dataset, kind, names, plan))
-        write_atomically(out / MANIFEST, dumps({**plan, "files": files}))
+        write_text(out / METADATA, "".join(_row(entry) for entry in plan["pairs"]))
+        write_text(out / README, _card(dataset, kind, names, plan))
+        write_text(out / MANIFEST, dumps({**plan, "files": files}))
     except OSError as error:
         raise BenchError(f"{out}: cannot be written ({error.strerror or error}). Make room and repeat.") from None
     return out
@@ -325,7 +326,7 @@ def _claim(out: Path, plan: Mapping[str, Any]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not any(path for path in out.iterdir() if not path.name.endswith(".partial")):
-            write_atomically(out / MANIFEST, dumps(plan))
+            write_text(out / MANIFEST, dumps(plan))
             return
     except OSError as error:
         raise Misuse(f"{out}: cannot be used ({error.strerror or error}). Choose another --out.") from None

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import MethodInfo
+from refsr_bench.core.schema import MethodInfo
 from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.leaks import Leak, describe, find_leaks
 from refsr_bench.datasets.transform import LEAK

@@ -12,7 +12,7 @@ import numpy as np
 
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
-from refsr_bench.core.results import MethodInfo
+from refsr_bench.core.schema import MethodInfo, Weights
 from refsr_bench.core.types import Dataset, Image, ImageSource, RefPair, Sample
 from refsr_bench.evaluate.runner import Predictor
 from refsr_bench.pixels import images
@@ -86,8 +86,8 @@ def folder_predictor(title: str, group: str, gan: bool, found: Mapping[str, Path
         gan=gan,
         year=datetime.now(UTC).year,
         paper="",
-        parameters=0,
-        weights="SR images from outside",
-        weights_sha256=total.hexdigest(),
+        parameters=None,
+        weights=Weights("unknown", "SR images from outside", total.hexdigest()),
+        verified="unknown",
     )
-    return Predictor(info, predict)
+    return Predictor(info, predict, origin="folder")

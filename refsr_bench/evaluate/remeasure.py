@@ -9,7 +9,7 @@ from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import ImageRecord, Result
+from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.evaluate import runner
 from refsr_bench.pixels import images, saved

@@ -20,20 +20,25 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
-from refsr_bench.core import results
+from refsr_bench.core import files, reader, results, schema
 from refsr_bench.core.cards import LoadedMethod, MethodCard, MetricCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
-from refsr_bench.core.results import ImageRecord, MethodInfo, MetricInfo, Result, Run
-from refsr_bench.core.types import Dataset, Image, Matches, RefPair, Sample
+from refsr_bench.core.schema import (
+    Code,
+    ImageRecord,
+    MethodInfo,
+    MetricInfo,
+    Result,
+    Run,
+)
+from refsr_bench.core.types import Correspondence, Dataset, Image, RefPair, Sample
 from refsr_bench.pixels import images, saved
 from refsr_bench.protocols.base import Protocol
 
 PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips", "numba")
-
-MARKS = {"text alone": "from the paper's text alone", "unofficial code": "after an unofficial implementation"}
-"""What tables show beside a method whose implementation could not be checked against its authors'."""
 
 Predict = Callable[[RefPair, Sample], Image]
 Compute = Callable[[Image, Image, int, bool], float]
@@ -52,7 +57,10 @@ class Predictor:
     info: MethodInfo
     predict: Predict
     device: str = "cpu"
-    match: Callable[[Sample], Matches] | None = None
+    match: Callable[[Sample], Correspondence] | None = None
+    origin: schema.Origin = "measured"
+    code: Code | None = None
+    arithmetic: schema.Arithmetic = schema.UNKNOWN_ARITHMETIC
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,12 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
     """A method of the catalogue, ready to predict. label: another name for its row and folder."""
 
     def predict(pair: RefPair, sample: Sample) -> Image:
-        return loaded.upscale(sample.lr, sample.refs, sample.scale)
+        return loaded.predict(sample.lr, sample.refs, sample.scale).sr
 
-    def match(sample: Sample) -> Matches:
+    def match(sample: Sample) -> Correspondence:
         return loaded.match(sample.lr, sample.refs[0], sample.scale)
 
     name, title = slug(label) if label else card.name, label or card.title
-    mark = MARKS.get(card.verified, "")
     if loaded.variant:
         name, title = f"{name}-{slug(loaded.variant)}", f"{title} ({loaded.variant})"
     info = MethodInfo(
@@ -86,13 +93,15 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
         paper=card.paper,
         parameters=loaded.parameters,
         weights=loaded.weights,
-        weights_sha256=loaded.weights_sha256,
-        mark=mark,
+        verified=card.verified,
         notes=card.guesses,
-        ranked=loaded.weights != "synthetic",
+        options=dict(loaded.options),
         gmacs=card.gmacs if card.gmacs and loaded.parameters == card.parameters else None,
     )
-    return Predictor(info, predict, device, match if loaded.match else None)
+    code = loaded.code or Code(getattr(card.load, "__module__", "") or card.name, str(card.version), None)
+    return Predictor(
+        info, predict, device, match if loaded.match else None, loaded.origin, code, loaded.arithmetic
+    )
 
 
 def stacking(predictor: Predictor) -> Predictor:
@@ -104,7 +113,7 @@ def stacking(predictor: Predictor) -> Predictor:
         return predictor.predict(pair, dataclasses.replace(sample, refs=(stack(refs),) if len(refs) > 1 else refs))
 
     note = "takes one reference: several were stacked into one image, each on a black square, as TTSR does"
-    info = dataclasses.replace(predictor.info, notes=(*predictor.info.notes, note))
+    info = structs.replace(predictor.info, notes=(*predictor.info.notes, note))
     return dataclasses.replace(predictor, info=info, predict=predict)
 
 
@@ -224,7 +233,7 @@ def _open_folder(folder: Path, run: Run) -> dict[str, ImageRecord]:
     """Write ``run.json`` or check that the one there is the same run; return the records made so far."""
     path = folder / "run.json"
     if not path.exists():
-        results.write_atomically(path, results.dumps(run))
+        files.write_text(path, reader.dumps(run))
         return {}
     old = results.read_run(path)
     if old.fingerprint() != run.fingerprint():
@@ -235,18 +244,18 @@ def _open_folder(folder: Path, run: Run) -> dict[str, ImageRecord]:
             "(the old run is set aside)."
         )
     if old.pair_ids != run.pair_ids:  # more or fewer pairs of the same data: what was recorded serves both
-        results.write_atomically(path, results.dumps(dataclasses.replace(old, pair_ids=run.pair_ids)))
+        files.write_text(path, reader.dumps(structs.replace(old, pair_ids=run.pair_ids)))
     log = folder / "images.jsonl"
     if log.exists() and not log.read_bytes().endswith(b"\n"):  # a killed run's torn last line
         data = log.read_bytes()
         with log.open("r+b") as file:
             file.truncate(data.rfind(b"\n") + 1)
-    return results.read_images(log)
+    return results.latest(results.journal(log).read())
 
 
 def _append(log: Path, record: ImageRecord) -> None:
     with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(results.to_json(record), sort_keys=True, ensure_ascii=False) + "\n")
+        file.write(json.dumps(reader.to_json(record), sort_keys=True, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -279,12 +288,12 @@ def evaluate(
     correspondences, where the method has them. ``saved`` says where and how; SR of pairs measured before is not made
     again. notes: facts about the data that results must carry.
     track: wraps the pairs still to do, for a progress bar; it is given the number already done. kind: see
-    ``results.Run``. extra: measures that look at something else than the SR image.
+    ``schema.Run``. extra: measures that look at something else than the SR image.
     Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be written.
     """
     pairs = dataset.pairs if pairs is None else pairs
     run = _describe(predictor, dataset, protocol, metrics, pairs, notes, command)
-    run = dataclasses.replace(run, kind=kind, metrics=(*run.metrics, *(extra.metrics if extra else ())))
+    run = structs.replace(run, kind=kind, metrics=(*run.metrics, *(extra.metrics if extra else ())))
     folder = out / slug(protocol.label) / slug(dataset.name) / predictor.info.name
     try:
         if fresh and folder.exists():
@@ -321,8 +330,8 @@ def _one(
     protocol: Protocol,
     metrics: Mapping,
     extra: Extra | None,
-    match: Callable[[Sample], Matches] | None,
-) -> tuple[tuple[Sample, Image, Matches | None] | None, ImageRecord]:
+    match: Callable[[Sample], Correspondence] | None,
+) -> tuple[tuple[Sample, Image, Correspondence | None] | None, ImageRecord]:
     """Predict and score one pair. A pair that fails becomes a record with its reason; the run goes on."""
     try:
         sample = protocol.prepare(pair, dataset)
@@ -343,12 +352,14 @@ def _one(
         refs=sample.ref_names,
         hr_size=(width, height),
         sr_sha256=saved.pixels_digest(sr),
-        cost=cost,
+        cost={} if predictor.origin == "folder" else cost,
     )
     return (sample, sr, matches), record
 
 
-def _keep(folder: Path, run: Run, sample: Sample, sr: Image | None = None, matches: Matches | None = None) -> None:
+def _keep(
+    folder: Path, run: Run, sample: Sample, sr: Image | None = None, matches: Correspondence | None = None
+) -> None:
     """Write the pictures of one pair."""
     about = {
         "dataset": run.dataset.name,
@@ -374,7 +385,7 @@ def _describe(
 ) -> Run:
     return Run(
         method=predictor.info,
-        dataset=results.DatasetInfo(
+        dataset=schema.DatasetInfo(
             name=dataset.name,
             title=dataset.title,
             manifest_sha256=dataset.manifest_sha256,
@@ -382,7 +393,7 @@ def _describe(
             notes=(*dataset.notes, *notes),
             n_pairs=len(dataset.pairs),
         ),
-        protocol=results.ProtocolInfo(
+        protocol=schema.ProtocolInfo(
             label=protocol.label,
             name=protocol.name,
             version=protocol.version,
@@ -397,8 +408,11 @@ def _describe(
             for card, _ in metrics.values()
         ),
         pair_ids=tuple(pair.id for pair in pairs),
-        versions={"python": platform.python_version(), **_versions()},
-        device=predictor.device,
+        machine=schema.Machine(predictor.device, {"python": platform.python_version(), **_versions()}),
+        origin=predictor.origin,
+        code=predictor.code,
+        timing="not measurable" if predictor.origin == "folder" else "measured",
+        arithmetic=predictor.arithmetic,
         command=command,
         started=_now(),
     )

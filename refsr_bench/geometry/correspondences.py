@@ -1,15 +1,15 @@
 """How good correspondences are: their distance from the truth.
 
-A matcher says where points of the input lie in the reference (``types.Matches``); a *truth* says where they really lie
-and at which of them the question can be asked. All distances are in HR pixels of the reference.
+A matcher says where points of the input lie in the reference (``types.Correspondence``). A *truth* says where they
+really lie, and at which of them the question can be asked. All distances are in HR pixels of the reference.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from refsr_bench.core.results import MetricInfo
-from refsr_bench.core.types import Matches
+from refsr_bench.core.schema import MetricInfo
+from refsr_bench.core.types import Correspondence
 from refsr_bench.geometry.transforms import Truth
 
 CELL = 4  # HR pixels: matchers of this field give one correspondence per LR pixel
@@ -29,7 +29,7 @@ def cell_centres(height: int, width: int) -> np.ndarray:
     return (CELL * np.stack((x, y), axis=-1) + (CELL - 1) / 2).reshape(-1, 2).astype(np.float32)
 
 
-def measure(matches: Matches, truth: Truth, size: tuple[int, int]) -> dict[str, float]:
+def measure(matches: Correspondence, truth: Truth, size: tuple[int, int]) -> dict[str, float]:
     """The ``MEASURES`` of one pair, over the points that were matched and are visible in the reference.
 
     size: (height, width) of the input; points outside it do not count. aee is the mean end-to-point error, aee_median

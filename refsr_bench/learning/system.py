@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.types import Image
+from refsr_bench.core.schema import Arithmetic, Weights, WeightsKind
+from refsr_bench.core.types import Image, Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,7 +56,7 @@ def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequen
     of four. Raises BenchError for another scale or an image that is too small."""
     import torch
 
-    from c2matching.training.pairs import to_tensor
+    from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.colour import quantise
     from refsr_bench.pixels.crop import mod_crop
     from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -83,12 +84,17 @@ def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequen
     return quantise(sr[0].permute(1, 2, 0).cpu().numpy())
 
 
+def predict(system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
+    """``upscale`` in the form of a method."""
+    return Prediction(upscale(system, net, device, lr, refs, scale))
+
+
 def down_up(images: Tensor) -> Tensor:
     """(N, 3, H, W) RGB in [0, 1] -> the same shape: a quarter of the size and back in 8 bits, Pillow-bicubic both ways.
     H and W are multiples of four. No gradients."""
     import torch
 
-    from c2matching.training.pairs import degrade, quantised, to_tensor
+    from refsr_bench.learning.tensors import degrade, quantised, to_tensor
 
     return torch.stack([to_tensor(degrade(quantised(image))[1]) for image in images.detach()]).to(images)
 
@@ -97,7 +103,7 @@ def down(images: Tensor) -> Tensor:
     """(N, 3, H, W) RGB in [0, 1] -> (N, 3, H/4, W/4), Pillow-bicubic in 8 bits. No gradients."""
     import torch
 
-    from c2matching.training.pairs import degrade, quantised, to_tensor
+    from refsr_bench.learning.tensors import degrade, quantised, to_tensor
 
     return torch.stack([to_tensor(degrade(quantised(image))[0]) for image in images.detach()]).to(images)
 
@@ -120,13 +126,22 @@ def load(
             "see that it runs."
         )
     if path == SYNTHETIC:
-        net, label, digest = synthetic(system.build()), "synthetic", None
+        net, found = synthetic(system.build()), Weights("synthetic", "synthetic", None)
     else:
         net, metadata = read(system, name, [path])
-        label, digest = metadata.get("name", path.name), sha256(path)
+        found = Weights(_kind(path, metadata), metadata.get("name", path.name), sha256(path))
     trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
     net = net.eval().requires_grad_(False).to(device)
-    return LoadedMethod(partial(upscale, system, net, device), label, digest, trained)
+    return LoadedMethod(
+        partial(predict, system, net, device), found, trained, arithmetic=Arithmetic("whole", "float32")
+    )
+
+
+def _kind(path: Path, metadata: Mapping[str, str]) -> WeightsKind:
+    """Whose weights a file holds: those of this package, of a training here, or in the form of the authors' files."""
+    if path.parent == BUNDLED:
+        return "bundled"
+    return "own" if "training" in metadata else "authors"
 
 
 def find_weights(name: str) -> Path | None:

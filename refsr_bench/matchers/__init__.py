@@ -4,12 +4,12 @@ Anyone's function takes part as a card in a module of any package in the entry-p
 
 ```python
 import numpy as np
-from refsr_bench.core.types import Matches, MatcherCard
+from refsr_bench.core.types import Correspondence, MatcherCard
 
 def same_place(lr, ref, scale):  # uint8 (h, w, 3), uint8 (H, W, 3), 4
     y, x = np.mgrid[: scale * lr.shape[0], : scale * lr.shape[1]]
     points = np.stack((x, y), axis=-1).reshape(-1, 2).astype(np.float32)  # HR pixels, any of them
-    return Matches(points, points)  # reference pixels
+    return Correspondence(points, points)  # reference pixels
 
 MATCHERS = (
     MatcherCard("same-place", "the same place", 2026, "none", "Every point stays where it is.",

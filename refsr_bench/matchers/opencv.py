@@ -11,7 +11,8 @@ import numpy as np
 
 from refsr_bench.core.cards import LoadedMatcher, MatcherCard
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.types import Image, Matches
+from refsr_bench.core.schema import Weights
+from refsr_bench.core.types import Correspondence, Image
 from refsr_bench.geometry.correspondences import CELL, cell_centres
 from refsr_bench.matchers import enlarged
 
@@ -26,7 +27,7 @@ def _grey(image: Image) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
 
 
-def sift(lr: Image, ref: Image, scale: int) -> Matches:
+def sift(lr: Image, ref: Image, scale: int) -> Correspondence:
     """Every cell follows the homography of the keypoint matches, or their similarity where few agree. Where neither is
     found it follows its nearest keypoint; without any keypoint it stays at the same relative place."""
     image = enlarged(lr, scale)
@@ -34,13 +35,13 @@ def sift(lr: Image, ref: Image, scale: int) -> Matches:
     own, there = _keypoint_matches(_grey(image), _grey(ref))
     if not len(own):
         sizes = [np.array(array.shape[1::-1], np.float32) for array in (image, ref)]
-        return Matches(points, (points + 0.5) * (sizes[1] / sizes[0]) - 0.5)
+        return Correspondence(points, (points + 0.5) * (sizes[1] / sizes[0]) - 0.5)
     matrix = _motion(own, there, points)
     if matrix is None:
         nearest = np.linalg.norm(points[:, None] - own[None], axis=2).argmin(1)
-        return Matches(points, points + (there - own)[nearest])
+        return Correspondence(points, points + (there - own)[nearest])
     mapped = np.concatenate((points, np.ones((len(points), 1))), axis=1) @ matrix.T
-    return Matches(points, (mapped[:, :2] / mapped[:, 2:]).astype(np.float32))
+    return Correspondence(points, (mapped[:, :2] / mapped[:, 2:]).astype(np.float32))
 
 
 def _motion(own: np.ndarray, there: np.ndarray, points: np.ndarray) -> np.ndarray | None:
@@ -76,7 +77,7 @@ def _keypoint_matches(image: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, n
     return own, np.array([ref_points[m.trainIdx].pt for m in good], np.float32).reshape(-1, 2)
 
 
-def dis(lr: Image, ref: Image, scale: int) -> Matches:
+def dis(lr: Image, ref: Image, scale: int) -> Correspondence:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset; the smaller image is continued by its border.
 
     Raises BenchError for images too small for it.
@@ -98,7 +99,7 @@ def dis(lr: Image, ref: Image, scale: int) -> Matches:
     cells = flow[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL, 2)
     middle = cells[:, 1:3, :, 1:3].mean((1, 3)).reshape(-1, 2)  # the four pixels around a cell's centre
     points = cell_centres(height, width)
-    return Matches(points, points + middle)
+    return Correspondence(points, points + middle)
 
 
 def _without_weights(match):
@@ -107,7 +108,7 @@ def _without_weights(match):
 
         if weights is not None:
             raise BenchError(f"{weights}: this matcher has no weights to load.")
-        return LoadedMatcher(match, weights=f"none (OpenCV {cv2.__version__})")
+        return LoadedMatcher(match, Weights("none", f"none (OpenCV {cv2.__version__})", None))
 
     return load
 

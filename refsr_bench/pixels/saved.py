@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 from PIL import Image as PilImage
 
-from refsr_bench.core import results
+from refsr_bench.core import files, reader, schema
 from refsr_bench.core.names import stem
-from refsr_bench.core.types import Image, Matches, Sample
+from refsr_bench.core.types import Correspondence, Image, Sample
 from refsr_bench.pixels import images
 
 INPUTS, MATCHES = "inputs.json", "matches.json"
@@ -65,7 +65,7 @@ def save_inputs(folder: Path, sample: Sample, about: dict[str, str]) -> Path:
     return _save(folder, sample.id, facts, pictures, INPUTS, versions=True)
 
 
-def save_matches(folder: Path, sample: Sample, matches: Matches, sr: Image) -> Path | None:
+def save_matches(folder: Path, sample: Sample, matches: Correspondence, sr: Image) -> Path | None:
     """Write pictures of where a method found the first reference of one pair; None where it found nothing.
 
     sr: the method's image, which the file names by its digest. Raises BenchError and OSError as ``save_inputs``.
@@ -94,22 +94,22 @@ def _save(
          "sha256": pixels_digest(image)}
         for file, role, name, image in pictures
     ]  # fmt: skip
-    target = folder / (f"{stem(pair_id)}-{results.digest(facts)[:12]}" if versions else stem(pair_id))
-    text = results.dumps(facts)
+    target = folder / (f"{stem(pair_id)}-{reader.digest(facts)[:12]}" if versions else stem(pair_id))
+    text = reader.dumps(facts)
     written = target / index
     if written.is_file() and written.read_text(encoding="utf-8") == text:
         return target
     target.mkdir(parents=True, exist_ok=True)
     for file, _, _, image in pictures:
         images.write_png(target / file, image)
-    results.write_atomically(written, text)
+    files.write_text(written, text)
     return target
 
 
 # -- correspondences as pictures -----------------------------------------------------------------------------------
 
 
-def _drawn(matches: Matches, sample: Sample) -> tuple[list[tuple[str, str, str, Image]], dict[str, Any]] | None:
+def _drawn(matches: Correspondence, sample: Sample) -> tuple[list[tuple[str, str, str, Image]], dict[str, Any]] | None:
     """The three pictures and what they show, on the scored area; None without a match inside it."""
     scale, (top, left, height, width) = sample.scale, sample.crop
     points = np.asarray(matches.points, np.float64) - (left, top)
@@ -163,7 +163,7 @@ def size(folders: Iterable[Path]) -> tuple[int, int]:
     return len(files), sum(path.stat().st_size for path in files)
 
 
-def missing(folder: Path, result: results.Result) -> list[str]:
+def missing(folder: Path, result: schema.Result) -> list[str]:
     """Ids of a run's measured images of which its folder holds no SR image."""
     measured = [record.id for record in result.images if record.error is None]
     return [pair_id for pair_id in measured if not (folder / "images" / f"{stem(pair_id)}.png").is_file()]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import digest
+from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
 from refsr_bench.pixels.crop import ceil_multiple, mod_crop, pad_replicate_centred, pad_zero
 from refsr_bench.pixels.resize import RESIZERS

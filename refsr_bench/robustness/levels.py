@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench.core.cards import MatcherCard, MetricCard
+from refsr_bench.core.cards import LoadedMatcher, MatcherCard, MetricCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
-from refsr_bench.core.results import MethodInfo, Result
-from refsr_bench.core.types import Dataset, Image, Match, Matches, RefPair, Sample
+from refsr_bench.core.schema import MethodInfo, Result
+from refsr_bench.core.types import Correspondence, Dataset, Image, Match, RefPair, Sample
 from refsr_bench.evaluate import runner
 from refsr_bench.evaluate.runner import Compute, Extra, Predictor
 from refsr_bench.geometry import correspondences
@@ -145,7 +145,7 @@ def _known(level: Level, pair_id: str) -> bool:
 # -- measuring -----------------------------------------------------------------------------------------------------
 
 
-def matching_measures(match: Callable[[Sample], Matches], truth: Callable[[str], Truth]) -> Extra:
+def matching_measures(match: Callable[[Sample], Correspondence], truth: Callable[[str], Truth]) -> Extra:
     """End-to-point errors beside what is measured of SR images."""
 
     def measure(pair: RefPair, sample: Sample) -> dict[str, float]:
@@ -157,24 +157,25 @@ def matching_measures(match: Callable[[Sample], Matches], truth: Callable[[str],
     return Extra(MEASURES, measure)
 
 
-def matcher_predictor(card: MatcherCard, match: Match, device: str) -> tuple[Predictor, Callable[[Sample], Matches]]:
+def matcher_predictor(
+    card: MatcherCard, loaded: LoadedMatcher, device: str
+) -> tuple[Predictor, Callable[[Sample], Correspondence]]:
     """A matcher as something the runner can time and record, and the matches it last made.
 
     The image that the runner records a digest of is bicubic; no metric looks at it.
     """
-    last: dict[int, Matches] = {}
-    oracle = getattr(match, "oracle", False)
+    last: dict[int, Correspondence] = {}
 
     def predict(pair: RefPair, sample: Sample) -> Image:
         if not sample.refs:
             raise BenchError(f"Pair '{pair.id}' has no reference to match.")
-        lr, scale = (sample.hr, 1) if oracle else (sample.lr, sample.scale)
+        lr, scale = (sample.hr, 1) if loaded.oracle else (sample.lr, sample.scale)
         last.clear()
-        last[id(sample)] = match(lr, sample.refs[0], scale)
+        last[id(sample)] = loaded.match(lr, sample.refs[0], scale)
         height, width = sample.lr.shape[:2]
         return resize_pil_bicubic(sample.lr, sample.scale * height, sample.scale * width)
 
-    variant = getattr(match, "variant", "")
+    variant = loaded.variant
     info = MethodInfo(
         name=f"matcher-{slug(card.name)}" + (f"-{slug(variant)}" if variant else ""),
         title=card.title + (f" ({variant})" if variant else ""),
@@ -184,22 +185,21 @@ def matcher_predictor(card: MatcherCard, match: Match, device: str) -> tuple[Pre
         year=card.year,
         paper=card.paper,
         parameters=0,
-        weights=getattr(match, "weights", "none"),
-        weights_sha256=getattr(match, "weights_sha256", None),
+        weights=loaded.weights,
         notes=("a matcher: it makes no SR image; the recorded one is bicubic and is not measured",),
-        ranked=False,
+        verified="unknown",
     )
     return Predictor(info, predict, device), lambda sample: last[id(sample)]
 
 
-def method_matches(match: Match) -> Callable[[Sample], Matches]:
+def method_matches(match: Match) -> Callable[[Sample], Correspondence]:
     """A method's own correspondences, from what it is given."""
     return lambda sample: match(sample.lr, sample.refs[0], sample.scale)
 
 
 def measure(
     predictor: Predictor,
-    match: Callable[[Sample], Matches] | None,
+    match: Callable[[Sample], Correspondence] | None,
     levels: Iterable[Level],
     protocol: Protocol,
     metrics: Mapping[str, tuple[MetricCard, Compute]],

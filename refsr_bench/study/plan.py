@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import digest, dumps, to_json
+from refsr_bench.core.reader import digest, dumps, to_json
 
 SCHEMA_VERSION = 1
 PLAN, IMAGES, VOTES = "plan.json", "images", "votes.jsonl"

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PilImage
 
-from refsr_bench.core import results
+from refsr_bench.core import results, schema
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import ResultError
 from refsr_bench.core.types import Image
 from refsr_bench.pixels.images import image_files, read_image
 from refsr_bench.study import plan as plans
@@ -76,7 +75,7 @@ def from_results(
         place = folder / name
         try:
             run = results.read_run(place / "run.json")
-        except ResultError as error:
+        except BenchError as error:
             known = sorted(path.parent.name for path in folder.glob("*/run.json"))
             raise Misuse(f"{error}. Runs here: {', '.join(known) or 'none'}.") from None
         if not (place / "images").is_dir():
@@ -84,7 +83,7 @@ def from_results(
         first = first or run
         if (run.dataset.manifest_sha256, run.protocol.digest) != (first.dataset.manifest_sha256, first.protocol.digest):
             raise Misuse(f"{place}: measured on other data or under another protocol than {names[0]}.")
-        sources.append(Source(Method(name, run.method.title, run.method.weights), folder_images(place / "images")))
+        sources.append(Source(Method(name, run.method.title, run.method.weights.name), folder_images(place / "images")))
     if first is None:
         return [], Origin()
     hr, refs = _pictures(first, data_root) if pictures else ({}, {})
@@ -92,7 +91,7 @@ def from_results(
     return sources, Origin(hr, refs, data.name, data.title, data.manifest_sha256, protocol.label, protocol.digest)
 
 
-def _pictures(run: results.Run, data_root: Path | None) -> tuple[dict[str, Read], dict[str, Read]]:
+def _pictures(run: schema.Run, data_root: Path | None) -> tuple[dict[str, Read], dict[str, Read]]:
     """HR and first reference of every pair, as the run's protocol prepares them."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.names import stem

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.results import dumps, write_atomically
+from refsr_bench.core.files import write_text
+from refsr_bench.core.reader import dumps
 from refsr_bench.study import plan as plans
 from refsr_bench.study import statistics, votes
 from refsr_bench.study.exchange import votes_csv
@@ -100,8 +101,8 @@ def write(out: Path, report: dict[str, Any], plan_folder: Path) -> list[Path]:
     people = votes.people(votes.journal(plan_folder).read())
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / "study.json", dumps(report))
-        write_atomically(out / "votes.csv", votes_csv(plan, people))
+        write_text(out / "study.json", dumps(report))
+        write_text(out / "votes.csv", votes_csv(plan, people))
     except OSError as error:
         raise BenchError(f"{error.filename or out}: cannot be written ({error.strerror}).") from None
     return [out / "study.json", out / "votes.csv"]

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.gmacs import gmacs
 from refsr_bench.core import catalogue
-from refsr_bench.core.cards import VERIFIED
 from refsr_bench.core.errors import BenchError, NoWeights
+from refsr_bench.core.schema import VERIFIED
 from refsr_bench.learning.checkpoints import SYNTHETIC, synthetic
 
 CARDS = {name: card for name, card in catalogue.collect("METHODS").items() if card.system is not None}
@@ -115,7 +115,7 @@ def test_images_in_images_out() -> None:
     loaded = card.load(SYNTHETIC, "cpu")
     lr = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
     before = lr.copy()
-    sr = loaded.upscale(lr, [], 4)
+    sr = loaded.predict(lr, [], 4).sr
     assert sr.dtype == np.uint8 and sr.shape == (36, 44, 3) and (lr == before).all()
     assert loaded.weights == "synthetic" and loaded.weights_sha256 is None
     with pytest.raises(BenchError, match="x4"):

@@ -10,7 +10,7 @@ from fill import value, values
 from torch import Tensor, nn
 
 from c2matching.nets.model import C2Matching
-from c2matching.nets.vgg import VGG19Features, from_torchvision
+from refsr_bench.learning.vgg import VGG19Features, from_torchvision
 
 VGG19_CONVOLUTIONS = {
     index: (width, before)

@@ -7,8 +7,8 @@ from filled import error, fill, tensor
 from torchvision.ops import deform_conv2d
 
 from c2matching.matching.correspondence import index_to_flow, pre_offsets
-from c2matching.nets import deform
-from c2matching.nets.deform import (
+from refsr_bench.learning import deform
+from refsr_bench.learning.deform import (
     DynamicAggregation,
     copy_patches,
     sample_by_grid,

@@ -9,7 +9,7 @@ from filled import error, fill, tensor, vgg19, vgg19_file
 from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationNet
-from c2matching.nets.vgg import from_torchvision, vgg_layers
+from refsr_bench.learning.vgg import from_torchvision, vgg_layers
 
 
 @torch.no_grad()

@@ -107,8 +107,8 @@ def test_ties_go_to_the_lowest_index(monkeypatch, elements, precision):
 def photos(height, width):
     """Two frames of one place, and another photo: descriptors of the bundled network (C, height/4, width/4)."""
     from c2matching.bundle import BUNDLED, load_bundle
-    from c2matching.training.pairs import degrade, to_tensor
     from refsr_bench.data.opening import open_dataset
+    from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
     pair, other = open_dataset("sample").pairs[0], open_dataset("sample").pairs[4]

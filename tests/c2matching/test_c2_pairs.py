@@ -6,16 +6,14 @@ import torch
 from filled import error, image
 
 from c2matching.training.pairs import (
-    degrade,
     homography_from_corners,
     random_homography,
     restoration_pair,
-    to_tensor,
     transform_points,
     transformed_pair,
-    truncated,
     warp,
 )
+from refsr_bench.learning.tensors import degrade, to_tensor, truncated
 
 SQUARE = np.array([(0, 0), (160, 0), (0, 160), (160, 160)])
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from filled import error, fill, full_model, image, tensor, vgg19
 
-from c2matching.nets import deform
 from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig, RestorationNet
 from c2matching.training.config import MatchingTraining, RestorationTraining, factor_at, load
 from c2matching.training.stages import MatchingStage, Parallel, RestorationStage, generator_groups
+from refsr_bench.learning import deform
 
 TINY = RestorationConfig(channels=8, blocks=(1, 0, 0, 0), groups=2)
 

@@ -233,7 +233,7 @@ def test_every_stage_moves_its_networks_and_leaves_a_file_that_loads(stages, pho
 
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((8, 9, 3), (40, 36, 3)))
-    assert load(stages / "rec/best.safetensors", "cpu").upscale(lr, [ref], 4).shape == (32, 36, 3)
+    assert load(stages / "rec/best.safetensors", "cpu").predict(lr, [ref], 4).sr.shape == (32, 36, 3)
 
 
 def test_what_a_training_leaves(stages):

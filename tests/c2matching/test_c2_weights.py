@@ -55,7 +55,7 @@ def bundle(model, path, vgg=True):
 
 
 def run(loaded, images):
-    return loaded.upscale(images[0], [images[1]], 4)
+    return loaded.predict(images[0], [images[1]], 4).sr
 
 
 def same(sr, model, images):

@@ -1,19 +1,22 @@
 """refsr-bench compare: what it prints and writes, and what it refuses."""
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import structs
 from runs import make, store
 
 from leaderboard.reading.load import load_results
 from leaderboard.statistics import statistics
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli import main
+from refsr_bench.core.schema import Weights
+
+SYNTHETIC = Weights("synthetic", "synthetic", None)
 
 
 @pytest.fixture
@@ -143,8 +146,8 @@ def test_other_protocols_and_data_sets_are_refused_with_the_reason(results):
 
 def test_synthetic_weights_are_refused(results):
     made = make("fake", np.full(30, 20.0))
-    made = dataclasses.replace(
-        made, run=dataclasses.replace(made.run, method=dataclasses.replace(made.run.method, ranked=False))
+    made = structs.replace(
+        made, run=structs.replace(made.run, method=structs.replace(made.run.method, weights=SYNTHETIC))
     )
     store(results / "c2" / "cufed5" / "fake", made)
     done = call("alpha", "fake", "--results", results)

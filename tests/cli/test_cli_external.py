@@ -81,7 +81,7 @@ def test_a_command_that_hangs_is_stopped_with_its_children() -> None:
     lr = np.zeros((4, 4, 3), np.uint8)
     loaded = external.load_command("sh -c 'sleep 600 & sleep 600; echo {lr} {out}'", 0.5)
     with pytest.raises(BenchError, match=r"longer than 0.5 s"):
-        loaded.upscale(lr, [], 4)
+        loaded.predict(lr, [], 4)
     assert time.monotonic() - started < 30
 
 

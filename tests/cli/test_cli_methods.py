@@ -78,7 +78,7 @@ def test_weights_of_the_authors_are_imported_and_then_used(theirs, own_weights_f
     assert "good" in run("weights", "verify", imported)
     lr = np.random.default_rng(1).integers(0, 256, (12, 10, 3), np.uint8)
     card = catalogue.get("METHODS", "edsr")
-    assert (card.load(None, "cpu").upscale(lr, [], 4) == card.load(theirs, "cpu").upscale(lr, [], 4)).all()
+    assert (card.load(None, "cpu").predict(lr, [], 4).sr == card.load(theirs, "cpu").predict(lr, [], 4).sr).all()
     root = wrsr(2).parent
     run("run", "--method", "edsr", "--dataset", "wrsr", "--data-root", root, "--out", tmp_path / "r")
     (path,) = (tmp_path / "r").rglob("result.json")

@@ -18,17 +18,17 @@ from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.robustness import Row
 from refsr_bench.cli.common import Commands
 from refsr_bench.cli.robustness import robustness, tables
-from refsr_bench.core import catalogue, results
+from refsr_bench.core import catalogue, reader, results, schema
 from refsr_bench.core.cards import MatcherCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.types import Matches
+from refsr_bench.core.types import Correspondence
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.geometry.correspondences import cell_centres
 from refsr_bench.geometry.transforms import KINDS
 from refsr_bench.robustness import levels as study
 
-PSNR = results.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
-SSIM = results.MetricInfo("ssim_y", "SSIM-Y", "higher", "", 4)
+PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
+SSIM = schema.MetricInfo("ssim_y", "SSIM-Y", "higher", "", 4)
 
 
 @click.group(cls=Commands)
@@ -38,12 +38,12 @@ def main() -> None: ...
 main.add_command(robustness)
 
 
-def same_place(lr, ref, scale) -> Matches:
+def same_place(lr, ref, scale) -> Correspondence:
     points = cell_centres(scale * lr.shape[0], scale * lr.shape[1])
-    return Matches(points, points)
+    return Correspondence(points, points)
 
 
-def breaks_on_square(lr, ref, scale) -> Matches:
+def breaks_on_square(lr, ref, scale) -> Correspondence:
     if lr.shape[0] == lr.shape[1]:
         raise RuntimeError("a square")
     return same_place(lr, ref, scale)
@@ -250,15 +250,15 @@ def test_misuse(folder, tmp_path):
 # -- rows and figures ----------------------------------------------------------------------------------------------
 
 
-def record(name: str, psnr: float) -> results.ImageRecord:
-    return results.ImageRecord(name, {"psnr_y": psnr})
+def record(name: str, psnr: float) -> schema.ImageRecord:
+    return schema.ImageRecord(name, {"psnr_y": psnr})
 
 
-def result(**psnr: float) -> results.Result:
-    method = results.MethodInfo("m", "M", "Ref-SR", "one", False, 2026, "", 0, "none", None)
-    dataset = results.DatasetInfo("d", "D", "0", False, (), len(psnr))
-    protocol = results.ProtocolInfo("c2", "c2", 1, "0", "", "psnr_y", "ssim_y", {})
-    run = results.Run(method, dataset, protocol, (PSNR,), tuple(psnr), {})
+def result(**psnr: float) -> schema.Result:
+    method = schema.MethodInfo("m", "M", "Ref-SR", "one", False, 2026, "", 0, schema.NO_WEIGHTS)
+    dataset = schema.DatasetInfo("d", "D", "0" * 64, False, (), len(psnr))
+    protocol = schema.ProtocolInfo("c2", "c2", 1, "0" * 64, "", "psnr_y", "ssim_y", {})
+    run = schema.Run(method, dataset, protocol, (PSNR,), tuple(psnr), schema.Machine("cpu", {}))
     return results.seal(run, {name: record(name, value) for name, value in psnr.items()})
 
 
@@ -336,4 +336,4 @@ def test_a_pair_without_reference_is_a_failure_of_the_pair(folder, tmp_path):
     pair = open_dataset("wrsr", folder).pairs[0]
     with pytest.raises(BenchError, match="no reference"):
         predictor.predict(pair, protocol.prepare(pair, "wrsr"))
-    assert json.dumps(results.to_json(predictor.info))
+    assert json.dumps(reader.to_json(predictor.info))

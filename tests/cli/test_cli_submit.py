@@ -78,7 +78,7 @@ def test_other_pixels_another_size_and_missing_images_are_found(run):
 
 
 def test_another_protocol_or_data_set_is_found(run):
-    from refsr_bench.core.results import digest
+    from refsr_bench.core.reader import digest
 
     def protocol(value):
         value["run"]["protocol"]["fields"]["border"] = 0

@@ -49,7 +49,7 @@ def test_imported_weights_give_the_same_output(authors):
     assert "feature_extraction.pth" in text
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 14, 3), (48, 56, 3)))
-    srs = [load(path, "cpu").upscale(lr, [ref], 4) for path in (authors / "c2_matching_restoration_mse.pth", out)]
+    srs = [load(path, "cpu").predict(lr, [ref], 4).sr for path in (authors / "c2_matching_restoration_mse.pth", out)]
     assert (srs[0] == srs[1]).all()
     sources = json.loads(read_metadata(out)["sources"])
     assert set(sources) == {"c2_matching_restoration_mse.pth", "feature_extraction.pth", "vgg19-dcbb9e9d.pth"}
@@ -135,7 +135,7 @@ def test_packed_weights_are_half_the_size_and_give_nearly_the_same_image(tmp_pat
     assert read_metadata(packed) == read_metadata(trained) | {"name": "mine"}
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((12, 16, 3), (48, 64, 3)))
-    images = [load(path, "cpu").upscale(lr, [ref], 4).astype(int) for path in (trained, packed)]
+    images = [load(path, "cpu").predict(lr, [ref], 4).sr.astype(int) for path in (trained, packed)]
     assert np.abs(images[0] - images[1]).max() <= 2
     assert "exists" in run("pack", trained, "--out", packed, code=2)
     assert "no .safetensors" in run("pack", "x.pth", "--out", tmp_path / "y.safetensors", code=2)

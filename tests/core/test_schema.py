@@ -7,7 +7,10 @@ import jsonschema
 import pytest
 
 from refsr_bench.core import schema
-from refsr_bench.core.results import SCHEMA_VERSION, ResultError, dumps, parse_run, read_result, to_json
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import dumps, to_json
+from refsr_bench.core.results import parse_run, read_result
+from refsr_bench.core.schema import SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 HISTORIC = sorted((ROOT / "historic").glob("*.json"))
@@ -40,7 +43,7 @@ def test_the_oldest_files_lack_what_was_added_since():
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None, True, 1.0])
 def test_other_versions_are_refused(version):
     raw = json.loads((ROOT / "historic" / "1-first.json").read_text(encoding="utf-8"))["run"]
-    with pytest.raises(ResultError, match=f"reads 1 to {SCHEMA_VERSION}"):
+    with pytest.raises(BenchError, match=f"reads 1 to {SCHEMA_VERSION}"):
         parse_run({**raw, "schema_version": version}, "here")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from refsr_bench.core import catalogue
@@ -288,11 +289,11 @@ def test_peak_memory_is_that_of_the_block() -> None:
 
 def test_which_methods_get_their_references_stacked() -> None:
     sample, everything = open_dataset("sample"), c2().changed({"refs": "all"})
-    info = dataclasses.replace(bicubic().info, references="one")
+    info = structs.replace(bicubic().info, references="one")
     assert checks.must_stack(info, everything, sample, sample.pairs)
     assert not checks.must_stack(info, everything.changed({"stitch": "black-500"}), sample, sample.pairs)
     assert not checks.must_stack(info, c2(), sample, sample.pairs)
-    assert not checks.must_stack(dataclasses.replace(info, references="many"), everything, sample, sample.pairs)
+    assert not checks.must_stack(structs.replace(info, references="many"), everything, sample, sample.pairs)
 
 
 def test_several_references_are_stacked_as_published() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from refsr_bench.core.types import Matches
+from refsr_bench.core.types import Correspondence
 from refsr_bench.geometry import correspondences
 from refsr_bench.geometry.correspondences import cell_centres, measure
 from refsr_bench.geometry.transforms import TransformationTruth, draw
@@ -27,9 +27,9 @@ class Shifted:
         return np.asarray(points)[:, 0] < self.until
 
 
-def exact(truth, size=SIZE) -> Matches:
+def exact(truth, size=SIZE) -> Correspondence:
     points = cell_centres(*size)
-    return Matches(points, truth.targets(points))
+    return Correspondence(points, truth.targets(points))
 
 
 def test_centres_of_cells():
@@ -51,7 +51,7 @@ def test_errors_by_hand():
     """Four points 0, 1, 3 and 20 pixels off, along and across; a fifth is hidden, a sixth outside the image."""
     points = np.array([[1.5, 1.5], [5.5, 1.5], [9.5, 1.5], [13.5, 1.5], [25.5, 1.5], [33, 1]], np.float32)
     off = np.array([[0, 0], [1, 0], [0, -3], [12, 16], [99, 0], [99, 0]], np.float32)
-    values = measure(Matches(points, points + off + np.array([2, 0])), Shifted((2, 0), until=20), SIZE)
+    values = measure(Correspondence(points, points + off + np.array([2, 0])), Shifted((2, 0), until=20), SIZE)
     assert values["points"] == 4 and values["aee"] == pytest.approx(6) and values["aee_median"] == pytest.approx(2)
     assert [values[f"pck{t}"] for t in correspondences.PCK] == [50, 75, 75, 75]
     assert values["coverage"] == pytest.approx(100 * 4 / 30)  # six rows of five visible cells
@@ -65,16 +65,16 @@ def test_points_without_a_place_count_as_not_found():
 
 
 def test_nothing_found_gives_no_error_to_speak_of():
-    nothing = Matches(np.zeros((0, 2)), np.zeros((0, 2)))
+    nothing = Correspondence(np.zeros((0, 2)), np.zeros((0, 2)))
     for matches, truth in ((nothing, Shifted()), (exact(Shifted()), Shifted(until=-1))):
         assert measure(matches, truth, SIZE) == {"coverage": 0, "points": 0}
 
 
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(3, 2\).*\(2, 2\)"):
-        measure(Matches(np.zeros((3, 2)), np.zeros((2, 2))), Shifted(), SIZE)
+        measure(Correspondence(np.zeros((3, 2)), np.zeros((2, 2))), Shifted(), SIZE)
 
 
 def test_several_points_in_a_cell_cover_it_once():
     points = np.array([[0, 0], [1, 2], [3.4, 3.4]])
-    assert measure(Matches(points, points), Shifted(), SIZE)["coverage"] == pytest.approx(100 / 48)
+    assert measure(Correspondence(points, points), Shifted(), SIZE)["coverage"] == pytest.approx(100 / 48)

@@ -1,12 +1,14 @@
 """Run files for the tests of figures: other protocols, other methods, robustness."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
 from runs import make
 
-from refsr_bench.core.results import ImageRecord, MetricInfo, Result, digest, seal
+from refsr_bench.core.reader import digest
+from refsr_bench.core.results import seal
+from refsr_bench.core.schema import ImageRecord, MetricInfo, Result
 
 HOSTILE = "</text><script>alert(1)</script> $\\frac{x}$ \x00\u202e../../etc"
 AEE = MetricInfo("aee", "AEE", "lower", "HR pixels", 2)
@@ -16,16 +18,16 @@ def under(result: Result, label: str = "c2", **fields: Any) -> Result:
     """The same numbers under a protocol with other fields."""
     protocol = result.run.protocol
     merged = {**protocol.fields, "refs": "standard", "standard_refs": {"*": "level:1"}, **fields}
-    protocol = dataclasses.replace(
+    protocol = structs.replace(
         protocol, label=label, name=label.split("+")[0], fields=merged, digest=digest(merged)
     )
-    return dataclasses.replace(result, run=dataclasses.replace(result.run, protocol=protocol))
+    return structs.replace(result, run=structs.replace(result.run, protocol=protocol))
 
 
 def known(result: Result, **facts: Any) -> Result:
     """The same numbers of a method with other facts."""
-    method = dataclasses.replace(result.run.method, **facts)
-    return dataclasses.replace(result, run=dataclasses.replace(result.run, method=method))
+    method = structs.replace(result.run.method, **facts)
+    return structs.replace(result, run=structs.replace(result.run, method=method))
 
 
 def robust(name: str, dataset: str, psnr: Sequence[float], aee: Sequence[float] | None, ids: str = "p") -> Result:
@@ -35,7 +37,7 @@ def robust(name: str, dataset: str, psnr: Sequence[float], aee: Sequence[float] 
         f"{ids}{n}": ImageRecord(f"{ids}{n}", {"psnr_y": float(value)} | ({"aee": float(aee[n])} if aee else {}))
         for n, value in enumerate(psnr)
     }
-    run = dataclasses.replace(
+    run = structs.replace(
         result.run, pair_ids=tuple(records), metrics=(*result.run.metrics, *([AEE] if aee else []))
     )
     return seal(run, records)

@@ -8,17 +8,15 @@ from PIL import Image
 from runs import METRICS
 
 from refsr_bench.core.names import stem
-from refsr_bench.core.results import (
+from refsr_bench.core.reader import digest, dumps
+from refsr_bench.core.results import seal, write_result
+from refsr_bench.core.schema import (
     DatasetInfo,
     ImageRecord,
     MethodInfo,
     ProtocolInfo,
     Result,
     Run,
-    digest,
-    dumps,
-    seal,
-    write_result,
 )
 from refsr_bench.pixels.saved import pixels_digest
 

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from refsr_bench.core.results import (
+from refsr_bench.core.reader import digest
+from refsr_bench.core.results import seal, write_result
+from refsr_bench.core.schema import (
     DatasetInfo,
     ImageRecord,
+    Machine,
     MethodInfo,
     MetricInfo,
     ProtocolInfo,
     Result,
     Run,
-    digest,
-    seal,
-    write_result,
+    Variation,
+    Weights,
 )
 
 METRICS = (
@@ -42,6 +44,8 @@ def make(
     limit: int | None = None,
     failures: Mapping[int, str] | None = None,
     started: str = "2025-01-01T00:00:00Z",
+    device: str = "",
+    variation: Variation | None = None,
     **run: str,
 ) -> Result:
     """A sealed result of one pair per PSNR value; ``limit`` measures only the first, ``failures`` maps index to why."""
@@ -57,7 +61,9 @@ def make(
         records[pair] = ImageRecord(pair, metrics, (f"{pair}_1.png",), (64, 48), None, None, {"seconds": 0.5 + i})
     sha256 = sha256 or (None if weights == "none" else digest(weights))
     title = name if title is None else title
-    method = MethodInfo(name, title, group, "one", gan, year, "", 1_234_567, weights, sha256)
+    kind = weights if weights in ("none", "synthetic") else "authors"
+    behind = Weights(kind, weights, None if kind == "synthetic" else sha256)
+    method = MethodInfo(name, title, group, "one", gan, year, "", 1_234_567, behind)
     rules = ProtocolInfo(
         label=protocol,
         name=protocol.split("+")[0],
@@ -68,8 +74,9 @@ def make(
         ssim="ssim_y",
         fields=fields,
     )
-    data = DatasetInfo(dataset, dataset.upper(), digest(manifest), official, tuple(notes), total)
-    facts = Run(method, data, rules, METRICS, ids, {"torch": "2.11.0"}, started=started, **run)
+    data = DatasetInfo(dataset, dataset.upper(), digest(manifest), official, tuple(notes), total, variation)
+    machine = Machine(device, {"torch": "2.11.0"})
+    facts = Run(method, data, rules, METRICS, ids, machine, started=started, **run)
     return seal(facts, records, "2025-01-01T00:01:00Z")
 
 

@@ -4,7 +4,6 @@ Needs ``pip install playwright`` and a Chromium: Debian's (``apt-get install chr
 """
 
 import csv
-import dataclasses
 import io
 import json
 import shutil
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from runs import make, store
 from site_pages import HOSTILE, index_text
 
@@ -33,18 +33,18 @@ SETS = {"cufed5": "CUFED5", "sun80": "Sun80", "urban100": "Urban100", "manga109"
 
 def run(name, psnr, **kind):
     """A run with the facts that filters ask for."""
-    extra = {key: kind.pop(key) for key in ("references", "parameters", "mark") if key in kind}
+    extra = {key: kind.pop(key) for key in ("references", "parameters", "verified") if key in kind}
     result = make(name, [psnr, psnr + 1, psnr - 1], **kind)
-    method = dataclasses.replace(result.run.method, **extra)
-    dataset = dataclasses.replace(result.run.dataset, title=SETS.get(result.run.dataset.name, result.run.dataset.name))
-    return dataclasses.replace(result, run=dataclasses.replace(result.run, method=method, dataset=dataset))
+    method = structs.replace(result.run.method, **extra)
+    dataset = structs.replace(result.run.dataset, title=SETS.get(result.run.dataset.name, result.run.dataset.name))
+    return structs.replace(result, run=structs.replace(result.run, method=method, dataset=dataset))
 
 
 RUNS = [
     run("bicubic", 24.4, ssim=[0.68], title="Bicubic", group="SISR", year=1981, references="none", parameters=0),
     run("bicubic", 28.1, ssim=[0.76], title="Bicubic", group="SISR", year=1981, references="none", dataset="sun80"),
     run("edsr", 25.7, ssim=[0.77], title="EDSR", group="SISR", year=2017, references="none", weights="edsr.pth"),
-    run("srcnn", 25.2, title="SRCNN", group="SISR", year=2016, references="none", mark="from the paper's text alone"),
+    run("srcnn", 25.2, title="SRCNN", group="SISR", year=2016, references="none", verified="text alone"),
     run("srntt", 25.5, title="SRNTT", year=2019, references="many", gan=True, weights="srntt.npz", limit=2),
     run("srntt-rec", 26.1, title="SRNTT-rec", year=2019, references="many", weights="srntt.npz"),
     run("c2matching", 28.0, ssim=[0.84], title="C²-Matching-rec", references="many", weights="nano.pth"),

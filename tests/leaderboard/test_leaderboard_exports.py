@@ -1,12 +1,12 @@
 """Grids, the published number beside a result, and what the exports make of it."""
 
 import csv
-import dataclasses
 import io
 import json
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 from runs import make, store
 
 from leaderboard import exports
@@ -16,7 +16,8 @@ from leaderboard.reading.published import published
 from leaderboard.tables import grid
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli import main
-from refsr_bench.core.results import ResultError
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import Weights
 
 NASTY = "=1+1 \\input{/etc/passwd} $x_1$ 50% & #{~^} <b>|`*_[a](javascript:x)\n@all www.evil.example"
 
@@ -58,8 +59,8 @@ def test_a_partial_run_says_so_beside_its_difference():
 
 def test_synthetic_weights_have_no_difference():
     result = rec(weights="synthetic")
-    method = dataclasses.replace(result.run.method, ranked=False)
-    (found,) = grids(dataclasses.replace(result, run=dataclasses.replace(result.run, method=method)))
+    method = structs.replace(result.run.method, weights=Weights("synthetic", "synthetic", None))
+    (found,) = grids(structs.replace(result, run=structs.replace(result.run, method=method)))
     (cell,) = cells(found, "C²-Matching-rec")
     assert cell.beside.texts[0] == "28.24" and set(cell.beside.gaps) == {""}
 
@@ -79,8 +80,8 @@ def test_other_scales_and_channels_have_nothing_beside_them():
     for change in ({"scale": 8}, {"channel": "rgb"}):
         result = rec()
         fields = {**result.run.protocol.fields, **change}
-        protocol = dataclasses.replace(result.run.protocol, fields=fields)
-        (found,) = grids(dataclasses.replace(result, run=dataclasses.replace(result.run, protocol=protocol)))
+        protocol = structs.replace(result.run.protocol, fields=fields)
+        (found,) = grids(structs.replace(result, run=structs.replace(result.run, protocol=protocol)))
         assert found.rows[0].cells[0].beside is None
 
 
@@ -188,9 +189,9 @@ def test_columns_about_the_method(mixed):
 @pytest.mark.parametrize("form", FORMATS)
 def test_hostile_text_stays_text(form):
     result = make("x", [20.0], title=NASTY, weights=NASTY, group=NASTY, dataset="d", protocol=NASTY)
-    dataset = dataclasses.replace(result.run.dataset, title=NASTY, official=False)
-    metrics = tuple(dataclasses.replace(metric, title=NASTY) for metric in result.run.metrics)
-    (found,) = grids(dataclasses.replace(result, run=dataclasses.replace(result.run, dataset=dataset, metrics=metrics)))
+    dataset = structs.replace(result.run.dataset, title=NASTY, official=False)
+    metrics = tuple(structs.replace(metric, title=NASTY) for metric in result.run.metrics)
+    (found,) = grids(structs.replace(result, run=structs.replace(result.run, dataset=dataset, metrics=metrics)))
     text = export(found, whole(found), form)
     if form == "csv":
         row = list(csv.reader(io.StringIO(text)))[1]
@@ -213,7 +214,7 @@ def test_latex_and_markdown_escapes():
 
 
 def test_an_unknown_metric_is_refused(mixed):
-    with pytest.raises(ResultError, match=r"no metric 'lpip'.*psnr_y, ssim_y, lpips, seconds"):
+    with pytest.raises(BenchError, match=r"no metric 'lpip'.*psnr_y, ssim_y, lpips, seconds"):
         whole(mixed, ["lpip"])
     assert whole(mixed, ["lpips", "psnr_y"]).metrics == (2, 0)
 

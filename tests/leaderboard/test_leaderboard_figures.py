@@ -26,7 +26,9 @@ from leaderboard.statistics.ablation import load_ablations, parse
 from leaderboard.statistics.robustness import load_studies, parse_name
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli.leaderboard import leaderboard
-from refsr_bench.core.results import Result, ResultError, dumps
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import dumps
+from refsr_bench.core.schema import Result
 
 DRAWING = {"svg", "title", "desc", "style", "defs", "g", "path", "clipPath", "rect", "text", "tspan", "use", "pattern"}
 
@@ -204,7 +206,7 @@ def test_the_ablation_has_our_steps_and_the_paper_s(tmp_path):
     ],
 )
 def test_an_ablation_that_does_not_fit_is_refused(changes, reason):
-    with pytest.raises(ResultError, match=reason):
+    with pytest.raises(BenchError, match=reason):
         parse(json.loads(dumps(study(texture_subset=[]) | changes)), "x")
 
 
@@ -333,7 +335,7 @@ def test_the_command_writes_figures_and_says_what_is_missing(tmp_path):
     assert any(stem.startswith("robustness-sample-blur-bars-") for stem in stems)
     assert "no ablation figure" in result.output and f"--out {tmp_path / 'in'}/ablation" in result.output
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ResultError, match=r"no result\.json"):
+    with pytest.raises(BenchError, match=r"no result\.json"):
         CliRunner().invoke(leaderboard, ["figures", "--results", str(tmp_path / "empty")], catch_exceptions=False)
 
 

@@ -1,11 +1,11 @@
 """The first page without its script: what it says, that it is inert, accessible, valid, and small."""
 
-import dataclasses
 import json
 import re
 
 import html5lib
 import pytest
+from msgspec import structs
 from runs import make, store, store_several
 from site_pages import HOSTILE, Page, index_text
 
@@ -154,10 +154,10 @@ def test_hostile_text_stays_text(tmp_path):
         device=HOSTILE,
         command="\x00\u202e" + HOSTILE,
     )
-    method = dataclasses.replace(result.run.method, mark=HOSTILE, references=HOSTILE, paper="javascript:alert(5)")
-    metrics = tuple(dataclasses.replace(m, title=HOSTILE, unit="</script>") for m in result.run.metrics)
-    run = dataclasses.replace(result.run, method=method, metrics=metrics)
-    store(tmp_path / "1", dataclasses.replace(result, run=run))
+    method = structs.replace(result.run.method, paper="javascript:alert(5)")
+    metrics = tuple(structs.replace(m, title=HOSTILE, unit="</script>") for m in result.run.metrics)
+    run = structs.replace(result.run, method=method, metrics=metrics)
+    store(tmp_path / "1", structs.replace(result, run=run))
     path = store(tmp_path / "2", make("surrogate"))
     path.write_text(path.read_text().replace('"surrogate"', '"lone \\ud800 half"'))
     store(tmp_path / "3", make("../../up", protocol="../../up"))

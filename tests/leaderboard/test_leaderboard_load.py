@@ -1,18 +1,18 @@
 """Which run files are taken, which are left out and why."""
 
-import dataclasses
 import json
 import math
 import os
 import time
 
 import pytest
+from msgspec import structs
 from runs import make, store
 
 from leaderboard.reading import load
 from leaderboard.reading.load import find_results, load_results
 from leaderboard.statistics.robustness import load_studies, load_unrelated
-from refsr_bench.core.results import ResultError
+from refsr_bench.core.errors import BenchError
 
 
 def edit(path, change):
@@ -34,15 +34,15 @@ def test_finds_run_files_at_any_depth_in_the_order_of_their_paths(tmp_path):
 
 
 def test_an_empty_or_absent_folder_is_said_so(tmp_path):
-    with pytest.raises(ResultError, match=r"no result\.json below"):
+    with pytest.raises(BenchError, match=r"no result\.json below"):
         load_results(tmp_path)
-    with pytest.raises(ResultError, match="no such folder"):
+    with pytest.raises(BenchError, match="no such folder"):
         load_results(tmp_path / "absent")
 
 
 def test_runs_whose_references_were_made_from_the_ground_truth_are_not_ranked(tmp_path):
     store(tmp_path / "a", make("a", kind="robustness"))
-    with pytest.raises(ResultError, match="only robustness runs"):
+    with pytest.raises(BenchError, match="only robustness runs"):
         load_results(tmp_path)
     store(tmp_path / "b", make("b"))
     runs, problems = load_results(tmp_path)
@@ -62,7 +62,7 @@ def test_runs_with_an_unrelated_reference_are_found_among_others(tmp_path):
 
 def test_nothing_readable_is_an_error_that_names_the_first(tmp_path):
     (tmp_path / "result.json").write_text("[")
-    with pytest.raises(ResultError, match=r"no readable result\.json.*not JSON"):
+    with pytest.raises(BenchError, match=r"no readable result\.json.*not JSON"):
         load_results(tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
         onerror(PermissionError(13, "Permission denied", str(folder / "shut")))
 
     monkeypatch.setattr(load.os, "walk", walk)
-    with pytest.raises(ResultError, match=r"shut: Permission denied; results in it would be left out"):
+    with pytest.raises(BenchError, match=r"shut: Permission denied; results in it would be left out"):
         find_results(tmp_path)
 
 
@@ -205,7 +205,7 @@ def test_infinite_psnr_is_a_number(tmp_path):
 
 def test_two_files_of_one_run_are_refused_by_name(tmp_path):
     first, second = store(tmp_path / "a", make("m")), store(tmp_path / "b", make("m", psnr=[1, 2, 3]))
-    with pytest.raises(ResultError) as caught:
+    with pytest.raises(BenchError) as caught:
         load_results(tmp_path)
     assert str(first) in str(caught.value) and str(second) in str(caught.value)
 
@@ -217,7 +217,7 @@ def test_other_weights_data_or_protocol_make_another_run(tmp_path):
         make("m", manifest="another"),
         make("m", official=False),
         make("m", protocol="srntt"),
-        dataclasses.replace(make("n"), finished="2025-01-02T00:00:00Z"),
+        structs.replace(make("n"), finished="2025-01-02T00:00:00Z"),
     ]
     for number, result in enumerate([base, *others]):
         store(tmp_path / str(number), result)

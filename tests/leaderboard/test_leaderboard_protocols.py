@@ -7,7 +7,8 @@ import pytest
 from leaderboard.tables import protocols
 from leaderboard.tables.protocols import differences
 from refsr_bench.core import catalogue
-from refsr_bench.core.results import ProtocolInfo, digest
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import ProtocolInfo
 from refsr_bench.protocols import base, effects
 
 SHIPPED = catalogue.collect("PROTOCOLS")

@@ -11,7 +11,7 @@ from runs import store_several
 from site_pages import Page
 
 from leaderboard.pages import site
-from refsr_bench.core.results import ResultError
+from refsr_bench.core.errors import BenchError
 
 build = partial(site.build, images="none", drawn=False)  # tables, methods and statistics
 
@@ -77,7 +77,7 @@ def test_a_file_of_another_origin_is_not_overwritten(results, tmp_path, name):
     out = tmp_path / "site"
     out.mkdir()
     (out / name).write_text("<h1>My home page</h1>")
-    with pytest.raises(ResultError, match="not written by refsr-bench"):
+    with pytest.raises(BenchError, match="not written by refsr-bench"):
         build(results, out)
     assert [path.name for path in out.iterdir()] == [name]
     assert (out / name).read_text() == "<h1>My home page</h1>"
@@ -86,13 +86,13 @@ def test_a_file_of_another_origin_is_not_overwritten(results, tmp_path, name):
 def test_an_out_folder_that_cannot_be_written_is_said_so(results, tmp_path):
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ResultError, match="cannot write the site there"):
+        with pytest.raises(BenchError, match="cannot write the site there"):
             build(results, out)
 
 
 def test_nothing_to_show_writes_nothing(tmp_path):
     (tmp_path / "results").mkdir()
-    with pytest.raises(ResultError, match=r"no result\.json below this folder"):
+    with pytest.raises(BenchError, match=r"no result\.json below this folder"):
         build(tmp_path / "results", tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
@@ -101,6 +101,6 @@ def test_duplicates_leave_the_old_site(results, tmp_path):
     page = build(results, tmp_path / "site").pages[0]
     before = page.read_bytes()
     shutil.copytree(results / "0", results / "copy")
-    with pytest.raises(ResultError, match="both hold bicubic"):
+    with pytest.raises(BenchError, match="both hold bicubic"):
         build(results, tmp_path / "site")
     assert page.read_bytes() == before

@@ -1,7 +1,6 @@
 """Comparisons between methods: the numbers against references of others, the rules, the sentences, the page."""
 
 import csv
-import dataclasses
 import io
 import json
 import re
@@ -9,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from msgspec import structs
 from runs import make
 from scipy import stats
 
@@ -18,7 +18,9 @@ from leaderboard.reading.load import LoadedRun
 from leaderboard.statistics import estimates, paired, statistics
 from leaderboard.statistics.statistics import contests, intervals, p_text, sentence, sentences, summary
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.results import Result
+from refsr_bench.core.schema import Result, Weights
+
+SYNTHETIC = Weights("synthetic", "synthetic", None)
 
 # Demšar 2006, Table 6: AUC of four variants of C4.5 on 14 data sets. The paper ranks "voting" from more digits than it
 # prints (ranks 4, 1, 2, 3 for .972 .981 .975 .975), hence .97501.
@@ -40,8 +42,8 @@ def only(*results: Result, metric: str = "psnr_y"):
 
 
 def synthetic(result: Result) -> Result:
-    return dataclasses.replace(
-        result, run=dataclasses.replace(result.run, method=dataclasses.replace(result.run.method, ranked=False))
+    return structs.replace(
+        result, run=structs.replace(result.run, method=structs.replace(result.run.method, weights=SYNTHETIC))
     )
 
 
@@ -302,10 +304,10 @@ def test_lower_is_better_for_lpips():
     def lpips(name, values):
         result = make(name, [27] * len(values))
         images = [
-            dataclasses.replace(image, metrics={**image.metrics, "lpips": value})
+            structs.replace(image, metrics={**image.metrics, "lpips": value})
             for image, value in zip(result.images, values, strict=True)
         ]
-        return dataclasses.replace(result, images=tuple(images), means={**result.means, "lpips": sum(values) / 8})
+        return structs.replace(result, images=tuple(images), means={**result.means, "lpips": sum(values) / 8})
 
     tables = built(lpips("blurred", [0.4 + n / 100 for n in range(8)]), lpips("sharp", [0.1] * 8))
     (found,) = contests(tables, ["lpips"])

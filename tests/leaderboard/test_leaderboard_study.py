@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard.pages import study
 from leaderboard.pages.pages import Entry, Site
-from refsr_bench.core.results import ResultError
+from refsr_bench.core.errors import BenchError
 
 SITE = Site("Board", (Entry("table", "Table", "index.html"), Entry("study", "Study", "study.html")))
 
@@ -170,9 +170,9 @@ def test_what_does_not_hold_together_is_left_out(tmp_path: Path, change: dict, m
 
 def test_infinite_numbers_are_refused() -> None:
     ranking = report()["ranking"] | {"methods": [report()["ranking"]["methods"][0] | {"ability": float("inf")}]}
-    with pytest.raises(ResultError, match="not finite"):
+    with pytest.raises(BenchError, match="not finite"):
         study.parse_report(report(ranking=ranking), "x")
-    with pytest.raises(ResultError, match="share"):
+    with pytest.raises(BenchError, match="share"):
         study.parse_report(report(left_share=float("nan")), "x")
 
 

@@ -11,7 +11,8 @@ from runs import make
 from leaderboard.reading import load
 from leaderboard.reading.published import published
 from leaderboard.submissions import submission
-from refsr_bench.core.results import ResultError, dumps, parse_json
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import dumps, parse_json
 from refsr_bench.core.schema import published as schema
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.metrics.ssim import ssim
@@ -107,17 +108,17 @@ def test_names_that_are_paths_or_hide_something_are_refused(name):
 def test_hostile_json_is_refused_in_words(tmp_path, data, text):
     path = tmp_path / "result.json"
     path.write_bytes(data)
-    with pytest.raises(ResultError, match=text):
+    with pytest.raises(BenchError, match=text):
         submission.read_submission(path)
 
 
 def test_links_and_large_files_are_not_read(tmp_path, monkeypatch):
     (tmp_path / "real.json").write_text("{}")
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
-    with pytest.raises(ResultError, match="a link, not a file"):
+    with pytest.raises(BenchError, match="a link, not a file"):
         submission.read_submission(tmp_path / "link.json")
     monkeypatch.setattr(load, "MOST_BYTES", 1)
-    with pytest.raises(ResultError, match="MiB"):
+    with pytest.raises(BenchError, match="MiB"):
         submission.read_submission(tmp_path / "real.json")
 
 

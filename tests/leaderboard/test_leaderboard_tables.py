@@ -1,12 +1,12 @@
 """What shares a table, a column and a ranking, and in which order."""
 
 import csv
-import dataclasses
 import io
 import math
 import random
 
 import pytest
+from msgspec import structs
 from runs import make
 
 from leaderboard.reading.load import LoadedRun, weights_key
@@ -206,7 +206,7 @@ def test_csv_has_every_run_unrounded_and_no_formulas():
 
 def test_a_metric_some_images_lack_is_not_ranked_the_other_is():
     result = make("a", [90, 90])
-    bare = dataclasses.replace(result.images[1], metrics={"ssim_y": 0.7})
+    bare = structs.replace(result.images[1], metrics={"ssim_y": 0.7})
     gap = seal(result.run, {"p0": result.images[0], "p1": bare})
     (table,) = tables(gap, make("b", [20, 20], [0.6]), make("c", [21, 21], [0.5]))
     assert gap.complete and marks(table)["a"] == ("90.00", "", ".7000", "best")
@@ -214,7 +214,7 @@ def test_a_metric_some_images_lack_is_not_ranked_the_other_is():
 
 def with_lpips(result, values):
     images = {
-        image.id: dataclasses.replace(image, metrics={**image.metrics, "lpips": value})
+        image.id: structs.replace(image, metrics={**image.metrics, "lpips": value})
         for image, value in zip(result.images, values, strict=True)
     }
     return seal(result.run, images)
@@ -268,7 +268,7 @@ def test_reference_gain_is_measured_minus_unrelated_under_one_protocol():
 
 def test_a_metric_called_like_ours_does_no_harm():
     result = make("a")
-    odd = dataclasses.replace(result.run.metrics[2], name="seconds")
-    run = dataclasses.replace(result.run, metrics=(*result.run.metrics[:2], odd))
+    odd = structs.replace(result.run.metrics[2], name="seconds")
+    run = structs.replace(result.run, metrics=(*result.run.metrics[:2], odd))
     (table,) = tables(seal(run, {image.id: image for image in result.images}))
     assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "seconds"]

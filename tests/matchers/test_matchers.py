@@ -13,7 +13,7 @@ from c2matching import matchers, method
 from c2matching.bundle import BUNDLED, load_bundle, write_bundle
 from refsr_bench.core.cards import LoadedMatcher
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.types import Image, Match, Matches
+from refsr_bench.core.types import Correspondence, Image, Match
 from refsr_bench.geometry.correspondences import cell_centres, measure
 from refsr_bench.geometry.transforms import TransformationTruth, apply, draw
 from refsr_bench.learning.checkpoints import synthetic
@@ -154,7 +154,7 @@ def test_a_teacher_must_be_given_and_sees_the_truth(pair, tmp_path):
 
 
 def test_vgg_from_torchvision_or_said_to_be_another(pair, tmp_path):
-    from c2matching.nets.vgg import vgg_layers
+    from refsr_bench.learning.vgg import vgg_layers
 
     own = loaded("vgg")
     assert own.variant == "not ImageNet" and own.weights.startswith("bundled")
@@ -222,9 +222,9 @@ def test_nothing_is_changed_by_matching(pair):
 
 
 def test_anyones_function_is_a_matcher(pair):
-    def same_place(lr: Image, ref: Image, scale: int) -> Matches:
+    def same_place(lr: Image, ref: Image, scale: int) -> Correspondence:
         points = cell_centres(scale * lr.shape[0], scale * lr.shape[1])
-        return Matches(points, points)
+        return Correspondence(points, points)
 
     assert errors(same_place, pair())["aee"] == 0
     assert errors(same_place, pair("rotation", "30"))["aee"] > 10

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import structs
 
 from refsr_bench.cli import main
 from refsr_bench.core import catalogue
-from refsr_bench.core.types import Matches, Sample
+from refsr_bench.core.types import Correspondence, Sample
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.evaluate import runner
 from refsr_bench.pixels import saved
@@ -41,7 +42,7 @@ def test_what_was_scored_and_given_is_kept_once_for_all_methods(wrsr, tmp_path: 
     result, folder = run(root, tmp_path / "out")
     inputs = folder.parent / "inputs"
     first = tree(inputs)
-    run(root, tmp_path / "out", dataclasses.replace(method(), info=dataclasses.replace(method().info, name="other")))
+    run(root, tmp_path / "out", dataclasses.replace(method(), info=structs.replace(method().info, name="other")))
     assert tree(inputs) == first and len(first) == 3 * 4
     protocol, data = catalogue.get("PROTOCOLS", "c2"), open_dataset("wrsr", root)
     for pair, record in zip(data.pairs, result.images, strict=True):
@@ -67,7 +68,7 @@ def test_other_pixels_get_another_folder_and_overwrite_nothing(wrsr, tmp_path: P
     (pair,) = data.pairs
     dark = dataclasses.replace(pair.hr, load=lambda: pair.hr.load() // 2)
     changed = dataclasses.replace(data, pairs=(dataclasses.replace(pair, hr=dark),), manifest_sha256="0" * 64)
-    named = dataclasses.replace(method(), info=dataclasses.replace(method().info, name="other"))
+    named = dataclasses.replace(method(), info=structs.replace(method().info, name="other"))
     run(root, tmp_path / "out", named, data=changed)
     after = tree(folder.parent / "inputs")
     assert {name: after[name] for name in before} == before and len(after) == 2 * len(before)
@@ -126,7 +127,7 @@ def test_correspondences_as_pictures(tmp_path: Path) -> None:
     points = (4 * np.stack((x, y), -1) + 1.5).reshape(-1, 2).astype(np.float32)
     targets = points + np.where(points[:, :1] < 24, (8.0, 0.0), (-8.0, 0.0)).astype(np.float32)
     confidence = np.linspace(0, 1, len(points), dtype=np.float32)
-    place = saved.save_matches(tmp_path, sample, Matches(points, targets, confidence), sample.hr)
+    place = saved.save_matches(tmp_path, sample, Correspondence(points, targets, confidence), sample.hr)
     facts = json.loads((place / "matches.json").read_text())
     assert (facts["points"], facts["cells"], facts["longest"]) == (96, 96, 16.0)
     assert facts["reference"] == "ref.png" and facts["mean_confidence"] == 0.5
@@ -146,13 +147,13 @@ def test_points_outside_the_scored_area_and_without_a_number_are_left_out(tmp_pa
     sample = sample_of(top=4, left=8)
     points = np.array([[1.5, 1.5], [9.5, 5.5], [13.5, 5.5]], np.float32)
     targets = np.array([[1.5, 1.5], [9.5, 5.5], [np.nan, 0]], np.float32)
-    place = saved.save_matches(tmp_path, sample, Matches(points, targets), sample.hr)
+    place = saved.save_matches(tmp_path, sample, Correspondence(points, targets), sample.hr)
     facts = json.loads((place / "matches.json").read_text())
     assert facts["points"] == 1 and "mean_confidence" not in facts
     assert sorted(path.name for path in place.iterdir()) == ["flow.png", "matches.json", "patches.png"]
     patches = read_image(place / "patches.png")
     assert np.array_equal(patches[:4, :4], sample.refs[0][4:8, 8:12]) and (patches[8:] == 224).all()
-    assert saved.save_matches(tmp_path, sample, Matches(points[:1], targets[:1]), sample.hr) is None
+    assert saved.save_matches(tmp_path, sample, Correspondence(points[:1], targets[:1]), sample.hr) is None
 
 
 def command(*arguments: object) -> Result:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refsr_bench.core.results import ResultError, write_atomically
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.files import write_text
 
 FILES = {
     "README.md": "README.md",
@@ -16,18 +17,18 @@ FILES = {
 def write(folder: Path) -> list[Path]:
     """Write the template into ``folder``, which is made where absent, and say which files it has.
 
-    Raises ResultError, having written nothing, when one of them is there already, and when nothing can be written.
+    Raises BenchError, having written nothing, when one of them is there already, and when nothing can be written.
     """
     targets = {folder / target: Path(__file__).with_name(source) for source, target in FILES.items()}
     keep = folder / "results" / ".gitkeep"
     if there := [path for path in (*targets, keep) if path.exists()]:
-        raise ResultError(f"{there[0]} is there already and stays; choose an empty folder")
+        raise BenchError(f"{there[0]} is there already and stays; choose an empty folder")
     try:
         for path, source in targets.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, source.read_text(encoding="utf-8"))
+            write_text(path, source.read_text(encoding="utf-8"))
         keep.parent.mkdir(exist_ok=True)
         keep.touch()
     except OSError as error:
-        raise ResultError(f"{folder}: cannot be written ({error.strerror})") from None
+        raise BenchError(f"{folder}: cannot be written ({error.strerror})") from None
     return [*targets, keep]

@@ -15,7 +15,7 @@ from typing import Any
 
 from refsr_bench.builder.fetching.network import Throttled
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.results import write_atomically
+from refsr_bench.core.files import write_text
 
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -90,7 +90,7 @@ class Cache:
                 partial = path.with_suffix(f".{os.getpid()}.partial")
                 partial.write_bytes(body)
                 partial.replace(path.with_suffix(".body"))
-            write_atomically(path, json.dumps(about | {"bytes": len(body or b"")}))
+            write_text(path, json.dumps(about | {"bytes": len(body or b"")}))
         except OSError as error:
             raise BenchError(f"{path}: cannot be written ({error.strerror or error}). Make room.") from None
 

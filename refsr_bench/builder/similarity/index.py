@@ -111,7 +111,7 @@ def _task(folder: Path, files: Sequence[tuple[str, int, int]], embedding: str, w
 
 def _settle(folder: Path, files: Sequence[tuple[str, int, int]], embedding: str, weights: str) -> None:
     """Learn the codebook where it is needed and not there; refuse an index made with something else."""
-    from refsr_bench.core.results import write_atomically
+    from refsr_bench.core.files import write_text
 
     stated = folder / "embedding.txt"
     wanted = embedding if embedding == "descriptor" else f"{embedding} {_digest(weights)}"
@@ -123,7 +123,7 @@ def _settle(folder: Path, files: Sequence[tuple[str, int, int]], embedding: str,
     if embedding == "descriptor" and not (folder / "codebook.npz").is_file():
         step = max(1, len(files) // embed.LEARN_IMAGES)
         embed.learn(readable(path for path, _, _ in files[::step])).save(folder / "codebook.npz")
-    write_atomically(stated, wanted + "\n")
+    write_text(stated, wanted + "\n")
 
 
 def _digest(weights: str) -> str:

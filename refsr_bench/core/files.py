@@ -1,0 +1,273 @@
+"""The one way to touch files: bounded reads of regular files, whole writes, locks, JSON-lines journals, safe paths.
+
+Nothing here follows a link when it writes, waits for a FIFO or device when it reads, or leaves half a file behind. What
+goes wrong becomes a ``BenchError`` that names the file, except in ``writing``, whose block may raise anything.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import Generic, TypeVar
+
+from refsr_bench.core.errors import BenchError
+
+MOST_BYTES = 20 << 20  # of one text file of ours: a run file of tens of thousands of images has a fifth of it
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # network shares and FUSE answer so
+
+Line = TypeVar("Line")
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The contents of a regular file of at most ``most`` bytes; a link to one is followed.
+
+    Raises BenchError naming the file for anything else: absent, a folder, a FIFO, a device, too large.
+    """
+    try:
+        with open(os.open(path, _NO_WAIT), "rb") as file:  # without O_NONBLOCK a FIFO waits for a writer for ever
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise BenchError(f"{path}: not a regular file.")
+            data = b"" if about.st_size > most else file.read(most + 1)
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
+    if about.st_size > most or len(data) > most:
+        size = max(about.st_size, len(data)) / 2**20
+        raise BenchError(f"{path}: {size:.1f} MiB; at most {most / 2**20:.0f} MiB are read.")
+    return data
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """The contents of a regular UTF-8 file, without a byte order mark. Raises BenchError as ``read_bytes``."""
+    data = read_bytes(path, most)
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise BenchError(f"{path}: begins with a byte order mark; save it as UTF-8 without one.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: not UTF-8 (byte {error.start}).") from None
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A new empty file beside ``path`` for the block to fill; ``path`` is replaced by it when the block ends well.
+
+    A reader sees the old file or the whole new one, never half; a link at ``path`` is replaced, not followed. The data
+    and the name are on the disk before the block returns. Raises OSError, and whatever the block raises; the old file
+    then stays as it was.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
+    with suppress(FileNotFoundError):
+        partial.unlink()  # of a killed process that had our number
+    try:
+        os.close(os.open(partial, _NEW_FILE, 0o666))
+        yield partial
+        _synchronise(partial)
+        os.replace(partial, path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+    _synchronise(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing, see ``writing``. Raises BenchError when the disk refuses."""
+    try:
+        with writing(path) as partial, partial.open("wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 file or nothing; line ends stay as they are. Raises BenchError when the disk refuses."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and those above it; returns it. Raises BenchError when it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"The folder {path} cannot be made: {error.strerror or error}.") from None
+    return path
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder within one disk, both folders synchronised. Raises BenchError; OSError never."""
+    try:
+        os.rename(source, target)
+        _synchronise(target.parent)
+    except OSError as error:
+        raise cannot_write(target, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> BenchError:
+    """What to tell a person when the disk refused to write ``path``."""
+    reason = error.strerror or error
+    return BenchError(f"{path}: cannot be written ({reason}). Choose another folder or make room.")
+
+
+def _synchronise(path: Path) -> None:
+    """Put a file's data, or a folder's names, on the disk."""
+    if path.is_dir() and os.name != "posix":
+        return  # Windows has no handle of a folder to flush
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in _NO_FOLDER_SYNC):
+            raise
+    finally:
+        os.close(handle)
+
+
+# -- paths that come from a file's contents ------------------------------------------------------------------------
+
+
+def inside(folder: Path, name: str) -> Path:
+    """``folder / name`` for a relative name with forward slashes that somebody else wrote.
+
+    Raises BenchError for a name that leads out of the folder, by itself or through a link, or that some system reads
+    otherwise (an absolute name, ``..``, a backslash, a drive, a control character).
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or re.search(r'[\x00-\x1f\\:*?"<>|]', name):
+        raise BenchError(f"{name!r} is no path inside {folder}.")
+    path = folder.joinpath(*parts)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BenchError(f"{path} leads out of {folder} through a link.")
+    return path
+
+
+# -- locks ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(folder: Path, work: str) -> Iterator[None]:
+    """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
+
+    work: what messages call the one who holds it ("Another run"). Raises BenchError when somebody else does.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BenchError(f"{work} is writing to {folder}. Wait for it, or choose another folder with --out.") from None
+    except OSError as error:
+        raise cannot_write(folder / ".lock", error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# -- journals ------------------------------------------------------------------------------------------------------
+
+
+class Journal(Generic[Line]):
+    r"""An append-only file of JSON lines that loses nothing: a line is on the disk before anybody is told of it.
+
+    Lines end in the byte ``\n`` and in nothing else: text may hold U+2028, U+0085 and the like. Any number of
+    processes may append. A line that a kill cut short is passed over by readers and removed by the next writer.
+
+    decode: a line from its JSON bytes; raises BenchError for what is none, and is given where the line stands. encode:
+    the reverse, without a newline. most: bytes of the whole file that are read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        decode: Callable[[bytes, str], Line],
+        encode: Callable[[Line], bytes],
+        most: int = 1 << 30,
+    ) -> None:
+        self.path = path
+        self._decode, self._encode, self._most = decode, encode, most
+        self._read: tuple[tuple[int, int], list[Line]] = ((-1, -1), [])
+
+    def read(self) -> list[Line]:
+        """All whole lines; none where there is no file. Raises BenchError naming a line that is none of ours."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise BenchError(f"{self.path}: cannot be read ({error.strerror}).") from None
+        if (found.st_size, found.st_mtime_ns) != self._read[0]:
+            whole = read_bytes(self.path, self._most).rpartition(b"\n")[0]
+            lines = [
+                self._decode(line, f"{self.path}, line {number}")
+                for number, line in enumerate(whole.split(b"\n") if whole else (), 1)
+            ]
+            self._read = ((found.st_size, found.st_mtime_ns), lines)
+        return list(self._read[1])
+
+    def append(self, line: Line) -> None:
+        """Put one line on the disk. Raises BenchError when the disk refuses; the file is then as before."""
+        self.extend(lambda before: (line,))
+
+    def extend(self, make: Callable[[list[Line]], Sequence[Line]]) -> list[Line]:
+        """Append what ``make`` makes of the lines so far; returns all lines once they are on the disk.
+
+        No other process appends in between. Raises BenchError when the disk refuses; the file is then as before.
+        """
+        from filelock import FileLock
+
+        try:
+            with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+                before = self.read()
+                new = list(make(before))
+                if new:
+                    self._append(b"".join(self._encode(line) + b"\n" for line in new))
+                    found = os.stat(self.path)  # nobody else writes now: no need to read all of it again
+                    self._read = ((found.st_size, found.st_mtime_ns), [*before, *new])
+                return [*before, *new]
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+
+    def _append(self, data: bytes) -> None:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        created = not self.path.exists()
+        with open(os.open(self.path, flags, 0o666), "r+b", buffering=0) as file:
+            whole = _end_of_last_line(file)
+            file.truncate(whole)
+            file.seek(whole)
+            try:
+                if file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(whole)
+                raise
+        if created:
+            _synchronise(self.path.parent)
+
+
+def _end_of_last_line(file) -> int:
+    """The offset behind the last newline, read backwards in blocks: journals may be long."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - (1 << 16))
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

@@ -1,0 +1,105 @@
+"""Run files of older versions as the current one: pure functions on JSON values, kept for ever.
+
+What an old file does not say becomes "unknown". Where an old version wrote one of a few constant texts or made names by
+rule, that was its way of saying a fact, and it is read as such here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import MARKS, SCHEMA_VERSION
+
+Values = dict[str, Any]
+
+_V2_UNRELATED = "unrelated"  # version 2 called data sets NAME.unrelated, NAME.KIND.LEVEL, transform.LEVEL
+
+
+def current(result: Any, where: str) -> Any:
+    """The JSON value of a ``result.json`` of any version as this version writes it."""
+    if not isinstance(result, dict) or not isinstance(result.get("run"), dict):
+        return result  # the reader says what is wrong with it
+    version = version_of(result["run"], f"{where}: run")
+    images = result.get("images")
+    if version < 3 and isinstance(images, list):
+        images = [current_image(image) for image in images]
+    return {**result, "run": current_run(result["run"], f"{where}: run"), **({"images": images} if images else {})}
+
+
+def version_of(run: Values, where: str) -> int:
+    """The version a run says it has. Raises BenchError for one that is unknown here."""
+    version = run.get("schema_version")
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        raise BenchError(f"{where}: schema_version {version!r}; this refsr-bench reads 1 to {SCHEMA_VERSION}.")
+    return version
+
+
+def current_run(run: Any, where: str) -> Any:
+    """The JSON value of a ``run.json`` of any version as this version writes it. Raises BenchError."""
+    if not isinstance(run, dict):
+        return run
+    for older in range(version_of(run, where), SCHEMA_VERSION):
+        run = {**_STEPS[older](run), "schema_version": older + 1}
+    return run
+
+
+def current_image(image: Any) -> Any:
+    """The JSON value of a record of version 1 or 2: whether its references leaked was not recorded."""
+    return {"leak": {"kind": "unknown", "value": None}, **image} if isinstance(image, dict) else image
+
+
+def _from_1(run: Values) -> Values:
+    """Version 2 states what version 1 may leave out: kind, and of the method mark, notes, ranked and gmacs."""
+    stated = {"mark": "", "notes": [], "ranked": True, "gmacs": None}
+    method = run.get("method")
+    return {"kind": "benchmark", **run, "method": {**stated, **method} if isinstance(method, dict) else method}
+
+
+def _from_2(run: Values) -> Values:
+    """Version 3 has weights, code, machine, timing, arithmetic, origin and variation as fields."""
+    run = dict(run)
+    method, dataset = run.get("method"), run.get("dataset")
+    if isinstance(method, dict):
+        run["method"] = _method_of_2(method)
+    if isinstance(dataset, dict):
+        run["dataset"] = {**dataset, "variation": _variation_of_2(run.get("kind"), dataset.get("name"))}
+    run["machine"] = {"device": run.pop("device", ""), "versions": run.pop("versions", {})}
+    return {
+        "origin": "unknown",
+        "code": None,
+        "timing": "unknown",
+        "arithmetic": {"tiling": "unknown", "numbers": "unknown"},
+        **run,
+    }
+
+
+def _method_of_2(method: Values) -> Values:
+    method = dict(method)
+    name, sha256 = method.pop("weights", "unknown"), method.pop("weights_sha256", None)
+    mark, ranked = method.pop("mark", ""), method.pop("ranked", True)
+    if ranked is False and method.get("group") != "matcher":
+        kind = "synthetic"  # version 2 left nothing else out of rankings
+    else:
+        kind = "none" if name == "none" and sha256 is None else "unknown"
+    method["weights"] = {"kind": kind, "name": name, "sha256": sha256}
+    method["verified"] = next((known for known, text in MARKS.items() if text == mark), "unknown")
+    if method.get("parameters") == 0:  # version 2 wrote 0 for networks that nobody had counted, too
+        method["parameters"] = None
+    return method
+
+
+def _variation_of_2(kind: Any, name: Any) -> Values | None:
+    if kind != "robustness" or not isinstance(name, str):
+        return None
+    base, _, level = name.partition(".")
+    if level and base == "transform":
+        return {"base": base, "kind": "given", "level": level}
+    if level == _V2_UNRELATED:
+        return {"base": base, "kind": _V2_UNRELATED, "level": _V2_UNRELATED}
+    change, _, level = level.partition(".")
+    return {"base": base, "kind": change, "level": level} if level else None
+
+
+_STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2}

@@ -1,0 +1,197 @@
+"""One strict reader for every format: structs are the schema, and what does not fit is refused in words.
+
+A format is an ``msgspec.Struct`` (``Format`` gives it the options). ``read_json`` and ``read_toml`` bound the bytes,
+the nesting and the digits before anything is made of them, refuse unknown and missing fields, and name the file and
+the field in the error. ``json_schema`` publishes the same structs.
+
+Standard ``json`` parses and msgspec converts, because JSON parsers differ in what they let through silently: here a
+name that stands twice in an object, NaN, and halves of characters are errors.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError
+
+MOST_LEVELS = 20  # of lists and objects inside each other; run files have six
+MOST_DIGITS = 20  # of an integer: longer ones are an attack on the reader, not a measurement
+MOST_ITEMS = 1_000_000  # of one list; the largest data set of the field has 13,761 pairs
+LARGEST = 1e15  # of any number: beyond it arithmetic on pages would fail, and nothing measured is so large
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+Text = Annotated[str, Meta(max_length=20_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=20_000)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", max_length=64)]
+Count = Annotated[int, Meta(ge=0, le=int(LARGEST))]
+Real = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Infinite = Literal["inf"]  # JSON has no infinity: the PSNR of identical images is the text "inf"
+
+T = TypeVar("T")
+
+
+class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The base of every struct that is read from a file: immutable, and strict about its fields."""
+
+
+# -- from bytes to values ------------------------------------------------------------------------------------------
+
+
+def parse_json(data: bytes | str, where: str) -> Any:
+    """The JSON value of a text that may be a stranger's. Raises BenchError naming ``where``.
+
+    Refused are, besides what is no JSON, the things that readers take differently or stumble over: a name twice in an
+    object, NaN and infinities, numbers of many digits, halves of characters, deep nesting.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_int, parse_float=_float
+        )
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{where}: not UTF-8 (byte {error.start}).") from None
+    except UnicodeEncodeError:
+        raise BenchError(f"{where}: not JSON (half of a character, a lone surrogate).") from None
+    except RecursionError:
+        raise BenchError(f"{where}: not JSON (nested too deeply).") from None
+    except ValueError as error:
+        raise BenchError(f"{where}: not JSON ({error}).") from None
+    if _deeper(value, MOST_LEVELS):
+        raise BenchError(f"{where}: not JSON (nested too deeply).")
+    return value
+
+
+def read_json(path: Path, kind: type[T], most: int = files.MOST_BYTES) -> T:
+    """A regular JSON file of at most ``most`` bytes as ``kind``. Raises BenchError naming the file and the field."""
+    return convert(parse_json(files.read_text(path, most), str(path)), kind, str(path))
+
+
+def read_toml(path: Path, most: int = files.MOST_BYTES) -> dict[str, Any]:
+    """A regular TOML file as plain values, for ``convert``. Raises BenchError naming the file."""
+    try:
+        values = tomllib.loads(files.read_text(path, most))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise BenchError(f"{path}: not TOML ({reason}).") from None
+    if _deeper(values, MOST_LEVELS):
+        raise BenchError(f"{path}: not TOML (nested too deeply).")
+    return values
+
+
+def convert(value: Any, kind: type[T], where: str) -> T:
+    """Plain JSON or TOML values as ``kind``, strictly. Raises BenchError naming ``where`` and the field."""
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise BenchError(f"{where}: {_in_words(str(error))}.") from None
+    except RecursionError:
+        raise BenchError(f"{where}: nested too deeply.") from None
+
+
+def _in_words(text: str) -> str:
+    """msgspec's ``Expected `int`, got `str` - at `$.x` `` with the place first: ``x: expected int, got str``."""
+    reason, _, place = text.partition(" - at `$")
+    reason = reason.replace("`", "").replace("Object contains", "has an").replace("Object missing", "lacks the")
+    place = place.rstrip("`").lstrip(".").replace("[...]", "")
+    return f"{place}: {reason[:1].lower()}{reason[1:]}" if place else f"{reason[:1].lower()}{reason[1:]}"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"{twice[:80]!r} is there twice in one object")
+    return values
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number; infinite values are written as the text 'inf'")
+
+
+def _int(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
+
+
+def _deeper(value: Any, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        nodes = [node for node in level if isinstance(node, (dict, list))]
+        level = [child for node in nodes for child in (node.values() if isinstance(node, dict) else node)]
+    return any(isinstance(node, (dict, list)) for node in level)
+
+
+# -- from values to bytes ------------------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """Structs, dataclasses, mappings and sequences as plain JSON values; infinite numbers as strings."""
+    if isinstance(value, msgspec.Struct):
+        return {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: to_json(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def dumps(value: Any) -> str:
+    """The one way this project writes JSON files: sorted keys, one-space indent, final newline."""
+    return json.dumps(to_json(value), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def dump_line(value: Any) -> bytes:
+    """One line of a journal, without the newline: sorted keys, UTF-8."""
+    return json.dumps(to_json(value), sort_keys=True, ensure_ascii=False).encode()
+
+
+def load_line(kind: type[T]):
+    """The ``decode`` of a ``files.Journal`` whose lines are ``kind``."""
+    return lambda data, where: convert(parse_json(data, where), kind, where)
+
+
+def journal(path: Path, kind: type[T], most: int = 1 << 30) -> files.Journal[T]:
+    """A journal whose lines are ``kind``, written by ``dump_line``."""
+    return files.Journal(path, load_line(kind), dump_line, most)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(to_json(value), sort_keys=True).encode()).hexdigest()
+
+
+# -- the published schema ------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def json_schema(kind: type, identifier: str, title: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a format. identifier: its URN."""
+    found = msgspec.json.schema(kind)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, "title": title, **found}
