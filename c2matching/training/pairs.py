@@ -14,6 +14,7 @@ from torch import Tensor
 from c2matching.training.config import Views
 from refsr_bench.core.types import Image
 from refsr_bench.learning.tensors import degrade, to_tensor
+from refsr_bench.pixels.resize import resize_pil_bicubic
 
 PATCH = 160  # side of the training image, and of the square whose corners are displaced, pixels
 MAX_SHIFT = 10  # corner displacements are 0..9 pixels with a random sign, per coordinate
