@@ -1,8 +1,5 @@
 """References made from the input itself, turned, scaled, tilted or spoiled, with the place of every pixel known.
 
-The paper measures robustness on such references (section 5.4, Fig. 6) in three groups, small, medium and large, without
-saying where one group ends. The edges here (``EDGES``) are ours, each with its reason.
-
 A ``Transformation`` is data: a 3x3 matrix from HR pixels (x, y) to reference pixels, middles of pixels at whole
 numbers, and what happens to the values. ``draw`` makes one from a name by SHA-256 alone, so that neither order nor
 library versions matter; ``apply`` makes the reference with one resampling of the HR photo. Sizes are (height, width).
@@ -20,17 +17,14 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image as PilImage
 
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
+from refsr_bench.geometry.kinds import EDGES, GROUPS, KINDS, Edges, level_name
 from refsr_bench.pixels.resize import cubic
 
 VERSION = "v1"
 """Part of every seed: a change to what ``draw`` or ``apply`` do to the same name raises it."""
 
-KINDS = (
-    "rotation", "scale", "rotation+scale", "perspective", "blur", "noise", "jpeg", "illumination", "occlusion",
-)  # fmt: skip
-GROUPS = ("identity", "small", "medium", "large")
 MIN_VISIBLE = 0.05
 SEED_RECIPE = (
     "SHA-256 of 'name|level|kind|v1', in hex; the k-th number, from 0, is the first 53 bits of SHA-256 of 'seed|k'"
@@ -41,76 +35,6 @@ INTERPOLATION = (
 )
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Where the groups of a kind end: (least, most) of the magnitude; ``other``: the same in the other direction.
-
-    numbers: what a level given as a number may be. logarithmic: how magnitudes are spread between the edges.
-    """
-
-    unit: str
-    small: tuple[float, float]
-    medium: tuple[float, float]
-    large: tuple[float, float]
-    numbers: tuple[float, float]
-    why: str
-    logarithmic: bool = False
-    other: tuple[tuple[float, float], tuple[float, float], tuple[float, float]] = ()  # type: ignore[assignment]
-
-    def ranges(self, group: str) -> list[tuple[float, float]]:
-        """The ranges of a group, one or two of which a coin chooses one."""
-        own = getattr(self, group)
-        return [own, self.other[GROUPS.index(group) - 1]] if self.other else [own]
-
-
-EDGES = {
-    "rotation": Edges(
-        "degrees, either way", (0, 10), (10, 30), (30, 90), (-180, 180),
-        "below 10 is about what C2-Matching sees in training (its random corners turn an image by at most 8 degrees); "
-        "10 to 30 is SRNTT's 'warp' augmentation; above 30 nobody in this field trains",
-    ),
-    "scale": Edges(
-        "reference pixels per input pixel", (1, 1.1), (1.1, 1.5), (1.5, 2.5), (0.25, 4),
-        "0.9 and 0.66 are the size ratios at which LMR parts its levels, 0.4 is about AMSA's smallest (0.8^4); "
-        "training shows C2-Matching 0.82 to 1.24",
-        logarithmic=True, other=((0.9, 1), (0.66, 0.9), (0.4, 0.66)),
-    ),
-    "rotation+scale": Edges(
-        "degrees; the factor is drawn from the same group of scale. A number is degrees either way, and the factor, up "
-        "or down by a coin, follows the edges (10: 1.1, 30: 1.5, 90: 2.5)",
-        (0, 10), (10, 30), (30, 90), (-90, 90), "those of rotation and of scale",
-    ),
-    "perspective": Edges(
-        "every corner moves by this share of the shorter side, along both axes", (0, 0.06), (0.06, 0.12), (0.12, 0.2),
-        (0, 0.3), "C2-Matching's training moves corners of 160 pixels by 0 to 9, which is up to 0.056",
-    ),
-    "blur": Edges(
-        "standard deviation of a Gaussian, reference pixels", (0.4, 1), (1, 2), (2, 4), (0, 20),
-        "a photo shrunk and enlarged x4 by bicubic is nearest to a deviation of 1.75 (measured on the sample set)",
-        logarithmic=True,
-    ),
-    "noise": Edges(
-        "standard deviation of Gaussian noise, grey levels", (1, 5), (5, 15), (15, 50), (0, 100),
-        "denoising papers report 15, 25 and 50", logarithmic=True,
-    ),
-    "jpeg": Edges(
-        "quality, as libjpeg counts it, colour at half resolution", (75, 95), (40, 75), (10, 40), (1, 100),
-        "75 is libjpeg's default; deblocking papers report 10 to 40",
-    ),
-    "illumination": Edges(
-        "gamma, or one over it; gains of red, green and blue of up to gamma^0.25 either way go with it",
-        (1, 1.2), (1.2, 1.6), (1.6, 2.5), (0.2, 5), "half a stop less exposure moves mid-grey as gamma 1.2 does, "
-        "a stop and a half as 1.6, three and a half as 2.5", logarithmic=True,
-        other=((1 / 1.2, 1), (1 / 1.6, 1 / 1.2), (1 / 2.5, 1 / 1.6)),
-    ),
-    "occlusion": Edges(
-        "share of the reference under one grey rectangle", (0, 0.1), (0.1, 0.3), (0.3, 0.6), (0, 0.9),
-        "LMR parts its levels at 30 and 10 per cent of overlap; we hide those shares",
-    ),
-}  # fmt: skip
-"""The paper gives no edges: these are this toolkit's own."""
 
 
 @dataclass(frozen=True)
@@ -214,26 +138,6 @@ class _Dice:
     def coin(self) -> int:
         """1 or -1."""
         return 1 if self.bits() & 1 else -1
-
-
-def level_name(kind: str, level: str | float) -> str:
-    """A level in its one spelling: a group, or a number ("25", "0.7"). Raises Misuse for what ``kind`` cannot be."""
-    if kind not in KINDS:
-        raise Misuse(f"There is no transformation called '{kind}'. Known: {', '.join(KINDS)}.")
-    text = str(level).strip()
-    if text in GROUPS:
-        return text
-    low, high = EDGES[kind].numbers
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not low <= number <= high:  # NaN too
-        raise Misuse(
-            f"Level {text!r} of {kind} is out of range: {', '.join(GROUPS)}, or a number from {low:g} to {high:g} "
-            f"({EDGES[kind].unit})."
-        )
-    return f"{number:.6g}" if number else "0"
 
 
 def draw(kind: str, level: str | float, name: str, size: tuple[int, int]) -> Transformation:
