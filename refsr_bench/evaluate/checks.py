@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import MethodInfo
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.leaks import Leak, describe, find_leaks
-from refsr_bench.datasets.transform import LEAK
+from refsr_bench.data.leaks import BY_CONSTRUCTION, Leak, describe, find_leaks
 from refsr_bench.protocols.base import Protocol
 
 
@@ -38,12 +37,12 @@ def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> 
 
 def refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool) -> tuple[str, ...]:
     """Raise Misuse naming the leaks among the chosen references; with ``allow``, return a note for the results."""
-    if LEAK in dataset.notes:
+    if dataset.leak == "by construction":
         if allow:
             return ()  # the note is there already
         raise Misuse(
-            f"{dataset.name} has {LEAK}. Measure on it with 'refsr-bench robustness', or give --allow-leaks, which the "
-            "results say."
+            f"{dataset.name} has {BY_CONSTRUCTION}. Measure on it with 'refsr-bench robustness', or give "
+            "--allow-leaks, which the results say."
         )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:

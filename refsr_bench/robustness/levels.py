@@ -21,18 +21,16 @@ from refsr_bench.core.cards import LoadedMatcher, MatcherCard, MetricCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import MethodInfo, Result
-from refsr_bench.core.types import Correspondence, Dataset, Image, Match, RefPair, Sample
+from refsr_bench.core.types import Correspondence, Dataset, Image, Match, RefPair, Sample, Truth
 from refsr_bench.evaluate import runner
 from refsr_bench.evaluate.runner import Compute, Extra, Predictor
 from refsr_bench.geometry import correspondences
 from refsr_bench.geometry.correspondences import MEASURES
-from refsr_bench.geometry.transforms import KINDS, Truth, level_name
+from refsr_bench.geometry.kinds import GIVEN, KINDS, LEVELS, UNRELATED, level_name
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols.base import Protocol
 
-GIVEN = "given"  # the data set's own references, where their true correspondence is known
-UNRELATED = "unrelated"
-DEFAULT_LEVELS = ("identity", "small", "medium", "large", UNRELATED)
+DEFAULT_LEVELS = LEVELS
 
 
 def protocol_for(protocol: Protocol) -> Protocol:
@@ -81,7 +79,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
 
 def _split_levels(dataset: Dataset) -> list[str]:
     """The level of every pair of a split that 'data build transform' wrote, none for other data sets."""
-    return [pair.facts["level"] for pair in dataset.pairs if {"level", "image"} <= pair.facts.keys()]
+    return [pair.variation.level for pair in dataset.pairs if pair.variation]
 
 
 def open_levels(
@@ -97,7 +95,9 @@ def open_levels(
     only: ids of the images to keep; limit: of these the first. warn: is told why there is no unrelated reference.
     Raises Misuse for a level out of range and, with ``GIVEN``, when no truth is known.
     """
-    from refsr_bench.datasets.transform import at_level, transformed, truth_of, unrelated
+    from refsr_bench.data.split.making import transformed, unrelated
+    from refsr_bench.data.split.reading import at_level
+    from refsr_bench.geometry.truth import truth_of
 
     own = _split_levels(dataset) if transform == GIVEN else []
     levels = []
@@ -128,8 +128,8 @@ def open_levels(
 
 def texture_ids(dataset: Dataset) -> list[str]:
     """The ids of the more textured half of the images, as the ablation has it."""
+    from refsr_bench.data.split.reading import at_level
     from refsr_bench.data.texture import texture_subset
-    from refsr_bench.datasets.transform import at_level
 
     own = _split_levels(dataset)
     return texture_subset(at_level(dataset, own[0]) if own else dataset)

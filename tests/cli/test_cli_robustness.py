@@ -24,7 +24,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Correspondence
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.geometry.correspondences import cell_centres
-from refsr_bench.geometry.transforms import KINDS
+from refsr_bench.geometry.kinds import KINDS
 from refsr_bench.robustness import levels as study
 
 PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
@@ -185,7 +185,7 @@ def test_real_correspondences_of_the_stereo_pairs(tmp_path):
 
 
 def test_a_split_on_disk_is_measured_as_it_is(folder, tmp_path):
-    from refsr_bench.datasets.transform import build
+    from refsr_bench.data.split.writing import build
 
     split = build(open_dataset("wrsr", folder), "rotation", ["identity", "medium"], tmp_path / "split")
     options = ("--method", "bicubic", "--matcher", "same-place", "--out", tmp_path / "out")
@@ -213,7 +213,7 @@ def test_photos_with_a_homography(photo, tmp_path):
 
 def test_a_split_can_be_transformed_like_any_data_set(folder, tmp_path):
     """Its inputs, not the references it already has, whatever its levels are called."""
-    from refsr_bench.datasets.transform import build
+    from refsr_bench.data.split.writing import build
 
     split = build(open_dataset("wrsr", folder), "scale", ["large"], tmp_path / "split")
     run("--transform", "rotation", "--dataset", "transform", "--data-root", split, "--levels", "large",

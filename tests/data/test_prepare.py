@@ -10,11 +10,11 @@ import pytest
 from layout_makers import cufed5, folder, picture, put, sun80, wrsr
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.data import prepare
+from refsr_bench.data import archives
+from refsr_bench.data.manifests import MANIFEST
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.data.prepare import MANIFEST, verify
-
-prep = prepare.prepare
+from refsr_bench.data.prepare import prepare as prep
+from refsr_bench.data.verification import verify
 
 
 def png(seed=1):
@@ -159,7 +159,7 @@ def test_bombs_and_bounds(tmp_path, monkeypatch):
         ("MAX_TOTAL_BYTES", 2000, "in all"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(prepare, limit, value)
+            patch.setattr(archives, limit, value)
             with pytest.raises(BenchError, match=said):
                 prep("wrsr", tmp_path / "made", tmp_path / "root")
 

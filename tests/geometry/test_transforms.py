@@ -1,15 +1,16 @@
 """Transformations of an image: the truth about every pixel, one antialiased resampling, seeds, and what is refused."""
 
-import dataclasses
-import json
-
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image as PilImage
 
+from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.geometry import transforms
-from refsr_bench.geometry.transforms import EDGES, GROUPS, KINDS, Transformation, apply, check, draw, targets, visible
+from refsr_bench.geometry.drawing import draw, fitted, similarity
+from refsr_bench.geometry.kinds import EDGES, GROUPS, KINDS
+from refsr_bench.geometry.transformation import IDENTITY, Transformation, check, targets, visible
+from refsr_bench.geometry.warping import apply
 
 GEOMETRIC = ("rotation", "scale", "rotation+scale", "perspective")
 SIZE = (120, 160)
@@ -52,7 +53,7 @@ def test_a_grid_of_known_points_is_found_where_the_matrix_says(kind, level):
 @pytest.mark.parametrize("kind", GEOMETRIC)
 def test_there_and_back_again(kind):
     made = draw(kind, "large", "x", SIZE)
-    back = dataclasses.replace(made, matrix=tuple(map(tuple, np.linalg.inv(np.array(made.matrix)))))
+    back = structs.replace(made, matrix=tuple(map(tuple, np.linalg.inv(np.array(made.matrix)))))
     points = np.random.default_rng(0).uniform(0, 119, (500, 2))
     np.testing.assert_allclose(targets(back, targets(made, points)), points, atol=1e-8)
 
@@ -92,8 +93,8 @@ def test_a_fine_grating_does_not_alias_when_it_shrinks(degrees):
     x = np.arange(160)
     wave = 127.5 + 100 * np.cos(2 * np.pi * x / 2.6)  # a period of about one reference pixel: nothing may be left of it
     hr = np.broadcast_to(wave.round().astype(np.uint8)[None, :, None], (160, 160, 3)).copy()
-    turn = transforms._similarity(degrees, 0.4)
-    made = Transformation("rotation+scale", "large", *transforms._fitted(turn, (160, 160)))
+    turn = similarity(degrees, 0.4)
+    made = Transformation("rotation+scale", "large", *fitted(turn, (160, 160)))
     middle = apply(hr, made)[22:-22, 22:-22].astype(float)
     assert middle.size > 300 and middle.std() < 3
     plain = hr[::2, ::2][:, ::2].astype(float)
@@ -186,7 +187,7 @@ def test_photometric_kinds_do_what_they_say(photo):
     assert 0 < errors[0] < errors[1] < errors[2]
     for kind in ("noise", "blur", "illumination", "jpeg"):
         made = draw(kind, "medium", "x", SIZE)
-        assert made.matrix == transforms.IDENTITY and made.size == SIZE
+        assert made.matrix == IDENTITY and made.size == SIZE
 
 
 def test_draws_are_seeded_by_name_alone():
@@ -240,7 +241,7 @@ def test_a_number_is_taken_as_it_is():
 @pytest.mark.parametrize("level", GROUPS)
 def test_json_and_back(kind, level):
     made = draw(kind, level, "x", SIZE)
-    assert Transformation.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert reader.convert(reader.parse_json(reader.dumps(made), ""), Transformation, "") == made
 
 
 @pytest.mark.parametrize(
@@ -278,9 +279,9 @@ def test_impossible_homographies_are_named(matrix, said):
      {"size": 3}, {"kind": "shear"}, {"photometric": 3}, {"occluders": [[1, 2]]}],
 )  # fmt: skip
 def test_damaged_transformations_are_refused(change):
-    values = draw("rotation", "small", "x", SIZE).to_dict() | change
+    values = reader.to_json(draw("rotation", "small", "x", SIZE)) | change
     with pytest.raises(BenchError, match="here"):
-        Transformation.from_dict(values, "here")
+        reader.convert(values, Transformation, "here")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 3)])
