@@ -50,9 +50,13 @@ def breaks_on_square(lr, ref, scale) -> Correspondence:
     return same_place(lr, ref, scale)
 
 
+def card(name: str, title: str, match) -> MatcherCard:
+    return MatcherCard(name, title, 2026, "none", "", lambda weights, device: LoadedMatcher(match))
+
+
 CARDS = {
-    "same-place": MatcherCard("same-place", "the same place", 2026, "none", "", lambda weights, device: LoadedMatcher(same_place)),
-    "fragile": MatcherCard("fragile", "fragile", 2026, "none", "", lambda weights, device: LoadedMatcher(breaks_on_square)),
+    "same-place": card("same-place", "the same place", same_place),
+    "fragile": card("fragile", "fragile", breaks_on_square),
 }
 
 
