@@ -7,24 +7,10 @@ ends. The edges here (``EDGES``) are this toolkit's own, each with its reason.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.reader import Format
 
-UNITS = {
-    "rotation": "degrees, either way",
-    "scale": "reference pixels per input pixel",
-    "rotation+scale": "degrees",
-    "perspective": "every corner moves by this share of the shorter side, along both axes",
-    "blur": "standard deviation of a Gaussian, reference pixels",
-    "noise": "standard deviation of Gaussian noise, grey levels",
-    "jpeg": "quality, as libjpeg counts it, colour at half resolution",
-    "illumination": "gamma, or one over it",
-    "occlusion": "share of the reference under one grey rectangle",
-}
-"""What the magnitude of each kind of transformation is."""
-
-KINDS = tuple(UNITS)
 GROUPS = ("identity", "small", "medium", "large")
 UNRELATED = "unrelated"  # the level at which a reference is another input: nothing of the input is in it
 LEVELS = (*GROUPS, UNRELATED)
@@ -33,10 +19,12 @@ GIVEN = "given"  # the kind of references that nobody made here: a data set's ow
 Range = tuple[float, float]
 
 
-class Edges(Format):
+@dataclass(frozen=True)
+class Edges:
     """Where the groups of a kind end: (least, most) of the magnitude; ``other``: the same in the other direction.
 
-    numbers: what a level given as a number may be. logarithmic: how magnitudes are spread between the edges.
+    unit: of the magnitude, as axes name it; beside: what changes with it. numbers: what a level given as a number may
+    be. logarithmic: how magnitudes are spread between the edges.
     """
 
     unit: str
@@ -47,6 +35,12 @@ class Edges(Format):
     why: str
     logarithmic: bool = False
     other: tuple[Range, ...] = ()
+    beside: str = ""
+
+    @property
+    def meaning(self) -> str:
+        """What the magnitude is, whole."""
+        return f"{self.unit}; {self.beside}" if self.beside else self.unit
 
     def ranges(self, group: str) -> list[Range]:
         """The ranges of a group: one, or two of which a coin chooses one."""
@@ -56,48 +50,51 @@ class Edges(Format):
 
 EDGES = {
     "rotation": Edges(
-        UNITS["rotation"], (0, 10), (10, 30), (30, 90), (-180, 180),
+        "degrees, either way", (0, 10), (10, 30), (30, 90), (-180, 180),
         "below 10 is about what C2-Matching sees in training (its random corners turn an image by at most 8 degrees); "
         "10 to 30 is SRNTT's 'warp' augmentation; above 30 nobody in this field trains",
     ),
     "scale": Edges(
-        UNITS["scale"], (1, 1.1), (1.1, 1.5), (1.5, 2.5), (0.25, 4),
+        "reference pixels per input pixel", (1, 1.1), (1.1, 1.5), (1.5, 2.5), (0.25, 4),
         "0.9 and 0.66 are the size ratios at which LMR parts its levels, 0.4 is about AMSA's smallest (0.8^4); "
         "training shows C2-Matching 0.82 to 1.24",
         logarithmic=True, other=((0.9, 1), (0.66, 0.9), (0.4, 0.66)),
     ),
     "rotation+scale": Edges(
-        f"{UNITS['rotation+scale']}; the factor is drawn from the same group of scale. A number is degrees either way, "
-        "and the factor, up or down by a coin, follows the edges (10: 1.1, 30: 1.5, 90: 2.5)",
-        (0, 10), (10, 30), (30, 90), (-90, 90), "those of rotation and of scale",
+        "degrees", (0, 10), (10, 30), (30, 90), (-90, 90), "those of rotation and of scale",
+        beside="the factor is drawn from the same group of scale. A number is degrees either way, and the factor, up "
+        "or down by a coin, follows the edges (10: 1.1, 30: 1.5, 90: 2.5)",
     ),
     "perspective": Edges(
-        UNITS["perspective"], (0, 0.06), (0.06, 0.12), (0.12, 0.2), (0, 0.3),
-        "C2-Matching's training moves corners of 160 pixels by 0 to 9, which is up to 0.056",
+        "every corner moves by this share of the shorter side, along both axes", (0, 0.06), (0.06, 0.12), (0.12, 0.2),
+        (0, 0.3), "C2-Matching's training moves corners of 160 pixels by 0 to 9, which is up to 0.056",
     ),
     "blur": Edges(
-        UNITS["blur"], (0.4, 1), (1, 2), (2, 4), (0, 20),
+        "standard deviation of a Gaussian, reference pixels", (0.4, 1), (1, 2), (2, 4), (0, 20),
         "a photo shrunk and enlarged x4 by bicubic is nearest to a deviation of 1.75 (measured on the sample set)",
         logarithmic=True,
     ),
     "noise": Edges(
-        UNITS["noise"], (1, 5), (5, 15), (15, 50), (0, 100), "denoising papers report 15, 25 and 50", logarithmic=True,
+        "standard deviation of Gaussian noise, grey levels", (1, 5), (5, 15), (15, 50), (0, 100),
+        "denoising papers report 15, 25 and 50", logarithmic=True,
     ),
     "jpeg": Edges(
-        UNITS["jpeg"], (75, 95), (40, 75), (10, 40), (1, 100),
+        "quality, as libjpeg counts it, colour at half resolution", (75, 95), (40, 75), (10, 40), (1, 100),
         "75 is libjpeg's default; deblocking papers report 10 to 40",
     ),
     "illumination": Edges(
-        f"{UNITS['illumination']}; gains of red, green and blue of up to gamma^0.25 either way go with it",
-        (1, 1.2), (1.2, 1.6), (1.6, 2.5), (0.2, 5), "half a stop less exposure moves mid-grey as gamma 1.2 does, "
+        "gamma, or one over it", (1, 1.2), (1.2, 1.6), (1.6, 2.5), (0.2, 5),
+        "half a stop less exposure moves mid-grey as gamma 1.2 does, "
         "a stop and a half as 1.6, three and a half as 2.5", logarithmic=True,
         other=((1 / 1.2, 1), (1 / 1.6, 1 / 1.2), (1 / 2.5, 1 / 1.6)),
+        beside="gains of red, green and blue of up to gamma^0.25 either way go with it",
     ),
     "occlusion": Edges(
-        UNITS["occlusion"], (0, 0.1), (0.1, 0.3), (0.3, 0.6), (0, 0.9),
+        "share of the reference under one grey rectangle", (0, 0.1), (0.1, 0.3), (0.3, 0.6), (0, 0.9),
         "LMR parts its levels at 30 and 10 per cent of overlap; we hide those shares",
     ),
 }  # fmt: skip
+KINDS = tuple(EDGES)
 
 
 def level_name(kind: str, level: str | float) -> str:
@@ -115,6 +112,6 @@ def level_name(kind: str, level: str | float) -> str:
     if not low <= number <= high:  # NaN too
         raise Misuse(
             f"Level {text!r} of {kind} is out of range: {', '.join(GROUPS)}, or a number from {low:g} to {high:g} "
-            f"({EDGES[kind].unit})."
+            f"({EDGES[kind].meaning})."
         )
     return f"{number:.6g}" if number else "0"

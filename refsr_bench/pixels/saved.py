@@ -30,7 +30,7 @@ import numpy as np
 from msgspec import Meta
 from PIL import Image as PilImage
 
-from refsr_bench.core import files, reader, schema
+from refsr_bench.core import files, reader
 from refsr_bench.core.names import stem
 from refsr_bench.core.reader import Count, Format, Real, Sha256, Text
 from refsr_bench.core.types import Correspondence, Image, Sample
@@ -237,9 +237,3 @@ def size(folders: Iterable[Path]) -> tuple[int, int]:
     """How many pictures lie below some folders, and their bytes."""
     found = [path for folder in folders if folder.is_dir() for path in folder.rglob("*.png") if path.is_file()]
     return len(found), sum(path.stat().st_size for path in found)
-
-
-def missing(folder: Path, result: schema.Result) -> list[str]:
-    """Ids of a run's measured images of which its folder holds no SR image."""
-    measured = [record.id for record in result.images if record.error is None]
-    return [pair_id for pair_id in measured if not (folder / "images" / f"{stem(pair_id)}.png").is_file()]

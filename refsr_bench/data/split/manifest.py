@@ -12,7 +12,7 @@ from refsr_bench.core import reader
 from refsr_bench.core.reader import MOST_ITEMS, Format, Name, Sha256, Text
 from refsr_bench.data import manifests
 from refsr_bench.data.manifests import MANIFEST, File
-from refsr_bench.geometry.kinds import KINDS, Edges
+from refsr_bench.geometry.kinds import KINDS, Range
 from refsr_bench.geometry.transformation import Size, Transformation
 
 FORMAT = "refsr-bench transform split, version 1"
@@ -24,6 +24,19 @@ class Source(Format):
     name: Name
     title: Text
     manifest_sha256: Sha256
+
+
+class Edges(Format):
+    """Where the groups end, as ``kinds.Edges`` has it; unit: with what changes beside the magnitude."""
+
+    unit: Text
+    small: Range
+    medium: Range
+    large: Range
+    numbers: Range
+    why: Text
+    logarithmic: bool
+    other: tuple[Range, ...]
 
 
 class Entry(Format):

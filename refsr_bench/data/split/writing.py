@@ -20,7 +20,7 @@ from refsr_bench.data.leaks import BY_CONSTRUCTION
 from refsr_bench.data.manifests import MANIFEST, File
 from refsr_bench.data.split import manifest
 from refsr_bench.data.split.making import Made, references
-from refsr_bench.data.split.manifest import FORMAT, Entry, Source, SplitManifest
+from refsr_bench.data.split.manifest import FORMAT, Edges, Entry, Source, SplitManifest
 from refsr_bench.geometry.drawing import SEED_RECIPE
 from refsr_bench.geometry.kinds import EDGES, GROUPS, UNRELATED, level_name
 from refsr_bench.geometry.transformation import visible
@@ -87,7 +87,7 @@ def _plan(dataset: Dataset, kind: str, made: Mapping[str, Sequence[Made]]) -> Sp
         source=Source(dataset.name, dataset.title, dataset.manifest_sha256),
         transform=kind,
         levels=tuple(made),
-        edges={name: EDGES[name] for name in used},
+        edges={name: _edges(name) for name in used},
         edges_from="refsr-bench; the paper names three groups and no edges",
         seed=SEED_RECIPE,
         interpolation=INTERPOLATION,
@@ -95,6 +95,12 @@ def _plan(dataset: Dataset, kind: str, made: Mapping[str, Sequence[Made]]) -> Sp
         note=BY_CONSTRUCTION,
         pairs=tuple(_entry(level, each) for level, of_level in made.items() for each in of_level),
     )
+
+
+def _edges(kind: str) -> Edges:
+    edges = EDGES[kind]
+    facts = {name: getattr(edges, name) for name in Edges.__struct_fields__ if name != "unit"}
+    return Edges(unit=edges.meaning, **facts)
 
 
 def _entry(level: str, made: Made) -> Entry:
