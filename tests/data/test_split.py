@@ -250,4 +250,4 @@ def test_a_split_is_refused_as_a_benchmark(tmp_path) -> None:
     protocol = catalogue.get("PROTOCOLS", "c2")
     with pytest.raises(Misuse, match="refsr-bench robustness"):
         checks.refuse_leaks(split, protocol, split.pairs, False)
-    assert checks.refuse_leaks(split, protocol, split.pairs, True) == ()
+    assert checks.refuse_leaks(split, protocol, split.pairs, True) == {}
