@@ -15,7 +15,7 @@ from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Dataset, ImageSource, RefPair
 from refsr_bench.data.manifests import file_sha256
-from refsr_bench.pixels.images import image_files
+from refsr_bench.pixels.images import image_files, image_size
 
 NO_DIGESTS = "names and counts are those published; this version does not know the digests of the official files"
 
@@ -154,6 +154,15 @@ def read_pairs_file(path: Path) -> list[list[str]]:
     if not rows:
         raise BenchError(f"{path}: lists no pairs. Write one pair per line: 'input ref'.")
     return rows
+
+
+def size_of(src: ImageSource) -> tuple[int, int]:
+    """(height, width) of an image, from a file's header where there is a file."""
+    if src.path is None:
+        height, width = src.load().shape[:2]
+    else:
+        width, height = image_size(src.path)
+    return height, width
 
 
 def size_differences(

@@ -40,7 +40,6 @@ CARD = DatasetCard(
     terms="unknown: no licence found for the images; do not redistribute",
     layout="input/ and ref/ with the same file names",
     n_pairs=11871,
-    refs_per_pair="1",
     folder="CUFED",
 )
 DATASETS = (CARD,)

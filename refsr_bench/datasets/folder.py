@@ -73,8 +73,6 @@ CARD = DatasetCard(
         "hr/X.png (or input/) with ref/X.png, ref/X_ref.png, ref/X_1.png, ref/X_2.png .. or a folder ref/X/ of "
         "several; or pairs.txt with lines 'hr ref [ref ...]'"
     ),
-    n_pairs=None,
     refs_per_pair="1 or more",
-    folder="",
 )
 DATASETS = (CARD,)

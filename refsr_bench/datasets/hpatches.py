@@ -16,11 +16,11 @@ from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_list, some
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_list, size_of, some
 from refsr_bench.geometry.kinds import GIVEN
-from refsr_bench.geometry.transformation import MIN_VISIBLE, Matrix, Size, TooLittle, Transformation, check
+from refsr_bench.geometry.transformation import MIN_VISIBLE, Matrix, TooLittle, Transformation, check
 from refsr_bench.geometry.truth import TransformationTruth
-from refsr_bench.pixels.images import image_size, source
+from refsr_bench.pixels.images import source
 
 CANDIDATES = ("", "hpatches-sequences-release", "HPatches", "hpatches")
 _MATRIX = re.compile(r"H_?1(?:_|to)(\d+)p?(?:\.txt)?")
@@ -37,17 +37,17 @@ def _open(root: Path | None) -> Dataset:
         raise absent(CARD, root)
     pairs, matrices, hidden = [], [], []
     for pair_id, first, other, file in found:
-        made = Transformation("homography", GIVEN, read_homography(file), _size(other))
+        hr, ref = source(first), source(other, 1)
+        made, size = Transformation("homography", GIVEN, read_homography(file), size_of(ref)), size_of(hr)
         try:
-            check(made, _size(first), f"pair '{pair_id}' ({file})")
+            check(made, size, f"pair '{pair_id}' ({file})")
         except TooLittle:
             hidden.append(pair_id)
             continue
         facts = {"sequence": file.parent.name}
         if change := _CHANGES.get(file.parent.name[:2]):
             facts["change"] = change
-        truth = partial(TransformationTruth, made, _size(first))
-        pairs.append(RefPair(pair_id, source(first), (source(other, 1),), facts, truth))
+        pairs.append(RefPair(pair_id, hr, (ref,), facts, partial(TransformationTruth, made, size)))
         matrices.append([pair_id, made.matrix])
     if not pairs:
         raise BenchError(f"{base}: none of {len(found)} pairs shows {MIN_VISIBLE:.0%} of its first photo.")
@@ -55,11 +55,6 @@ def _open(root: Path | None) -> Dataset:
     opened = assemble(CARD, base, pairs, notes=[left_out] if hidden else [])
     # The matrices are part of what is measured, and no image file holds them.
     return dataclasses.replace(opened, manifest_sha256=digest([opened.manifest_sha256, matrices]))
-
-
-def _size(path: Path) -> Size:
-    width, height = image_size(path)
-    return height, width
 
 
 def _pairs(base: Path) -> Iterator[tuple[str, Path, Path, Path]]:
@@ -126,7 +121,6 @@ CARD = DatasetCard(
         "other"
     ),
     n_pairs=580,
-    refs_per_pair="1",
     folder="HPatches",
 )
 DATASETS = (CARD,)

@@ -21,8 +21,5 @@ CARD = DatasetCard(
     home="your own disk ('refsr-bench data build transform --from DATASET --transform KIND --out DIR' makes it)",
     terms="those of the data set it was made from",
     layout="manifest.json with input/ID.png and ref/LEVEL/ID.png, as 'refsr-bench data build transform' writes them",
-    n_pairs=None,
-    refs_per_pair="1",
-    folder="",
 )
 DATASETS = (CARD,)

@@ -65,7 +65,6 @@ CARD = DatasetCard(
         "input/NNN.png with ref/NNN_ref.png; a pairs file WR-SR_pairs.txt or pairs.txt ('input ref') takes precedence"
     ),
     n_pairs=80,
-    refs_per_pair="1",
     folder="WR-SR",
 )
 DATASETS = (CARD,)

@@ -13,7 +13,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import Variation
 from refsr_bench.core.types import Dataset, Image, ImageSource, RefPair
-from refsr_bench.data.layout import some
+from refsr_bench.data.layout import size_of, some
 from refsr_bench.data.leaks import BY_CONSTRUCTION
 from refsr_bench.data.split.manifest import FORMAT
 from refsr_bench.geometry.drawing import VERSION, draw
@@ -21,7 +21,6 @@ from refsr_bench.geometry.kinds import UNRELATED, level_name
 from refsr_bench.geometry.transformation import Size, Transformation
 from refsr_bench.geometry.truth import NoTruth, TransformationTruth
 from refsr_bench.geometry.warping import apply
-from refsr_bench.pixels.images import image_size
 
 NOTES = (BY_CONSTRUCTION, "there is no published set: numbers compare only with runs on the same manifest digest")
 
@@ -115,15 +114,6 @@ def _chosen(dataset: Dataset, only: Iterable[str] | None) -> list[RefPair]:
 
 def _load(hr: ImageSource, made: Transformation) -> Image:
     return apply(hr.load(), made)
-
-
-def size_of(src: ImageSource) -> Size:
-    """(height, width), from a file's header where there is a file."""
-    if src.path is None:
-        height, width = src.load().shape[:2]
-    else:
-        width, height = image_size(src.path)
-    return height, width
 
 
 def _deranged(dataset: Dataset) -> dict[str, RefPair]:
