@@ -35,7 +35,7 @@ def data_list(data_root: Path | None) -> None:
 @data.command("info")
 @click.argument("name", shell_complete=names("DATASETS"))
 def data_info(name: str) -> None:
-    """Where a data set comes from, its terms, and how it must lie on disk."""
+    """Print where a data set comes from, its terms, and how it must lie on disk."""
     from refsr_bench.core import catalogue
 
     card = catalogue.get("DATASETS", name)

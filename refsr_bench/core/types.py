@@ -64,7 +64,7 @@ class ImageSource:
 
 
 class Truth(Protocol):
-    """What is known of a pair: where points of the HR image lie in the first reference."""
+    """The knowledge of a pair: where points of the HR image lie in the first reference."""
 
     def targets(self, points: np.ndarray) -> np.ndarray:
         """(n, 2) HR pixels (x, y) to (n, 2) reference pixels, float64; anything where ``valid`` is False."""
@@ -94,7 +94,7 @@ class RefPair:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a protocol makes of a RefPair.
+    """A pair as a protocol hands it to a method.
 
     hr: the pixels that are scored. lr: what the method gets. refs: what the method gets, in order.
     crop: (top, left, height, width) of ``hr`` inside the method's output; the rest of the output is padding.

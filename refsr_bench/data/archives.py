@@ -173,7 +173,7 @@ class Unpacker:
 
 
 def wanted(name: PurePosixPath) -> bool:
-    """Whether a file belongs to a data set: an image, a list or a matrix, and not hidden."""
+    """True for the files of a data set: an image, a list or a matrix, and not hidden."""
     hidden = any(part.startswith(_HIDDEN) for part in name.parts)
     known = name.suffix.lower() in EXTENSIONS or name.suffix.lower() in (TEXT, PPM)
     return not hidden and (known or bool(re.fullmatch(HOMOGRAPHY, name.name)))

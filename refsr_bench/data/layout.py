@@ -1,4 +1,4 @@
-"""What the layouts share: finding the folder, matching names, and turning pairs of files into a Dataset."""
+"""The tools of the layouts: find the folder, match names, and turn pairs of files into a Dataset."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def first_folder(root: Path, candidates: Iterable[str], fits: Callable[[Path], b
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Like ``image_files``; nothing where there is no such folder."""
+    """The image files of a folder, by name; none where there is no such folder."""
     return image_files(folder) if folder.is_dir() else []
 
 
@@ -55,10 +55,10 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
-def by_id(files: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:
+def by_id(paths: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:
     """Files by id, ``identify(stem)``; None leaves a file out. Raises BenchError naming both files of one id."""
     found: dict[str, Path] = {}
-    for path in files:
+    for path in paths:
         key = identify(path.stem)
         if key is None:
             continue
@@ -110,7 +110,7 @@ def assemble(
 
 
 def manifest_digest(pairs: Sequence[RefPair]) -> str:
-    """SHA-256 over ids, names, levels and the contents of every file of the pairs; where the folder lies is no part."""
+    """SHA-256 over ids, names, levels and the contents of every file of the pairs, wherever they lie."""
     sources = {src.path: src for pair in pairs for src in (pair.hr, *pair.refs)}
     with ThreadPoolExecutor(4) as pool:  # hashing releases the interpreter lock
         digests = dict(zip(sources, pool.map(file_sha256, sources), strict=True))
@@ -168,6 +168,6 @@ def size_of(src: ImageSource) -> tuple[int, int]:
 def size_differences(
     sizes: Mapping[str, tuple[int, int]], fits: Callable[[int, int], bool], expected: str
 ) -> list[str]:
-    """At most one sentence about the images whose (width, height) does not fit what was published."""
+    """One sentence, or none, about the images whose (width, height) does not fit what was published."""
     odd = [f"{name} is {w}x{h}" for name, (w, h) in sizes.items() if not fits(w, h)]
     return [f"images are not {expected} ({some(odd, 3)})"] if odd else []

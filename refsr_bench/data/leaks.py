@@ -28,7 +28,7 @@ from refsr_bench.data import likeness
 from refsr_bench.data.likeness import LONG_SIDE, Glance, detail, fit, oriented
 
 BY_CONSTRUCTION = "references made from the ground truth: a leak by construction, never ranked"
-"""What people are told of a data set whose ``leak`` is "by construction"."""
+"""The warning that goes with a data set whose ``leak`` is "by construction"."""
 
 # The bounds lie between what leaks reach and what honest references do. Photos of one scene from neighbouring places,
 # the nearest thing to a leak that is none, were measured to reach 0.944 and 21.1 dB. JPEG 30, resizing by 0.5 to 1.3,
@@ -67,7 +67,7 @@ class Leak:
 
     @property
     def reason(self) -> str:
-        """What the reference is, in words with the numbers."""
+        """The fault of the reference in words, with the numbers."""
         numbers = f"{self.psnr:.1f} dB, correlation {self.correlation:.4f}"
         if self.kind == "crop":
             numbers += f" over {self.share:.0%} of the HR image, shifted by {self.shift}"

@@ -1,4 +1,4 @@
-"""How alike two images are: thumbnails, shifts by Fourier transform, and fits of brightness and contrast."""
+"""The likeness of two images: thumbnails, shifts by Fourier transform, and fits of brightness and contrast."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _thumbnail(image: Image) -> np.ndarray:
 
 
 class Glance:
-    """What the first look at an image needs, small enough to keep for many images."""
+    """The parts of an image that a first look needs, small enough to keep for many images."""
 
     def __init__(self, load: Callable[[], Image]) -> None:
         self.load = load

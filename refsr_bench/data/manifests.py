@@ -31,7 +31,7 @@ class File(Format):
 
 
 class Manifest(Format):
-    """What was prepared. pairs: how many; manifest_sha256: of the opened data set; files: by name below the folder."""
+    """A prepared data set. pairs: how many; manifest_sha256: of the opened set; files: by name below the folder."""
 
     dataset: Name
     made_by: Text
@@ -51,7 +51,7 @@ class _Files(msgspec.Struct, frozen=True):
 
 
 def describe(path: Path) -> File:
-    """What a manifest says of one file. Raises BenchError when it cannot be read."""
+    """The entry of one file. Raises BenchError when it cannot be read."""
     width, height = image_size(path) if path.suffix.lower() in EXTENSIONS else (None, None)
     return File(file_sha256(path), path.stat().st_size, width, height)
 

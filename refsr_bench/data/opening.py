@@ -26,7 +26,7 @@ def data_root(option: Path | None = None) -> Path:
 
 
 def dataset_folder(card: DatasetCard, root: Path | None = None) -> Path:
-    """Where a data set is looked for: below the data root ``root`` in ``card.folder``, else ``root`` itself."""
+    """The folder of a data set: ``card.folder`` below the data root ``root`` where there is one, else ``root`` itself."""
     root = data_root(root)
     below = root / card.folder
     return below if card.folder and below.is_dir() else root
@@ -45,7 +45,7 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
 
 @dataclass(frozen=True)
 class State:
-    """Whether a data set is here, in words; fault: why it cannot be used, "" where nothing is wrong."""
+    """The state of a data set here, in words; fault: why it cannot be used, "" where nothing is wrong."""
 
     words: str
     fault: str = ""

@@ -206,7 +206,7 @@ def disparity(pair_id: str = "motorcycle") -> np.ndarray:
 
 @cache
 def stereo_truth(pair_id: str) -> DisparityTruth:
-    """Where the HR pixels of a real pair lie in its reference L1."""
+    """The true places of the HR pixels of a real pair in its reference L1."""
     return DisparityTruth(disparity(pair_id), _made(pair_id, 1).shape[:2])
 
 
@@ -264,6 +264,7 @@ def load(pair_id: str, level: int) -> Image:
 
 @cache
 def digest() -> str:
+    """SHA-256 over ids, levels, shapes and pixels of all images as they are made here."""
     content = [
         [pair_id, level, _made(pair_id, level).shape, hashlib.sha256(_made(pair_id, level).tobytes()).hexdigest()]
         for pair_id in SCENES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from refsr_bench.data.prepare import Progress, content, image_paths, undecodable
 
 @dataclass(frozen=True)
 class Report:
-    """What ``verify`` found. missing, changed, extra: names below ``folder``; problems and notes are sentences.
+    """The findings of ``verify``. missing, changed, extra: names below ``folder``; problems and notes are sentences.
 
     folder: None for a set that the package makes. manifest: there was one to compare with. n_files: those it names,
     or the images of the pairs; n_pairs: as the data set opens, 0 when it does not.
@@ -79,19 +80,21 @@ def verify(name: str, root: Path | None = None, progress: Progress = lambda done
         problems.append(str(error))
     notes = list(dataset.notes) if dataset else []
     if folder and not (folder / MANIFEST).exists():
-        copy = f"; 'refsr-bench data prepare {name} --from {folder}' makes a copy with one" if card.folder else ""
+        command = shlex.join(["refsr-bench", "data", "prepare", name, "--from", str(folder)])
+        copy = f"; '{command}' makes a copy with one" if card.folder else ""
         notes.append(f"there is no {MANIFEST}: layout and images were checked, later changes go unnoticed{copy}")
-    digests, present = (recorded, content(folder)) if recorded is not None else ({}, {})
+    listed = recorded is not None
+    opened = image_paths(dataset) if dataset else []
     return Report(
         name=name,
         folder=folder,
-        manifest=recorded is not None,
-        n_files=len(digests) or (len(image_paths(dataset)) if dataset else 0),
+        manifest=listed,
+        n_files=len(recorded if listed else opened),
         n_pairs=len(dataset.pairs) if dataset else 0,
         leaks=tuple(leaks),
         problems=tuple(problems),
         notes=tuple(notes),
-        **_differences(digests, present),
+        **(_differences(recorded, content(folder)) if listed else {}),
     )
 
 

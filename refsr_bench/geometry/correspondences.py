@@ -1,4 +1,4 @@
-"""How good correspondences are: their distance from the truth.
+"""The errors of correspondences: their distance from the truth.
 
 A matcher says where points of the input lie in the reference (``types.Correspondence``). A *truth* says where they
 really lie, and at which of them the question can be asked. All distances are in HR pixels of the reference.

@@ -21,7 +21,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Edges:
-    """Where the groups of a kind end: (least, most) of the magnitude; ``other``: the same in the other direction.
+    """The ends of a kind's groups: (least, most) of the magnitude; ``other``: the same in the other direction.
 
     unit: of the magnitude, as axes name it; beside: what changes with it. numbers: what a level given as a number may
     be. logarithmic: how magnitudes are spread between the edges.
@@ -39,7 +39,7 @@ class Edges:
 
     @property
     def meaning(self) -> str:
-        """What the magnitude is, whole."""
+        """The unit with all that changes beside it."""
         return f"{self.unit}; {self.beside}" if self.beside else self.unit
 
     def ranges(self, group: str) -> list[Range]:

@@ -1,4 +1,4 @@
-"""Where the pixels of an input truly lie in its reference: every kind of ``types.Truth`` there is."""
+"""The true place of an input's pixels in its reference: every kind of ``types.Truth`` there is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refsr_bench.geometry.transformation import Size, Transformation, seen, targ
 
 
 def truth_of(dataset: Dataset, pair_id: str) -> Truth:
-    """Where the HR pixels of a pair lie in its first reference. Raises BenchError where nobody knows."""
+    """The truth about a pair's HR pixels and its first reference. Raises BenchError where nobody knows."""
     pair = next((pair for pair in dataset.pairs if pair.id == pair_id), None)
     if pair is None:
         raise BenchError(f"{dataset.name} has no pair called '{pair_id}'.")

@@ -100,7 +100,7 @@ def _warped(hr: Image, transformation: Transformation) -> np.ndarray:
 
 
 def _origins(transformation: Transformation, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each reference pixel lies in the HR image of this size, and its kernel's stretch: x, y, stretch, all (n,).
+    """The place of each reference pixel in an HR image of this size, and its kernel's stretch: x, y, stretch, all (n,).
 
     The kernel widens to the reference pixel where that is larger than an HR pixel, by the larger singular value of
     the inverse map there; this is Pillow's antialiased bicubic when nothing but the scale changes.

@@ -156,7 +156,7 @@ def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[
     values = {key: value for key, value in reader.to_json(facts).items() if value is not None}
     text = reader.dumps(values)
     written = target / index
-    if written.is_file() and written.read_text(encoding="utf-8") == text:
+    if written.is_file() and written.read_bytes() == text.encode():
         return target
     for picture in pictures:
         images.write_png(target / picture.file, picture.pixels)
@@ -234,6 +234,6 @@ def _patches(ref: Image, points: np.ndarray, targets: np.ndarray, size: tuple[in
 
 
 def size(folders: Iterable[Path]) -> tuple[int, int]:
-    """How many pictures lie below some folders, and their bytes."""
+    """The number of pictures below some folders, and their bytes."""
     found = [path for folder in folders if folder.is_dir() for path in folder.rglob("*.png") if path.is_file()]
     return len(found), sum(path.stat().st_size for path in found)

@@ -1,4 +1,4 @@
-"""What a protocol does to pixels: pure functions from HR and references to what methods are given."""
+"""The pixels of a protocol: pure functions from HR and references to what methods are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a later check notices."""
+"""A later check notices what happened to a data set."""
 
 import shlex
 
@@ -50,7 +50,7 @@ def test_verify_damaged_manifest_embedded_and_own_pairs(tmp_path):
 def test_the_command_that_prepare_prints_works_when_pasted(tmp_path, monkeypatch):
     wrsr(tmp_path / "made")
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(main, "data prepare wrsr --from made --data-root root".split())
+    done = CliRunner().invoke(main, ["data", "prepare", "wrsr", "--from", "made", "--data-root", "root"])
     assert done.exit_code == 0, done.output
     program, *arguments = shlex.split(done.output.partition("at any time: ")[2])
     monkeypatch.chdir("/")

@@ -1,4 +1,4 @@
-"""What every protocol promises, whatever its convention."""
+"""The promises of every protocol, whatever its convention."""
 
 import json
 

@@ -27,7 +27,7 @@ NOTES = (BY_CONSTRUCTION, "there is no published set: numbers compare only with 
 
 @dataclass(frozen=True)
 class Made:
-    """What the reference of one pair is: its own input under ``transformation``, or the input of ``other``.
+    """The reference of one pair: its own input under ``transformation``, or the input of ``other``.
 
     size: (height, width) of the input.
     """

@@ -27,7 +27,7 @@ class Source(Format):
 
 
 class Edges(Format):
-    """Where the groups end, as ``kinds.Edges`` has it; unit: with what changes beside the magnitude."""
+    """The ends of the groups, see ``kinds.Edges``; unit: with what changes beside the magnitude."""
 
     unit: Text
     small: Range
