@@ -69,9 +69,6 @@ def bring(folder: Path, file: Path) -> Imported:
     return done
 
 
-# -- from a copy of the study --------------------------------------------------------------------------------------
-
-
 def _from_journal(file: Path, plan: Plan) -> list[Line]:
     lines = votes.journal(file.parent, file.name).read()
     joined: dict[str, Line] = {}
@@ -123,9 +120,6 @@ def _by_participant(lines: Iterable[Line]) -> dict[str, list[Line]]:
     for line in lines:
         found.setdefault(line.participant, []).append(line)
     return found
-
-
-# -- from a crowd platform -----------------------------------------------------------------------------------------
 
 
 def _from_csv(file: Path, plan: Plan) -> list[Line]:
@@ -213,9 +207,6 @@ def _new_answers(present: list[Line], lines: list[Line]) -> Imported:
 
 def _answer(line: Line) -> tuple[str, str, str, int | None, str]:
     return (line.item, line.left, line.choice, line.milliseconds, line.time)
-
-
-# -- back out ------------------------------------------------------------------------------------------------------
 
 
 def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:

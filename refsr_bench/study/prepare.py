@@ -6,11 +6,11 @@ import hashlib
 import io
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as PilImage
@@ -26,6 +26,8 @@ from refsr_bench.study.sources import Origin, Source
 BLUR = 8  # checks: reduced by this factor and enlarged again, which nobody who looks takes for the sharp image
 MOST_CHECKS = 20  # different ones; who is asked more sees some again
 PER_PERSON = 60  # comparisons, at most, unless somebody asks for more: about eight minutes
+WISHED = ("title", "question", "focus", "reference", "ties", "crop", "attention", "repeats", "pass_share", "seed")
+KNOWN = ("dataset", "dataset_title", "dataset_sha256", "protocol", "protocol_digest")
 
 Progress = Callable[[int, int], None]
 
@@ -48,9 +50,11 @@ def init(
     names, notes = _chosen(sources, origin, wish)
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
-        key = hashlib.blake2s(f"study/{wish.seed}".encode()).digest()
-        shelf = _Shelf(files.make_folder(partial / IMAGES), key)
-        plans.write(partial, _made(_Setting(sources, origin, wish, names), shelf, notes, progress))
+        images = files.make_folder(partial / IMAGES)
+        items, equal = _items(images, _scenes(sources, origin, wish, names, progress), sources, wish)
+        if equal:
+            notes.append(f"{equal} comparisons of identical images are left out")
+        plans.write(partial, _plan(sources, origin, wish, names, items, notes))
         made = plans.read(partial)
         if folder.exists():
             folder.rmdir()  # it is empty; Windows renames onto nothing that exists
@@ -60,9 +64,6 @@ def init(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return made
-
-
-# -- what is compared ----------------------------------------------------------------------------------------------
 
 
 def _check(wish: Wish, names: Sequence[str], origin: Origin) -> None:
@@ -114,151 +115,110 @@ class Scene:
     beside: Image | None
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """What a study is made of. names: of the images, in order."""
-
-    sources: Sequence[Source]
-    origin: Origin
-    wish: Wish
-    names: Sequence[str]
-
-    @cached_property
-    def duels(self) -> list[tuple[str, str]]:
-        """The pairs of methods, each as (a, b) of "a preferred over b"."""
-        methods, focus = [source.method.name for source in self.sources], self.wish.focus
-        if focus:
-            return [(focus, name) for name in methods if name != focus]
-        return list(combinations(methods, 2))
-
-    @cached_property
-    def hr_is_known(self) -> bool:
-        """Whether HR is there for every image; else checks are made of the first method's images, all of them."""
-        return set(self.names) <= set(self.origin.hr)
-
-    def scenes(self, progress: Progress) -> Iterator[Scene]:
-        """Every image in all its versions. Raises BenchError for versions that differ in size."""
-        for done, name in enumerate(self.names):
-            progress(done, len(self.names))
-            yield self._scene(name)
-        progress(len(self.names), len(self.names))
-
-    def _scene(self, name: str) -> Scene:
-        read = {source.method.name: source.images[name]() for source in self.sources}
-        hr = self.origin.hr[name]() if name in self.origin.hr else None
+def _scenes(
+    sources: Sequence[Source], origin: Origin, wish: Wish, names: Sequence[str], progress: Progress
+) -> Iterator[Scene]:
+    """Every image in all its versions, one after the other. Raises BenchError for versions that differ in size."""
+    checks_show_hr = _hr_is_known(origin, names)
+    for done, name in enumerate(names):
+        progress(done, len(names))
+        read = {source.method.name: source.images[name]() for source in sources}
+        hr = origin.hr[name]() if name in origin.hr else None
         sizes = {image.shape for image in (*read.values(), *(() if hr is None else (hr,)))}
         if len(sizes) > 1:
             words = ", ".join(f"{method} {image.shape[1]}x{image.shape[0]}" for method, image in read.items())
             raise BenchError(
                 f"The images called {name} differ in size ({words}{'' if hr is None else ', or from HR'})."
             )
-        # The window is the same for all methods and favours none: it follows HR, or the mean of them all.
-        window = _window(hr if hr is not None else np.mean([*read.values()], axis=0), self.wish.crop)
+        # The window is one for all methods and favours none: it follows HR, or the mean of them all.
+        window = _window(hr if hr is not None else np.mean([*read.values()], axis=0), wish.crop)
         beside = None
-        if self.wish.reference == "hr":
+        if wish.reference == "hr":
             beside = hr[window]
-        elif self.wish.reference == "ref":
-            beside = self.origin.refs[name]()  # whole: it shows something similar, not the same place
-        shown = {method: image[window] for method, image in read.items()}
-        sharp = hr[window] if self.hr_is_known else shown[self.sources[0].method.name]
-        return Scene(name, shown, sharp, beside)
+        elif wish.reference == "ref":
+            beside = origin.refs[name]()  # whole: it shows something similar, not the same place
+        sharp = hr if checks_show_hr else read[sources[0].method.name]
+        yield Scene(name, {method: image[window] for method, image in read.items()}, sharp[window], beside)
+    progress(len(names), len(names))
 
 
-# -- the plan ------------------------------------------------------------------------------------------------------
+def _hr_is_known(origin: Origin, names: Sequence[str]) -> bool:
+    """Whether HR is there for every image; else all checks are made of the first method's images."""
+    return all(name in origin.hr for name in names)
 
 
-def _made(setting: _Setting, shelf: _Shelf, notes: list[str], progress: Progress) -> Plan:
-    """Store every image that may be shown; returns the plan."""
-    wish, origin = setting.wish, setting.origin
-    items: list[Item] = []
-    checks: list[_Check] = []
-    equal = 0
-    for scene in setting.scenes(progress):
-        shown = {method: shelf.store(image) for method, image in scene.shown.items()}
-        beside = shelf.store(scene.beside)
-        for a, b in setting.duels:
-            if shown[a] == shown[b]:
-                equal += 1
-                continue
-            items.append(Item(f"p{len(items) + 1:05d}", PAIR, scene.name, a, b, shown[a], shown[b], beside))
-        if wish.attention:
-            checks = sorted([*checks, _check_of(scene, beside)], key=_Check.order)[:MOST_CHECKS]
-    pairs = len(items)
-    if not pairs:
-        raise Misuse("Every two images are the same, pixel for pixel: there is nothing to choose.")
-    if wish.per_person > pairs:
-        raise Misuse(f"--per-person {wish.per_person}: there are only {pairs} comparisons.")
-    if equal:
-        notes = [*notes, f"{equal} comparisons of identical images are left out"]
-    for number, check in enumerate(checks, 1):
-        stored = (shelf.keep(check.sharp), shelf.keep(check.blurred), check.beside)
-        items.append(Item(f"c{number:02d}", CHECK, check.name, SHARP, BLURRED, *stored))
-    made_from = "HR images" if setting.hr_is_known else f"the results of {setting.sources[0].method.title}"
-    return Plan(
-        title=wish.title,
-        question=wish.question,
-        methods=tuple(source.method for source in setting.sources),
-        focus=wish.focus,
-        reference=wish.reference,
-        ties=wish.ties,
-        crop=wish.crop,
-        per_person=wish.per_person or min(pairs, PER_PERSON),
-        attention=wish.attention,
-        repeats=wish.repeats,
-        pass_share=wish.pass_share,
-        seed=wish.seed,
-        checks_from=made_from if checks else "",
-        items=tuple(items),
-        dataset=origin.dataset,
-        dataset_title=origin.dataset_title,
-        dataset_sha256=origin.dataset_sha256,
-        protocol=origin.protocol,
-        protocol_digest=origin.protocol_digest,
-        notes=tuple(notes),
-    )
+class _Check(NamedTuple):
+    """A check that may be asked; the clearest sort first, equals by name. gain: minus the mean grey levels that the
+    blur takes; sharp, blurred: PNG data."""
 
-
-@dataclass(frozen=True)
-class _Check:
-    """A check that may be asked. sharp, blurred: PNG data; loss: how much the blur takes, in mean grey levels."""
-
-    loss: float
+    gain: float
     name: str
     sharp: bytes
     blurred: bytes
     beside: str
 
-    def order(self) -> tuple[float, str]:
-        """The clearest checks first; of equals, by name."""
-        return -self.loss, self.name
+
+def _items(folder: Path, scenes: Iterable[Scene], sources: Sequence[Source], wish: Wish) -> tuple[list[Item], int]:
+    """Store every image that may be shown; returns the comparisons, and how many pairs are left out as identical."""
+    key = hashlib.blake2s(f"study/{wish.seed}".encode()).digest()  # another seed gives the images other names
+    items: list[Item] = []
+    checks: list[_Check] = []
+    equal = 0
+    for scene in scenes:
+        shown = {method: _store(folder, _png(image), key) for method, image in scene.shown.items()}
+        beside = "" if scene.beside is None else _store(folder, _png(scene.beside), key)
+        for a, b in _duels([source.method.name for source in sources], wish.focus):
+            if shown[a] == shown[b]:
+                equal += 1
+                continue
+            items.append(Item(f"p{len(items) + 1:05d}", PAIR, scene.name, a, b, shown[a], shown[b], beside))
+        if wish.attention:
+            blurred = _blurred(scene.sharp)
+            loss = float(np.abs(scene.sharp.astype(np.float32) - blurred).mean())
+            checks.append(_Check(-loss, scene.name, _png(scene.sharp), _png(blurred), beside))
+            checks = sorted(checks)[:MOST_CHECKS]
+    if not items:
+        raise Misuse("Every two images are the same, pixel for pixel: there is nothing to choose.")
+    if wish.per_person > len(items):
+        raise Misuse(f"--per-person {wish.per_person}: there are only {len(items)} comparisons.")
+    for number, check in enumerate(checks, 1):
+        pair = [_store(folder, data, key) for data in (check.sharp, check.blurred)]
+        items.append(Item(f"c{number:02d}", CHECK, check.name, SHARP, BLURRED, *pair, check.beside))
+    return items, equal
 
 
-def _check_of(scene: Scene, beside: str) -> _Check:
-    blurred = _blurred(scene.sharp)
-    loss = float(np.abs(scene.sharp.astype(np.float32) - blurred).mean())
-    return _Check(loss, scene.name, _png(scene.sharp), _png(blurred), beside)
+def _duels(methods: Sequence[str], focus: str) -> list[tuple[str, str]]:
+    """The pairs of methods, each as (a, b) of "a preferred over b"."""
+    return [(focus, name) for name in methods if name != focus] if focus else list(combinations(methods, 2))
 
 
-# -- pictures ------------------------------------------------------------------------------------------------------
+def _store(folder: Path, data: bytes, key: bytes) -> str:
+    """Write an image under a name that says nothing, the same content once; returns the name."""
+    name = hashlib.blake2s(data, key=key, digest_size=16).hexdigest() + ".png"
+    if not (folder / name).exists():
+        files.write_bytes(folder / name, data)
+    return name
 
 
-@dataclass(frozen=True)
-class _Shelf:
-    """The folder of a study's images. key: of the digests that name them."""
-
-    folder: Path
-    key: bytes
-
-    def store(self, image: Image | None) -> str:
-        """Write an image; returns its name, "" for None."""
-        return "" if image is None else self.keep(_png(image))
-
-    def keep(self, data: bytes) -> str:
-        """Write PNG data under a name that says nothing, the same content once; returns the name."""
-        name = hashlib.blake2s(data, key=self.key, digest_size=16).hexdigest() + ".png"
-        if not (self.folder / name).exists():
-            files.write_bytes(self.folder / name, data)
-        return name
+def _plan(
+    sources: Sequence[Source],
+    origin: Origin,
+    wish: Wish,
+    names: Sequence[str],
+    items: Sequence[Item],
+    notes: Sequence[str],
+) -> Plan:
+    pairs = sum(item.kind == PAIR for item in items)
+    made_from = "HR images" if _hr_is_known(origin, names) else f"the results of {sources[0].method.title}"
+    return Plan(
+        methods=tuple(source.method for source in sources),
+        per_person=wish.per_person or min(pairs, PER_PERSON),
+        checks_from=made_from if len(items) > pairs else "",
+        items=tuple(items),
+        notes=tuple(notes),
+        **{name: getattr(wish, name) for name in WISHED},
+        **{name: getattr(origin, name) for name in KNOWN},
+    )
 
 
 def _window(guide: np.ndarray, side: int) -> tuple[slice, slice]:

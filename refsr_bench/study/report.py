@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,25 +14,19 @@ import numpy as np
 from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.study import plan as plans
-from refsr_bench.study import report_format, statistics, votes
+from refsr_bench.study import report_format as formats
+from refsr_bench.study import statistics, votes
 from refsr_bench.study.exchange import votes_csv
 from refsr_bench.study.plan import CHECK, PAIR, REPEAT, Plan
-from refsr_bench.study.report_format import (
-    Agreement,
-    Checks,
-    Excluded,
-    Exclusion,
-    Interval,
-    Preference,
-    Ranked,
-    Ranking,
-    StudyMethod,
-    StudyReport,
-)
+from refsr_bench.study.report_format import Preference, Ranked, StudyReport
 from refsr_bench.study.statistics import Duels
 from refsr_bench.study.votes import LEFT, TIE, Line, Person
 
 GENERATOR = "refsr-bench study"
+SAME = (  # fields that repeat the plan
+    *("title", "question", "focus", "reference", "crop", "notes"),
+    *("dataset", "dataset_title", "dataset_sha256", "protocol", "protocol_digest"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,10 @@ class _Jury:
     def votes(self) -> list[Line]:
         """The standing votes of those who count, in the order of their trials."""
         return [vote for code in self.kept for _, vote in sorted(self.people[code].votes.items())]
+
+    def count(self, checks: dict[str, int]) -> int:
+        """The sum of ``asked`` or ``right`` over those who count."""
+        return sum(checks[code] for code in self.kept)
 
 
 def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
@@ -72,33 +70,23 @@ def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
     enough = min(len(set(duels.person)), images) >= statistics.FEWEST
     times = [vote.milliseconds for vote in jury.votes if vote.milliseconds is not None]
     return StudyReport(
-        schema_version=report_format.SCHEMA_VERSION,
+        schema_version=formats.SCHEMA_VERSION,
         generator=GENERATOR,
-        title=plan.title,
-        question=plan.question,
         plan=plan.digest,
-        focus=plan.focus,
-        reference=plan.reference,
         ties_allowed=plan.ties,
-        crop=plan.crop,
-        dataset=plan.dataset,
-        dataset_title=plan.dataset_title,
-        dataset_sha256=plan.dataset_sha256,
-        protocol=plan.protocol,
-        protocol_digest=plan.protocol_digest,
-        notes=plan.notes,
-        methods=tuple(StudyMethod(method.name, method.title, method.weights) for method in plan.methods),
+        methods=tuple(formats.StudyMethod(method.name, method.title, method.weights) for method in plan.methods),
         people=len(jury.kept),
         images=images,
         votes=len(real),
         ties=sum(vote.choice == TIE for vote in real),
         left_share=_rounded(sum(_left(vote) for vote in real) / len(real)),
         median_seconds=_rounded(median(times) / 1000) if times else None,
-        checks=_checks(plan, jury),
-        exclusion=_exclusion(jury),
+        checks=formats.Checks(plan.checks_from, jury.count(jury.asked), jury.count(jury.right)),
+        exclusion=formats.Exclusion(jury.rule, tuple(_excluded(jury))),
         preferences=_preferences(plan, duels, draws, enough),
         ranking=_ranking(plan, duels, draws, enough),
         agreement=_agreement(plan, jury),
+        **{name: getattr(plan, name) for name in SAME},
     )
 
 
@@ -109,9 +97,9 @@ def write(out: Path, report: StudyReport, folder: Path) -> list[Path]:
     """
     plan, people = _read(folder)
     files.make_folder(out)
-    files.write_text(out / report_format.NAME, reader.dumps(report))
+    files.write_text(out / formats.NAME, reader.dumps(report))
     files.write_text(out / "votes.csv", votes_csv(plan, people))
-    return [out / report_format.NAME, out / "votes.csv"]
+    return [out / formats.NAME, out / "votes.csv"]
 
 
 def in_words(report: StudyReport) -> str:
@@ -138,9 +126,6 @@ def _read(folder: Path) -> tuple[Plan, dict[str, Person]]:
     return plan, people
 
 
-# -- who counts ----------------------------------------------------------------------------------------------------
-
-
 def _jury(plan: Plan, people: dict[str, Person], keep_unchecked: bool) -> _Jury:
     asked = {code: sum(v.kind == CHECK for v in p.votes.values()) for code, p in people.items()}
     right = {code: sum(_right(plan, v) for v in p.votes.values()) for code, p in people.items()}
@@ -159,21 +144,11 @@ def _rule(plan: Plan, keep_unchecked: bool) -> str:
     )
 
 
-def _checks(plan: Plan, jury: _Jury) -> Checks:
-    asked, right = (sum(counts[code] for code in jury.kept) for counts in (jury.asked, jury.right))
-    return Checks(plan.checks_from, asked, right)
-
-
-def _exclusion(jury: _Jury) -> Exclusion:
-    excluded = tuple(
-        Excluded(n, jury.asked[code], jury.right[code], sum(vote.kind == PAIR for vote in person.votes.values()))
-        for n, (code, person) in enumerate(jury.people.items(), 1)
-        if code not in jury.kept
-    )
-    return Exclusion(jury.rule, excluded)
-
-
-# -- what a vote says ----------------------------------------------------------------------------------------------
+def _excluded(jury: _Jury) -> Iterator[formats.Excluded]:
+    for n, (code, person) in enumerate(jury.people.items(), 1):
+        if code not in jury.kept:
+            pairs = sum(vote.kind == PAIR for vote in person.votes.values())
+            yield formats.Excluded(n, jury.asked[code], jury.right[code], pairs)
 
 
 def _right(plan: Plan, vote: Line) -> bool:
@@ -189,9 +164,6 @@ def _score(plan: Plan, vote: Line) -> float:
     """1 where a was preferred, 0 where b was, 0.5 for a tie."""
     left = _left(vote)
     return left if vote.left == plan.by_id[vote.item].a else 1 - left
-
-
-# -- what the votes say --------------------------------------------------------------------------------------------
 
 
 def _duels(plan: Plan, real: Sequence[Line], kept: Sequence[str]) -> Duels:
@@ -225,23 +197,14 @@ def _preferences(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> t
         bootstrap = None
         if enough and len(set(score.tolist())) > 1:
             bootstrap = _interval(statistics.share_interval(score, draws[:, own]))
-        rows.append(
-            Preference(
-                a=a,
-                b=b,
-                wins=int((score == 1).sum()),
-                losses=int((score == 0).sum()),
-                ties=int((score == 0.5).sum()),
-                share=_rounded(score.mean()),
-                wilson=_interval(statistics.wilson(float(score.sum()), len(score))),
-                bootstrap=bootstrap,
-                shown="bootstrap" if bootstrap else "wilson",
-            )
-        )
+        wins, losses, ties = (int((score == value).sum()) for value in (1, 0, 0.5))
+        wilson = _interval(statistics.wilson(float(score.sum()), len(score)))
+        shown = "bootstrap" if bootstrap else "wilson"
+        rows.append(Preference(a, b, wins, losses, ties, _rounded(score.mean()), wilson, bootstrap, shown))
     return tuple(rows)
 
 
-def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> Ranking:
+def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> formats.Ranking:
     """Bradley-Terry abilities; of several groups that nothing connects, each on its own."""
     wins = statistics.wins_of(duels, len(plan.methods))
     parts = [group for group in statistics.groups(wins) if len(group) > 1]
@@ -260,10 +223,10 @@ def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> Ranki
         for rank, n in enumerate(order, 1):
             ends = (_or_none(low[n]), _or_none(high[n]))
             rows.append(Ranked(plan.methods[group[n]].name, number, rank, _rounded(ability[n]), *ends))
-    return Ranking("bootstrap" if enough else "wald", prior, len(parts), tuple(rows))
+    return formats.Ranking("bootstrap" if enough else "wald", prior, len(parts), tuple(rows))
 
 
-def _agreement(plan: Plan, jury: _Jury) -> Agreement:
+def _agreement(plan: Plan, jury: _Jury) -> formats.Agreement:
     by_item: dict[str, list[float]] = {}
     first: dict[tuple[str, str], float] = {}
     for vote in jury.votes:
@@ -276,7 +239,7 @@ def _agreement(plan: Plan, jury: _Jury) -> Agreement:
         if vote.kind == REPEAT and (vote.participant, vote.item) in first
     ]
     counts = statistics.judgements(list(by_item.values()))
-    return Agreement(
+    return formats.Agreement(
         comparisons=int((counts.sum(1) > 1).sum()),
         same=_or_none(statistics.same_share(counts)),
         alpha=_or_none(statistics.alpha(counts)),
@@ -294,5 +257,5 @@ def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else _rounded(value)
 
 
-def _interval(ends: tuple[float, float]) -> Interval:
+def _interval(ends: tuple[float, float]) -> formats.Interval:
     return _rounded(ends[0]), _rounded(ends[1])

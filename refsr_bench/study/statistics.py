@@ -33,9 +33,6 @@ class Duels:
     score: np.ndarray
 
 
-# -- intervals of a share ------------------------------------------------------------------------------------------
-
-
 def wilson(wins: float, n: float) -> tuple[float, float]:
     """The 95 % interval of a share of independent votes (Wilson 1927, without continuity correction).
 
@@ -71,9 +68,6 @@ def share_interval(score: np.ndarray, counts: np.ndarray) -> tuple[float, float]
     shares = (counts @ score.astype(np.float32))[total > 0] / total[total > 0]
     low, high = np.quantile(shares, (0.025, 0.975))
     return float(low), float(high)
-
-
-# -- Bradley-Terry abilities ---------------------------------------------------------------------------------------
 
 
 def wins_of(duels: Duels, methods: int, counts: np.ndarray | None = None) -> np.ndarray:
@@ -161,9 +155,6 @@ def ability_intervals(duels: Duels, methods: Sequence[int], counts: np.ndarray) 
         return np.full(len(methods), np.nan), np.full(len(methods), np.nan)
     low, high = np.quantile(found, (0.025, 0.975), axis=0)
     return low, high
-
-
-# -- agreement, and who counts -------------------------------------------------------------------------------------
 
 
 def judgements(units: Sequence[Sequence[float]]) -> np.ndarray:
