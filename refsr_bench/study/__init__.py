@@ -4,6 +4,6 @@
     images/      every image that may be shown, without name or metadata
     votes.jsonl  every join, vote and undo (``votes``)
 
-``prepare`` makes the folder from ``sources`` by somebody's ``options``. ``schedule`` says who sees what, ``serve`` asks,
-``exchange`` brings votes from elsewhere, ``report`` says what they come to by ``statistics`` (``report_format``).
+``prepare`` makes the folder from ``sources`` by somebody's ``options``; ``schedule`` says who sees what, ``serve``
+asks, ``exchange`` brings votes from elsewhere, ``report`` says what they come to (``statistics``, ``report_format``).
 """

@@ -1,9 +1,9 @@
 """Who sees what: a participant's trials are drawn when they join, from the plan, their code and what others did before.
 
 * Everybody gets each pair of methods equally often (within one), and a pair's sides equally often (within one).
-* Among the comparisons of a pair of methods, those with fewest votes come first, then those that fewest people are about
-  to see: whoever comes later gets what participants who left did not answer.
-* Order, checks and repeats are random, drawn from the plan's seed and the code. Checks are spread over the whole
+* Among the comparisons of a pair of methods, those with fewest votes come first, then those that fewest people are
+  about to see: whoever comes later gets what participants who left did not answer.
+* Order, checks and repeats are random, drawn from the plan's digest and the code. Checks are spread over the whole
   session. Repeats come in its last third, of comparisons of its first third, with sides changed.
 """
 
