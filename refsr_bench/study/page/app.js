@@ -15,7 +15,7 @@ async function attempt(path, body, words) {
   } catch (error) {
     if (error.status === 409 && state.person && path !== "api/resume") {
       state.busy = false;
-      await attempt("api/resume", { participant: state.person.participant }, "");
+      await resume();
       complain(`Not saved. ${error.message}`);
     } else {
       const wants = path === "api/vote" || path === "api/undo" ? "Not saved. " : "";
@@ -69,8 +69,7 @@ async function show(trial) {
   try {
     await Promise.all(loads);
   } catch {
-    return complain("An image cannot be shown. The server may have been started anew: open the page by the address it printed, then enter your code.",
-      () => attempt("api/resume", { participant: state.person.participant }, ""));
+    return complain("An image cannot be shown. The server may have been started anew: open the page by the address it printed, then enter your code.", resume);
   }
   place();
   $("stage").classList.remove("waiting");
