@@ -107,11 +107,10 @@ def study_import(folder: Path, files: tuple[Path, ...]) -> None:
 @click.option("--tasks", is_flag=True, help="Every comparison, for a crowd platform, instead of the votes.")
 def study_export(folder: Path, tasks: bool) -> None:
     """Print votes, or the tasks of a crowd platform, as CSV."""
-    from refsr_bench.study import exchange, plan, votes
+    from refsr_bench.study import exchange, votes
 
-    planned = plan.read(folder)
-    people = votes.people(votes.journal(folder).read())
-    click.echo(exchange.tasks_csv(planned) if tasks else exchange.votes_csv(planned, people), nl=False)
+    plan, people = votes.read(folder)
+    click.echo(exchange.tasks_csv(plan) if tasks else exchange.votes_csv(plan, people), nl=False)
 
 
 @study.command("report")

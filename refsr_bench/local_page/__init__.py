@@ -83,7 +83,7 @@ class LocalServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/?token={token}"
 
     def admits(self, token: str) -> bool:
-        """Whether a token opens the page. A token of one time is used up by the question."""
+        """True for a token that opens the page. Asking uses up a token that opens it once."""
         if token in self._once:
             self._once.discard(token)
             return True
@@ -105,7 +105,7 @@ class LocalServer(ThreadingHTTPServer):
 
 
 def _has_display() -> bool:
-    """Whether a browser would open a window, and not take over the terminal."""
+    """True where a browser would open a window, and not take over the terminal."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

@@ -1,4 +1,4 @@
-"""What people ask for when they make a study. No heavy import: the command line loads this module with its help."""
+"""The options of making a study. No heavy import: the command line loads this module with its help."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images are: runs with saved images in one results folder, any folders of images, or both.
+    """The places of the images: runs with saved images in one results folder, any folders of images, or both.
 
     methods: the runs' folders, "A,B,...", in ``results/<protocol>/<dataset>/``. images: "NAME=DIR" each, with hr and
     refs where there are some; data_root: where the data set of the runs is looked for.
@@ -44,5 +44,5 @@ class Wish:
 
     @property
     def needs_pictures(self) -> bool:
-        """Whether HR images or references are wanted beside the methods' images."""
+        """True where HR images or references are wanted beside the methods' images."""
         return self.reference != "none" or self.attention > 0

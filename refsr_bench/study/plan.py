@@ -1,4 +1,4 @@
-"""What a study compares: ``plan.json``, written once and never changed, because every vote refers to its digest."""
+"""The plan of a study, ``plan.json``: written once and never changed, because every vote refers to its digest."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _scenes(
 
 
 def _hr_is_known(origin: Origin, names: Sequence[str]) -> bool:
-    """Whether HR is there for every image; else all checks are made of the first method's images."""
+    """True where HR is there for every image; else all checks are made of the first method's images."""
     return all(name in origin.hr for name in names)
 
 

@@ -1,4 +1,4 @@
-"""What a study comes to: ``study.json`` and the votes as CSV. The same votes make the same bytes."""
+"""The results of a study: ``study.json`` and the votes as CSV. The same votes make the same bytes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
 
     keep_unchecked: participants who answered no check count all the same. Raises Misuse while there is no vote.
     """
-    plan, people = _read(folder)
+    plan, joined = votes.read(folder)
+    people = {code: person for code, person in joined.items() if person.votes}
     jury = _jury(plan, people, keep_unchecked)
     if not people:
         raise Misuse(f"{folder}: nobody has chosen anything yet. `{plans.command('serve', folder)}` asks people.")
@@ -95,10 +96,9 @@ def write(out: Path, report: StudyReport, folder: Path) -> list[Path]:
 
     votes.csv holds everybody's votes, the excluded ones' as well, by number. Raises BenchError when the disk refuses.
     """
-    plan, people = _read(folder)
     files.make_folder(out)
     files.write_text(out / formats.NAME, reader.dumps(report))
-    files.write_text(out / "votes.csv", votes_csv(plan, people))
+    files.write_text(out / "votes.csv", votes_csv(*votes.read(folder)))
     return [out / formats.NAME, out / "votes.csv"]
 
 
@@ -111,19 +111,6 @@ def in_words(report: StudyReport) -> str:
     ]
     excluded = len(report.exclusion.excluded)
     return "\n".join([*rows, f"{report.people} people, {excluded} excluded. {report.exclusion.rule}"])
-
-
-def _read(folder: Path) -> tuple[Plan, dict[str, Person]]:
-    """The plan and everybody who chose something. Raises BenchError for votes about another plan."""
-    plan = plans.read(folder)
-    everybody = votes.people(votes.journal(folder).read())
-    people = {code: person for code, person in everybody.items() if person.votes}
-    for code, person in people.items():
-        for vote in person.votes.values():
-            item = plan.by_id.get(vote.item)
-            if vote.plan != plan.digest or item is None or vote.left not in (item.a, item.b):
-                raise BenchError(f"{folder}: a vote of {code} is about another plan. Was plan.json replaced?")
-    return plan, people
 
 
 def _jury(plan: Plan, people: dict[str, Person], keep_unchecked: bool) -> _Jury:
@@ -152,7 +139,7 @@ def _excluded(jury: _Jury) -> Iterator[formats.Excluded]:
 
 
 def _right(plan: Plan, vote: Line) -> bool:
-    """Whether the vote is about a check and for its sharp image, which is a."""
+    """True for a vote about a check and for its sharp image, which is a."""
     return vote.kind == CHECK and _score(plan, vote) == 1
 
 

@@ -18,7 +18,6 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import Format, Text
 from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
 from refsr_bench.pixels.images import image_size
-from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import IMAGES
 from refsr_bench.study.schedule import schedule
@@ -82,15 +81,14 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.plan = plans.read(folder)
+        self.plan, _ = votes.read(folder)  # damaged votes stop the server before anybody has begun
         self.journal = votes.journal(folder)
         self._salt = secrets.token_bytes(16)
         self._files: dict[str, str] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        self.journal.read()  # a damaged file stops the server before anybody has begun
 
     def about(self) -> dict[str, Any]:
-        """What everybody sees before they begin."""
+        """The words that everybody sees before they begin."""
         plan = self.plan
         return {
             "title": plan.title,

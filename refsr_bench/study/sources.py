@@ -27,7 +27,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known beside the methods' images. hr, refs: by the same names; the rest: see ``plan.Plan``."""
+    """The facts known beside the methods' images. hr, refs: by the same names; the rest: see ``plan.Plan``."""
 
     hr: Mapping[str, Read] = field(default_factory=dict)
     refs: Mapping[str, Read] = field(default_factory=dict)

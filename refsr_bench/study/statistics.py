@@ -1,4 +1,4 @@
-"""How sure a user study is: intervals of a share, Bradley-Terry abilities, agreement. Numbers alone, no files.
+"""The certainty of a user study: intervals of a share, Bradley-Terry abilities, agreement. Numbers alone, no files.
 
 Ours, because no library that we know has them so: Wilson's interval with ties as half a vote (scipy's takes whole
 votes), a bootstrap that draws participants and images at once and shares its draws between all numbers of a report, and
@@ -93,7 +93,7 @@ def groups(wins: np.ndarray) -> list[list[int]]:
 
 
 def separated(wins: np.ndarray) -> bool:
-    """Whether maximum likelihood has no finite answer: some methods never lost a vote to some others (Ford 1957)."""
+    """True where maximum likelihood has no finite answer: some methods never lost a vote to others (Ford 1957)."""
     return connected_components(wins > 0, connection="strong")[0] > 1
 
 

@@ -20,7 +20,8 @@ from msgspec import Meta
 from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import Format, Text
-from refsr_bench.study.plan import VOTES
+from refsr_bench.study import plan as plans
+from refsr_bench.study.plan import VOTES, Plan
 
 JOIN, VOTE, UNDO = "join", "vote", "undo"
 LEFT, RIGHT, TIE = "left", "right", "tie"
@@ -107,6 +108,19 @@ def new_code() -> str:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def read(folder: Path) -> tuple[Plan, dict[str, Person]]:
+    """The plan of a study folder, and its ``people``. Raises BenchError for votes about another plan."""
+    plan = plans.read(folder)
+    sides = {(item.id, name) for item in plan.items for name in (item.a, item.b)}
+    found = people(journal(folder).read())
+    for code, person in found.items():
+        votes = person.votes.values()
+        shown = {(one.item, one.left) for one in (*person.trials, *votes)}
+        if not shown <= sides or any(vote.plan != plan.digest for vote in votes):
+            raise BenchError(f"{folder}: a vote of {code} is about another plan. Was plan.json replaced?")
+    return plan, found
 
 
 def people(lines: Iterable[Line]) -> dict[str, Person]:

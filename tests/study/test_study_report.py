@@ -1,4 +1,4 @@
-"""From votes to a report: imports, exclusions, and numbers that follow from how people were made to answer."""
+"""The way from votes to a report: imports, exclusions, and numbers that follow from how people were made to answer."""
 
 import csv
 import io
@@ -21,6 +21,7 @@ from refsr_bench.study import exchange, votes
 from refsr_bench.study import plan as plans
 from refsr_bench.study.plan import Plan
 from refsr_bench.study.report import summarise, write
+from refsr_bench.study.serve import StudyServer
 
 
 def careless(plan: Plan, trial: votes.Trial, n: int) -> str:
@@ -126,6 +127,15 @@ def test_studies_of_earlier_releases_go_on(tmp_path: Path) -> None:
     assert written == {"plan.json", "votes.jsonl", "study.json", "votes.csv"}
     for path in old.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_plan_that_was_replaced_is_noticed(make_study: Callable[..., Path], take_part: Callable[..., str]) -> None:
+    here, other = make_study("A"), make_study("B", seed=5, limit=3)
+    take_part(here, "X")
+    shutil.copy(other / "plan.json", here)
+    for look in (summarise, votes.read, StudyServer):
+        with pytest.raises(BenchError, match=r"a vote of X is about another plan\. Was plan\.json replaced"):
+            look(here)
 
 
 # ---- votes from elsewhere

@@ -110,7 +110,7 @@ def duels(people: int, images: int, score: np.ndarray) -> Duels:
 
 
 def test_the_bootstrap_knows_that_people_and_images_matter() -> None:
-    """Where every person has one opinion of everything, the votes are as many as the people."""
+    """The votes are only as many as the people where every person has one opinion of everything."""
     rng = np.random.default_rng(1)
     by_person = np.repeat((rng.random((20, 1)) < 0.7).astype(float), 30, 1)
     each = (rng.random((20, 30)) < 0.7).astype(float)
