@@ -82,7 +82,7 @@ class Plan(Format, dict=True):  # dict: room for the cached properties
     attention: Share
     repeats: Share
     pass_share: Share
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    seed: Annotated[int, Meta(ge=0)]
     checks_from: Text
     items: tuple[Item, ...]
     dataset: Text = ""

@@ -17,6 +17,7 @@ from PIL import Image as PilImage
 
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import MOST_DIGITS
 from refsr_bench.core.types import Image
 from refsr_bench.study import plan as plans
 from refsr_bench.study.options import Wish
@@ -75,6 +76,8 @@ def _check(wish: Wish, names: Sequence[str], origin: Origin) -> None:
         raise Misuse(f"{reserved.pop()} is what checks are called; give the method another name.")
     if not all(0 <= share <= 1 for share in (wish.attention, wish.repeats, wish.pass_share)):
         raise Misuse("Shares are between 0 and 1.")
+    if not 0 <= wish.seed < 10**MOST_DIGITS:
+        raise Misuse(f"--seed is a whole number of at most {MOST_DIGITS} digits.")
     if wish.reference == "hr" and not origin.hr:
         raise Misuse("HR images are not known here: give --hr DIR.")
     if wish.reference == "ref" and not origin.refs:

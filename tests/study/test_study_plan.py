@@ -84,6 +84,9 @@ def test_what_cannot_be_compared_is_said(make_study: Callable[..., Path], folder
         make_study("T", focus="best")
     with pytest.raises(Misuse, match="only 18 comparisons"):
         make_study("T", per_person=19)
+    for seed in (-1, 10**20):
+        with pytest.raises(Misuse, match="at most 20 digits"):
+            make_study("T", seed=seed)
     with pytest.raises(Misuse, match="References are not known"):
         make_study("T", reference="ref")
     write_png(folders["fine"] / "img2.png", np.zeros((60, 64, 3), np.uint8))
