@@ -71,7 +71,6 @@ def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
     enough = min(len(set(duels.person)), images) >= statistics.FEWEST
     times = [vote.milliseconds for vote in jury.votes if vote.milliseconds is not None]
     return StudyReport(
-        schema_version=formats.SCHEMA_VERSION,
         generator=GENERATOR,
         plan=plan.digest,
         ties_allowed=plan.ties,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from msgspec import Meta
 
 from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.names import slug
 from refsr_bench.core.reader import LARGEST, Count, Format, Name, Real, Text
 
 NAME = "study.json"
@@ -125,7 +125,6 @@ class StudyReport(Format):
     whole images. median_seconds: per answer, None where nobody measured.
     """
 
-    schema_version: Literal[1]
     generator: Text
     title: Text
     question: Text
@@ -140,7 +139,7 @@ class StudyReport(Format):
     protocol: Text
     protocol_digest: Text
     notes: tuple[Text, ...]
-    methods: tuple[StudyMethod, ...]
+    methods: Annotated[tuple[StudyMethod, ...], Meta(min_length=1)]
     people: Count
     images: Count
     votes: Count
@@ -152,6 +151,7 @@ class StudyReport(Format):
     preferences: tuple[Preference, ...]
     ranking: Ranking
     agreement: Agreement
+    schema_version: Literal[1] = SCHEMA_VERSION
 
     def title_of(self, name: str) -> str:
         """The title of a method, with its name beside it where two methods share a title."""
@@ -160,15 +160,22 @@ class StudyReport(Format):
         return f"{own} ({name})" if list(titles.values()).count(own) > 1 else own
 
 
-def read(path: Path, where: str = "") -> StudyReport:
-    """A report that does not contradict itself. where: what messages call the file, its path by default.
+    @property
+    def key(self) -> str:
+        """A name that is safe as an anchor and in a file name, and different for different studies."""
+        return f"{slug(self.title.lower())[:40].strip('-.')}-{reader.digest([self.plan, self.title])[:8]}"
 
-    Raises BenchError naming the file and the field.
-    """
-    return parse(reader.parse_json(files.read_text(path, MOST_BYTES), where or str(path)), where or str(path))
+    @property
+    def csv_name(self) -> str:
+        return f"study-{self.key}.csv"
 
 
-def parse(values: Any, where: str) -> StudyReport:
+def read_report(path: Path) -> StudyReport:
+    """A ``study.json`` that does not contradict itself. Raises BenchError naming the file and the field."""
+    return parse_report(reader.parse_json(files.read_text(path, MOST_BYTES), str(path)), str(path))
+
+
+def parse_report(values: Any, where: str) -> StudyReport:
     """A report from its JSON value. Raises BenchError naming ``where`` and the field."""
     version = values.get("schema_version") if isinstance(values, Mapping) else None
     if version != SCHEMA_VERSION:
@@ -182,8 +189,8 @@ def parse(values: Any, where: str) -> StudyReport:
 def contradiction(report: StudyReport) -> str | None:
     """The first statement that the rest of the report belies, in words; None for a sound report."""
     names = [method.name for method in report.methods]
-    if not names or len(set(names)) != len(names):
-        return "methods names one twice, or none"
+    if len(set(names)) != len(names):
+        return "methods names one twice"
     used = [name for row in report.preferences for name in (row.a, row.b)]
     used += [row.method for row in report.ranking.methods]
     used += [report.focus] if report.focus else []
@@ -192,11 +199,11 @@ def contradiction(report: StudyReport) -> str | None:
     if sum(row.votes for row in report.preferences) != report.votes or not report.votes:
         return "votes is not the sum of the preferences"
     for row in report.preferences:
-        expected = (row.wins + row.ties / 2) / row.votes if row.votes else math.nan
-        if not abs(row.share - expected) < 1e-6:  # also where there is no vote: NaN is less than nothing
-            return f"the share of {row.a!r} over {row.b!r} is not that of its votes"
+        pair = f"{row.a!r} over {row.b!r}"
+        if not row.votes or abs(row.share - (row.wins + row.ties / 2) / row.votes) >= 1e-6:
+            return f"the share of {pair} is not that of its votes"
         if any(low > high for low, high in (row.wilson, row.bootstrap or row.wilson)):
-            return f"an interval of {row.a!r} over {row.b!r} ends before it begins"
+            return f"an interval of {pair} ends before it begins"
         if row.shown == "bootstrap" and row.bootstrap is None:
-            return f"{row.a!r} over {row.b!r} shows a bootstrap interval that is not there"
+            return f"the interval shown of {pair} is not there"
     return None

@@ -193,7 +193,7 @@ def test_a_vote_that_was_never_asked_is_refused(make_study: Callable[..., Path],
     for forged, reason in (
         (text[1:], "never joined"),
         ([text[0], text[2].replace('"trial": 1', '"trial": 0')], "not about what this participant was shown"),
-        ([text[0], text[1].replace('"choice": "', '"choice": "no')], "line 2: choice: invalid enum value 'no"),
+        ([text[0], text[1].replace('"choice": "', '"choice": "no')], "line 2: choice: "),
         ([text[0], text[1].replace('"vote"', '"undo"')], "line 2: action undo with kind 'pair' and choice"),
         ([text[0], text[1].replace('"X"', '"../X"')], "line 2: participant: expected str matching"),
         ([text[0], text[1].replace('"milliseconds": 1500', '"milliseconds": NaN')], "line 2: not JSON .NaN"),
