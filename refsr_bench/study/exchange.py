@@ -82,8 +82,7 @@ def _from_journal(file: Path, plan: Plan) -> list[Line]:
         if line.action == JOIN:
             joined[line.participant] = line
         for shown in (*line.trials, *([line] if line.action == VOTE else [])):
-            found = plan.by_id.get(shown.item)
-            if found is None or shown.left not in (found.a, found.b):
+            if (shown.item, shown.left) not in plan.sides:
                 raise BenchError(f"{where}: {shown.item!r} with {shown.left!r} at the left is not in the plan.")
         own = joined.get(line.participant)
         if own is None:

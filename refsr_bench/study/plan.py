@@ -102,6 +102,11 @@ class Plan(Format, dict=True):  # dict: room for the cached properties
         return {item.id: item for item in self.items}
 
     @cached_property
+    def sides(self) -> frozenset[tuple[str, str]]:
+        """Every item with each name that may be shown left."""
+        return frozenset((item.id, name) for item in self.items for name in (item.a, item.b))
+
+    @cached_property
     def pairs(self) -> tuple[Item, ...]:
         return tuple(item for item in self.items if item.kind == PAIR)
 

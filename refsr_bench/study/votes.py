@@ -113,12 +113,11 @@ def now() -> str:
 def read(folder: Path) -> tuple[Plan, dict[str, Person]]:
     """The plan of a study folder, and its ``people``. Raises BenchError for votes about another plan."""
     plan = plans.read(folder)
-    sides = {(item.id, name) for item in plan.items for name in (item.a, item.b)}
     found = people(journal(folder).read())
     for code, person in found.items():
         votes = person.votes.values()
         shown = {(one.item, one.left) for one in (*person.trials, *votes)}
-        if not shown <= sides or any(vote.plan != plan.digest for vote in votes):
+        if not shown <= plan.sides or any(vote.plan != plan.digest for vote in votes):
             raise BenchError(f"{folder}: a vote of {code} is about another plan. Was plan.json replaced?")
     return plan, found
 
