@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.matching.correspondence import NORM_EPS, index_to_flow
+from c2matching.matching.patches import NORM_EPS, index_to_flow
 from c2matching.nets.model import C2Matching
 from refsr_bench.learning import deform
 

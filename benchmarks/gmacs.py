@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from c2matching.matching import correspondence
+from c2matching.matching import exact
 from refsr_bench.core import catalogue
 
 SIDE = 160
@@ -41,7 +41,7 @@ def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
     return counter.get_total_flops() // 2
 
 
-correspondence.TILE["cpu"] = 1 << 34  # nor matching into tiles
+exact.TILE["cpu"] = 1 << 34  # nor matching into tiles
 
 
 def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:

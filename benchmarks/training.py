@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from direct import direct_match
 from torch import Tensor
 
-from c2matching.matching.correspondence import index_to_flow
+from c2matching.matching.patches import index_to_flow
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.training import config

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
-from c2matching.matching.correspondence import Correspondence, index_to_flow, patch_norms, pre_offsets
+from c2matching.matching.correspondence import Correspondence
+from c2matching.matching.patches import index_to_flow, patch_norms
+from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.restoration import (
     SCALES,
     ContentExtractor,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from baselines.nets.blocks import conv, shuffled
 from baselines.nets.family import C2Family
 from baselines.nets.swinir import SwinGroup, channels_first, channels_last, initialise, shift_mask
-from c2matching.matching.correspondence import Correspondence, pre_offsets
+from c2matching.matching.correspondence import Correspondence
+from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.restoration import SCALES, RestorationNet
 from refsr_bench.learning.deform import DynamicAggregation, sample_reference, tap_offsets
 

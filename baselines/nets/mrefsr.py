@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
-from c2matching.matching.correspondence import pre_offsets
+from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.restoration import SCALES, ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
 
 

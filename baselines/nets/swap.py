@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.matching.correspondence import PATCH, match
+from c2matching.matching.exact import match
+from c2matching.matching.patches import PATCH
 
 
 @dataclass(frozen=True)

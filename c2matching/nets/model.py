@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from c2matching.matching.correspondence import Correspondence, correspond, on_canvas, pre_offsets
+from c2matching.matching.correspondence import Correspondence, correspond, on_canvas
+from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.restoration import FULL, SCALES, RestorationConfig, RestorationNet
 from c2matching.nets.strips import restore_within_memory

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from c2matching.matching.correspondence import pre_offsets
+from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.restoration import OFFSET_CONVOLUTIONS, SCALES, RestorationNet, by_rows
 
 PIXELS = 1 << 19  # SR pixels restored at once; about 2 kB of memory each with 64 channels

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from filled import error, fill, tensor
 from torchvision.ops import deform_conv2d
 
-from c2matching.matching.correspondence import index_to_flow, pre_offsets
+from c2matching.matching.patches import index_to_flow
+from c2matching.matching.pre_offsets import pre_offsets
 from refsr_bench.learning import deform
 from refsr_bench.learning.deform import (
     DynamicAggregation,
