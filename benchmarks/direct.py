@@ -9,6 +9,7 @@ from torch import Tensor
 from c2matching.matching.patches import NORM_EPS, index_to_flow
 from c2matching.nets.model import C2Matching
 from refsr_bench.learning import deform
+from refsr_bench.learning.blocks import bilinear_x4
 
 CHUNK = 1 << 29  # correlations held at once
 
@@ -20,7 +21,7 @@ def _patches(features: Tensor) -> Tensor:
 
 
 def direct_match(features: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """As ``c2matching.matching.correspondence.match``: each reference patch is a kernel, the volume is held."""
+    """``c2matching.matching.exact.match`` with each reference patch as a kernel and the whole volume held."""
     _, h, w = features.shape
     patches = _patches(ref)
     best, index = None, None
@@ -49,8 +50,8 @@ def direct_upscale(model: C2Matching, lr: Tensor, lr_up: Tensor, ref: Tensor) ->
         offsets = model.offsets([index_to_flow(index, two.shape[3] - 2)])
         refs = model.vgg(ref)
         stages, x = model.restoration.dyn_agg_restore, model.restoration.content_extractor(lr)
-        stages.aggregate = stages._aggregate  # at once, not in strips
-        return model.restoration.base(lr) + stages(x, refs, offsets)
+        stages.aggregate = stages.aggregate_at_once  # at once, not in strips
+        return bilinear_x4(lr) + stages(x, refs, offsets)
     finally:
         deform.BACKEND = backend
         vars(stages).pop("aggregate", None)

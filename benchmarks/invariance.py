@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.training.pairs import transform_points
 from c2matching.training.prepare import kaiming, read_extractors
 from c2matching.training.stages import end_point_errors

@@ -38,7 +38,7 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
     from skimage import data
 
     from c2matching.bundle import BUNDLED, load_bundle
-    from c2matching.nets.model import in_strips
+    from c2matching.nets.strips import in_strips
     from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
@@ -56,8 +56,7 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
     net = load_bundle(BUNDLED).extractor.requires_grad_(False)
     inputs = ((net.feature_extraction_image1, degrade(image)[1]), (net.feature_extraction_image2, ref))
     return tuple(
-        F.normalize(in_strips(lambda x, f=f: {"d": f(x)}, to_tensor(i)[None], {"d": 4})["d"][0], dim=0)
-        for f, i in inputs
+        F.normalize(in_strips(branch, to_tensor(photo)[None])[0], dim=0) for branch, photo in inputs
     )
 
 

@@ -21,7 +21,7 @@ from direct import direct_match
 from torch import Tensor
 
 from c2matching.matching.patches import index_to_flow
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.training import config
 from c2matching.training.config import MatchingTraining, Training

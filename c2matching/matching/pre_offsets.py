@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from c2matching.matching.patches import PATCH
+from refsr_bench.learning.scales import Scale
 
 
 def pre_offsets(
@@ -38,3 +41,12 @@ def pre_offsets(
     h, w = (end - top) * scale, (flow.shape[1] + 2) * scale
     starts = [n * scale for n in (range(PATCH) if taps == "unmirrored" else (2, 1, 0))]
     return torch.stack([padded[top : top + h, left : left + w] for top in starts for left in starts])
+
+
+def pre_offsets_by_layer(
+    flows: Sequence[Tensor], scales: Iterable[Scale], taps: str = "mirrored"
+) -> dict[str, Tensor]:
+    """``pre_offsets`` of a batch for each scale's layer, (N, 9, h*f, w*f, 2). flows: (h-2, w-2, 2) by image."""
+    return {
+        layer: torch.stack([pre_offsets(flow, factor, taps) for flow in flows]) for layer, _, factor in scales
+    }
