@@ -1,4 +1,4 @@
-"""The authors' scheme, for comparison: correlation of unfolded 3x3 patches with conv2d, torchvision's operator."""
+"""The authors' scheme, for comparison: unfolded 3x3 patches correlated by conv2d, and torchvision's operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 1 << 29  # correlations held at once
 
 
 def _patches(features: Tensor) -> Tensor:
-    """(C, h, w) -> (C, 3, 3, N)."""
+    """Unfold (C, h, w) into N overlapping patches (C, 3, 3, N)."""
     channels = len(features)
     return features.unfold(1, 3, 1).unfold(2, 3, 1).reshape(channels, -1, 3, 3).permute(0, 2, 3, 1)
 
@@ -42,7 +42,7 @@ def direct_match(features: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def direct_upscale(model: C2Matching, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
-    """SR (1, 3, 4h, 4w) with the weights of ``model``: whole images, torchvision's deformable convolution."""
+    """Upscale with the weights of ``model``, whole images at once, by torchvision's operator -> SR (1, 3, 4h, 4w)."""
     backend, deform.BACKEND = deform.BACKEND, "torchvision"
     try:
         one, two = model.extractor(lr_up, ref)

@@ -3,7 +3,7 @@
     python benchmarks/matching.py sizes      # 256-channel maps of 60x80, 80x120, 120x160, against the direct scheme
     python benchmarks/matching.py growth     # a map of 80x120 with references of up to 12 megapixels
 
-"exact" is what ``match`` does by itself, "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
+"exact" is what ``match`` does by itself; "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
 or descriptors of photographs by the bundled network ("photos": scikit-image's stereo pair). Every scheme runs in a
 process of its own; seconds are the best of three, memory is what is added to the inputs.
 """
@@ -24,7 +24,7 @@ from c2matching.matching.coarse import match_coarse
 from c2matching.matching.exact import match
 
 SIZES = ("60x80", "80x120", "120x160")
-WARM = 50  # the side of maps that are matched first, large enough for all that large ones need
+WARM = 50  # the side of maps that are matched first: large enough that loops are compiled and threads started
 SCHEMES = {"direct": direct_match, "exact": match, "unpruned": lambda a, b: match(a, b, prune=False),
            "half": lambda a, b: match(a, b, precision="half"),
            "coarse": match_coarse}  # fmt: skip

@@ -98,7 +98,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the coarsest level up: features of the image and moved ones of the reference join what is there already."""
+    """Joins features of the image with moved ones of the reference, from the coarsest level up."""
 
     def __init__(self) -> None:
         super().__init__()

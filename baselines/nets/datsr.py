@@ -49,6 +49,7 @@ class DeformableAttention(DynamicAggregation):
     def forward(self, ref: Tensor, features: Tensor, pre_offset: Tensor, similarity: Tensor) -> Tensor:
         out = self.conv_offset_mask(features)
         learned, logits = out.split([self.groups * 18, self.groups * 9], dim=1)
+        # The learned part moves a tap by REACH at most; the similarity of the match scales the logits of the mask.
         offset = REACH * learned.tanh() + tap_offsets(pre_offset, self.groups)
         return sample_reference(ref, offset, (logits * similarity).sigmoid(), self.weight, self.bias)
 

@@ -1,4 +1,4 @@
-"""What the descendants of C2-Matching share: its extractors, VGG features of the reference, and images of one size."""
+"""C2-Matching's descendants share its extractors, VGG features of the reference, and images of one size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c2matching.nets.correspondence_network import ContrastiveExtractor
 from refsr_bench.learning.scales import SCALES
 from refsr_bench.learning.vgg import VGG19Features
 
-SCALE = 4
+SCALE = 4  # HR pixels per LR pixel
 
 
 class C2Family(nn.Module):

@@ -81,9 +81,9 @@ def swap(refs: Sequence[Tensor], found: Found, factor: int = 1) -> Tensor:
     Sums are divided by the number of patches that cover a cell. With padding it is always nine: TTSR's code counts
     patches beyond the border as zeros.
     """
-    cells = _cells(refs, factor, found.padding)
+    cells = _cells(refs, factor, found.padding)  # (N * cells, C * factor**2)
     n, rows, cols = found.cell.shape
-    total = cells.new_zeros(n, rows + PATCH - 1, cols + PATCH - 1, cells.shape[1])
+    total = cells.new_zeros(n, rows + PATCH - 1, cols + PATCH - 1, cells.shape[1])  # (N, h, w, C * f**2)
     for i, j, where in _taps(found, len(cells)):
         total[:, i : i + rows, j : j + cols] += cells[where]  # (N, gh, gw, C * factor**2)
     if found.padding:

@@ -46,7 +46,7 @@ def relative_index(window: int) -> Tensor:
 
 
 def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """What is added to attention logits after a cyclic shift by half a window, (H/w * W/w, 1, w * w, w * w).
+    """The mask of attention after a cyclic shift by half a window, added to logits, (H/w * W/w, 1, w * w, w * w).
 
     The last windows then hold pixels from opposite borders of the image. These must not see each other: ``MASKED``,
     else 0.
@@ -77,6 +77,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         b, pixels, c = x.shape
+        # (b, w * w, 3 * C) -> q, k, v (b, heads, w * w, C / heads)
         q, k, v = self.qkv(x).view(b, pixels, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.index].permute(2, 0, 1)[None]  # (1, heads, w * w, w * w)
         if mask is not None:

@@ -62,7 +62,7 @@ class Vectors(NamedTuple):
 
 
 class Pruning(NamedTuple):
-    """What ``search`` needs beside the first bound.
+    """The arguments of ``search`` besides the first bound.
 
     descriptors: of all channels. second: makes the first bound a closer one. left: column of ``own`` at which the row
     of patches begins. slack (w-2,): what rounding may take from a bound. allowed: candidates that may be looked at.

@@ -40,7 +40,7 @@ def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: 
     """
     refs = [ref_features] if isinstance(ref_features, Tensor) else list(ref_features)
     tops = canvas_tops([ref.shape[1] for ref in refs])
-    features = F.normalize(features, dim=0)
+    features = F.normalize(features, dim=0)  # f_p / |f_p| of Eq. (4)
     found: Correspondence | None = None
     for number, (top, ref) in enumerate(zip(tops, refs, strict=True)):
         ref = F.normalize(ref, dim=0)
@@ -87,6 +87,6 @@ def on_canvas(maps: Sequence[Tensor], factor: int = 1) -> Tensor:
     tops = canvas_tops([m.shape[2] // factor for m in maps])
     last = maps[-1]
     canvas = last.new_zeros(*last.shape[:2], tops[-1] * factor + last.shape[2], max(m.shape[3] for m in maps))
-    for top, m in zip(tops, maps, strict=True):
+    for top, m in zip(tops, maps, strict=True):  # the rest stays zero, as beyond a reference's border
         canvas[:, :, top * factor : top * factor + m.shape[2], : m.shape[3]] = m
     return canvas

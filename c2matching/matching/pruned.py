@@ -34,7 +34,7 @@ WAIT = 4  # rows done without bounds after one where they excluded too little; t
 
 @cache
 def available() -> bool:
-    """Whether numba is installed, fits the installed NumPy and finds a place for what it compiles."""
+    """True where numba is installed, fits the installed NumPy and finds a place for what it compiles."""
     try:
         import c2matching.matching.compiled  # noqa: F401
     except (ImportError, RuntimeError):
@@ -43,7 +43,7 @@ def available() -> bool:
 
 
 def usable(features: Tensor, ref_features: Tensor) -> bool:
-    """Whether ``match`` takes these maps (C, h, w), (C, H, W), and they are large enough to gain by it."""
+    """True where ``match`` takes these maps (C, h, w), (C, H, W), and they are large enough to gain by it."""
     maps = (features, ref_features)
     return (
         features[0].numel() * ref_features[0].numel() >= SMALLEST
@@ -56,7 +56,7 @@ def usable(features: Tensor, ref_features: Tensor) -> bool:
 def match(
     features: Tensor, ref_features: Tensor, scale: Tensor, limit: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """What ``exact.match`` finds, before the input's normalisation; None where bounds do not pay.
+    """Match as ``exact.match`` does, before the input's normalisation; None where bounds do not pay.
 
     features (C, h, w), ref_features (C, H, W), float32 on the CPU. scale (H-2, W-2), positive: what correlations with
     each reference patch are multiplied by. limit (h-2, w-2): what no correlation of a patch exceeds. Returns index
@@ -118,7 +118,7 @@ class _Products:
 
 
 class _Task:
-    """What the bands share: both maps as products and searches need them, and the matches found.
+    """The data that the bands share: both maps as products and searches need them, and the matches found.
 
     pixels (h, w, C) and keys (L, C) of the reference; best and index (h-2, w-2).
     """

@@ -1,4 +1,4 @@
-"""What matchers compare and how they are loaded, shared by several of them."""
+"""The images that matchers compare, and how matchers inside OpenCV are loaded."""
 
 from __future__ import annotations
 
