@@ -59,7 +59,7 @@ def used(monkeypatch):
 
 @pytest.fixture(params=["by bounds", "in full"])
 def rows(request, monkeypatch):
-    """How rows are done: no number of looks is too many, or one is."""
+    """The way rows are done: no number of looks is too many, or one is."""
     monkeypatch.setattr(pruned, "CANDIDATE_COST", 1 if request.param == "by bounds" else 1 << 40)
 
 
@@ -75,7 +75,7 @@ def always(small, used, monkeypatch):
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("kind", ["photos", "low", "random", "constant"])
 def test_bounds_are_nowhere_below_the_correlations(kind, scale):
-    """Of every pixel in double precision, and of every patch as float32 has it."""
+    """True of every pixel in double precision, and of every patch in float32."""
     if kind == "photos":
         one, two = photos(72, 96)[:2]
     elif kind == "low":
@@ -265,7 +265,7 @@ def test_without_numba_nothing_changes(small, monkeypatch, used):
 
 @pytest.fixture
 def asked_anew(monkeypatch):
-    """Whether numba can be used is found out in the test, and again after it."""
+    """numba is looked for in the test, and again after it."""
     monkeypatch.delitem(sys.modules, "c2matching.matching.compiled", raising=False)
     pruned.available.cache_clear()
     yield

@@ -139,7 +139,7 @@ def test_restoring_in_strips_equals_the_whole(monkeypatch, ref_size, variant):
 
 @torch.no_grad()
 def test_strips_of_the_full_network_on_a_photo(full):
-    """With the weights of the golden vectors, whose output varies by more than any trained network's."""
+    """The weights are the golden vectors', whose output varies by more than any trained network's."""
     from skimage import data
 
     photo = tensor_of(data.astronaut()[:320, :240])
