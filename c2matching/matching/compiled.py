@@ -129,7 +129,7 @@ def _patch_sums(rows, x, reference, work):
             b0[q:f], b1[q + 1 : f + 1], b2[q + 2 : f + 2],
             c0[r:g], c1[r + 1 : g + 1], c2[r + 2 : g + 2],
         )  # fmt: skip
-        _nine(taps, scale[p:e], sums[p:e])
+        _nine(taps, scale[p:e], sums[p:e])  # Eq. (4): f_p . f_q / |f_q|, or a bound of it
         for k in range(p // CHUNK, e // CHUNK):
             tops[k] = _most(sums[k * CHUNK : (k + 1) * CHUNK])
 
@@ -146,7 +146,7 @@ def largest(rows, reference, matches, work):
                 for p in range(k * CHUNK, (k + 1) * CHUNK):
                     if sums[p] > found and valid[p]:
                         found, place = sums[p], p
-        matches.best[x], matches.index[x] = found, place
+        matches.best[x], matches.index[x] = found, place  # Eq. (8)
 
 
 @njit(fastmath=FAST, nogil=True, cache=True)
@@ -191,7 +191,7 @@ def search(rows, reference, matches, work, pruning):
                 if value > found:  # positions rise, so that equal ones go to the lowest
                     found, place = value, p
                     least = max(least, found - pruning.slack[x])
-        matches.best[x], index[x] = found, place
+        matches.best[x], index[x] = found, place  # Eq. (8)
         if looked_at > pruning.allowed:
             return False
     return True

@@ -59,7 +59,7 @@ def match(
     if prune and precision == "exact" and pruned.usable(features, ref_features):
         found = pruned.match(features, ref_features, 1 / norms, limit)
     index, best = found or match_in_tiles(features, ref_features, norms, precision)
-    # The input's norm is the same for all candidates of a patch: it changes the value and not the argmax.
+    # 1 / |f_p| of Eq. (4) is the same for all candidates of a patch: it changes the value and not the argmax.
     return index, best / own_norms if normalise_input else best
 
 
@@ -150,7 +150,7 @@ def _match_block(image: Tensor, block: _Block, step: int, best: Tensor, index: T
     patches = best.new_full((step, cols, groups * ROWS * ref_w), -torch.inf)  # what is never written never wins
     for y in range(0, h, step):
         r = min(step, h - y)
-        pixels = _pixel_correlations(image[:, :, y : y + r], block.keys)  # (r, w, pixels there)
+        pixels = _pixel_correlations(image[:, :, y : y + r], block.keys)  # f_p . f_q of Eq. (4), (r, w, pixels there)
         # Three shifts along the columns: pixel x + j against pixel p + j.
         new = diagonals[2 : 2 + r, :, : pixels_there - 2]
         torch.add(pixels[:, :-2, :-2], pixels[:, 1:-1, 1:-1], out=new).add_(pixels[:, 2:, 2:])
@@ -162,7 +162,7 @@ def _match_block(image: Tensor, block: _Block, step: int, best: Tensor, index: T
             torch.add(d0[..., :length], d1[..., ref_w : ref_w + length], out=sums)
             sums.add_(d2[..., 2 * ref_w : pixels_there - 2])
             if block.scale is not None:
-                sums.mul_(block.scale)
+                sums.mul_(block.scale)  # 1 / |f_q|, of whole patches
             own = slice(y - 2 + skip, y - 2 + r)
             _keep_best(patches[: r - skip].view(-1, cols, groups, ROWS, ref_w), best[own], index[own], block.top)
         diagonals[:2] = diagonals[r : r + 2] if r > 1 else diagonals[1:3].clone()  # with r = 1 the two overlap
@@ -188,7 +188,7 @@ def _keep_best(patches: Tensor, best: Tensor, index: Tensor, top: int) -> None:
     a, b, groups, rows, width = patches.shape
     cols = width - 2  # the last two positions of a row are no patches
     by_group = patches[..., :cols].amax((3, 4))  # (a, b, groups)
-    value = by_group.amax(2)
+    value = by_group.amax(2)  # Eq. (8)
     better = (value > best).flatten().nonzero()[:, 0]
     if len(better):
         group = by_group.view(a * b, groups)[better].argmax(1)  # the first of equal ones
