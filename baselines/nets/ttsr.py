@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.nets.swap import Found, cosine, find, swap
+from refsr_bench.learning import scales
 from refsr_bench.learning.blocks import conv, residual_blocks
 from refsr_bench.learning.vgg import VGG19Features
 
-SCALES = (1, 2, 4)
-LAYERS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}  # texture features of these scales and their channels
+SCALES = tuple(scale.factor for scale in scales.SCALES.values())  # 1, 2, 4
+LAYERS = {scale.layer: scale.channels for scale in scales.SCALES.values()}  # texture features of these scales
 
 
 def enlarged(x: Tensor, factor: int = 2) -> Tensor:
@@ -46,14 +47,13 @@ class Integration(nn.Module):
     by source and target).
     """
 
-    def __init__(self, channels: int, scales: tuple[int, ...]) -> None:
+    def __init__(self, channels: int, factors: tuple[int, ...]) -> None:
         super().__init__()
-        self.scales = scales
         self.path = nn.ModuleDict()
         self.merge = nn.ModuleDict()
-        for target in scales:
-            self.merge[str(target)] = conv(len(scales) * channels, channels)
-            for source in scales:
+        for target in factors:
+            self.merge[str(target)] = conv(len(factors) * channels, channels)
+            for source in factors:
                 if source < target:
                     self.path[f"{source}_{target}"] = nn.Sequential(conv(channels, channels, 1), nn.ReLU())
                 elif source > target:
@@ -72,12 +72,12 @@ class Integration(nn.Module):
 class Stage(nn.Module):
     """One more scale: texture fused into the finest features, integration of all scales, residual blocks at each."""
 
-    def __init__(self, channels: int, texture_channels: int, scales: tuple[int, ...], blocks: int) -> None:
+    def __init__(self, channels: int, texture_channels: int, factors: tuple[int, ...], blocks: int) -> None:
         super().__init__()
         self.fuse = conv(channels + texture_channels, channels)
-        self.integrate = Integration(channels, scales) if len(scales) > 1 else None
-        self.body = nn.ModuleDict({str(s): Body(channels, blocks) for s in scales})
-        self.enlarge = conv(channels, 4 * channels) if scales[-1] < max(SCALES) else None
+        self.integrate = Integration(channels, factors) if len(factors) > 1 else None
+        self.body = nn.ModuleDict({str(s): Body(channels, blocks) for s in factors})
+        self.enlarge = conv(channels, 4 * channels) if factors[-1] < max(SCALES) else None
 
     def forward(self, x: dict[int, Tensor], texture: Tensor, attention: Tensor) -> dict[int, Tensor]:
         """x (N, channels, h * s, w * s) by scale s; texture (N, C, ...) and attention (N, 1, ...) at the finest.
