@@ -112,7 +112,8 @@ def recall(folder: Path, queries: np.ndarray, answers: list[list[str]]) -> float
 
 
 def photographs(folders: list[Path], limit: int) -> None:
-    from refsr_bench.builder.similarity import embed, index, similar
+    from refsr_bench.builder.similarity import embed, index
+    from refsr_bench.builder.similarity import matching as similar
     from refsr_bench.pixels.images import read_image
 
     files = [path for path, _, _ in index.list_images(folders)]

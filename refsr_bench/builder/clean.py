@@ -20,7 +20,8 @@ from refsr_bench.builder import engine, tables
 from refsr_bench.builder.facts import Facts, examine
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query
-from refsr_bench.builder.similarity import embed, index, similar
+from refsr_bench.builder.similarity import embed, index
+from refsr_bench.builder.similarity import matching as similar
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import ImageSource, RefPair
 from refsr_bench.data.leaks import find_leaks

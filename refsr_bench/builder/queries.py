@@ -12,10 +12,11 @@ from pathlib import Path
 
 from refsr_bench.builder import tables
 from refsr_bench.builder.facts import Facts, examine
-from refsr_bench.builder.local import read_facts
+from refsr_bench.builder.pool.folders import read_facts
 from refsr_bench.builder.project import Project, Settings
 from refsr_bench.builder.rows import CATEGORIES, DROPPED, KEPT, Query
-from refsr_bench.builder.similarity import index, similar
+from refsr_bench.builder.similarity import index
+from refsr_bench.builder.similarity import matching as similar
 from refsr_bench.core.errors import BenchError, Misuse
 
 STATED = ("category", "text", "source_url", "landing_url", "creator", "creator_url")
@@ -65,7 +66,7 @@ def add_urls(
 ) -> Counter[str]:
     """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any of STATED."""
     from refsr_bench.builder.fetching.fetch import fetch
-    from refsr_bench.builder.gather import policy_of
+    from refsr_bench.builder.pool.web import policy_of
 
     rows = _read_list(listed)
     policy = policy_of(project)

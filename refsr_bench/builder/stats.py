@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from refsr_bench.builder.similarity import similar
+from refsr_bench.builder.similarity import matching as similar
 from refsr_bench.builder.similarity.index import Progress
 from refsr_bench.core.report import text_table
 from refsr_bench.core.types import Dataset

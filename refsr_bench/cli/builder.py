@@ -105,7 +105,7 @@ def wrsr_pool(
 
     The paper used Google Images, which is closed to newcomers, as Bing's search is retired: see docs/building.md.
     """
-    from refsr_bench.builder import local
+    from refsr_bench.builder.pool import folders as local
     from refsr_bench.builder.project import Project
 
     opened = Project.open(project)
@@ -117,7 +117,7 @@ def wrsr_pool(
             added = local.gather(opened, folders, _stated(**stated), facts, index, engine, workers, progress)
         click.echo(f"{added} candidates from {len(folders)} folders")
     if web:
-        from refsr_bench.builder.gather import from_web
+        from refsr_bench.builder.pool.web import from_web
 
         with Bar("searching") as progress:
             gathered = from_web(opened, web, captions, progress)
@@ -148,9 +148,11 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 @click.option("--browser/--no-browser", default=True, help="Open the page.")
 def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None, port: int, browser: bool) -> None:
     """Choose a reference for each query in a page on this machine, or without one."""
-    from refsr_bench.builder import decisions, select, tables
+    from refsr_bench.builder import tables
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.rows import Selected
+    from refsr_bench.builder.selection import decisions
+    from refsr_bench.builder.selection import server as select
 
     opened = Project.open(project)
     if not opened.cleaned:
@@ -186,7 +188,7 @@ def wrsr_rescale(project: Path) -> None:
 @click.option("--public", is_flag=True, help="With --push-to-hub: for everybody to see; else private.")
 def wrsr_export(project: Path, by_reference: bool, repository: str | None, public: bool) -> None:
     """Write the data set with its documents, and publish it."""
-    from refsr_bench.builder import export
+    from refsr_bench.builder.export import files as export
     from refsr_bench.builder.project import Project
 
     opened = Project.open(project)

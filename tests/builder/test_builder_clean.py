@@ -13,7 +13,7 @@ from refsr_bench.builder import clean, engine, tables
 from refsr_bench.builder.facts import examine, jpeg_quality, pixels_sha256, sharpness
 from refsr_bench.builder.project import Project, Settings
 from refsr_bench.builder.rows import Candidate, Cleaned, Query
-from refsr_bench.builder.similarity import similar
+from refsr_bench.builder.similarity import matching as similar
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.pixels.images import read_image
 

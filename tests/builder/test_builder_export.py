@@ -11,9 +11,12 @@ import pytest
 from album import SCENES, jpeg, save, scene, view
 from click.testing import CliRunner
 
-from refsr_bench.builder import clean, export, local, queries, rescale, select, stats, tables
+from refsr_bench.builder import clean, queries, rescale, stats, tables
+from refsr_bench.builder.export import files as export
+from refsr_bench.builder.pool import folders as local
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Selected
+from refsr_bench.builder.selection import server as select
 from refsr_bench.builder.similarity import levels
 from refsr_bench.cli import builder as cli
 from refsr_bench.cli.common import Commands

@@ -10,10 +10,10 @@ from PIL import Image
 
 from refsr_bench.builder import tables
 from refsr_bench.builder.fetching.fetch import Client
-from refsr_bench.builder.fetching.providers import open_provider
-from refsr_bench.builder.fetching.providers.base import Place, Search
-from refsr_bench.builder.fetching.providers.openverse import Openverse
-from refsr_bench.builder.gather import CACHE, Caption, from_web, gather, policy_of, searches
+from refsr_bench.builder.pool.providers import open_provider
+from refsr_bench.builder.pool.providers.base import Place, Search
+from refsr_bench.builder.pool.providers.openverse import Openverse
+from refsr_bench.builder.pool.web import CACHE, Caption, from_web, gather, policy_of, searches
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import DROPPED, Query
 from refsr_bench.core.errors import Misuse
@@ -238,7 +238,7 @@ def test_from_web_under_the_projects_settings(project, web, world, tmp_path, mon
     captions.write_text("query,text\n001,a lighthouse\n002,nothing\n")
     monkeypatch.setattr(Openverse, "endpoint", f"{web.url}/v1/")
     policy = dataclasses.replace(policy_of(project), allow_loopback=True, interval=0)
-    monkeypatch.setattr("refsr_bench.builder.gather.policy_of", lambda project: policy)
+    monkeypatch.setattr("refsr_bench.builder.pool.web.policy_of", lambda project: policy)
     seen = []
     result = from_web(project, ["openverse"], captions, lambda done, total: seen.append((done, total)))
     assert [row.query for row in project.pool] == ["001"] * 3, "top = 3"

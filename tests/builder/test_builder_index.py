@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from album import SCENES, save, view
 
-from refsr_bench.builder import local, tables
+from refsr_bench.builder import tables
+from refsr_bench.builder.pool import folders as local
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Query
 from refsr_bench.builder.similarity import embed, index
@@ -71,7 +72,7 @@ def test_shards_are_made_once_and_only_news_are_embedded(
 
 def test_a_kill_between_shards_loses_none(tmp_path: Path, photos: Path) -> None:
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom refsr_bench.builder import index\n"
+        "import os, sys\nfrom pathlib import Path\nfrom refsr_bench.builder.similarity import index\n"
         "index.SHARD = 4\nreal, made = index.write_shard, []\n"
         "def write(target, table):\n"
         "    if made: os.kill(os.getpid(), 9)\n"

@@ -7,8 +7,8 @@ import pytest
 
 from refsr_bench.builder.fetching.fetch import Client, Policy
 from refsr_bench.builder.fetching.network import FetchError, Throttled
-from refsr_bench.builder.fetching.providers import PROVIDERS, open_provider
-from refsr_bench.builder.fetching.providers.base import Hit, Place, Search, license_of, plain
+from refsr_bench.builder.pool.providers import PROVIDERS, open_provider
+from refsr_bench.builder.pool.providers.base import Hit, Place, Search, license_of, plain
 from refsr_bench.core.errors import Misuse
 
 BY_SA = "https://creativecommons.org/licenses/by-sa/4.0/"

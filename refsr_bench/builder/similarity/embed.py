@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refsr_bench.builder.similarity.similar import root
+from refsr_bench.builder.similarity.matching import root
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from refsr_bench.builder import engine, tables
 from refsr_bench.builder.project import Settings
-from refsr_bench.builder.similarity import similar
+from refsr_bench.builder.similarity import matching as similar
 from refsr_bench.builder.similarity.index import Progress
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image, RefPair

@@ -12,7 +12,7 @@ from typing import Any
 
 from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import (
+from refsr_bench.builder.pool.providers.base import (
     Hit,
     Provider,
     Search,

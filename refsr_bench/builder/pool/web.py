@@ -17,8 +17,8 @@ from refsr_bench.builder import tables
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.fetching.fetch import Client, Fetched, Policy
 from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, split_url
-from refsr_bench.builder.fetching.providers import open_provider
-from refsr_bench.builder.fetching.providers.base import FILE_HOSTS, Hit, Place, Provider, Search
+from refsr_bench.builder.pool.providers import open_provider
+from refsr_bench.builder.pool.providers.base import FILE_HOSTS, Hit, Place, Provider, Search
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Query
 from refsr_bench.core.errors import BenchError, Misuse

@@ -13,7 +13,7 @@ from typing import Any
 
 from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import (
+from refsr_bench.builder.pool.providers.base import (
     UNKNOWN,
     Hit,
     Provider,
@@ -24,7 +24,7 @@ from refsr_bench.builder.fetching.providers.base import (
     link,
     plain,
 )
-from refsr_bench.builder.fetching.providers.base import size as pixels
+from refsr_bench.builder.pool.providers.base import size as pixels
 from refsr_bench.builder.project import LICENSES
 
 PAGES = 10

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import (
+from refsr_bench.builder.pool.providers.base import (
     UNKNOWN,
     Hit,
     Provider,

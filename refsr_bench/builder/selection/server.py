@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from refsr_bench.builder.decisions import (
+from refsr_bench.builder.project import Project
+from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
+from refsr_bench.builder.selection.decisions import (
     ACTIONS,
     CATEGORY,
     REJECT,
@@ -33,8 +35,6 @@ from refsr_bench.builder.decisions import (
     ranked,
     resolve,
 )
-from refsr_bench.builder.project import Project
-from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
@@ -43,7 +43,7 @@ from refsr_bench.pixels.images import read_image
 if TYPE_CHECKING:
     import numpy as np
 
-    from refsr_bench.builder.similarity.similar import Features
+    from refsr_bench.builder.similarity.matching import Features
 
 __all__ = ["SelectionServer", "auto", "resolve", "serve"]
 
@@ -229,7 +229,7 @@ class Desk:
         lines: [x, y, x', y'] in pixels of both, measured from the corner of the first; matrix: candidate to query, 3x3.
         Raises KeyError for an unknown pair.
         """
-        from refsr_bench.builder.similarity import similar
+        from refsr_bench.builder.similarity import matching as similar
 
         file = self.files[name]
         if all(row.file != file for row in self.candidates[query]):
@@ -239,7 +239,7 @@ class Desk:
         return _drawn(geometry.points)
 
     def _described(self, file: str) -> Features:
-        from refsr_bench.builder.similarity import similar
+        from refsr_bench.builder.similarity import matching as similar
 
         return similar.features(read_image(self.project.file(file)))
 

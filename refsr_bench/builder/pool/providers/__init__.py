@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refsr_bench.builder.fetching.fetch import Client
-from refsr_bench.builder.fetching.providers.base import Provider
-from refsr_bench.builder.fetching.providers.commons import Commons
-from refsr_bench.builder.fetching.providers.flickr import Flickr
-from refsr_bench.builder.fetching.providers.openverse import Openverse
-from refsr_bench.builder.fetching.providers.serpapi import SerpApi
+from refsr_bench.builder.pool.providers.base import Provider
+from refsr_bench.builder.pool.providers.commons import Commons
+from refsr_bench.builder.pool.providers.flickr import Flickr
+from refsr_bench.builder.pool.providers.openverse import Openverse
+from refsr_bench.builder.pool.providers.serpapi import SerpApi
 from refsr_bench.builder.project import LICENSES
 from refsr_bench.core.errors import Misuse
 

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import UNKNOWN, Hit, Provider, Search, license_of, link, plain, size
-from refsr_bench.builder.fetching.providers.base import entries as _entries
+from refsr_bench.builder.pool.providers.base import UNKNOWN, Hit, Provider, Search, license_of, link, plain, size
+from refsr_bench.builder.pool.providers.base import entries as _entries
 
 WIDTH = 1920
 PAGES = 20

@@ -25,7 +25,8 @@ from statistics import median
 from typing import Any
 
 from refsr_bench import __version__
-from refsr_bench.builder import fetch_script, stats
+from refsr_bench.builder import stats
+from refsr_bench.builder.export import fetch_script
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import LICENSES, Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query, Rescaled, Selected
