@@ -14,9 +14,9 @@ import zlib
 
 import pytest
 from PIL import Image
+from protego import Protego
 
-from refsr_bench.builder.fetching import robots
-from refsr_bench.builder.fetching.fetch import CONTACT, Client, Policy, fetch
+from refsr_bench.builder.fetching.fetch import AGENT, CONTACT, Client, Policy, fetch
 from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, public, split_url
 from refsr_bench.core.errors import Misuse
 
@@ -403,7 +403,7 @@ def test_a_broken_robots_txt_forbids_for_now(web, client, jpeg):
     ],
 )
 def test_rules_of_robots_txt(text, path, expected):
-    assert robots.parse(text, "refsr-bench").allows(f"https://example.org{path}") is expected
+    assert Protego.parse(text).can_fetch(f"https://example.org{path}", AGENT) is expected
 
 
 def _files(folder):

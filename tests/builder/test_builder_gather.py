@@ -73,7 +73,7 @@ def run(project, web, monkeypatch):
         client = Client(policy, sleep=lambda seconds: None)
         provider = open_provider("openverse", client)
         provider.endpoint = f"{web.url}/v1/"
-        return gather(project, [provider], client, asked or searches(project.kept_queries, []), n)
+        return gather(project, [provider], asked or searches(project.kept_queries, []), n)
 
     return go
 

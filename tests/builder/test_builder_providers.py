@@ -7,8 +7,9 @@ import pytest
 
 from refsr_bench.builder.fetching.fetch import Client, Policy
 from refsr_bench.builder.fetching.network import FetchError, Throttled
+from refsr_bench.builder.licenses import of_address
 from refsr_bench.builder.pool.providers import PROVIDERS, open_provider
-from refsr_bench.builder.pool.providers.base import Hit, Place, Search, license_of, plain
+from refsr_bench.builder.pool.providers.base import Hit, Place, Search, plain
 from refsr_bench.core.errors import Misuse
 
 BY_SA = "https://creativecommons.org/licenses/by-sa/4.0/"
@@ -560,7 +561,7 @@ def test_closed_and_unknown_providers(provider):
     ],
 )
 def test_licences_by_address(url, expected):
-    assert license_of(url) == expected
+    assert of_address(url) == expected
 
 
 def test_places():

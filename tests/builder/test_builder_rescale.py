@@ -8,9 +8,10 @@ from album import save, view
 from PIL import Image
 
 from refsr_bench.builder import tables
-from refsr_bench.builder.project import Project, Settings
+from refsr_bench.builder.project import Project
 from refsr_bench.builder.rescale import factor, rescale
 from refsr_bench.builder.rows import Cleaned, Query, Selected
+from refsr_bench.builder.settings import Settings
 from refsr_bench.core.errors import Misuse
 from refsr_bench.pixels.images import read_image
 

@@ -21,8 +21,9 @@ from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Cleaned
 from refsr_bench.builder.selection import decisions
-from refsr_bench.builder.selection.decisions import Decision, Log, agreement, cohen_kappa, mean_kappa
-from refsr_bench.builder.selection.server import SelectionServer, auto, resolve
+from refsr_bench.builder.selection.agreement import agreement, cohen_kappa, mean_kappa
+from refsr_bench.builder.selection.decisions import Decision, Log, auto, resolve
+from refsr_bench.builder.selection.server import SelectionServer
 from refsr_bench.core.errors import BenchError, Misuse
 
 ROOT = Path(__file__).resolve().parent.parent.parent

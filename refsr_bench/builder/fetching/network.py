@@ -1,4 +1,9 @@
-"""Connections to public addresses only, what is a web address at all, and the errors of fetching."""
+"""Connections to public addresses only: HTTP clients resolve a name again after any check of ours, this one cannot.
+
+Search results and redirects name the hosts, and a name may resolve to this machine, its network or a cloud's metadata
+(DNS rebinding). ``CheckedNetwork`` resolves, checks and connects in one step, below httpcore2's HTTP and TLS. Beside
+it: what is a web address at all, and the errors of fetching.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ import httpcore2
 from refsr_bench.core.errors import BenchError
 
 _AZURE = ipaddress.ip_address("168.63.129.16")  # the one public address that serves a cloud's metadata
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv6 addresses whose last 32 bits are the IPv4 address meant
 
 
 class FetchError(BenchError):

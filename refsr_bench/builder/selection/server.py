@@ -7,57 +7,19 @@ the page starts: restart it after cleaning anew.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import secrets
-import threading
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote
 
 from refsr_bench.builder.project import Project
-from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
-from refsr_bench.builder.selection.decisions import (
-    ACTIONS,
-    CATEGORY,
-    REJECT,
-    SELECT,
-    UNDO,
-    Decision,
-    Log,
-    Standing,
-    auto,
-    history,
-    now,
-    person,
-    ranked,
-    resolve,
-)
-from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.types import Image
+from refsr_bench.builder.selection.desk import Desk
+from refsr_bench.core.errors import Misuse
 from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
-from refsr_bench.pixels.images import read_image
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from refsr_bench.builder.similarity.matching import Features
-
-__all__ = ["SelectionServer", "auto", "resolve", "serve"]
 
 PAGE = Path(__file__).parent / "page"
-ASSETS = BASE | {
-    "/": PAGE / "index.html",
-    "/app.js": PAGE / "app.js",
-    "/style.css": PAGE / "style.css",
-    "/icon.svg": PAGE / "icon.svg",
-}
-THUMBNAIL = 512  # pixels on the long side
-LINES = 150  # matches that are drawn, at most
-_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png", b"BM": "image/bmp"}
-_WHO = "refsr_annotator"
+ASSETS = BASE | {f"/{name}": PAGE / name for name in ("app.js", "style.css", "icon.svg")} | {"/": PAGE / "index.html"}
+_WHO = "refsr_annotator"  # the cookie that remembers a name
 
 
 def serve(
@@ -87,204 +49,6 @@ class SelectionServer(LocalServer):
         self.desk = Desk(project)
         self.annotator = self.desk.person(annotator) if annotator else None
         super().__init__(_Handler, ASSETS, port)
-
-
-class Desk:
-    """What the page shows and may ask for: the queries that have candidates. Images go by opaque names, which only
-    rows of the tables have."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.log = Log(project.selection_log)
-        self.candidates: dict[str, list[Cleaned]] = {query: rows for query, rows in ranked(project).items() if rows}
-        self.queries = {query.id: query for query in project.kept_queries if query.id in self.candidates}
-        self.removed = {(row.query, row.file): row.reason for row in project.cleaned if not row.kept}
-        if not self.candidates:
-            raise Misuse(f"{project.path}: there is no candidate to choose from. First: queries, pool and clean.")
-        wanted = {(row.query, row.file) for rows in self.candidates.values() for row in rows}
-        self.facts: dict[tuple[str, str], Candidate] = {
-            (row.query, row.file): row for row in project.pool if (row.query, row.file) in wanted
-        }
-        files = {row.file for row in self.facts.values()} | {file for _, file in wanted}
-        self._salt = secrets.token_bytes(16)  # names of one run of the page: no browser shows an older picture for them
-        self.files = {self._name(file): file for file in files | {query.file for query in self.queries.values()}}
-        self.thumbnail = lru_cache(maxsize=1000)(self._thumbnail)
-        self.matches = lru_cache(maxsize=500)(self._matches)
-        self._features = lru_cache(maxsize=100)(self._described)
-        self._busy = threading.Semaphore(2)  # decoded photos are large
-
-    def person(self, name: str) -> str:
-        return person(name, dict.fromkeys(line.annotator for line in self.log.read()))
-
-    def overview(self, annotator: str | None) -> dict[str, Any]:
-        """The list of queries, with what this annotator decided."""
-        made = history(self.log.read(), annotator) if annotator else []
-        stands = dict(made)
-        queries = [{"id": query, **self._standing(query, stands.get(query, Standing()))} for query in self.candidates]
-        settings = self.project.settings
-        return {
-            "title": settings.title,
-            "annotator": annotator,
-            "categories": CATEGORIES,
-            "queries": queries,
-            "lines": len(made),
-        }
-
-    def detail(self, query: str) -> dict[str, Any]:
-        """One query and its candidates, most similar first. Raises KeyError for an unknown one."""
-        row = self.queries[query]
-        return {
-            "id": query,
-            **self._facts(row),
-            "category": row.category,
-            "candidates": [self._candidate(cleaned) for cleaned in self.candidates[query]],
-        }
-
-    def _candidate(self, row: Cleaned) -> dict[str, Any]:
-        numbers = {
-            key: round(getattr(row, key), 3) for key in ("similarity", "inliers", "scale", "rotation", "overlap")
-        }
-        known = self.facts.get((row.query, row.file), Candidate(row.query, row.file))
-        return {**self._facts(known), **numbers}
-
-    def _standing(self, query: str, standing: Standing) -> dict[str, Any]:
-        """As the page has it. A choice that cleaning removed since is none; the page says why."""
-        gone = standing.choice is not None and all(row.file != standing.choice for row in self.candidates[query])
-        return {
-            "choice": None if gone or standing.choice is None else self._name(standing.choice),
-            "rejected": standing.rejected,
-            "category": standing.category,
-            "gone": (self.removed.get((query, standing.choice)) or "no candidate any more") if gone else "",
-        }
-
-    def decide(self, annotator: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Write one click down; returns the query and how it stands. Raises Misuse for a request that makes no sense.
-
-        Asking for what stands already writes nothing, so that a request whose answer was lost can be sent again; for
-        the same reason "undo" says how many lines it knows of.
-        """
-        action, query, category = request.get("action"), request.get("query", ""), request.get("category", "")
-        if action not in ACTIONS:
-            raise Misuse(f"Unknown action {action!r}.")
-        changed = query
-
-        def line(log: list[Decision]) -> Decision | None:
-            nonlocal changed
-            made = history(log, annotator)
-            if action == UNDO:
-                if not made or len(made) != request.get("lines"):
-                    raise Misuse("There is nothing to take back." if not made else "Something was decided elsewhere.")
-                changed = made[-1][0]
-                return Decision(now(), annotator, changed, None, "", UNDO)
-            before = dict(made).get(query, Standing())
-            after = self._wanted(action, query, category, request.get("choice"), before)
-            same = before == after
-            choice = after.choice if action == SELECT else None
-            return None if same else Decision(now(), annotator, query, choice, after.category, action)
-
-        made = history(self.log.add(line), annotator)
-        standing = dict(made).get(changed, Standing())
-        shown = self._standing(changed, standing) if changed in self.candidates else {}
-        return {"id": changed, **shown, "lines": len(made)}
-
-    def _wanted(self, action: str, query: str, category: str, choice: Any, before: Standing) -> Standing:
-        if query not in self.candidates:
-            raise Misuse(f"Unknown query {query!r}.")
-        if category not in ("", *CATEGORIES) or (action == CATEGORY and not category):
-            raise Misuse(f"Unknown category {category!r}.")
-        category = category or before.category
-        if action == CATEGORY:
-            return Standing(before.choice, before.rejected, category)
-        if action == REJECT:
-            return Standing(None, True, category)
-        file = self.files.get(choice) if isinstance(choice, str) else None
-        if all(row.file != file for row in self.candidates[query]):
-            raise Misuse(f"That is no candidate of query {query!r}.")
-        return Standing(file, False, category)
-
-    def original(self, name: str) -> tuple[bytes, str]:
-        """The bytes of an image as it lies in the project, and their type; what browsers cannot show becomes PNG.
-
-        Raises KeyError for an unknown name, BenchError for a file that is gone or damaged.
-        """
-        path = self.project.file(self.files[name])
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BenchError(f"{self.files[name]}: cannot be read ({error.strerror}).") from None
-        kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            kind = "image/webp"
-        return (data, kind) if kind else (_encoded(read_image(path), "PNG"), "image/png")
-
-    def _thumbnail(self, name: str) -> bytes:
-        """An image, no longer than THUMBNAIL, as JPEG. Raises like ``original``."""
-        path = self.project.file(self.files[name])
-        with self._busy:
-            return _encoded(read_image(path), "JPEG", THUMBNAIL)
-
-    def _matches(self, query: str, name: str) -> dict[str, Any]:
-        """The matches of a query and one of its candidates that agree with one homography, found as cleaning did.
-
-        lines: [x, y, x', y'] in pixels of both, measured from the corner of the first; matrix: candidate to query, 3x3.
-        Raises KeyError for an unknown pair.
-        """
-        from refsr_bench.builder.similarity import matching as similar
-
-        file = self.files[name]
-        if all(row.file != file for row in self.candidates[query]):
-            raise KeyError(name)
-        with self._busy:
-            geometry = similar.relate(self._features(self.queries[query].file), self._features(file))
-        return _drawn(geometry.points)
-
-    def _described(self, file: str) -> Features:
-        from refsr_bench.builder.similarity import matching as similar
-
-        return similar.features(read_image(self.project.file(file)))
-
-    def _name(self, file: str) -> str:
-        return hashlib.blake2s(file.encode(), key=self._salt, digest_size=12).hexdigest()
-
-    def _facts(self, row: Query | Candidate) -> dict[str, Any]:
-        link = row.landing_url or row.source_url
-        return {
-            "image": self._name(row.file),
-            "width": row.width,
-            "height": row.height,
-            "license": " ".join(word for word in (row.license, row.license_version) if word),
-            "creator": row.creator,
-            "link": link if urlsplit(link).scheme in ("http", "https") else "",
-        }
-
-
-def _encoded(image: Image, kind: str, longest: int | None = None) -> bytes:
-    from PIL import Image as PilImage
-
-    picture = PilImage.fromarray(image)
-    if longest:
-        picture.thumbnail((longest, longest), PilImage.Resampling.LANCZOS)
-    data = io.BytesIO()
-    picture.save(data, format=kind, quality=88)
-    return data.getvalue()
-
-
-def _drawn(points: np.ndarray | None) -> dict[str, Any]:
-    """The page's form of ``similar.Geometry.points``, whose pixel centres are whole numbers."""
-    import cv2
-    import numpy as np
-
-    if points is None:
-        return {"lines": [], "inliers": 0, "matrix": None}
-    corners = points.astype(np.float64) + 0.5
-    matrix, _ = cv2.findHomography(corners[:, 2:], corners[:, :2])
-    shown = corners[:: -(-len(corners) // LINES)]
-    usable = matrix is not None and np.isfinite(matrix).all()
-    return {
-        "lines": shown.round(1).tolist(),
-        "inliers": len(corners),
-        "matrix": matrix.tolist() if usable else None,
-    }
 
 
 class _Handler(LocalHandler):

@@ -1,4 +1,4 @@
-"""What all providers share: the question, the hit, licences, keys."""
+"""What all providers share: the question, the hit, keys, and reading answers that may have any shape."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from refsr_bench.builder.fetching.fetch import Client
-from refsr_bench.builder.project import LICENSES
+from refsr_bench.builder.licenses import KNOWN, OPEN
+from refsr_bench.builder.rows import UNKNOWN
 from refsr_bench.core.errors import Misuse
-
-KNOWN_LICENSES = ("cc0", "pdm", "by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd")
-UNKNOWN = "unknown"
-"""The licence of hits whose provider states none; accepted only where the settings list it."""
 
 FILE_HOSTS = ("wikimedia.org", "staticflickr.com")
 """Hosts whose owners' own APIs hand out the addresses of their files for retrieval: their robots.txt, written for
@@ -62,7 +58,8 @@ class Search:
 @dataclass(frozen=True)
 class Hit:
     """An image somebody offers. url: the file to fetch, width and height its size (0: unknown); landing_url: the page
-    about it. license: one of KNOWN_LICENSES or UNKNOWN. sha1: of the original file, where the provider knows it."""
+    about it. license: one of KNOWN, or UNKNOWN, which is accepted
+    only where the settings list it. sha1: of the original file, where the provider knows it."""
 
     provider: str
     url: str
@@ -85,11 +82,11 @@ class Provider(ABC):
     home: ClassVar[str]
     endpoint: str
 
-    def __init__(self, client: Client, licenses: Sequence[str] = LICENSES) -> None:
+    def __init__(self, client: Client, licenses: Sequence[str] = OPEN) -> None:
         """Raises Misuse where the environment lacks the key, or for licences nobody knows."""
-        unknown = [name for name in licenses if name not in (*KNOWN_LICENSES, UNKNOWN)]
+        unknown = [name for name in licenses if name not in (*KNOWN, UNKNOWN)]
         if unknown or not licenses:
-            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN_LICENSES, UNKNOWN))}.")
+            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN, UNKNOWN))}.")
         self.client = client
         self.licenses = tuple(licenses)
 
@@ -118,18 +115,6 @@ def key(*names: str, what: str) -> str:
         if value:
             return value
     raise Misuse(f"{what} needs a key: set {' or '.join(names)} in the environment.")
-
-
-def license_of(url: str) -> tuple[str, str]:
-    """(licence, version) that an address at creativecommons.org stands for; (UNKNOWN, "") for others."""
-    parts = urlsplit(url.strip())
-    if (parts.hostname or "").removeprefix("www.") != "creativecommons.org":
-        return UNKNOWN, ""
-    match = re.match(r"/(?:licenses|publicdomain)/([a-z-]+)(?:/(\d\.\d))?(?:/|$)", parts.path.lower())
-    if not match:
-        return UNKNOWN, ""
-    name = {"zero": "cc0", "mark": "pdm", "by-nd-nc": "by-nc-nd"}.get(match[1], match[1])
-    return (name, match[2] or "") if name in KNOWN_LICENSES else (UNKNOWN, "")
 
 
 def plain(value: Any) -> str:

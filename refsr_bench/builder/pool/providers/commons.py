@@ -14,8 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.pool.providers.base import UNKNOWN, Hit, Provider, Search, license_of, link, plain, size
+from refsr_bench.builder.licenses import of_address
+from refsr_bench.builder.pool.providers.base import Hit, Provider, Search, link, plain, size
 from refsr_bench.builder.pool.providers.base import entries as _entries
+from refsr_bench.builder.rows import UNKNOWN
 
 WIDTH = 1920
 PAGES = 20
@@ -113,7 +115,7 @@ def _hit(page: dict, info: dict) -> Hit:
 
 def _license(short: str, url: str) -> tuple[str, str]:
     """From the address where there is one; else from the name: "CC BY-SA 4.0", "CC0", "Public domain"."""
-    found = license_of(url)
+    found = of_address(url)
     if found[0] != UNKNOWN:
         return found
     if short.lower() in ("public domain", "pd"):

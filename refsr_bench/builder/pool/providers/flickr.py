@@ -12,18 +12,17 @@ from typing import Any
 
 from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
+from refsr_bench.builder.licenses import OPEN, of_address
 from refsr_bench.builder.pool.providers.base import (
     Hit,
     Provider,
     Search,
     entries,
     key,
-    license_of,
     link,
     plain,
     size,
 )
-from refsr_bench.builder.project import LICENSES
 
 PAGE = 100
 DEPTH = 4000
@@ -38,7 +37,7 @@ class Flickr(Provider):
     home = "https://www.flickr.com"
     endpoint = "https://api.flickr.com/services/rest/"
 
-    def __init__(self, client: Client, licenses: tuple[str, ...] = LICENSES) -> None:
+    def __init__(self, client: Client, licenses: tuple[str, ...] = OPEN) -> None:
         super().__init__(client, licenses)
         self._key = key("FLICKR_API_KEY", what="Flickr")
         self._names: dict[str, str] = {}
@@ -46,7 +45,7 @@ class Flickr(Provider):
     def _hits(self, query: Search) -> Iterator[Hit]:
         if not query.words and not query.place:
             return
-        wanted = [n for n, url in self._license_urls().items() if license_of(url)[0] in self.licenses]
+        wanted = [n for n, url in self._license_urls().items() if of_address(url)[0] in self.licenses]
         if not wanted:
             return
         asked: dict[str, Any] = {"license": ",".join(wanted), "sort": "relevance", "media": "photos", "safe_search": 1}
@@ -92,7 +91,7 @@ class Flickr(Provider):
         letter = next((letter for letter in _SIZES if link(photo.get(f"url_{letter}"))), "o")
         owner, number = plain(photo.get("owner")), plain(str(photo.get("id", "")))
         address = self._license_urls().get(str(photo.get("license")), "")
-        name, version = license_of(address)
+        name, version = of_address(address)
         return Hit(
             provider=self.name,
             url=link(photo.get(f"url_{letter}")),

@@ -11,17 +11,17 @@ import os
 from collections.abc import Iterator
 
 from refsr_bench.builder.fetching.network import FetchError
+from refsr_bench.builder.licenses import of_address
 from refsr_bench.builder.pool.providers.base import (
-    UNKNOWN,
     Hit,
     Provider,
     Search,
     entries,
-    license_of,
     link,
     plain,
     size,
 )
+from refsr_bench.builder.rows import UNKNOWN
 
 PAGE = 20
 DEPTH = 240
@@ -71,7 +71,7 @@ class Openverse(Provider):
 def _hit(result: dict) -> Hit:
     stated, version = plain(result.get("license")).lower(), plain(result.get("license_version"))
     address = link(result.get("license_url"))
-    by_address = license_of(address)
+    by_address = of_address(address)
     return Hit(
         provider=Openverse.name,
         url=link(result.get("url")),

@@ -13,19 +13,18 @@ from typing import Any
 
 from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
+from refsr_bench.builder.licenses import OPEN, of_address
 from refsr_bench.builder.pool.providers.base import (
-    UNKNOWN,
     Hit,
     Provider,
     Search,
     entries,
     key,
-    license_of,
     link,
     plain,
 )
 from refsr_bench.builder.pool.providers.base import size as pixels
-from refsr_bench.builder.project import LICENSES
+from refsr_bench.builder.rows import UNKNOWN
 
 PAGES = 10
 
@@ -37,7 +36,7 @@ class SerpApi(Provider):
     home = "https://serpapi.com"
     endpoint = "https://serpapi.com/search.json"
 
-    def __init__(self, client: Client, licenses: tuple[str, ...] = LICENSES) -> None:
+    def __init__(self, client: Client, licenses: tuple[str, ...] = OPEN) -> None:
         super().__init__(client, licenses)
         self._key = key("SERPAPI_API_KEY", what="SerpAPI")
 
@@ -69,7 +68,7 @@ class SerpApi(Provider):
 
 def _hit(result: dict) -> Hit:
     address = link(result.get("license_details_url"))
-    name, version = license_of(address)
+    name, version = of_address(address)
     return Hit(
         provider=SerpApi.name,
         url=link(result.get("original")),
