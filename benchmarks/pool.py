@@ -1,4 +1,4 @@
-"""How large a pool may be: memory and time of the index, and how many photographs a second are embedded.
+"""The limits of a pool: memory and time of the index, and how many photographs a second are embedded.
 
     python benchmarks/pool.py --images 100000                 synthetic embeddings: build, save, open, 200 queries
     python benchmarks/pool.py --photos DIR [DIR ...]          real photographs: embedding, matching
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-DIMENSIONS = 704  # of the descriptor: whitened VLAD 384, colours 192, layout 128
+DIMENSIONS = 704  # the descriptor's: whitened VLAD 384, colours 192, layout 128
 CENTRES = 2000
 
 

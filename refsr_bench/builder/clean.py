@@ -106,7 +106,7 @@ def _descriptor(codebook: Path) -> embed.Descriptor:
 
 @dataclass(frozen=True)
 class _Look:
-    """What one look at an image gives; no pixels. vector: None where nothing embeds."""
+    """The outcome of one look at an image, without its pixels. vector: None where nothing embeds."""
 
     facts: Facts
     features: matching.Features

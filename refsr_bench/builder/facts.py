@@ -1,4 +1,4 @@
-"""What can be measured on one image alone: digest of its pixels, sharpness, JPEG quality."""
+"""Measurements on one image alone: digest of its pixels, sharpness, JPEG quality."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LUMINANCE = np.array(  # table K.1 of ISO/IEC 10918-1 (JPEG), quality 50 of the
 )
 
 
-MOST_BYTES = 1 << 30  # of an image file: twice the largest image that is decoded, were it not compressed
+MOST_BYTES = 1 << 30  # an image file's: twice the largest image that is decoded, were it not compressed
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def address(license: str, version: str) -> str:
 
 
 def forbids_changes(license: str) -> bool:
-    """Whether a licence, however it is spelt, is one of those without derivatives."""
+    """Tell whether a licence, however it is spelt, is one of those without derivatives."""
     return bool(re.search(r"\bnd\b|no.?deriv", license.lower().replace("_", "-")))
 
 

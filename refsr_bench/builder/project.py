@@ -125,7 +125,7 @@ class Project:
         return self.path / "selection.jsonl"
 
     def status(self) -> list[Stage]:
-        """How far every stage is."""
+        """The progress of every stage."""
         queries, pool, cleaned = self.queries, self.pool, self.cleaned
         kept = {query.id for query in queries if query.state == KEPT}
         pooled = {row.query for row in pool} & kept

@@ -9,11 +9,11 @@ from __future__ import annotations
 from refsr_bench.core.reader import Count, Format, Real
 
 CATEGORIES = ("outdoor", "indoor", "building", "landmark", "animal", "plant", "people", "object", "text", "other")
-"""What an image shows (the paper's Fig. 3 b, and what web photos show besides)."""
+"""Things that an image may show (the paper's Fig. 3 b, and what web photos show besides)."""
 
 KEPT, DROPPED = "kept", "dropped"
 UNKNOWN = "unknown"
-"""What tables and pages call a category, licence or provider that nobody stated."""
+"""The word of tables and pages for a category, licence or provider that nobody stated."""
 
 
 def fault(reason: str) -> str:
@@ -22,7 +22,7 @@ def fault(reason: str) -> str:
 
 
 class Stated(Format):
-    """What a person says of an image: what it shows (one of CATEGORIES), where it is from, whose, and its licence."""
+    """A person's statements on an image: what it shows (one of CATEGORIES), where it is from, whose, its licence."""
 
     category: str = ""
     source_url: str = ""
@@ -96,7 +96,7 @@ class Candidate(Format):
 
 
 class Cleaned(Format):
-    """What cleaning says of one candidate of one query.
+    """The outcome of cleaning for one candidate of one query.
 
     kept, or why not: reason. similarity: cosine of the global descriptors. inliers: SIFT matches that agree with one
     homography; scale: pixels of the candidate per pixel of the query (above 1: the candidate shows more detail),
@@ -119,7 +119,7 @@ class Cleaned(Format):
 
 
 class Selected(Format):
-    """What was decided for one query. file: the reference, empty where the query has no proper one.
+    """The decision on one query. file: the reference, empty where the query has no proper one.
 
     annotators: names, comma-separated, or "auto". agreement: share of the annotators that decided like this.
     """

@@ -22,7 +22,7 @@ Amount = Annotated[float, Meta(ge=0, le=LARGEST)]
 
 
 class Settings(Format):
-    """What may be set for a project; the defaults are the paper's where it says something.
+    """The choices of a project; the defaults are the paper's where it says something.
 
     name, title: of the data set. contact: an address that web servers are told, who asks. scale: of super-resolution.
     top: candidates per query. providers: in the order they are asked. licenses: what is accepted from the web.
@@ -101,7 +101,7 @@ def parse(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def as_toml(settings: Settings) -> str:
-    """What differs from the defaults, as a TOML file that ``read`` reads back."""
+    """The settings that differ from the defaults, as a TOML file that ``read`` reads back."""
     lines = ["# Settings that differ from the defaults (refsr_bench/builder/settings.py, class Settings)."]
     for name, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True):
         value = getattr(settings, name)

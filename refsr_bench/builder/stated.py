@@ -1,4 +1,4 @@
-"""What a person says of the images of folders: of all of them on the command line, of single ones in a table."""
+"""A person's statements on the images of folders: on all of them (command line), on single ones (a table)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def said(row: Stated) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Statements:
-    """What is said: of every image, and of single files by their absolute path, which goes first."""
+    """Facts of every image, and of single files by their absolute path, which go first."""
 
     common: Mapping[str, str] = field(default_factory=dict)
     single: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)

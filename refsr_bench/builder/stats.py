@@ -1,4 +1,4 @@
-"""What a data set is made of (the paper's Fig. 3): categories, sizes, and how alike inputs and references are."""
+"""The make-up of a data set (the paper's Fig. 3): categories, sizes, and how alike inputs and references are."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
 
 Row = TypeVar("Row", bound=msgspec.Struct)
-MOST_BYTES = 1 << 30  # of one table: candidates for all of CUFED's 13,761 pairs, 50 each, would take a third of it
+MOST_BYTES = 1 << 30  # one table's: 50 candidates for each of CUFED's 13,761 pairs would take a third of it
 _WORDS = {int: "a whole number from 0", float: "a number", bool: "0 or 1", str: "text"}
 
 

@@ -238,7 +238,7 @@ def wrsr_export(project: Path, by_reference: bool, repository: str | None, publi
 @wrsr.command("status")
 @project_argument
 def wrsr_status(project: Path) -> None:
-    """How far every stage is."""
+    """Show how far every stage is."""
     from refsr_bench.builder.project import Project
     from refsr_bench.core.report import text_table
 
@@ -269,7 +269,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
 @click.option("--svg", is_flag=True, help="Charts as SVG instead of PNG.")
 @data_root_option
 def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> None:
-    """What a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
+    """Show what a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
     from refsr_bench.data.opening import open_dataset
 

@@ -26,7 +26,7 @@ from refsr_bench.pixels.images import read_image
         ((900, 700), 1.0, 1.0),  # larger, but shows the same pixels per pixel: it shows more of the scene
         ((900, 700), 1.5, 1 / 1.5),  # one pixel per pixel
         ((900, 700), 0.5, 1.0),
-        ((4000, 900), 1.0, 0.25),  # at most max_long_ratio times the input's long side
+        ((4000, 900), 1.0, 0.25),  # no more than max_long_ratio times the input's long side
         ((500, 400), 4.0, 0.66),  # not below ref_min_share
     ],
 )

@@ -1,4 +1,4 @@
-"""What is published: WR-SR's layout, which ``datasets.load_dataset`` opens too, with documents for people and machines.
+"""The published folder: WR-SR's layout, which ``datasets.load_dataset`` opens too, with documents and checks.
 
     input/NNN.png, ref/NNN_ref.png, pairs.txt    WR-SR's layout; NNN counts from 001
     metadata.jsonl                               one row per pair: columns hr and ref are images at Hugging Face

@@ -79,7 +79,7 @@ def pictures(pairs: Sequence[Pair]) -> list[Picture]:
 
 
 def categories(pairs: Sequence[Pair]) -> Counter[str]:
-    """How many inputs show what."""
+    """Count the inputs of each category."""
     return Counter(pair.category or UNKNOWN for pair in pairs)
 
 

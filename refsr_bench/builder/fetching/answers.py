@@ -1,4 +1,4 @@
-"""What servers send, none of it trusted: bounded bodies, images by their content, JSON, errors in their own words."""
+"""Answers of servers, none of them trusted: bounded bodies, images by their content, JSON, words of errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image as PilImage
 from refsr_bench.builder.fetching.network import FetchError, Refused, shown_url
 from refsr_bench.pixels.images import FORMATS
 
-ERROR_BYTES = 64 << 10  # of an error's body that are read: enough for what an API says of it
+ERROR_BYTES = 64 << 10  # read of an error's body: enough for what an API says of it
 SHORTEST_SECRET = 6  # characters: shorter ones are no keys, and replacing them would spoil answers
 
 
@@ -60,7 +60,7 @@ def _unpacker(encoding: str, shown: str) -> Callable[[bytes, int], bytes]:
         return lambda chunk, most: chunk
     if encoding not in ("gzip", "x-gzip"):
         raise Refused(f"{shown}: packed as {encoding[:40]!r}, which was not asked for.")
-    unpacker = zlib.decompressobj(wbits=31)  # with a gzip header
+    unpacker = zlib.decompressobj(wbits=31)  # 31: a gzip header, the largest window
 
     def unpack(chunk: bytes, most: int) -> bytes:
         try:
@@ -118,7 +118,7 @@ def decoded(data: bytes, url: str) -> Any:
 
 
 def words(data: bytes) -> str:
-    """What an API's error says, for a message: `` (its words)``, or nothing."""
+    """An API's own words on an error, for a message: `` (its words)``, or nothing."""
     try:
         payload = json.loads(data)
     except (ValueError, RecursionError):

@@ -51,7 +51,7 @@ CONTACT = "REFSR_CONTACT"
 """Environment variable with an e-mail or web address, where the policy names none."""
 
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
-ROBOTS_BYTES = 500 << 10  # of a robots.txt: as much as a crawler has to read (RFC 9309, 2.5)
+ROBOTS_BYTES = 500 << 10  # a robots.txt's: as much as a crawler has to read (RFC 9309, 2.5)
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # overloaded or out of order: worth another try
@@ -68,7 +68,7 @@ class _Again(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """How to behave.
+    """The rules a client keeps.
 
     contact: e-mail or web address of whoever asks, sent with every request (else $REFSR_CONTACT; one of them is
     needed). cache: folder, None for none. max_bytes: of an image, max_text: of an API's answer or a page, both after
@@ -121,7 +121,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class _Request:
-    """What is asked. limit: bytes of the answer. robots: obey robots.txt, of every hop. secret: values that must appear
+    """One question. limit: bytes of the answer. robots: obey robots.txt, of every hop. secret: values that must appear
     nowhere but in the request. form: the body of a POST, None for a GET."""
 
     url: str
@@ -194,7 +194,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         check: Callable[[Any], str | None] | None = None,
     ) -> Any:
-        """What an API answers to ``url?params``, as JSON; cached when it was good.
+        """An API's answer to ``url?params``, as JSON; cached when it was good.
 
         secret: more parameters, kept out of cache and messages; headers: likewise.
         check: looks at a decoded answer with status 200; returns why to try again, or None; raises FetchError itself.
@@ -213,7 +213,7 @@ class Client:
         return payload
 
     def post(self, url: str, secret: Mapping[str, str]) -> Any:
-        """What an API answers to a form, as JSON; never cached. The form's values count as secrets."""
+        """An API's answer to a form, as JSON; never cached. The form's values count as secrets."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         form, secrets = urlencode(secret).encode(), tuple(secret.values())
         request = _Request(url, self.policy.max_text, "application/json", False, headers, secrets, form)
@@ -285,8 +285,8 @@ class Client:
         raise Refused(f"{shown_url(url)}: more than {self.policy.redirects} redirects.")
 
     def _rules(self, parts: SplitResult) -> Protego:
-        """What a host's robots.txt says to us: everything is allowed where there is none, nothing while it is broken
-        (RFC 9309, 2.3.1)."""
+        """The rules of a host's robots.txt: everything is allowed where there is none, nothing while it is broken (RFC
+        9309, 2.3.1)."""
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._robots:
             headers = {"User-Agent": self.policy.user_agent, "Accept": "text/plain", "Accept-Encoding": "identity"}

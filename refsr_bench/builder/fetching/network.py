@@ -133,8 +133,8 @@ def addresses(host: str, port: int) -> list[str]:
 
 
 def public(address: str, allow_loopback: bool = False) -> bool:
-    """Whether an IP address belongs to the public internet: not private, loopback, link-local (cloud metadata among
-    them), multicast or reserved, nor an IPv6 address that stands for such an IPv4 one."""
+    """Tell whether an IP address belongs to the public internet: not private, loopback, link-local (cloud metadata
+    among them), multicast or reserved, nor an IPv6 address that stands for such an IPv4 one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

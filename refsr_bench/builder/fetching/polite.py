@@ -17,7 +17,7 @@ from refsr_bench.core.reader import Count, Format
 
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _EPOCH = 1e9  # a reset beyond it is a moment (seconds since 1970), one below it a number of seconds
-MOST_BYTES = 1 << 30  # of a cached body; what is fetched is bounded by the policy
+MOST_BYTES = 1 << 30  # a cached body's; what is fetched is bounded by the policy
 
 
 class Pace:
@@ -65,7 +65,7 @@ class Pace:
 
 
 class Picture(Format):
-    """What is known of a fetched image, as ``fetch.Fetched`` has it."""
+    """The facts of a fetched image, as ``fetch.Fetched`` has them."""
 
     type: str
     suffix: str
@@ -76,7 +76,7 @@ class Picture(Format):
 
 
 class Known(Format):
-    """What is known of an address. url: for people, without keys. refused: why it was, for good. bytes: of the body."""
+    """The cache's entry for an address. url: for people, without keys. refused: why, for good. bytes: of the body."""
 
     url: str
     retrieved: str = ""
@@ -92,7 +92,7 @@ class Cache:
         self._folder = folder
 
     def find(self, url: str) -> tuple[Known, bytes] | None:
-        """What is known of an address, and its body (empty where it was refused). A damaged entry is none."""
+        """The entry for an address, and its body (empty where it was refused). A damaged entry is none."""
         if self._folder is None or not self._path(url, ".json").exists():
             return None
         try:

@@ -34,7 +34,7 @@ FAILURES = 3  # running, after which a provider is left alone
 
 
 class Caption(Format):
-    """What to look for, for one query. query: its id or file name; category: of Wikimedia Commons; place: as
+    """The words, category and place to look for. query: its id or file name; category: of Wikimedia Commons; place: as
     ``Place.parse`` reads it."""
 
     query: str
@@ -45,7 +45,7 @@ class Caption(Format):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a run did. added: rows, and of each provider. notes: sentences on what was left out, and why."""
+    """The outcome of a run. added: rows, and of each provider. notes: sentences on what was left out, and why."""
 
     added: int
     by_provider: Mapping[str, int]
@@ -157,7 +157,7 @@ class _Task:
                 if have >= self.n:
                     break
             self._failures[provider.name] = 0
-        except FetchError as error:  # of the search itself
+        except FetchError as error:  # the search itself failed
             self._failures[provider.name] += 1
             if isinstance(error, Throttled) or self._failures[provider.name] == FAILURES:
                 self.stopped[provider.name] = str(error)
@@ -220,6 +220,6 @@ def _file(fetched: Fetched) -> Path:
 
 
 def _handed_out(url: str) -> bool:
-    """Whether a file lies with a service whose API hands out its addresses (see FILE_HOSTS)."""
+    """Tell whether a file lies with a service whose API hands out its addresses (see FILE_HOSTS)."""
     host = split_url(url).hostname or ""
     return any(host == name or host.endswith(f".{name}") for name in FILE_HOSTS)

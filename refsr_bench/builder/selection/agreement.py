@@ -1,4 +1,4 @@
-"""How well several annotators agree: shares of equal decisions, and Cohen's kappa, which takes chance away."""
+"""Agreement of annotators: the share of equal decisions, and Cohen's kappa, which takes chance away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refsr_bench.builder.selection.decisions import valid
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well several annotators agree, over the queries that at least two of them decided.
+    """The agreement of several annotators, over the queries that at least two of them decided.
 
     same: share of pairs of decisions that are equal. The rest is Cohen's kappa, the mean over pairs of people, NaN
     where chance alone explains everything: reference, whether there is a proper one; choice, which one, told apart by
@@ -30,7 +30,7 @@ class Agreement:
     category: float
 
     def __str__(self) -> str:
-        """In one sentence, for a terminal or a data card."""
+        """One sentence for a terminal."""
         if not self.queries:
             return f"{len(self.annotators)} annotators; no query was decided by more than one"
         choice, reference, category = map(_shown, (self.choice, self.reference, self.category))

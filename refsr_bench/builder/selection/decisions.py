@@ -1,4 +1,4 @@
-"""What annotators decided: a log that loses nothing, and what it comes to for each query.
+"""Decisions of annotators: a log that loses nothing, and what it comes to for each query.
 
 ``selection.jsonl`` has one line per click: time, annotator, query, choice (a candidate's ``file`` or null), category,
 action. "select" and "reject" (no proper reference) decide, "category" says what the query shows, and "undo" takes back
@@ -47,7 +47,7 @@ class Decision(Format):
 
 @dataclass(frozen=True)
 class Standing:
-    """What an annotator's lines about one query come to. choice: a candidate's file; rejected: it has no proper one."""
+    """The sum of an annotator's lines about one query. choice: a candidate's file; rejected: it has no proper one."""
 
     choice: str | None = None
     rejected: bool = False
@@ -122,7 +122,7 @@ def ranked(project: Project) -> dict[str, list[Cleaned]]:
 
 
 def resolve(project: Project) -> list[Selected]:
-    """What the annotators' decisions come to: one row per query that somebody decided, or that has no candidate.
+    """The sum of the annotators' decisions: one row per query that somebody decided, or that has no candidate.
 
     Most voices win. Between candidates with equally many, the more similar one; between a candidate and "no proper
     reference", the latter: where people are in doubt, the pair is left out. A choice that cleaning has removed since

@@ -1,4 +1,4 @@
-"""What the selection page shows and may ask for: queries, candidates, pictures, matches, and one click written down."""
+"""Everything the selection page may ask for: queries, candidates, pictures, matches, and one click written down."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Desk:
         return {**self._facts(known), **numbers}
 
     def _standing(self, query: str, standing: Standing) -> dict[str, Any]:
-        """As the page has it. A choice that cleaning removed since is none; the page says why."""
+        """A standing in the page's form. A choice that cleaning removed since is none; the page says why."""
         gone = standing.choice is not None and all(row.file != standing.choice for row in self.candidates[query])
         return {
             "choice": None if gone or standing.choice is None else self._name(standing.choice),

@@ -1,1 +1,1 @@
-"""How alike images are: embeddings and an index of whole images, matches and copies of two, levels from albums."""
+"""Likeness of images: embeddings and an index of whole images, matches and copies of two, levels from albums."""

@@ -1,4 +1,4 @@
-"""Whether one photo is a copy of another, or cut from it: perceptual hashes, and pixels under a homography.
+"""Copies of a photo and cuts from it, found by perceptual hashes and by pixels under a homography.
 
 Perceptual hashes (pHash, 64 bits) in all eight orientations and ``data.leaks`` find whole copies and cuts at the same
 scale. Cuts that were scaled, turned or mirrored as well are found by the homography: a large share of the key points of

@@ -9,9 +9,7 @@ features of a network, with weights from a local file.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +23,15 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 
 DESCRIPTOR = "descriptor"
-WORDS = 64  # of the codebook, as in the VLAD paper
-DIMENSIONS = 384  # of the whitened VLAD, at most
+WORDS = 64  # as in the VLAD paper
+DIMENSIONS = 384  # the whitened VLAD's, at most
 LONG_SIDE = 480
 KEY_POINTS = 400
-LEARN_IMAGES = 600  # as many of a large pool are plenty for 64 words
+LEARN_IMAGES = 600  # plenty for 64 words, however large the pool
 WEIGHTS = (0.6, 0.2, 0.2)
 """Shares of VLAD, colours and layout in the similarity. Of 587 photos, another one of the same scene was among the ten
 most similar for all of 33 photos of three scenes, and 80 % of a scene were among the 50 most similar (VLAD alone 56 %,
 colours alone 69 %, layout alone 57 %)."""
-FORMAT = 1  # of the vectors: raised when the same codebook gives others
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation the networks were trained with
 
 Embedder = Callable[[Sequence[Image]], np.ndarray]
@@ -69,14 +66,6 @@ class Descriptor:
         parts = (local, colours(small), layout(small))
         # square roots, so that the inner product is the weighted mean of the parts' inner products
         return unit(np.concatenate([np.sqrt(w) * part for w, part in zip(WEIGHTS, parts, strict=True)]))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of all that the vectors depend on."""
-        total = hashlib.sha256(json.dumps([FORMAT, KEY_POINTS, LONG_SIDE, WEIGHTS]).encode())
-        for array in (self.words, self.mean, self.projection):
-            total.update(np.ascontiguousarray(array))
-        return total.hexdigest()
 
     def save(self, path: Path) -> None:
         """Write the codebook, whole or not at all. Raises BenchError when the disk refuses."""

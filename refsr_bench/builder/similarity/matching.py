@@ -1,4 +1,4 @@
-"""How two photos relate: SIFT matches verified by one homography, and what it says of scale, rotation and overlap.
+"""The relation of two photos: SIFT matches verified by one homography, which gives scale, rotation and overlap.
 
 SIFT (Lowe 2004; RootSIFT after Arandjelovic and Zisserman 2012) with ratio test, both ways, then one homography by
 RANSAC. Its inliers rank candidates; its local shape gives scale and rotation, its outline the overlap.
@@ -15,11 +15,11 @@ from refsr_bench.core.types import Image
 
 LONG_SIDE = 640  # pixels to which photos are reduced before key points are sought
 FEATURES = 1500
-RATIO = 0.8  # of Lowe's test, as in his paper
+RATIO = 0.8  # Lowe's test, with his paper's value
 THRESHOLD = 4.0  # pixels of the reduced images that a match may miss the homography by
 MIN_SAMPLE = 8  # matches below which no homography is sought: four fit any, and chance agrees with them
 _PHOTOMETRIC = 240  # long side at which warped pixels are compared: there THRESHOLD is 1.5 pixels
-_LEAST_PIXELS = 400  # of the part both show, at _PHOTOMETRIC: of fewer, PSNR and correlation say nothing
+_LEAST_PIXELS = 400  # shown by both, at _PHOTOMETRIC: of fewer, PSNR and correlation say nothing
 _GRID = 32  # places on either side of the query whose share in the other image is the overlap
 _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, (8 - np.arange(8)) % 8].ravel()
 """Descriptor of a mirrored patch from that of the patch: across the dominant orientation rows swap, angles change sign.
@@ -43,8 +43,9 @@ class Features:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What verified matches say. Fields as in ``rows.Cleaned``; share: inliers among the key points of the part both
-    show; psnr (dB) and detail (correlation of fine detail) of the pixels after warping; points: inliers, (n, 4)."""
+    """The outcome of verified matches. Fields as in ``rows.Cleaned``; share: inliers among the key points of the part
+    both show; psnr (dB) and detail (correlation of fine detail) of the pixels after warping; points: inliers, (n, 4).
+    """
 
     inliers: int = 0
     scale: float = 0.0
@@ -62,13 +63,13 @@ NONE = Geometry()
 # -- one image -----------------------------------------------------------------------------------------------------
 
 
-def features(image: Image, long_side: int = LONG_SIDE, count: int = FEATURES) -> Features:
+def features(image: Image, count: int = FEATURES) -> Features:
     """SIFT key points, hashes and thumbnail of ``uint8 H x W x 3``."""
     import cv2
 
     height, width = image.shape[:2]
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = reduced(luma, long_side)
+    small = reduced(luma, LONG_SIDE)
     keypoints, descriptors = cv2.SIFT_create(nfeatures=count).detectAndCompute(small, None)
     points = np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2)
     # pixel centres: x of the reduced image is (x + 0.5) / factor - 0.5 of the original
@@ -167,7 +168,7 @@ def _homography(a: np.ndarray, b: np.ndarray, query: Features, other: Features) 
     RANSAC finds nothing."""
     import cv2
 
-    # in pixels of the reduced images, so that THRESHOLD means the same for photos of any size
+    # pixels of the reduced images, so that THRESHOLD means the same for photos of any size
     to_query = max(query.width, query.height, LONG_SIDE) / LONG_SIDE
     to_other = max(other.width, other.height, LONG_SIDE) / LONG_SIDE
     cv2.setRNGSeed(0)  # the same matches for the same photos

@@ -1,4 +1,4 @@
-"""Where candidates come from on the web: one module per service, all alike (``base.py``).
+"""The services on the web that candidates come from: one module for each, all alike (``base.py``).
 
 Openverse and Wikimedia Commons need no key; Flickr needs one, SerpAPI a paid one. Google's own JSON API takes no new
 customers (and ends on 1 January 2027), Bing's was retired on 11 August 2025: neither can be offered.

@@ -1,4 +1,4 @@
-"""What all providers share: the question, the hit, keys, and reading answers that may have any shape."""
+"""The parts that all providers share: question, hit, keys, and reading answers that may have any shape."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from refsr_bench.builder.fetching.fetch import Client
+from refsr_bench.builder.fetching.network import FetchError
 from refsr_bench.builder.licenses import KNOWN, OPEN
 from refsr_bench.builder.rows import UNKNOWN
 from refsr_bench.core.errors import Misuse
@@ -43,8 +44,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for. text: words. category: of Wikimedia Commons, without the prefix; other providers take it as
-    words where there are no others. place: the surroundings of one point, for those who can."""
+    """One question to a provider. text: words. category: of Wikimedia Commons, without the prefix; other providers take
+    it as words where there are no others. place: the surroundings of one point, for those who can."""
 
     text: str = ""
     category: str = ""
@@ -57,30 +58,26 @@ class Search:
 
 @dataclass(frozen=True)
 class Hit:
-    """An image somebody offers. url: the file to fetch, width and height its size (0: unknown); landing_url: the page
-    about it. license: one of KNOWN, or UNKNOWN, which is accepted
-    only where the settings list it. sha1: of the original file, where the provider knows it."""
+    """An image somebody offers. url: the file to fetch; landing_url: the page about it. license: one of KNOWN, or
+    UNKNOWN, which is accepted only where the settings list it. sha1: of the original file, where the provider says."""
 
     provider: str
     url: str
     landing_url: str = ""
-    title: str = ""
     creator: str = ""
     creator_url: str = ""
     license: str = UNKNOWN
     license_version: str = ""
     license_url: str = ""
-    width: int = 0
-    height: int = 0
     sha1: str = ""
 
 
 class Provider(ABC):
-    """One service. endpoint: its address, another one in tests."""
+    """One service. endpoint: its address, another one in tests. key: the environment variable with its key, if any."""
 
     name: ClassVar[str]
-    home: ClassVar[str]
     endpoint: str
+    key: ClassVar[str] = ""
 
     def __init__(self, client: Client, licenses: Sequence[str] = OPEN) -> None:
         """Raises Misuse where the environment lacks the key, or for licences nobody knows."""
@@ -89,6 +86,9 @@ class Provider(ABC):
             raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN, UNKNOWN))}.")
         self.client = client
         self.licenses = tuple(licenses)
+        self._key = os.environ.get(self.key, "").strip()
+        if self.key and not self._key:
+            raise Misuse(f"{self.name} needs a key: set {self.key} in the environment.")
 
     def search(self, query: Search, n: int) -> Iterator[Hit]:
         """Up to n hits under an accepted licence, best first, asking for pages as they are needed.
@@ -107,14 +107,11 @@ class Provider(ABC):
     def _hits(self, query: Search) -> Iterator[Hit]:
         """All hits, page after page, whatever their licence."""
 
-
-def key(*names: str, what: str) -> str:
-    """The first of these environment variables that is set. Raises Misuse."""
-    for name in names:
-        value = os.environ.get(name, "").strip()
-        if value:
-            return value
-    raise Misuse(f"{what} needs a key: set {' or '.join(names)} in the environment.")
+    def _object(self, answer: Any) -> dict[str, Any]:
+        """The answer, a JSON object as every API's is. Raises FetchError."""
+        if not isinstance(answer, dict):
+            raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
+        return answer
 
 
 def plain(value: Any) -> str:
@@ -133,7 +130,7 @@ def link(value: Any) -> str:
 
 
 def size(value: Any) -> int:
-    """A width or height in pixels; 0 for anything else."""
+    """A count; 0 for anything else."""
     return int(value) if re.fullmatch(r"\d{1,6}", str(value)) else 0
 
 
