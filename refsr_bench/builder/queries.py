@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from refsr_bench.builder import tables
 from refsr_bench.builder.engine import Progress, silent
 from refsr_bench.builder.facts import MOST_BYTES, Facts, examine
+from refsr_bench.builder.fetching import fetch
+from refsr_bench.builder.pool.web import policy_of
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, DROPPED, KEPT, Query, StatedQuery, fault
 from refsr_bench.builder.settings import Settings
@@ -78,7 +80,7 @@ def add_folders(
             origin = (Path(base.name) / path.relative_to(base)).as_posix()
             yield _Item(origin, stated.of(path), lambda path=path: (files.read_bytes(path, MOST_BYTES), path.suffix))
 
-    return _Adding(project, wanted).add(items(), len(paths), progress)
+    return _add(project, items(), len(paths), wanted, progress)
 
 
 def add_urls(
@@ -90,22 +92,19 @@ def add_urls(
 ) -> Counter[str]:
     """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any field of
     ``StatedQuery``. common: fields of all of them."""
-    from refsr_bench.builder.fetching.fetch import fetch
-    from refsr_bench.builder.pool.web import policy_of
-
     rows = _addresses(listed)
     policy = policy_of(project)
     _ = policy.user_agent  # no contact: say so before anything is fetched
 
     def load(url: str) -> tuple[bytes, str]:
-        fetched = fetch(url, policy)
+        fetched = fetch.fetch(url, policy)
         return fetched.bytes, fetched.suffix
 
     items = (
         _Item(row.url, {"source_url": row.url, **(common or {}), **said(row)}, lambda url=row.url: load(url))
         for row in rows
     )
-    return _Adding(project, wanted).add(items, len(rows), progress)
+    return _add(project, items, len(rows), wanted, progress)
 
 
 def _addresses(path: Path) -> list[_Address]:
@@ -124,28 +123,30 @@ def _addresses(path: Path) -> list[_Address]:
         raise Misuse(f"{error} Expected are addresses, one a line, or CSV with url.") from None
 
 
-class _Adding:
-    """One run: what the table holds already, and what it gets. Held under the project's lock while it adds."""
+def _add(project: Project, items: Iterable[_Item], count: int, wanted: Wanted, progress: Progress) -> Counter[str]:
+    """Look at the items in order until there are enough; every row is on the disk before the next item."""
+    with project.lock("queries"):
+        table = _Table(project, wanted)
+        for done, item in enumerate(items, 1):
+            progress(done, count)
+            if wanted.limit and len(table.kept) >= wanted.limit:
+                break
+            table.take(item)
+    return table.tally
+
+
+class _Table:
+    """The queries that are there already, and how the next one compares with them. kept: their hashes, by query."""
 
     def __init__(self, project: Project, wanted: Wanted) -> None:
-        self.project, self.wanted = project, wanted
-        self.tally: Counter[str] = Counter()
+        rows = project.queries
+        self.project, self.wanted, self.tally = project, wanted, Counter[str]()
+        self.kept = {row.id: _hashed(read_image(project.file(row.file))) for row in rows if row.state == KEPT}
+        self._seen = {(row.source_url, row.sha256) for row in rows}
+        self._number = max((int(row.id) for row in rows if row.id.isdecimal()), default=0)
 
-    def add(self, items: Iterator[_Item], count: int, progress: Progress) -> Counter[str]:
-        """Look at the items in order until there are enough; every row is on the disk before the next item."""
-        with self.project.lock("queries"):
-            rows = self.project.queries
-            self._seen = {(row.source_url, row.sha256) for row in rows}
-            self._kept = {row.id: _hashed(read_image(self.project.file(row.file))) for row in rows if row.state == KEPT}
-            self._number = max((int(row.id) for row in rows if row.id.isdecimal()), default=0)
-            for done, item in enumerate(items, 1):
-                progress(done, count)
-                if self.wanted.limit and len(self._kept) >= self.wanted.limit:
-                    break
-                self._one(item)
-        return self.tally
-
-    def _one(self, item: _Item) -> None:
+    def take(self, item: _Item) -> None:
+        """Look at one item and give it a row, unless it is not wanted or was looked at before."""
         row, found = _looked_at(self.project, item)
         seen = (row.source_url, row.sha256) in self._seen  # one that is unreadable again has no digest again
         if seen or (self.wanted.categories and row.category not in self.wanted.categories):
@@ -164,9 +165,9 @@ class _Adding:
         """The row kept, with its file in place, or dropped as a duplicate of a kept one or for the reason it has."""
         if not row.reason:
             features = _hashed(found.facts.image)
-            twin = next((i for i, f in self._kept.items() if copies.hash_distance(f, features) <= DUPLICATE), None)
+            twin = next((i for i, f in self.kept.items() if copies.hash_distance(f, features) <= DUPLICATE), None)
             if twin is None:
-                self._kept[row.id] = features
+                self.kept[row.id] = features
                 name = f"queries/{row.id}{found.path.suffix}"
                 files.move(found.path, self.project.path / name)
                 return replace(row, file=name, state=KEPT)

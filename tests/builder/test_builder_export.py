@@ -3,12 +3,14 @@
 import csv
 import importlib.util
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from album import SCENES, jpeg, save, scene, view
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from refsr_bench.builder import clean, queries, rescale, stats, tables
@@ -52,8 +54,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def project(built: Project, tmp_path: Path) -> Project:
     """A copy that a test may change."""
-    import shutil
-
     shutil.copytree(built.path, tmp_path / "p")
     return Project.open(tmp_path / "p")
 
@@ -279,6 +279,55 @@ def test_the_command_line_goes_the_whole_way(built: Project, tmp_path: Path) -> 
     assert failed.exit_code == 2 and "Give --from FOLDER" in failed.output
     failed = CliRunner().invoke(main, ["wrsr", "status", str(tmp_path / "none")])
     assert failed.exit_code == 2 and "is no project" in failed.output
+
+
+def pasted(text: str) -> Result:
+    """Run the command at the end of a message."""
+    from refsr_bench.cli import main
+
+    program, *arguments = shlex.split(text[text.rindex("refsr-bench ") :])
+    assert program == "refsr-bench"
+    return CliRunner().invoke(main, arguments)
+
+
+def test_printed_commands_work_when_they_are_pasted(
+    built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "a b"
+    shutil.copytree(built.path, place)
+    printed = CliRunner().invoke(cli.wrsr, ["export", str(place)]).output
+    done = pasted(printed)
+    assert done.exit_code == 0 and "2/" in done.output, done.output
+    project = Project.open(place)
+    with pytest.raises(Misuse) as error:
+        Project.open(tmp_path / "c d")
+    assert pasted(str(error.value)).output.startswith(f"{tmp_path / 'c d'} is ready")
+    with pytest.raises(Misuse) as error:
+        Project.create(place)
+    assert "export   1/1" in pasted(str(error.value)).output
+    project.table("rescaled").unlink()
+    with pytest.raises(Misuse) as error:
+        files.export(project)
+    assert "2 pairs made" in pasted(str(error.value)).output
+    shutil.rmtree(place / "export")
+    with pytest.raises(Misuse) as error:
+        hub.push(project, "me/set", api=Hub())
+    assert "holds the data set" in pasted(str(error.value)).output
+    with pytest.raises(Misuse) as error:
+        clean.clean(Project.open(tmp_path / "c d"))
+    assert "--provider" in pasted(str(error.value)).output
+
+
+def test_a_row_cannot_lead_out_of_the_project(project: Project) -> None:
+    rows = [replace(row, input="../../secret.png") for row in project.rescaled]
+    tables.write(project.table("rescaled"), rows)
+    with pytest.raises(BenchError, match="no path inside"):
+        files.export(project)
+    tables.write(project.table("queries"), [replace(row, id=f"../{row.id}") for row in project.queries])
+    tables.write(project.table("selected"), [replace(row, query=f"../{row.query}") for row in project.selected])
+    with pytest.raises(BenchError, match="no path inside"):
+        rescale.rescale(project)
 
 
 def test_an_input_that_comes_twice_is_refused(project: Project) -> None:

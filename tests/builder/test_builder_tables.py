@@ -68,12 +68,32 @@ def test_a_table_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> Non
         ("query,file,kept,rank\n1,a,1,first\n", "rank is 'first', not a whole number"),
         ("query,file,kept\n1,a,1,b\n", "4 cells under 3 columns"),
         ("query,file,kept\n1,a,yes\n", "kept is 'yes'"),
+        ("query,file,kept,rank\n1,a,1,-1\n", "line 2: rank is '-1', not a whole number from 0"),
+        ("query,file,kept,similarity\n1,a,1,nan\n", "similarity is 'nan', not a number"),
+        ("query,file,kept,inliers\n1,a,1," + "9" * 40 + "\n", "inliers is '999"),
+        ("query,query\n1,1\n", "column 'file' is missing"),
+        ("query,file,kept,kept\n1,a,1,1\n", "a column comes twice"),
+        ('query,file,kept\n1,"a,1\n', "not CSV"),
+        ("query,file,kept\n1," + "a" * 200_000 + ",1\n", "not CSV"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(BenchError, match=said):
         tables.read(tmp_path / "t.csv", Cleaned)
+
+
+def test_a_table_of_a_person_needs_no_last_newline(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfquery,file\r\n1,a\r\n2,b")
+    assert tables.given(tmp_path / "t.csv", Selected) == [Selected("1", "a"), Selected("2", "b")]
+    assert tables.read(tmp_path / "t.csv", Selected) == [Selected("1", "a")], "a row of ours that a kill cut short"
+    with pytest.raises(Misuse, match="nowhere"):
+        tables.given(tmp_path / "nowhere.csv", Selected)
+
+
+def test_empty_cells_of_numbers_are_the_default(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("query,file,agreement\n1,a,\n")
+    assert tables.read(tmp_path / "t.csv", Selected) == [Selected("1", "a", agreement=1.0)]
 
 
 def test_rows_before_a_kill_are_there(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from refsr_bench.core.files import Journal
 from refsr_bench.core.reader import Format, Text
 
 Action = Literal["select", "reject", "category", "undo"]
-SELECT, REJECT, CATEGORY, UNDO = ACTIONS = get_args(Action)
+SELECT, REJECT, CATEGORY, UNDO = get_args(Action)
 AUTO = "auto"
 MAX_NAME = 40  # characters of an annotator's name
 

@@ -7,18 +7,21 @@ import io
 import secrets
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
+
+import numpy as np
+from PIL import Image as PilImage
 
 from refsr_bench.builder.facts import MOST_BYTES
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
 from refsr_bench.builder.selection.decisions import (
-    ACTIONS,
     CATEGORY,
     REJECT,
     SELECT,
     UNDO,
+    Action,
     Decision,
     Log,
     Standing,
@@ -27,20 +30,28 @@ from refsr_bench.builder.selection.decisions import (
     person,
     ranked,
 )
-from refsr_bench.core import files
-from refsr_bench.core.errors import Misuse
+from refsr_bench.builder.similarity import matching
+from refsr_bench.core import files, reader
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import Count, Format, Text
 from refsr_bench.core.types import Image
 from refsr_bench.pixels.images import read_image
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from refsr_bench.builder.similarity.matching import Features
 
 THUMBNAIL = 512  # pixels on the long side
 LINES = 150  # matches that are drawn, at most: more hide the pictures
 DECODING = 2  # pictures at once: decoded photos are large
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png", b"BM": "image/bmp"}
+
+
+class Click(Format):
+    """One request of the page. choice: the image's name, with SELECT. lines: those of the annotator that the page knows
+    of, with UNDO, which names no query."""
+
+    action: Action
+    query: Text = ""
+    category: Text = ""
+    choice: Text | None = None
+    lines: Count | None = None
 
 
 class Desk:
@@ -61,6 +72,7 @@ class Desk:
         shown = {file for _, file in wanted} | {query.file for query in self.queries.values()}
         self._salt = secrets.token_bytes(16)  # names of one run of the page: no browser shows an older picture for them
         self.files = {self._name(file): file for file in shown}
+        # some 60 kB, 10 kB and 0.4 MB each: what people go back and forth between stays at hand
         self.thumbnail = lru_cache(maxsize=1000)(self._thumbnail)
         self.matches = lru_cache(maxsize=500)(self._matches)
         self._features = lru_cache(maxsize=100)(self._described)
@@ -115,43 +127,44 @@ class Desk:
         Asking for what stands already writes nothing, so that a request whose answer was lost can be sent again; for
         the same reason "undo" says how many lines it knows of.
         """
-        action, query, category = request.get("action"), request.get("query", ""), request.get("category", "")
-        if action not in ACTIONS:
-            raise Misuse(f"Unknown action {action!r}.")
-        changed = query
+        try:
+            click = reader.convert(request, Click, "This click")
+        except BenchError as error:
+            raise Misuse(str(error)) from None
+        changed = click.query
 
         def line(log: list[Decision]) -> Decision | None:
             nonlocal changed
             made = history(log, annotator)
-            if action == UNDO:
-                if not made or len(made) != request.get("lines"):
+            if click.action == UNDO:
+                if not made or len(made) != click.lines:
                     raise Misuse("There is nothing to take back." if not made else "Something was decided elsewhere.")
                 changed = made[-1][0]
                 return Decision(now(), annotator, changed, None, "", UNDO)
-            before = dict(made).get(query, Standing())
-            after = self._wanted(action, query, category, request.get("choice"), before)
-            same = before == after
-            choice = after.choice if action == SELECT else None
-            return None if same else Decision(now(), annotator, query, choice, after.category, action)
+            before = dict(made).get(click.query, Standing())
+            after = self._wanted(click, before)
+            choice = after.choice if click.action == SELECT else None
+            new = Decision(now(), annotator, click.query, choice, after.category, click.action)
+            return None if before == after else new
 
         made = history(self.log.add(line), annotator)
         standing = dict(made).get(changed, Standing())
         shown = self._standing(changed, standing) if changed in self.candidates else {}
         return {"id": changed, **shown, "lines": len(made)}
 
-    def _wanted(self, action: str, query: str, category: str, choice: Any, before: Standing) -> Standing:
-        if query not in self.candidates:
-            raise Misuse(f"Unknown query {query!r}.")
-        if category not in ("", *CATEGORIES) or (action == CATEGORY and not category):
-            raise Misuse(f"Unknown category {category!r}.")
-        category = category or before.category
-        if action == CATEGORY:
+    def _wanted(self, click: Click, before: Standing) -> Standing:
+        if click.query not in self.candidates:
+            raise Misuse(f"Unknown query {click.query!r}.")
+        if click.category not in ("", *CATEGORIES) or (click.action == CATEGORY and not click.category):
+            raise Misuse(f"Unknown category {click.category!r}.")
+        category = click.category or before.category
+        if click.action == CATEGORY:
             return Standing(before.choice, before.rejected, category)
-        if action == REJECT:
+        if click.action == REJECT:
             return Standing(None, True, category)
-        file = self.files.get(choice) if isinstance(choice, str) else None
-        if all(row.file != file for row in self.candidates[query]):
-            raise Misuse(f"That is no candidate of query {query!r}.")
+        file = self.files.get(click.choice or "")
+        if all(row.file != file for row in self.candidates[click.query]):
+            raise Misuse(f"That is no candidate of query {click.query!r}.")
         return Standing(file, False, category)
 
     def original(self, name: str) -> tuple[bytes, str]:
@@ -178,8 +191,6 @@ class Desk:
         lines: [x, y, x', y'] in pixels of both, measured from the corner of the first; matrix: candidate to query, 3x3.
         Raises KeyError for an unknown pair.
         """
-        from refsr_bench.builder.similarity import matching
-
         file = self.files[name]
         if all(row.file != file for row in self.candidates[query]):
             raise KeyError(name)
@@ -187,9 +198,7 @@ class Desk:
             geometry = matching.relate(self._features(self.queries[query].file), self._features(file))
         return _drawn(geometry.points)
 
-    def _described(self, file: str) -> Features:
-        from refsr_bench.builder.similarity import matching
-
+    def _described(self, file: str) -> matching.Features:
         return matching.features(read_image(self.project.file(file)))
 
     def _name(self, file: str) -> str:
@@ -208,8 +217,6 @@ class Desk:
 
 
 def _encoded(image: Image, kind: str, longest: int | None = None) -> bytes:
-    from PIL import Image as PilImage
-
     picture = PilImage.fromarray(image)
     if longest:
         picture.thumbnail((longest, longest), PilImage.Resampling.LANCZOS)
@@ -221,13 +228,12 @@ def _encoded(image: Image, kind: str, longest: int | None = None) -> bytes:
 def _drawn(points: np.ndarray | None) -> dict[str, Any]:
     """The page's form of ``matching.Geometry.points``, whose pixel centres are whole numbers."""
     import cv2
-    import numpy as np
 
     if points is None:
         return {"lines": [], "inliers": 0, "matrix": None}
     corners = points.astype(np.float64) + 0.5
     matrix, _ = cv2.findHomography(corners[:, 2:], corners[:, :2])
-    shown = corners[:: -(-len(corners) // LINES)]
+    shown = corners[:: -(-len(corners) // LINES)]  # every n-th, n rounded up
     usable = matrix is not None and np.isfinite(matrix).all()
     return {
         "lines": shown.round(1).tolist(),
