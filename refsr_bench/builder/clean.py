@@ -143,6 +143,7 @@ def clean_query(task: Task) -> list[Cleaned]:
     query = _look(query_path, task)
     if isinstance(query, str):
         raise BenchError(f"{query_path}: {query}")
+    # leaks are sought among candidates that passed, duplicates among those that are ranked
     rows, looks = [], {}
     for candidate in task.candidates:
         look = _look(task.project.file(candidate.file), task)
@@ -165,6 +166,7 @@ def _judged(row: Cleaned, query: _Look, look: _Look, task: Task) -> Cleaned:
         return replace(row, reason=f"too small: {longest} pixels on the long side")
     if poor := facts.fault(settings.ref_sharpness, settings.ref_jpeg_quality):
         return replace(row, reason=poor)
+    # the dearest step, left to candidates that passed everything else
     geometry = matching.relate(query.features, look.features)
     likeness = float(query.vector @ look.vector) if query.vector is not None and look.vector is not None else 0.0
     row = replace(row, similarity=likeness, inliers=geometry.inliers, overlap=geometry.overlap)
@@ -191,6 +193,7 @@ def _ranked(rows: Sequence[Cleaned], looks: Mapping[str, _Look], task: Task) -> 
     settings = task.project.settings
 
     def order(row: Cleaned) -> tuple:
+        # fewer matches are chance: such candidates follow, by similarity; the name breaks ties alike on every machine
         return (-row.inliers if row.inliers >= settings.min_inliers else 0, -row.similarity, row.file)
 
     better: list[Cleaned] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,7 +144,8 @@ class _Table:
         self.project, self.wanted, self.tally = project, wanted, Counter[str]()
         self.kept = {row.id: _hashed(read_image(project.file(row.file))) for row in rows if row.state == KEPT}
         self._seen = {(row.source_url, row.sha256) for row in rows}
-        self._number = max((int(row.id) for row in rows if row.id.isdecimal()), default=0)
+        # our own numbers; ids that a person wrote may be anything
+        self._number = max((int(row.id) for row in rows if re.fullmatch("[0-9]{1,9}", row.id)), default=0)
 
     def take(self, item: _Item) -> None:
         """Look at one item and give it a row, unless it is not wanted or was looked at before."""

@@ -7,7 +7,8 @@ from refsr_bench.builder.engine import Progress, silent
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Query, Rescaled, Selected
 from refsr_bench.builder.settings import Settings
-from refsr_bench.core.errors import Misuse
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image
 from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image, write_png
 from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -26,6 +27,7 @@ def factor(hr: tuple[int, int], ref: tuple[int, int], scale: float, settings: Se
     long_hr, long_ref = max(hr), max(ref)
     if scale > 0:
         wanted = 1 / scale if scale > settings.max_ratio else 1.0
+        # a close-up brought down to one pixel per pixel could be a few pixels large
         wanted = max(wanted, min(1.0, settings.ref_min_share * long_hr / long_ref))
         return min(wanted, 1.0, settings.max_long_ratio * long_hr / long_ref)
     return min(1.0, long_hr / long_ref) if long_ref > settings.max_ratio * long_hr else 1.0
@@ -42,6 +44,7 @@ def rescale(project: Project, progress: Progress = silent) -> int:
         if not chosen:
             raise Misuse(f"{project.path}: no pairs yet. Choose: {project.command('select')}")
         wanted = {(row.query, row.file) for row in chosen}
+        # rows whose choice changed, or whose files somebody removed, are made again
         before = project.rescaled
         rows = [row for row in before if (row.query, row.file) in wanted and _whole(project, row)]
         if rows != before:
@@ -56,6 +59,13 @@ def rescale(project: Project, progress: Progress = silent) -> int:
     return len(wanted - have)
 
 
+def reduced(image: Image, factor: float) -> Image:
+    """The image at ``factor`` of its size by antialiased bicubic interpolation; itself from 1 upwards."""
+    if factor >= 1:
+        return image
+    return resize_pil_bicubic(image, max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+
+
 def _whole(project: Project, row: Rescaled) -> bool:
     return project.file(row.input).is_file() and project.file(row.ref).is_file()
 
@@ -64,11 +74,11 @@ def _pair(project: Project, query: Query, chosen: Selected, scale: float) -> Res
     """Write one pair. scale: pixels of the reference per pixel of the input, 0 where it is unknown."""
     image, ref = read_image(project.file(query.file)), read_image(project.file(chosen.file))
     hr = mod_crop(image, project.settings.scale)
+    if not hr.size:
+        raise BenchError(f"{query.file}: smaller than the scale, {project.settings.scale} pixels.")
     size, ref_size = (hr.shape[1], hr.shape[0]), (ref.shape[1], ref.shape[0])
     by = factor(size, ref_size, scale, project.settings)
-    small = ref
-    if by < 1:
-        small = resize_pil_bicubic(ref, max(1, round(ref.shape[0] * by)), max(1, round(ref.shape[1] * by)))
+    small = reduced(ref, by)
     names = f"rescaled/input/{query.id}.png", f"rescaled/ref/{query.id}_ref.png"
     for name, pixels in zip(names, (hr, small), strict=True):
         write_png(project.file(name), pixels)

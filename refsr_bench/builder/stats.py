@@ -19,6 +19,7 @@ from refsr_bench.core.reader import parse_json
 from refsr_bench.core.report import text_table
 from refsr_bench.core.types import Dataset
 
+MOST_BYTES = 256 << 20  # a metadata.jsonl's: some 700 bytes a pair
 VERIFIED = Settings().min_inliers  # matches from which scale and rotation are believed
 
 
@@ -102,7 +103,7 @@ def _categories(root: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     found = {}
-    for line in files.read_text(path).split("\n"):
+    for line in files.read_text(path, MOST_BYTES).split("\n"):
         try:
             row = parse_json(line, str(path))
             found[Path(row.get("hr_file_name") or row["file_name"]).name] = str(row.get("category") or "")

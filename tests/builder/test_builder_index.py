@@ -51,6 +51,27 @@ def test_the_codebook_is_the_same_for_the_same_images(photos: Path) -> None:
         embed.learn([np.zeros((64, 64, 3), np.uint8)])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"words": np.zeros((64, 128)), "mean": np.zeros(8192)},
+        {"words": np.zeros((64, 128)), "mean": np.zeros(8192), "projection": np.zeros((3, 2))},
+        {"words": np.zeros((64, 128)), "mean": np.zeros(8192), "projection": np.zeros((8192, 1200), np.float64)},
+        {"words": np.array([None]), "mean": np.zeros(8192), "projection": np.zeros((8192, 2))},
+        b"PK\x03\x04 no archive",
+        b"",
+    ],
+)
+def test_a_codebook_that_is_none_is_refused(tmp_path: Path, content: dict | bytes) -> None:
+    path = tmp_path / "codebook.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.savez_compressed(path, **content)
+    with pytest.raises(BenchError, match="damaged codebook"):
+        embed.Descriptor.load(path)
+
+
 def test_flat_images_have_an_embedding_too(photos: Path) -> None:
     describe = embed.learn([read_image(path) for path, _, _ in index.list_images([photos])])
     vectors = describe([np.zeros((40, 40, 3), np.uint8), np.full((9, 200, 3), 200, np.uint8)])
@@ -138,6 +159,9 @@ def test_an_index_keeps_to_its_embedding(tmp_path: Path, photos: Path) -> None:
     weights.write_bytes(b"x")
     with pytest.raises(BenchError, match="made with descriptor"):
         index.build(tmp_path / "index", [photos], Embedding("torchvision:resnet18", str(weights)))
+    (tmp_path / "index/embedding.txt").write_text("")
+    with pytest.raises(BenchError, match="made with nothing known"):
+        index.build(tmp_path / "index", [photos])
     with pytest.raises(Misuse, match="no images"):
         (tmp_path / "empty").mkdir()
         index.build(tmp_path / "index2", [tmp_path / "empty"])

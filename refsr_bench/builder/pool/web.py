@@ -159,6 +159,7 @@ class _Task:
             self._failures[provider.name] = 0
         except FetchError as error:  # the search itself failed
             self._failures[provider.name] += 1
+            # asking on after "wait" would be rude, after several failures pointless
             if isinstance(error, Throttled) or self._failures[provider.name] == FAILURES:
                 self.stopped[provider.name] = str(error)
             else:

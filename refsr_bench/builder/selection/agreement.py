@@ -54,6 +54,7 @@ def agreement(project: Project) -> Agreement:
     }
     decided = {name: found for name, found in decided.items() if found}
     place = {(query, row.file): n for query, rows in people.candidates.items() for n, row in enumerate(rows, 1)}
+    # ranks, not files: files differ between queries, so that no two people would ever agree by chance
     choices = {
         name: {query: place[query, s.choice] if s.choice else 0 for query, s in found.items()}
         for name, found in decided.items()
@@ -82,6 +83,7 @@ def cohen_kappa(a: Sequence[object], b: Sequence[object]) -> float:
         raise ValueError(f"{len(a)} labels and {len(b)} labels")
     if not a:
         return math.nan
+    # Cohen 1960: (observed - chance) / (1 - chance), chance from how often each of the two gives each label
     observed = sum(x == y for x, y in zip(a, b, strict=True)) / len(a)
     ours, theirs = Counter(a), Counter(b)
     chance = sum(count * theirs[label] for label, count in ours.items()) / len(a) ** 2

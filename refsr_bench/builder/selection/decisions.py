@@ -95,6 +95,7 @@ def history(log: Iterable[Decision], annotator: str) -> list[tuple[str, Standing
         if line.annotator != annotator:
             continue
         if line.action == UNDO:
+            # the query is named, so that the line means the same whatever else was appended meanwhile
             last = next((i for i in range(len(made) - 1, -1, -1) if made[i][0] == line.query), None)
             if last is not None:
                 del made[last]
@@ -138,6 +139,7 @@ def resolve(project: Project) -> list[Selected]:
         if not decided and candidates:
             continue
         counts = Counter(standing.choice for standing in decided.values())
+        # "no proper reference" is None and comes before every candidate among equals
         choice = min(counts, key=lambda c: (-counts[c], candidates.index(c) if c else -1), default=None)
         named = Counter(standing.category for standing in votes.values() if standing.category in CATEGORIES)
         category = min(named, key=lambda c: (-named[c], CATEGORIES.index(c)), default=query.category)

@@ -10,6 +10,7 @@ features of a network, with weights from a local file.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 
 DESCRIPTOR = "descriptor"
-WORDS = 64  # as in the VLAD paper
+WORDS = 64  # the VLAD paper's k
 DIMENSIONS = 384  # the whitened VLAD's, at most
 LONG_SIDE = 480
 KEY_POINTS = 400
+MOST_BYTES = 64 << 20  # a codebook's, which has 13 MB
 LEARN_IMAGES = 600  # plenty for 64 words, however large the pool
 WEIGHTS = (0.6, 0.2, 0.2)
 """Shares of VLAD, colours and layout in the similarity. Of 587 photos, another one of the same scene was among the ten
@@ -75,12 +77,19 @@ class Descriptor:
 
     @classmethod
     def load(cls, path: Path) -> Descriptor:
-        """Read a codebook. Raises BenchError for a damaged one."""
+        """Read a codebook. Raises BenchError for a damaged one, or one of other shapes than ``learn`` makes."""
+        data = io.BytesIO(files.read_bytes(path, MOST_BYTES))
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["words"], arrays["mean"], arrays["projection"])
-        except (OSError, KeyError, ValueError) as error:
+            if sum(member.file_size for member in zipfile.ZipFile(data).infolist()) > MOST_BYTES:
+                raise ValueError("too large when unpacked")
+            with np.load(data, allow_pickle=False) as arrays:
+                made = cls(*(np.asarray(arrays[name], np.float32) for name in ("words", "mean", "projection")))
+            wanted = (WORDS, 128), (WORDS * 128,), (WORDS * 128, made.projection.shape[-1])
+            if (made.words.shape, made.mean.shape, made.projection.shape) != wanted:
+                raise ValueError("arrays of other shapes")
+        except (OSError, EOFError, KeyError, ValueError, MemoryError, zipfile.BadZipFile) as error:
             raise BenchError(f"{path}: damaged codebook ({error}). Remove it and the shards beside it.") from None
+        return made
 
 
 def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
@@ -89,7 +98,7 @@ def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
 
     descriptors = [key_points(reduced(image, LONG_SIDE)) for image in images]
     rng = np.random.default_rng(seed)
-    sample = [d[rng.permutation(len(d))[:100]] for d in descriptors if len(d)]
+    sample = [d[rng.permutation(len(d))[:100]] for d in descriptors if len(d)]  # no image outweighs the others
     if not sample or sum(map(len, sample)) < WORDS:
         raise BenchError("The pool has too little texture to learn a codebook from: use more or larger images.")
     points = np.concatenate(sample)

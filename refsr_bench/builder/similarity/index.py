@@ -113,7 +113,8 @@ def _settle(folder: Path, images: Sequence[Entry], embedding: Embedding) -> None
     wanted = DESCRIPTOR if learnt else f"{embedding.name} {_digest(embedding.weights)}"
     if stated.is_file():
         if (was := files.read_text(stated).strip()) != wanted:
-            raise BenchError(f"{folder}: holds embeddings made with {was.split()[0]}. Remove it, or keep that setting.")
+            made_with = was.partition(" ")[0] or "nothing known"
+            raise BenchError(f"{folder}: holds embeddings made with {made_with}. Remove it, or keep that setting.")
     elif _shards(folder):
         raise BenchError(f"{folder}: holds shards of unknown make. Remove it.")
     if learnt and not (folder / "codebook.npz").is_file():

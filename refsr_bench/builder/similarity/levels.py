@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from refsr_bench.builder import engine, tables
 from refsr_bench.builder.engine import HERE, Progress, Workers, silent
+from refsr_bench.builder.rescale import reduced
 from refsr_bench.builder.settings import Settings
 from refsr_bench.builder.similarity import copies, matching
 from refsr_bench.core.errors import BenchError, Misuse
@@ -21,9 +22,8 @@ from refsr_bench.core.types import Image, RefPair
 from refsr_bench.data.leaks import find_leaks
 from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import image_files, read_image, source, write_png
-from refsr_bench.pixels.resize import resize_pil_bicubic
 
-LEVELS = 5
+LEVELS = 5  # references of an input, as in CUFED5
 TABLE = "levels.csv"
 
 
@@ -140,6 +140,7 @@ def _group(job: _Job, shape: Shape) -> tuple[_Job, tuple[list[Level], list[Image
         image = read_image(job.input)
         query = matching.features(image)
         pair = RefPair("", source(job.input), tuple(map(source, job.others)))
+        # a copy of the input would be the best match of all, and give the answer away
         leaks = {leak.ref_name for leak in find_leaks([pair])}
         for other in job.others:
             if other.name in leaks:
@@ -153,7 +154,7 @@ def _group(job: _Job, shape: Shape) -> tuple[_Job, tuple[list[Level], list[Image
     if len(candidates) < LEVELS:
         return job, f"{len(candidates)} photos beside copies of the input, {LEVELS} are needed"
     chosen = [candidates[i] for i in choose([geometry.inliers for _, geometry in candidates])]
-    rows = [Level("", 0, "", _name(job.input))]
+    rows = [Level("", 0, "", _name(job.input))]  # group and file are named when it is clear how many went before
     images = [mod_crop(_within(image, shape.long_side), shape.scale)]
     for level, (other, g) in enumerate(chosen, 1):
         rows.append(Level("", level, "", _name(other), g.inliers, g.scale, g.rotation, g.overlap))
@@ -162,7 +163,4 @@ def _group(job: _Job, shape: Shape) -> tuple[_Job, tuple[list[Level], list[Image
 
 
 def _within(image: Image, long_side: int) -> Image:
-    factor = long_side / max(image.shape[:2])
-    if factor >= 1:
-        return image
-    return resize_pil_bicubic(image, max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+    return reduced(image, long_side / max(image.shape[:2]))
