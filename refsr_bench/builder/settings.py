@@ -91,8 +91,8 @@ def parse(settings: Sequence[str]) -> dict[str, Any]:
     values = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals:
-            raise Misuse(f"--set {setting}: expected NAME=VALUE.")
+        if not equals or text.encode(errors="ignore").decode() != text:  # bytes that are no UTF-8 have no encoding
+            raise Misuse(f"--set {setting!a}: expected NAME=VALUE in UTF-8.")
         try:
             values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -134,4 +134,4 @@ def _cell(value: object) -> str:
 def _csv(cells: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")  # words of a command line may be no UTF-8

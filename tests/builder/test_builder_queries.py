@@ -87,6 +87,9 @@ def test_mistakes_are_named(project: Project, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Misuse, match="no images"):
         queries.add_folders(project, [tmp_path / "empty"])
+    save(view(0, 0), tmp_path / "odd" / "caf\udce9.png")
+    with pytest.raises(Misuse, match="no UTF-8"):
+        queries.add_folders(project, [tmp_path / "odd"])
     with pytest.raises(Misuse, match="no such folder"):
         queries.add_folders(project, [tmp_path / "nowhere"])
     (tmp_path / "facts.csv").write_text("file,colour\na,b\n")

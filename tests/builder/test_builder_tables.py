@@ -134,8 +134,14 @@ def test_settings_that_do_not_fit_are_refused_by_name(tmp_path: Path, text: str,
 
 def test_settings_of_a_command_line() -> None:
     assert parse(["top=3", "name=x y", 'licenses=["by"]']) == {"top": 3, "name": "x y", "licenses": ["by"]}
-    with pytest.raises(Misuse, match="NAME=VALUE"):
-        parse(["top"])
+    for wrong in ("top", "title=\udcff"):
+        with pytest.raises(Misuse, match="NAME=VALUE"):
+            parse([wrong])
+
+
+def test_words_that_are_no_utf_8_are_written_all_the_same(tmp_path: Path) -> None:
+    tables.append(tmp_path / "t.csv", [Query("1", "f", creator="A\udcff")])
+    assert tables.read(tmp_path / "t.csv", Query)[0].creator == "A\\udcff"
 
 
 def test_a_project_is_made_once_and_others_are_named(tmp_path: Path) -> None:

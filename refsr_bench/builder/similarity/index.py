@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -63,8 +64,10 @@ class Task:
 
 
 def list_images(folders: Sequence[Path]) -> list[Entry]:
-    """Every image file below the folders, sorted; hidden ones are left out. Raises Misuse for a folder that does not
-    exist."""
+    """Every image file below the folders, sorted; hidden ones are left out.
+
+    Raises Misuse for a folder that does not exist, and for a name that no table could hold.
+    """
     found = {}
     for folder in folders:
         if not Path(folder).is_dir():
@@ -74,6 +77,8 @@ def list_images(folders: Sequence[Path]) -> list[Entry]:
             for name in there:
                 if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith("."):
                     path = os.path.join(base, name)
+                    if re.search("[\ud800-\udfff]", path):  # how Python shows bytes that are no UTF-8
+                        raise Misuse(f"{path!r}: this name is no UTF-8. Rename the file or its folder.")
                     facts = os.stat(path)
                     found[path] = (path, facts.st_size, facts.st_mtime_ns)
     return [found[path] for path in sorted(found)]
