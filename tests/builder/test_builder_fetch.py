@@ -465,7 +465,13 @@ def test_the_cache_shares_files(web, client, jpeg, tmp_path):
     assert client().image(f"{web.url}/a.jpg") == fetched
 
 
-@pytest.mark.parametrize("url", ["a.jpg", "http://", "http://[::1", "http://a b/", "javascript:1", "http://h:99999/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("a.jpg", "http://", "http://[::1", "http://a b/", "javascript:1", "http://h:99999/"),
+        *("http://h/\ud800", "http://h/?q=\udcff", "http://h\ud800/"),
+    ],
+)
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(Refused):
         split_url(url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,8 @@ import httpcore2
 from PIL import Image as PilImage
 
 from refsr_bench.builder.fetching.network import FetchError, Refused, shown_url
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import parse_json
 from refsr_bench.pixels.images import FORMATS
 
 ERROR_BYTES = 64 << 10  # read of an error's body: enough for what an API says of it
@@ -112,16 +113,16 @@ def _what(data: bytes) -> str:
 def decoded(data: bytes, url: str) -> Any:
     """An API's answer as JSON. Raises FetchError."""
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return parse_json(data, url)
+    except BenchError:
         raise FetchError(f"{shown_url(url)}: answers with {_what(data)} instead of JSON.") from None
 
 
 def words(data: bytes) -> str:
     """An API's own words on an error, for a message: `` (its words)``, or nothing."""
     try:
-        payload = json.loads(data)
-    except (ValueError, RecursionError):
+        payload = parse_json(data, "")
+    except BenchError:
         return ""
     if isinstance(payload, dict):
         for key in ("detail", "error", "message", "error_description"):

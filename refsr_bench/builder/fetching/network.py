@@ -157,6 +157,8 @@ def split_url(url: str) -> SplitResult:
         host, port = parts.hostname or "", parts.port
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
+        path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
+        query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
     except (ValueError, UnicodeError):
         raise Refused(f"{url[:100]!r}: not a web address.") from None
     if parts.scheme not in ("http", "https"):
@@ -166,8 +168,6 @@ def split_url(url: str) -> SplitResult:
     if "@" in parts.netloc:
         raise Refused(f"{parts.scheme}://{host}: addresses with a user name are not fetched.")
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
-    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
     return SplitResult(parts.scheme, netloc, path, query, "")
 
 
