@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from refsr_bench.builder import tables
 from refsr_bench.builder.engine import Progress, silent
 from refsr_bench.builder.facts import MOST_BYTES, Facts, examine
-from refsr_bench.builder.fetching import fetch
+from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.pool.web import policy_of
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, DROPPED, KEPT, Query, StatedQuery, fault
@@ -94,11 +94,11 @@ def add_urls(
     """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any field of
     ``StatedQuery``. common: fields of all of them."""
     rows = _addresses(listed)
-    policy = policy_of(project)
-    _ = policy.user_agent  # no contact: say so before anything is fetched
+    client = Client(policy_of(project))
+    _ = client.policy.user_agent  # no contact: say so before anything is fetched
 
     def load(url: str) -> tuple[bytes, str]:
-        fetched = fetch.fetch(url, policy)
+        fetched = client.image(url)
         return fetched.bytes, fetched.suffix
 
     items = (

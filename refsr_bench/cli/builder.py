@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from refsr_bench.builder.engine import ENGINES, Workers
 from refsr_bench.cli.common import Bar, data_root_option, into, names, path_type, with_options
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
-    from refsr_bench.builder.engine import Workers
     from refsr_bench.builder.stated import Statements
 
 WEB = ("openverse", "commons", "flickr", "serpapi")
 
 project_argument = click.argument("project", type=path_type())
 engine_options = [
-    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+    click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True),
     click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes; ray: 0 for all."),
 ]
 source_options = [
@@ -59,8 +59,6 @@ class EngineOptions:
 
     @property
     def who(self) -> Workers:
-        from refsr_bench.builder.engine import Workers
-
         return Workers(self.engine, self.workers)
 
 
@@ -172,7 +170,7 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
     from refsr_bench.builder.project import Project
 
     with Bar("cleaning") as progress:
-        tally = clean(Project.open(project), EngineOptions(engine, workers).who, progress)
+        tally = clean(Project.open(project), Workers(engine, workers), progress)
     _tell("cleaned", tally)
 
 
@@ -257,7 +255,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
     from refsr_bench.builder.similarity.levels import Shape, build
 
     with Bar("albums") as progress:
-        count, notes = build(albums, out, Shape(per_album, long_side), EngineOptions(engine, workers).who, progress)
+        count, notes = build(albums, out, Shape(per_album, long_side), Workers(engine, workers), progress)
     for note in notes:
         click.echo(f"left out: {note}", err=True)
     click.echo(f"{out}: {count} groups. Try them: {_run('cufed5', out)}")

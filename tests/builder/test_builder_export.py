@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from refsr_bench.builder import clean, queries, rescale, stats, tables
 from refsr_bench.builder.export import files, hub
 from refsr_bench.builder.pool import folders
+from refsr_bench.builder.pool.providers import PROVIDERS
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.selection import decisions
 from refsr_bench.builder.similarity import levels
@@ -328,6 +329,10 @@ def test_a_row_cannot_lead_out_of_the_project(project: Project) -> None:
     tables.write(project.table("selected"), [replace(row, query=f"../{row.query}") for row in project.selected])
     with pytest.raises(BenchError, match="no path inside"):
         rescale.rescale(project)
+
+
+def test_the_command_line_knows_every_provider() -> None:
+    assert set(cli.WEB) == set(PROVIDERS)
 
 
 def test_an_input_that_comes_twice_is_refused(project: Project) -> None:

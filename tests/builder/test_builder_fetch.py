@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from protego import Protego
 
-from refsr_bench.builder.fetching.fetch import AGENT, CONTACT, Client, Policy, fetch
+from refsr_bench.builder.fetching.fetch import AGENT, CONTACT, Client, Policy
 from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, public, split_url
 from refsr_bench.core.errors import Misuse
 
@@ -77,12 +77,12 @@ def test_nobody_is_asked_without_a_contact(web, monkeypatch, jpeg):
     web.pages["/a.jpg"] = jpeg
     monkeypatch.delenv(CONTACT, raising=False)
     with pytest.raises(Misuse, match="contact"):
-        fetch(f"{web.url}/a.jpg", Policy(allow_loopback=True))
+        Client(Policy(allow_loopback=True)).image(f"{web.url}/a.jpg")
     with pytest.raises(Misuse, match="contact"):
-        fetch(f"{web.url}/a.jpg", Policy("just a word", allow_loopback=True))
+        Client(Policy("just a word", allow_loopback=True)).image(f"{web.url}/a.jpg")
     assert web.asked == []
     monkeypatch.setenv(CONTACT, "https://lab.example.org")
-    assert fetch(f"{web.url}/a.jpg", Policy(allow_loopback=True, interval=0)).bytes == jpeg
+    assert Client(Policy(allow_loopback=True, interval=0)).image(f"{web.url}/a.jpg").bytes == jpeg
 
 
 @pytest.mark.parametrize(

@@ -111,14 +111,14 @@ def test_addresses_are_fetched_through_the_polite_client(
 
     asked = []
 
-    def fake(url: str, policy: fetch.Policy) -> fetch.Fetched:
+    def fake(self: fetch.Client, url: str) -> fetch.Fetched:
         asked.append(url)
         if url.endswith("gone.jpg"):
             raise BenchError(f"{url}: 404")
         data = jpeg(view(0, 0), 90)
         return fetch.Fetched(data, "image/jpeg", ".jpg", 240, 180, url, "2024-01-01")
 
-    monkeypatch.setattr(fetch, "fetch", fake)
+    monkeypatch.setattr(fetch.Client, "image", fake)
     monkeypatch.setenv("REFSR_CONTACT", "tests@example.org")
     listed = tmp_path / "list.csv"
     listed.write_text("url,license,creator\nhttps://example.org/a.jpg,by-sa,Ada\nhttps://example.org/gone.jpg,,\n")

@@ -15,7 +15,6 @@ Keys (``secret``) go into the request alone: never into the cache, its keys, mes
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import socket
 import time
@@ -133,16 +132,6 @@ class _Request:
     form: bytes | None = None
 
 
-def fetch(url: str, policy: Policy) -> Fetched:
-    """The image at ``url``. Raises Refused for good, Throttled or FetchError for now."""
-    return _client(policy).image(url)
-
-
-@functools.lru_cache(maxsize=8)
-def _client(policy: Policy) -> Client:
-    return Client(policy)
-
-
 class Client:
     """Fetches under one policy, and remembers what each host asked for. Not for several threads.
 
@@ -167,7 +156,7 @@ class Client:
     def image(self, url: str, robots: bool = True) -> Fetched:
         """The image at ``url``, from the cache where it is there.
 
-        robots: ask robots.txt first (of every hop). Raises Refused, Throttled or FetchError.
+        robots: ask robots.txt first (of every hop). Raises Refused for good, Throttled or FetchError for now.
         """
         shown, cached = shown_url(url), self._cache.find(url)
         if cached and cached[0].refused:
