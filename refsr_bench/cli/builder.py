@@ -15,6 +15,7 @@ from refsr_bench.cli.common import Bar, data_root_option, into, names, path_type
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
+    from refsr_bench.builder.pool import Gathered
     from refsr_bench.builder.stated import Statements
 
 WEB = ("openverse", "commons", "flickr", "serpapi")
@@ -151,14 +152,12 @@ def wrsr_pool(asked: PoolOptions) -> None:
     if asked.folders:
         stated = asked.statements(False)
         with Bar("indexing") as progress:
-            added = folders.gather(project, asked.folders, stated, asked.index, asked.who, progress)
-        click.echo(f"{added} candidates from {len(asked.folders)} folders")
+            found = folders.gather(project, asked.folders, stated, asked.index, asked.who, progress)
+        _tell_gathered(f"{len(asked.folders)} folders", found)
     if providers:
         with Bar("searching") as progress:
-            gathered = web.from_web(project, providers, asked.captions, progress)
-        _tell("candidates from the web", gathered.by_provider)
-        for note in gathered.notes:
-            click.echo(f"  {note}", err=True)
+            found = web.from_web(project, providers, asked.captions, progress)
+        _tell_gathered("the web", found)
 
 
 @wrsr.command("clean")
@@ -283,6 +282,12 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
 def _run(dataset: str, folder: Path) -> str:
     """A command that measures on the new data set, ready to be pasted."""
     return shlex.join(["refsr-bench", "run", "--dataset", dataset, "--data-root", str(folder), "--method", "bicubic"])
+
+
+def _tell_gathered(where: str, found: Gathered) -> None:
+    _tell(f"candidates from {where}", found.added)
+    for note in found.notes:
+        click.echo(f"  {note}", err=True)
 
 
 def _tell(what: str, counts: Mapping[str, int]) -> None:

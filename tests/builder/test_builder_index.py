@@ -196,7 +196,7 @@ def project(tmp_path: Path) -> Project:
 def test_the_pool_holds_the_most_similar_files_once(project: Project, photos: Path, tmp_path: Path) -> None:
     facts = tmp_path / "facts.csv"
     facts.write_text(f"file,creator\nphotos/scene{SCENES[0]}/1.jpg,Ada\n")
-    assert folders.gather(project, [photos], Statements.read({"license": "by"}, facts)) == 6
+    assert folders.gather(project, [photos], Statements.read({"license": "by"}, facts)).added == {"local": 6}
     rows = project.pool
     assert [row.rank for row in rows] == [1, 2, 3] * 2
     assert all(row.license == "by" and project.file(row.file).is_file() and row.width == 240 for row in rows)
@@ -211,9 +211,11 @@ def test_gathering_goes_on_where_it_was_killed(project: Project, photos: Path) -
     whole = project.table("pool").read_bytes()
     lines = whole.splitlines(keepends=True)
     project.table("pool").write_bytes(b"".join(lines[:5]) + lines[5][:30])  # the middle of the second query
-    assert folders.gather(project, [photos]) == 2
+    assert folders.gather(project, [photos]).added == {"local": 2}
     assert project.table("pool").read_bytes() == whole
-    assert folders.gather(project, [photos]) == 0
+    (photos / "broken.jpg").write_bytes(b"<html>")
+    again = folders.gather(project, [photos])
+    assert again.added == {"local": 0} and "1 files cannot be used" in again.notes[0]
 
 
 def test_gathering_without_queries_is_said(tmp_path: Path, photos: Path) -> None:

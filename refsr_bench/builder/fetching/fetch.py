@@ -146,7 +146,6 @@ class Client:
         resolve: Callable[[str, int], Sequence[str]] | None = None,
     ) -> None:
         self.policy = policy
-        self._sleep = sleep
         self._network = CheckedNetwork(policy.allow_loopback, resolve or addresses)
         self._pool = httpcore2.ConnectionPool(network_backend=self._network, max_connections=8, keepalive_expiry=30.0)
         self._pace = Pace(policy.interval, policy.patience, sleep, clock)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from refsr_bench.builder import tables
 from refsr_bench.builder.engine import HERE, Progress, Workers, silent
 from refsr_bench.builder.facts import MOST_BYTES, pixels_sha256
+from refsr_bench.builder.pool import Gathered
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate
 from refsr_bench.builder.similarity import index
@@ -30,8 +31,8 @@ def gather(
     index_folder: Path | None = None,
     workers: Workers = HERE,
     progress: Progress = silent,
-) -> int:
-    """Add the ``top`` most similar images below ``folders`` to the pool of every kept query; returns rows added.
+) -> Gathered:
+    """Add the ``top`` most similar images below ``folders`` to the pool of every kept query.
 
     index_folder: where embeddings are kept, the project's ``index/`` unless given, so that several projects can share
     one. Raises Misuse where there are no queries or no images.
@@ -63,7 +64,9 @@ def gather(
                     rows.append(replace(taken[hit.path], query=query.id, rank=rank, score=hit.score))
             tables.append(project.table("pool"), rows)
             added += len(rows)
-    return added
+    unusable = len(found.errors)
+    notes = (f"{unusable} files cannot be used; the first: {found.errors[0]}",) if unusable else ()
+    return Gathered({NAME: added}, notes)
 
 
 def _candidate(project: Project, path: Path, stated: Statements) -> Candidate:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -20,6 +19,7 @@ from refsr_bench.builder.engine import Progress, silent
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.fetching.fetch import Client, Fetched, Policy
 from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, split_url
+from refsr_bench.builder.pool import Gathered
 from refsr_bench.builder.pool.providers import open_provider
 from refsr_bench.builder.pool.providers.base import FILE_HOSTS, Hit, Place, Provider, Search
 from refsr_bench.builder.project import Project
@@ -41,15 +41,6 @@ class Caption(Format):
     text: str = ""
     category: str = ""
     place: str = ""
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The outcome of a run. added: rows, and of each provider. notes: sentences on what was left out, and why."""
-
-    added: int
-    by_provider: Mapping[str, int]
-    notes: tuple[str, ...]
 
 
 def from_web(
@@ -112,7 +103,7 @@ def gather(
                 if provider.name not in task.stopped:
                     task.ask(query, provider, asked[query.id])
             progress(done, len(queries))
-        return Gathered(sum(task.added.values()), dict(task.added), tuple(task.notes()))
+        return Gathered(dict(task.added), tuple(task.notes()))
 
 
 class _Task:

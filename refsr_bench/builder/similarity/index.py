@@ -162,35 +162,31 @@ def make_shard(task: Task) -> int:
 
     if task.target.exists():
         return len(task.files)
-    vectors: list[np.ndarray | None] = []
-    sizes, errors = [], []
     embedding = embedder(task.folder, task.embedding)
+    rows = []
     for at in range(0, len(task.files), BATCH):
-        images: list[Image | None] = []
-        for path, _, _ in task.files[at : at + BATCH]:
-            try:
-                images.append(read_image(path))
-                errors.append("")
-            except BenchError as error:
-                images.append(None)
-                errors.append(str(error))
-        sizes += [(0, 0) if image is None else (image.shape[1], image.shape[0]) for image in images]
-        usable = [image for image in images if image is not None]
-        made = iter(embedding(usable) if usable else ())
-        vectors += [None if image is None else next(made).astype(np.float16) for image in images]
-    paths, lengths, times = zip(*task.files, strict=True)
-    widths, heights = zip(*sizes, strict=True)
-    columns = {
-        "path": pa.array(paths),
-        "bytes": pa.array(lengths, pa.int64()),
-        "mtime_ns": pa.array(times, pa.int64()),
-        "width": pa.array(widths, pa.int32()),
-        "height": pa.array(heights, pa.int32()),
-        "error": pa.array(errors),
-        "embedding": pa.array(vectors, pa.list_(pa.float16())),
-    }
-    write_shard(task.target, pa.table(columns))
+        entries = task.files[at : at + BATCH]
+        images = [_image_or_fault(path) for path, _, _ in entries]
+        usable = [image for image in images if not isinstance(image, str)]
+        vectors = iter(embedding(usable) if usable else ())
+        for (path, size, time), image in zip(entries, images, strict=True):
+            row = {"path": path, "bytes": size, "mtime_ns": time}
+            if isinstance(image, str):
+                rows.append({**row, "width": 0, "height": 0, "error": image, "embedding": None})
+            else:
+                shape, vector = {"width": image.shape[1], "height": image.shape[0]}, next(vectors).astype(np.float16)
+                rows.append({**row, **shape, "error": "", "embedding": vector})
+    names = ("path", "bytes", "mtime_ns", "width", "height", "error", "embedding")
+    kinds = (pa.string(), pa.int64(), pa.int64(), pa.int32(), pa.int32(), pa.string(), pa.list_(pa.float16()))
+    write_shard(task.target, pa.Table.from_pylist(rows, pa.schema(zip(names, kinds, strict=True))))
     return len(task.files)
+
+
+def _image_or_fault(path: str) -> Image | str:
+    try:
+        return read_image(path)
+    except BenchError as error:
+        return str(error)
 
 
 def write_shard(target: Path, table: Any) -> None:
