@@ -112,7 +112,7 @@ def recall(folder: Path, queries: np.ndarray, answers: list[list[str]]) -> float
 
 
 def photographs(folders: list[Path], limit: int) -> None:
-    from refsr_bench.builder.similarity import embed, index, similar
+    from refsr_bench.builder.similarity import embed, index, matching
     from refsr_bench.pixels.images import read_image
 
     files = [path for path, _, _ in index.list_images(folders)]
@@ -124,9 +124,9 @@ def photographs(folders: list[Path], limit: int) -> None:
     describe = embed.learn(images)
     timed("decoding", len(files), lambda: [read_image(path) for path in files])
     timed("embedding", len(images), lambda: describe(images))
-    found = timed("features for cleaning", len(images), lambda: [similar.features(image) for image in images])
+    found = timed("features for cleaning", len(images), lambda: [matching.features(image) for image in images])
     pairs = list(pairwise(found))
-    timed("matching a pair", len(pairs), lambda: [similar.relate(a, b) for a, b in pairs])
+    timed("matching a pair", len(pairs), lambda: [matching.relate(a, b) for a, b in pairs])
 
 
 def timed(what: str, count: int, work):

@@ -1,4 +1,4 @@
-"""What all providers share: the question, the hit, licences, keys."""
+"""The parts that all providers share: question, hit, keys, and reading answers that may have any shape."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from refsr_bench.builder.fetching.fetch import Client
-from refsr_bench.builder.project import LICENSES
+from refsr_bench.builder.fetching.network import FetchError
+from refsr_bench.builder.licenses import KNOWN, OPEN
+from refsr_bench.builder.rows import UNKNOWN
 from refsr_bench.core.errors import Misuse
-
-KNOWN_LICENSES = ("cc0", "pdm", "by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd")
-UNKNOWN = "unknown"
-"""The licence of hits whose provider states none; accepted only where the settings list it."""
 
 FILE_HOSTS = ("wikimedia.org", "staticflickr.com")
 """Hosts whose owners' own APIs hand out the addresses of their files for retrieval: their robots.txt, written for
@@ -47,8 +44,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for. text: words. category: of Wikimedia Commons, without the prefix; other providers take it as
-    words where there are no others. place: the surroundings of one point, for those who can."""
+    """One question to a provider. text: words. category: of Wikimedia Commons, without the prefix; other providers take
+    it as words where there are no others. place: the surroundings of one point, for those who can."""
 
     text: str = ""
     category: str = ""
@@ -61,37 +58,37 @@ class Search:
 
 @dataclass(frozen=True)
 class Hit:
-    """An image somebody offers. url: the file to fetch, width and height its size (0: unknown); landing_url: the page
-    about it. license: one of KNOWN_LICENSES or UNKNOWN. sha1: of the original file, where the provider knows it."""
+    """An image somebody offers. url: the file to fetch; landing_url: the page about it. license: one of KNOWN, or
+    UNKNOWN, which is accepted only where the settings list it. sha1: of the original file, where the provider says."""
 
     provider: str
     url: str
     landing_url: str = ""
-    title: str = ""
     creator: str = ""
     creator_url: str = ""
     license: str = UNKNOWN
     license_version: str = ""
     license_url: str = ""
-    width: int = 0
-    height: int = 0
     sha1: str = ""
 
 
 class Provider(ABC):
-    """One service. endpoint: its address, another one in tests."""
+    """One service. endpoint: its address, another one in tests. key: the environment variable with its key, if any."""
 
     name: ClassVar[str]
-    home: ClassVar[str]
     endpoint: str
+    key: ClassVar[str] = ""
 
-    def __init__(self, client: Client, licenses: Sequence[str] = LICENSES) -> None:
+    def __init__(self, client: Client, licenses: Sequence[str] = OPEN) -> None:
         """Raises Misuse where the environment lacks the key, or for licences nobody knows."""
-        unknown = [name for name in licenses if name not in (*KNOWN_LICENSES, UNKNOWN)]
+        unknown = [name for name in licenses if name not in (*KNOWN, UNKNOWN)]
         if unknown or not licenses:
-            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN_LICENSES, UNKNOWN))}.")
+            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN, UNKNOWN))}.")
         self.client = client
         self.licenses = tuple(licenses)
+        self._key = os.environ.get(self.key, "").strip()
+        if self.key and not self._key:
+            raise Misuse(f"{self.name} needs a key: set {self.key} in the environment.")
 
     def search(self, query: Search, n: int) -> Iterator[Hit]:
         """Up to n hits under an accepted licence, best first, asking for pages as they are needed.
@@ -110,26 +107,11 @@ class Provider(ABC):
     def _hits(self, query: Search) -> Iterator[Hit]:
         """All hits, page after page, whatever their licence."""
 
-
-def key(*names: str, what: str) -> str:
-    """The first of these environment variables that is set. Raises Misuse."""
-    for name in names:
-        value = os.environ.get(name, "").strip()
-        if value:
-            return value
-    raise Misuse(f"{what} needs a key: set {' or '.join(names)} in the environment.")
-
-
-def license_of(url: str) -> tuple[str, str]:
-    """(licence, version) that an address at creativecommons.org stands for; (UNKNOWN, "") for others."""
-    parts = urlsplit(url.strip())
-    if (parts.hostname or "").removeprefix("www.") != "creativecommons.org":
-        return UNKNOWN, ""
-    match = re.match(r"/(?:licenses|publicdomain)/([a-z-]+)(?:/(\d\.\d))?(?:/|$)", parts.path.lower())
-    if not match:
-        return UNKNOWN, ""
-    name = {"zero": "cc0", "mark": "pdm", "by-nd-nc": "by-nc-nd"}.get(match[1], match[1])
-    return (name, match[2] or "") if name in KNOWN_LICENSES else (UNKNOWN, "")
+    def _object(self, answer: Any) -> dict[str, Any]:
+        """The answer, a JSON object as every API's is. Raises FetchError."""
+        if not isinstance(answer, dict):
+            raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
+        return answer
 
 
 def plain(value: Any) -> str:
@@ -148,7 +130,7 @@ def link(value: Any) -> str:
 
 
 def size(value: Any) -> int:
-    """A width or height in pixels; 0 for anything else."""
+    """A count; 0 for anything else."""
     return int(value) if re.fullmatch(r"\d{1,6}", str(value)) else 0
 
 

@@ -11,21 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import (
-    UNKNOWN,
-    Hit,
-    Provider,
-    Search,
-    entries,
-    key,
-    license_of,
-    link,
-    plain,
-)
-from refsr_bench.builder.fetching.providers.base import size as pixels
-from refsr_bench.builder.project import LICENSES
+from refsr_bench.builder.licenses import of_address
+from refsr_bench.builder.pool.providers.base import Hit, Provider, Search, entries, link, plain
+from refsr_bench.builder.rows import UNKNOWN
 
 PAGES = 10
 
@@ -34,12 +23,8 @@ class SerpApi(Provider):
     """engine=google_images, 100 results a page; Google's Creative Commons filter unless any licence is accepted."""
 
     name = "serpapi"
-    home = "https://serpapi.com"
     endpoint = "https://serpapi.com/search.json"
-
-    def __init__(self, client: Client, licenses: tuple[str, ...] = LICENSES) -> None:
-        super().__init__(client, licenses)
-        self._key = key("SERPAPI_API_KEY", what="SerpAPI")
+    key = "SERPAPI_API_KEY"
 
     def _hits(self, query: Search) -> Iterator[Hit]:
         if not query.words:
@@ -59,9 +44,7 @@ class SerpApi(Provider):
 
     def _check(self, answer: Any) -> str | None:
         """No results are an ``error`` too, with status 200; others are errors."""
-        if not isinstance(answer, dict):
-            raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
-        error = plain(answer.get("error")).replace(self._key, "***")
+        error = plain(self._object(answer).get("error")).replace(self._key, "***")
         if error and "returned any results" not in error:
             raise FetchError(f"{self.endpoint}: {error}")
         return None
@@ -69,16 +52,13 @@ class SerpApi(Provider):
 
 def _hit(result: dict) -> Hit:
     address = link(result.get("license_details_url"))
-    name, version = license_of(address)
+    name, version = of_address(address)
     return Hit(
         provider=SerpApi.name,
         url=link(result.get("original")),
         landing_url=link(result.get("link")),
-        title=plain(result.get("title")),
         creator=plain(result.get("source")),
         license=name,
         license_version=version,
         license_url=address if name != UNKNOWN else "",
-        width=pixels(result.get("original_width")),
-        height=pixels(result.get("original_height")),
     )

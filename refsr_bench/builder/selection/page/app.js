@@ -275,7 +275,7 @@ class Pane {
   get fit() { return Math.min(this.element.clientWidth / this.size[0], this.element.clientHeight / this.size[1]) || 1; }
   get scale() { return this.fit * this.zoom; }
   get origin() {
-    // Where the image's corner lies in the pane: the centre in the middle, but no empty border that need not be.
+    // The image's corner in the pane: the centre in the middle, but no empty border that need not be.
     return [this.element.clientWidth, this.element.clientHeight].map((room, axis) => {
       const length = this.size[axis] * this.scale;
       if (length <= room) return (room - length) / 2;
@@ -421,7 +421,7 @@ function drawLines() {
   $("lines").replaceChildren(...shapes);
 }
 
-function partner(pane, point) { // where a point of this pane's image lies in the other pane's: by the matches, or relatively
+function partner(pane, point) { // the same place in the other pane's image: by the matches, or relatively
   const [query, candidate] = view.panes;
   const other = pane === query ? candidate : query;
   const m = view.matches?.matrix;

@@ -10,21 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import (
-    Hit,
-    Provider,
-    Search,
-    entries,
-    key,
-    license_of,
-    link,
-    plain,
-    size,
-)
-from refsr_bench.builder.project import LICENSES
+from refsr_bench.builder.licenses import of_address
+from refsr_bench.builder.pool.providers.base import Hit, Provider, Search, entries, link, plain, size
 
+HOME = "https://www.flickr.com"
 PAGE = 100
 DEPTH = 4000
 _SIZES = ("k", "h", "o", "l", "c")  # 2048, 1600 pixels, the original, 1024, 800: the first that is offered
@@ -35,18 +25,14 @@ class Flickr(Provider):
     """flickr.photos.search, by relevance, safe photos only."""
 
     name = "flickr"
-    home = "https://www.flickr.com"
     endpoint = "https://api.flickr.com/services/rest/"
-
-    def __init__(self, client: Client, licenses: tuple[str, ...] = LICENSES) -> None:
-        super().__init__(client, licenses)
-        self._key = key("FLICKR_API_KEY", what="Flickr")
-        self._names: dict[str, str] = {}
+    key = "FLICKR_API_KEY"
+    _names: dict[str, str] | None = None
 
     def _hits(self, query: Search) -> Iterator[Hit]:
         if not query.words and not query.place:
             return
-        wanted = [n for n, url in self._license_urls().items() if license_of(url)[0] in self.licenses]
+        wanted = [n for n, url in self._license_urls().items() if of_address(url)[0] in self.licenses]
         if not wanted:
             return
         asked: dict[str, Any] = {"license": ",".join(wanted), "sort": "relevance", "media": "photos", "safe_search": 1}
@@ -66,11 +52,10 @@ class Flickr(Provider):
 
     def _license_urls(self) -> dict[str, str]:
         """Licence number -> address of its text; numbers without one (all rights reserved) are left out."""
-        if not self._names:
+        if self._names is None:
             licenses = self._call("flickr.photos.licenses.getInfo", {}).get("licenses")
-            for entry in entries(licenses.get("license") if isinstance(licenses, dict) else None):
-                if link(entry.get("url")):
-                    self._names[str(entry.get("id"))] = link(entry["url"])
+            listed = entries(licenses.get("license") if isinstance(licenses, dict) else None)
+            self._names = {str(entry.get("id")): link(entry["url"]) for entry in listed if link(entry.get("url"))}
         return self._names
 
     def _call(self, method: str, params: dict[str, Any]) -> dict:
@@ -79,9 +64,7 @@ class Flickr(Provider):
 
     def _check(self, answer: Any) -> str | None:
         """Flickr answers errors with status 200 and ``stat: fail``."""
-        if not isinstance(answer, dict):
-            raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
-        if answer.get("stat") == "ok":
+        if self._object(answer).get("stat") == "ok":
             return None
         words = f"error {answer.get('code')}: {plain(answer.get('message')).replace(self._key, '***')}"
         if answer.get("code") in _BUSY:
@@ -92,17 +75,14 @@ class Flickr(Provider):
         letter = next((letter for letter in _SIZES if link(photo.get(f"url_{letter}"))), "o")
         owner, number = plain(photo.get("owner")), plain(str(photo.get("id", "")))
         address = self._license_urls().get(str(photo.get("license")), "")
-        name, version = license_of(address)
+        name, version = of_address(address)
         return Hit(
             provider=self.name,
             url=link(photo.get(f"url_{letter}")),
-            landing_url=link(f"{self.home}/photos/{owner}/{number}"),
-            title=plain(photo.get("title")),
+            landing_url=link(f"{HOME}/photos/{owner}/{number}"),
             creator=plain(photo.get("ownername")),
-            creator_url=link(f"{self.home}/people/{owner}/"),
+            creator_url=link(f"{HOME}/people/{owner}/"),
             license=name,
             license_version=version,
             license_url=address,
-            width=size(photo.get(f"width_{letter}")),
-            height=size(photo.get(f"height_{letter}")),
         )

@@ -11,17 +11,9 @@ import os
 from collections.abc import Iterator
 
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import (
-    UNKNOWN,
-    Hit,
-    Provider,
-    Search,
-    entries,
-    license_of,
-    link,
-    plain,
-    size,
-)
+from refsr_bench.builder.licenses import of_address
+from refsr_bench.builder.pool.providers.base import Hit, Provider, Search, entries, link, plain, size
+from refsr_bench.builder.rows import UNKNOWN
 
 PAGE = 20
 DEPTH = 240
@@ -31,7 +23,6 @@ class Openverse(Provider):
     """Search by words; the licence filter is the server's, and looked at again here."""
 
     name = "openverse"
-    home = "https://openverse.org"
     endpoint = "https://api.openverse.org/v1/"
     _token = ""
 
@@ -71,22 +62,19 @@ class Openverse(Provider):
 def _hit(result: dict) -> Hit:
     stated, version = plain(result.get("license")).lower(), plain(result.get("license_version"))
     address = link(result.get("license_url"))
-    by_address = license_of(address)
+    by_address = of_address(address)
     return Hit(
         provider=Openverse.name,
         url=link(result.get("url")),
         landing_url=link(result.get("foreign_landing_url")),
-        title=plain(result.get("title")),
         creator=plain(result.get("creator")),
         creator_url=link(result.get("creator_url")),
         license=stated if by_address[0] in (UNKNOWN, stated) else UNKNOWN,  # a contradiction is no licence
         license_version=version or by_address[1],
         license_url=address,
-        width=size(result.get("width")),
-        height=size(result.get("height")),
     )
 
 
 def _short(words: str, most: int = 200) -> str:
-    """At most ``most`` characters, cut between words: longer questions are refused."""
+    """The first ``most`` characters, cut between words: longer questions are refused."""
     return words if len(words) <= most else words[: most + 1].rpartition(" ")[0] or words[:most]

@@ -9,27 +9,32 @@ a refusal or a closed lid, and asks nobody twice; an address that was refused fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from refsr_bench.builder import tables
+from refsr_bench.builder.engine import Progress, silent
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.fetching.fetch import Client, Fetched, Policy
 from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, split_url
-from refsr_bench.builder.fetching.providers import open_provider
-from refsr_bench.builder.fetching.providers.base import FILE_HOSTS, Hit, Place, Provider, Search
+from refsr_bench.builder.pool import Gathered
+from refsr_bench.builder.pool.providers import open_provider
+from refsr_bench.builder.pool.providers.base import FILE_HOSTS, Hit, Place, Provider, Search
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Query
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import Format
 from refsr_bench.pixels.images import read_image
 
 CACHE = "cache"
+SPARE = 4  # hits asked for per candidate wanted: refused and doubled ones are made up for, within reason
+FAILURES = 3  # running, after which a provider is left alone
 
 
-@dataclass(frozen=True)
-class Caption:
-    """What to look for, for one query. query: its id or file name; category: of Wikimedia Commons; place: as
+class Caption(Format):
+    """The words, category and place to look for. query: its id or file name; category: of Wikimedia Commons; place: as
     ``Place.parse`` reads it."""
 
     query: str
@@ -38,20 +43,11 @@ class Caption:
     place: str = ""
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """What a run did. added: rows, and of each provider. notes: sentences on what was left out, and why."""
-
-    added: int
-    by_provider: Mapping[str, int]
-    notes: tuple[str, ...]
-
-
 def from_web(
     project: Project,
     names: Sequence[str],
     captions: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Gathered:
     """``gather`` with the providers of these names, under the project's settings (contact, licenses, top).
 
@@ -62,8 +58,8 @@ def from_web(
     _ = policy.user_agent  # no contact: say so now
     client = Client(policy)
     providers = [open_provider(name, client, project.settings.licenses) for name in names]
-    asked = searches(project.kept_queries, tables.read(captions, Caption) if captions else [], captions)
-    return gather(project, providers, client, asked, project.settings.top, progress)
+    asked = searches(project.kept_queries, tables.given(captions, Caption) if captions else [], captions)
+    return gather(project, providers, asked, project.settings.top, progress)
 
 
 def policy_of(project: Project) -> Policy:
@@ -89,33 +85,32 @@ def searches(queries: Sequence[Query], captions: Iterable[Caption], source: Path
 def gather(
     project: Project,
     providers: Sequence[Provider],
-    client: Client,
     asked: Mapping[str, Search],
     n: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Gathered:
     """Up to n candidates from each provider for each kept query, as rows of ``pool.csv`` and files.
 
-    The same picture (by its pixels) found twice for a query is one row. A provider that asks for a long pause, or
-    fails three times running, is left alone for the rest of the run. progress: called with (queries done, in all).
+    asked: what to look for, by query. The same picture (by its pixels) found twice for a query is one row. A provider
+    that asks for a long pause, or fails FAILURES times running, is left alone for the rest of the run. The client of
+    the providers needs a cache.
     """
     with project.lock("pool"):
         queries = [query for query in project.kept_queries if query.id in asked]
-        task = _Task(project, client, n, without_words=len(project.kept_queries) - len(queries))
+        task = _Task(project, n, without_words=len(project.kept_queries) - len(queries))
         for done, query in enumerate(queries, 1):
             for provider in providers:
                 if provider.name not in task.stopped:
                     task.ask(query, provider, asked[query.id])
-            if progress:
-                progress(done, len(queries))
-        return Gathered(sum(task.added.values()), dict(task.added), tuple(task.notes()))
+            progress(done, len(queries))
+        return Gathered(dict(task.added), tuple(task.notes()))
 
 
 class _Task:
     """One run's memory: what the pool holds already, and what went wrong."""
 
-    def __init__(self, project: Project, client: Client, n: int, without_words: int) -> None:
-        self.project, self.client, self.n = project, client, n
+    def __init__(self, project: Project, n: int, without_words: int) -> None:
+        self.project, self.n = project, n
         self.added: Counter[str] = Counter()
         self.stopped: dict[str, str] = {}
         self._failures: Counter[str] = Counter()
@@ -136,14 +131,14 @@ class _Task:
         pixels = {row.sha256 for row in rows}
         originals: set[str] = set()
         try:
-            # Refused and doubled hits are made up for by later ones, within reason.
-            for rank, hit in enumerate(provider.search(search, 4 * self.n), 1):
+            for rank, hit in enumerate(provider.search(search, SPARE * self.n), 1):
                 if hit.url in addresses or (hit.sha1 and hit.sha1 in originals):
                     continue
                 originals.add(hit.sha1)
-                row = self._take(query, hit, rank, pixels)
+                row = self._take(provider.client, hit, pixels)
                 if row is None:
                     continue
+                row = replace(row, query=query.id, rank=rank)
                 tables.append(self.project.table("pool"), [row])
                 rows.append(row)
                 pixels.add(row.sha256)
@@ -153,17 +148,18 @@ class _Task:
                 if have >= self.n:
                     break
             self._failures[provider.name] = 0
-        except FetchError as error:  # of the search itself
+        except FetchError as error:  # the search itself failed
             self._failures[provider.name] += 1
-            if isinstance(error, Throttled) or self._failures[provider.name] == 3:
+            # asking on after "wait" would be rude, after several failures pointless
+            if isinstance(error, Throttled) or self._failures[provider.name] == FAILURES:
                 self.stopped[provider.name] = str(error)
             else:
                 self._note(f"searches of {provider.name} failed", error)
 
-    def _take(self, query: Query, hit: Hit, rank: int, known: set[str]) -> Candidate | None:
+    def _take(self, client: Client, hit: Hit, known: set[str]) -> Candidate | None:
         """Fetch a hit and put it into the pool; None where it cannot be had, which is noted, or is ``known``."""
         try:
-            fetched = self.client.image(hit.url, robots=not _handed_out(hit.url))
+            fetched = client.image(hit.url, robots=not _handed_out(hit.url))
         except Throttled as error:
             return self._note("images not yet fetched", error)
         except Refused as error:
@@ -171,19 +167,18 @@ class _Task:
         except FetchError as error:
             return self._note("images failed", error)
         try:
-            image = read_image(self._file(fetched))
+            image = read_image(_file(fetched))
         except BenchError as error:  # CMYK, 16 bits ...
             return self._note("images refused", error)
         digest = pixels_sha256(image)
         if digest in known:
             return None
         name = self.project.pool_file(fetched.bytes, fetched.suffix)
-        self.client.share(fetched, self.project.file(name))
+        client.share(fetched, self.project.file(name))
         return Candidate(
-            query=query.id,
+            query="",
             file=name,
             provider=hit.provider,
-            rank=rank,
             sha256=digest,
             width=image.shape[1],
             height=image.shape[0],
@@ -196,11 +191,6 @@ class _Task:
             license_url=hit.license_url,
             retrieved=fetched.retrieved,
         )
-
-    def _file(self, fetched: Fetched) -> Path:
-        if fetched.path is None:
-            raise TypeError("gathering needs a client with a cache")
-        return fetched.path
 
     def _note(self, what: str, error: BenchError) -> None:
         self._left_out[what] += 1
@@ -215,7 +205,13 @@ class _Task:
             yield f"{self._without_words} queries have no words to search for: fill their 'text', or give captions."
 
 
+def _file(fetched: Fetched) -> Path:
+    if fetched.path is None:
+        raise TypeError("gathering needs a client with a cache")
+    return fetched.path
+
+
 def _handed_out(url: str) -> bool:
-    """Whether a file lies with a service whose API hands out its addresses (see FILE_HOSTS)."""
+    """Tell whether a file lies with a service whose API hands out its addresses (see FILE_HOSTS)."""
     host = split_url(url).hostname or ""
     return any(host == name or host.endswith(f".{name}") for name in FILE_HOSTS)

@@ -59,7 +59,7 @@ def main(folder):
         rows = list(csv.DictReader(file))
     for row in rows:
         target = folder / row["file"]
-        if ".." in target.parts or target.exists():
+        if not target.resolve().is_relative_to(folder.resolve()) or target.exists():
             continue
         try:
             image = made(fetch(row["url"]), row)

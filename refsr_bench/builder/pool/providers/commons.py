@@ -14,9 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from refsr_bench.builder.fetching.network import FetchError
-from refsr_bench.builder.fetching.providers.base import UNKNOWN, Hit, Provider, Search, license_of, link, plain, size
-from refsr_bench.builder.fetching.providers.base import entries as _entries
+from refsr_bench.builder.licenses import of_address
+from refsr_bench.builder.pool.providers.base import Hit, Provider, Search, link, plain, size
+from refsr_bench.builder.pool.providers.base import entries as _entries
+from refsr_bench.builder.rows import UNKNOWN
 
+HOME = "https://commons.wikimedia.org"
 WIDTH = 1920
 PAGES = 20
 _MIMES = ("image/jpeg", "image/png", "image/webp", "image/tiff")
@@ -28,7 +31,6 @@ class Commons(Provider):
     """Three generators of the MediaWiki API, one question each."""
 
     name = "commons"
-    home = "https://commons.wikimedia.org"
     endpoint = "https://commons.wikimedia.org/w/api.php"
 
     def _hits(self, query: Search) -> Iterator[Hit]:
@@ -58,8 +60,7 @@ class Commons(Provider):
 
     def _check(self, answer: Any) -> str | None:
         """MediaWiki answers errors with status 200: the database lags behind, for instance, which passes."""
-        if not isinstance(answer, dict) or not isinstance(answer.get("query", {}), dict):
-            raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
+        self._object(self._object(answer).get("query", {}))
         error = answer.get("error")
         if error is None:
             return None
@@ -99,21 +100,18 @@ def _hit(page: dict, info: dict) -> Hit:
         provider=Commons.name,
         url=rendered or link(info.get("url")),
         landing_url=link(info.get("descriptionurl")),
-        title=plain(page.get("title")).removeprefix("File:"),
         creator=plain(fact("Artist")) or plain(fact("Credit")) or user,
-        creator_url=author or (f"{Commons.home}/wiki/User:{quote(user.replace(' ', '_'))}" if user else ""),
+        creator_url=author or (f"{HOME}/wiki/User:{quote(user.replace(' ', '_'))}" if user else ""),
         license=name,
         license_version=version,
         license_url=license_url,
-        width=size(info.get("thumbwidth" if rendered else "width")),
-        height=size(info.get("thumbheight" if rendered else "height")),
         sha1=plain(info.get("sha1")),
     )
 
 
 def _license(short: str, url: str) -> tuple[str, str]:
-    """From the address where there is one; else from the name: "CC BY-SA 4.0", "CC0", "Public domain"."""
-    found = license_of(url)
+    """(licence, version) by the address where there is one; else by the name, such as "CC BY-SA 4.0"."""
+    found = of_address(url)
     if found[0] != UNKNOWN:
         return found
     if short.lower() in ("public domain", "pd"):

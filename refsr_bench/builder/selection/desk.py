@@ -1,9 +1,4 @@
-"""The selection page: people look at each query and its candidates in a browser and choose, or say that none is proper.
-
-``serve`` answers as ``local_page`` does, on 127.0.0.1 alone, and shows nothing but this project's images. Nobody sees
-what others decided. Every click is on the disk (``decisions.Log``) before the page says so. The tables are read when
-the page starts: restart it after cleaning anew.
-"""
+"""Everything the selection page may ask for: queries, candidates, pictures, matches, and one click written down."""
 
 from __future__ import annotations
 
@@ -11,87 +6,57 @@ import hashlib
 import io
 import secrets
 import threading
-from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
-from refsr_bench.builder.decisions import (
-    ACTIONS,
+import numpy as np
+from PIL import Image as PilImage
+
+from refsr_bench.builder.facts import MOST_BYTES
+from refsr_bench.builder.project import Project
+from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
+from refsr_bench.builder.selection.decisions import (
     CATEGORY,
     REJECT,
     SELECT,
     UNDO,
+    Action,
     Decision,
     Log,
     Standing,
-    auto,
     history,
     now,
     person,
     ranked,
-    resolve,
 )
-from refsr_bench.builder.project import Project
-from refsr_bench.builder.rows import CATEGORIES, Candidate, Cleaned, Query
+from refsr_bench.builder.similarity import matching
+from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import Count, Format, Text
 from refsr_bench.core.types import Image
-from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
 from refsr_bench.pixels.images import read_image
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from refsr_bench.builder.similarity.similar import Features
-
-__all__ = ["SelectionServer", "auto", "resolve", "serve"]
-
-PAGE = Path(__file__).parent / "page"
-ASSETS = BASE | {
-    "/": PAGE / "index.html",
-    "/app.js": PAGE / "app.js",
-    "/style.css": PAGE / "style.css",
-    "/icon.svg": PAGE / "icon.svg",
-}
 THUMBNAIL = 512  # pixels on the long side
-LINES = 150  # matches that are drawn, at most
+LINES = 150  # matches that are drawn, at most: more hide the pictures
+DECODING = 2  # pictures at once: decoded photos are large
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png", b"BM": "image/bmp"}
-_WHO = "refsr_annotator"
 
 
-def serve(
-    project: Project,
-    annotator: str | None = None,
-    port: int = 0,
-    open_browser: bool = True,
-    announce: Callable[[str], None] = print,
-) -> None:
-    """Serve the page until Ctrl-C. annotator: who chooses; None or "": the page asks once. port: 0 takes a free one.
+class Click(Format):
+    """One request of the page. choice: the image's name, with SELECT. lines: those of the annotator that the page knows
+    of, with UNDO, which names no query."""
 
-    Raises Misuse when there is nothing to choose from, the name cannot be used, or the port is taken.
-    """
-    with SelectionServer(project, annotator, port) as server:
-        server.run(
-            open_browser,
-            announce,
-            f"Choose references at {server.url}\nStop with Ctrl-C; every click is saved at once.",
-            "Stopped. Everything that was clicked is saved.",
-        )
-
-
-class SelectionServer(LocalServer):
-    """The page's server, for one annotator or, with None, for whoever says a name."""
-
-    def __init__(self, project: Project, annotator: str | None = None, port: int = 0) -> None:
-        self.desk = Desk(project)
-        self.annotator = self.desk.person(annotator) if annotator else None
-        super().__init__(_Handler, ASSETS, port)
+    action: Action
+    query: Text = ""
+    category: Text = ""
+    choice: Text | None = None
+    lines: Count | None = None
 
 
 class Desk:
-    """What the page shows and may ask for: the queries that have candidates. Images go by opaque names, which only
-    rows of the tables have."""
+    """The queries that have candidates, as the tables are now. Images go by opaque names, which only rows of the tables
+    have."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -100,18 +65,18 @@ class Desk:
         self.queries = {query.id: query for query in project.kept_queries if query.id in self.candidates}
         self.removed = {(row.query, row.file): row.reason for row in project.cleaned if not row.kept}
         if not self.candidates:
-            raise Misuse(f"{project.path}: there is no candidate to choose from. First: queries, pool and clean.")
+            stages = project.command("status")
+            raise Misuse(f"{project.path}: there is no candidate to choose from. How far it is: {stages}")
         wanted = {(row.query, row.file) for rows in self.candidates.values() for row in rows}
-        self.facts: dict[tuple[str, str], Candidate] = {
-            (row.query, row.file): row for row in project.pool if (row.query, row.file) in wanted
-        }
-        files = {row.file for row in self.facts.values()} | {file for _, file in wanted}
+        self.facts = {(row.query, row.file): row for row in project.pool if (row.query, row.file) in wanted}
+        shown = {file for _, file in wanted} | {query.file for query in self.queries.values()}
         self._salt = secrets.token_bytes(16)  # names of one run of the page: no browser shows an older picture for them
-        self.files = {self._name(file): file for file in files | {query.file for query in self.queries.values()}}
+        self.files = {self._name(file): file for file in shown}
+        # some 60 kB, 10 kB and 0.4 MB each: what people go back and forth between stays at hand
         self.thumbnail = lru_cache(maxsize=1000)(self._thumbnail)
         self.matches = lru_cache(maxsize=500)(self._matches)
         self._features = lru_cache(maxsize=100)(self._described)
-        self._busy = threading.Semaphore(2)  # decoded photos are large
+        self._busy = threading.Semaphore(DECODING)
 
     def person(self, name: str) -> str:
         return person(name, dict.fromkeys(line.annotator for line in self.log.read()))
@@ -121,9 +86,8 @@ class Desk:
         made = history(self.log.read(), annotator) if annotator else []
         stands = dict(made)
         queries = [{"id": query, **self._standing(query, stands.get(query, Standing()))} for query in self.candidates]
-        settings = self.project.settings
         return {
-            "title": settings.title,
+            "title": self.project.settings.title,
             "annotator": annotator,
             "categories": CATEGORIES,
             "queries": queries,
@@ -148,7 +112,7 @@ class Desk:
         return {**self._facts(known), **numbers}
 
     def _standing(self, query: str, standing: Standing) -> dict[str, Any]:
-        """As the page has it. A choice that cleaning removed since is none; the page says why."""
+        """A standing in the page's form. A choice that cleaning removed since is none; the page says why."""
         gone = standing.choice is not None and all(row.file != standing.choice for row in self.candidates[query])
         return {
             "choice": None if gone or standing.choice is None else self._name(standing.choice),
@@ -163,43 +127,44 @@ class Desk:
         Asking for what stands already writes nothing, so that a request whose answer was lost can be sent again; for
         the same reason "undo" says how many lines it knows of.
         """
-        action, query, category = request.get("action"), request.get("query", ""), request.get("category", "")
-        if action not in ACTIONS:
-            raise Misuse(f"Unknown action {action!r}.")
-        changed = query
+        try:
+            click = reader.convert(request, Click, "This click")
+        except BenchError as error:
+            raise Misuse(str(error)) from None
+        changed = click.query
 
         def line(log: list[Decision]) -> Decision | None:
             nonlocal changed
             made = history(log, annotator)
-            if action == UNDO:
-                if not made or len(made) != request.get("lines"):
+            if click.action == UNDO:
+                if not made or len(made) != click.lines:
                     raise Misuse("There is nothing to take back." if not made else "Something was decided elsewhere.")
                 changed = made[-1][0]
                 return Decision(now(), annotator, changed, None, "", UNDO)
-            before = dict(made).get(query, Standing())
-            after = self._wanted(action, query, category, request.get("choice"), before)
-            same = before == after
-            choice = after.choice if action == SELECT else None
-            return None if same else Decision(now(), annotator, query, choice, after.category, action)
+            before = dict(made).get(click.query, Standing())
+            after = self._wanted(click, before)
+            choice = after.choice if click.action == SELECT else None
+            new = Decision(now(), annotator, click.query, choice, after.category, click.action)
+            return None if before == after else new
 
         made = history(self.log.add(line), annotator)
         standing = dict(made).get(changed, Standing())
         shown = self._standing(changed, standing) if changed in self.candidates else {}
         return {"id": changed, **shown, "lines": len(made)}
 
-    def _wanted(self, action: str, query: str, category: str, choice: Any, before: Standing) -> Standing:
-        if query not in self.candidates:
-            raise Misuse(f"Unknown query {query!r}.")
-        if category not in ("", *CATEGORIES) or (action == CATEGORY and not category):
-            raise Misuse(f"Unknown category {category!r}.")
-        category = category or before.category
-        if action == CATEGORY:
+    def _wanted(self, click: Click, before: Standing) -> Standing:
+        if click.query not in self.candidates:
+            raise Misuse(f"Unknown query {click.query!r}.")
+        if click.category not in ("", *CATEGORIES) or (click.action == CATEGORY and not click.category):
+            raise Misuse(f"Unknown category {click.category!r}.")
+        category = click.category or before.category
+        if click.action == CATEGORY:
             return Standing(before.choice, before.rejected, category)
-        if action == REJECT:
+        if click.action == REJECT:
             return Standing(None, True, category)
-        file = self.files.get(choice) if isinstance(choice, str) else None
-        if all(row.file != file for row in self.candidates[query]):
-            raise Misuse(f"That is no candidate of query {query!r}.")
+        file = self.files.get(click.choice or "")
+        if all(row.file != file for row in self.candidates[click.query]):
+            raise Misuse(f"That is no candidate of query {click.query!r}.")
         return Standing(file, False, category)
 
     def original(self, name: str) -> tuple[bytes, str]:
@@ -208,10 +173,7 @@ class Desk:
         Raises KeyError for an unknown name, BenchError for a file that is gone or damaged.
         """
         path = self.project.file(self.files[name])
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BenchError(f"{self.files[name]}: cannot be read ({error.strerror}).") from None
+        data = files.read_bytes(path, MOST_BYTES)
         kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             kind = "image/webp"
@@ -229,19 +191,15 @@ class Desk:
         lines: [x, y, x', y'] in pixels of both, measured from the corner of the first; matrix: candidate to query, 3x3.
         Raises KeyError for an unknown pair.
         """
-        from refsr_bench.builder.similarity import similar
-
         file = self.files[name]
         if all(row.file != file for row in self.candidates[query]):
             raise KeyError(name)
         with self._busy:
-            geometry = similar.relate(self._features(self.queries[query].file), self._features(file))
+            geometry = matching.relate(self._features(self.queries[query].file), self._features(file))
         return _drawn(geometry.points)
 
-    def _described(self, file: str) -> Features:
-        from refsr_bench.builder.similarity import similar
-
-        return similar.features(read_image(self.project.file(file)))
+    def _described(self, file: str) -> matching.Features:
+        return matching.features(read_image(self.project.file(file)))
 
     def _name(self, file: str) -> str:
         return hashlib.blake2s(file.encode(), key=self._salt, digest_size=12).hexdigest()
@@ -259,8 +217,6 @@ class Desk:
 
 
 def _encoded(image: Image, kind: str, longest: int | None = None) -> bytes:
-    from PIL import Image as PilImage
-
     picture = PilImage.fromarray(image)
     if longest:
         picture.thumbnail((longest, longest), PilImage.Resampling.LANCZOS)
@@ -270,64 +226,17 @@ def _encoded(image: Image, kind: str, longest: int | None = None) -> bytes:
 
 
 def _drawn(points: np.ndarray | None) -> dict[str, Any]:
-    """The page's form of ``similar.Geometry.points``, whose pixel centres are whole numbers."""
+    """The page's form of ``matching.Geometry.points``, whose pixel centres are whole numbers."""
     import cv2
-    import numpy as np
 
     if points is None:
         return {"lines": [], "inliers": 0, "matrix": None}
     corners = points.astype(np.float64) + 0.5
     matrix, _ = cv2.findHomography(corners[:, 2:], corners[:, :2])
-    shown = corners[:: -(-len(corners) // LINES)]
+    shown = corners[:: -(-len(corners) // LINES)]  # every n-th, n rounded up
     usable = matrix is not None and np.isfinite(matrix).all()
     return {
         "lines": shown.round(1).tolist(),
         "inliers": len(corners),
         "matrix": matrix.tolist() if usable else None,
     }
-
-
-class _Handler(LocalHandler):
-    server: SelectionServer
-
-    def get(self, steps: list[str]) -> None:
-        desk = self.server.desk
-        match steps:
-            case ["api", "project"]:
-                fixed = self.server.annotator is not None
-                return self.send_json({**desk.overview(self._annotator()), "fixed": fixed})
-            case ["api", "query", query]:
-                return self.send_json(desk.detail(query))
-            case ["api", "matches", query, name]:
-                return self.send_json(desk.matches(query, name))
-            case ["image", name]:
-                data, kind = desk.original(name)
-                return self.send_file(data, kind, KEEP)
-            case ["thumbnail", name]:
-                return self.send_file(desk.thumbnail(name), "image/jpeg", KEEP)
-        raise KeyError(self.path)
-
-    def post(self, steps: list[str], request: dict[str, Any]) -> None:
-        if steps == ["api", "name"]:
-            return self._name(request)
-        if steps != ["api", "decide"]:
-            raise KeyError(self.path)
-        annotator = self._annotator()
-        if annotator is None:
-            raise Misuse("Say first who you are.")
-        return self.send_json(self.server.desk.decide(annotator, request))
-
-    def _name(self, request: dict[str, Any]) -> None:
-        if self.server.annotator is not None:
-            raise Misuse("The name was given with the command.")
-        name = self.server.desk.person(str(request.get("name", "")))
-        cookie = f"{_WHO}={quote(name)}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict"
-        self.send_json({"annotator": name}, {"Set-Cookie": cookie})
-
-    def _annotator(self) -> str | None:
-        if self.server.annotator is not None:
-            return self.server.annotator
-        try:
-            return self.server.desk.person(unquote(self.cookies().get(_WHO, "")))
-        except Misuse:
-            return None

@@ -1,4 +1,4 @@
-"""What annotators decided: a log that loses nothing, what it comes to for each query, and how well people agree.
+"""Decisions of annotators: a log that loses nothing, and what it comes to for each query.
 
 ``selection.jsonl`` has one line per click: time, annotator, query, choice (a candidate's ``file`` or null), category,
 action. "select" and "reject" (no proper reference) decide, "category" says what the query shows, and "undo" takes back
@@ -8,43 +8,46 @@ is told so.
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from typing import Literal, get_args
 
+from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Cleaned, Selected
+from refsr_bench.core import reader
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.journal import Journal
+from refsr_bench.core.files import Journal
+from refsr_bench.core.reader import Format, Text
 
-SELECT, REJECT, CATEGORY, UNDO = "select", "reject", "category", "undo"
-ACTIONS = (SELECT, REJECT, CATEGORY, UNDO)
+Action = Literal["select", "reject", "category", "undo"]
+SELECT, REJECT, CATEGORY, UNDO = get_args(Action)
 AUTO = "auto"
-MAX_NAME = 40
+MAX_NAME = 40  # characters of an annotator's name
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Format):
     """One line of the log. choice: the candidate's file, only with SELECT. category: the one in force afterwards."""
 
-    time: str
-    annotator: str
-    query: str
-    choice: str | None
-    category: str
-    action: str
+    time: Text
+    annotator: Text
+    query: Text
+    choice: Text | None
+    category: Text
+    action: Action
+
+    def __post_init__(self) -> None:
+        if (self.choice is not None) != (self.action == SELECT):
+            raise ValueError(f"a choice stands with '{SELECT}', and with nothing else")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What an annotator's lines about one query come to. choice: a candidate's file; rejected: it has no proper one."""
+    """The sum of an annotator's lines about one query. choice: a candidate's file; rejected: it has no proper one."""
 
     choice: str | None = None
     rejected: bool = False
@@ -55,27 +58,20 @@ class Standing:
         return self.rejected or self.choice is not None
 
 
-class Log(Journal[Decision]):
-    """``selection.jsonl`` of a project."""
+class Log:
+    """``selection.jsonl`` of a project. Any number of processes may add to it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, _parse, "decision")
+        self._journal: Journal[Decision] = reader.journal(path, Decision)
+        self.read = self._journal.read
 
     def add(self, make: Callable[[list[Decision]], Decision | None]) -> list[Decision]:
-        """``extend`` by one line at most."""
-        return self.extend(lambda log: [line] if (line := make(log)) is not None else [])
-
-
-def _parse(values: Any) -> Decision:
-    decision = Decision(**values)
-    words = (decision.time, decision.annotator, decision.query, decision.category)
-    fits = all(isinstance(word, str) for word in words) and decision.action in ACTIONS
-    if not fits or not (isinstance(decision.choice, str) if decision.action == SELECT else decision.choice is None):
-        raise ValueError
-    return decision
+        """Append what ``make`` makes of the lines so far, or nothing; returns all lines, which are on the disk."""
+        return self._journal.extend(lambda log: [line] if (line := make(log)) is not None else [])
 
 
 def now() -> str:
+    """The time of a line: ISO, UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -99,6 +95,7 @@ def history(log: Iterable[Decision], annotator: str) -> list[tuple[str, Standing
         if line.annotator != annotator:
             continue
         if line.action == UNDO:
+            # the query is named, so that the line means the same whatever else was appended meanwhile
             last = next((i for i in range(len(made) - 1, -1, -1) if made[i][0] == line.query), None)
             if last is not None:
                 del made[last]
@@ -126,14 +123,14 @@ def ranked(project: Project) -> dict[str, list[Cleaned]]:
 
 
 def resolve(project: Project) -> list[Selected]:
-    """What the annotators' decisions come to: one row per query that somebody decided, or that has no candidate.
+    """The sum of the annotators' decisions: one row per query that somebody decided, or that has no candidate.
 
     Most voices win. Between candidates with equally many, the more similar one; between a candidate and "no proper
     reference", the latter: where people are in doubt, the pair is left out. A choice that cleaning has removed since
     does not count. agreement: share of those who decided this query that decided so. The category is the one most of
     them gave, the earlier one of CATEGORIES among equals, or the query's own.
     """
-    people = _valid(project)
+    people = valid(project)
     rows = []
     for query in project.kept_queries:
         candidates = [row.file for row in people.candidates[query.id]]
@@ -142,6 +139,7 @@ def resolve(project: Project) -> list[Selected]:
         if not decided and candidates:
             continue
         counts = Counter(standing.choice for standing in decided.values())
+        # "no proper reference" is None and comes before every candidate among equals
         choice = min(counts, key=lambda c: (-counts[c], candidates.index(c) if c else -1), default=None)
         named = Counter(standing.category for standing in votes.values() if standing.category in CATEGORIES)
         category = min(named, key=lambda c: (-named[c], CATEGORIES.index(c)), default=query.category)
@@ -152,103 +150,31 @@ def resolve(project: Project) -> list[Selected]:
 
 def auto(project: Project) -> list[Selected]:
     """The most similar candidate of each query with at least ``min_inliers`` verified matches; none where none has."""
+    own = {query.id: query.category for query in project.kept_queries}
     rows = []
     for query, candidates in ranked(project).items():
         best = next((row.file for row in candidates if row.inliers >= project.settings.min_inliers), "")
-        rows.append(Selected(query, best, "", AUTO))
-    own = {query.id: query.category for query in project.kept_queries}
-    return [replace(row, category=own[row.query]) for row in rows]
+        rows.append(Selected(query, best, own[query], AUTO))
+    return rows
+
+
+def settle(project: Project, automatic: bool) -> list[Selected]:
+    """Write ``selected.csv``, by ``auto`` or by ``resolve``; returns its rows."""
+    with project.lock("select"):
+        rows = auto(project) if automatic else resolve(project)
+        tables.write(project.table("selected"), rows, Selected)
+    return rows
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How well several annotators agree, over the queries that at least two of them decided.
+class People:
+    """Everybody's standings, and the kept candidates of each query, most similar first."""
 
-    same: share of pairs of decisions that are equal. The rest is Cohen's kappa, the mean over pairs of people, NaN
-    where chance alone explains everything: reference, whether there is a proper one; choice, which one, told apart by
-    rank (everybody taking the first is little evidence); category, what the query shows.
-    """
-
-    annotators: tuple[str, ...]
-    queries: int
-    same: float
-    reference: float
-    choice: float
-    category: float
-
-    def __str__(self) -> str:
-        """In one sentence, for a terminal or a data card."""
-        if not self.queries:
-            return f"{len(self.annotators)} annotators; no query was decided by more than one"
-        kappas = f"{self.choice:.2f} which reference, {self.reference:.2f} whether there is one"
-        return (
-            f"{len(self.annotators)} annotators; of {self.queries} queries decided by several, {self.same:.0%} of the "
-            f"decisions agree; Cohen's kappa: {kappas}, {self.category:.2f} category"
-        ).replace("nan", "undefined")
-
-
-def agreement(project: Project) -> Agreement:
-    """Agreement of everybody who decided something."""
-    people = _valid(project)
-    decided = {
-        name: {query: standing for query, standing in found.items() if standing.decided}
-        for name, found in people.standings.items()
-    }
-    decided = {name: found for name, found in decided.items() if found}
-    place = {(query, row.file): n for query, rows in people.candidates.items() for n, row in enumerate(rows, 1)}
-    choices = {
-        name: {query: place[query, s.choice] if s.choice else 0 for query, s in found.items()}
-        for name, found in decided.items()
-    }
-    proper = {name: {query: n > 0 for query, n in found.items()} for name, found in choices.items()}
-    named = {name: {query: s.category for query, s in found.items() if s.category} for name, found in decided.items()}
-    counts = Counter(query for found in decided.values() for query in found)
-    pairs = [a[q] == b[q] for a, b in combinations(choices.values(), 2) for q in a.keys() & b.keys()]
-    return Agreement(
-        tuple(sorted(decided)),
-        sum(count > 1 for count in counts.values()),
-        fmean(pairs) if pairs else math.nan,
-        mean_kappa(proper),
-        mean_kappa(choices),
-        mean_kappa(named),
-    )
-
-
-def cohen_kappa(a: Sequence[object], b: Sequence[object]) -> float:
-    """Cohen's kappa of two people's labels for the same items: agreement beyond chance, 1 = full, 0 = chance.
-
-    NaN without items, and where both gave one and the same label to everything: then chance explains it all.
-    Raises ValueError for sequences of different lengths.
-    """
-    if len(a) != len(b):
-        raise ValueError(f"{len(a)} labels and {len(b)} labels")
-    if not a:
-        return math.nan
-    observed = sum(x == y for x, y in zip(a, b, strict=True)) / len(a)
-    ours, theirs = Counter(a), Counter(b)
-    chance = sum(count * theirs[label] for label, count in ours.items()) / len(a) ** 2
-    return math.nan if chance == 1 else (observed - chance) / (1 - chance)
-
-
-def mean_kappa(labels: Mapping[str, Mapping[str, object]]) -> float:
-    """The mean of ``cohen_kappa`` over all pairs of people; labels: ``{person: {item: label}}``.
-
-    Each pair is compared over the items both labelled. Pairs without a kappa are left out; NaN when none is left.
-    """
-    kappas = []
-    for a, b in combinations(labels.values(), 2):
-        both = sorted(a.keys() & b.keys())
-        kappas.append(cohen_kappa([a[item] for item in both], [b[item] for item in both]))
-    return fmean(found) if (found := [kappa for kappa in kappas if not math.isnan(kappa)]) else math.nan
-
-
-@dataclass(frozen=True)
-class _People:
     candidates: dict[str, list[Cleaned]]
     standings: dict[str, dict[str, Standing]]
 
 
-def _valid(project: Project) -> _People:
+def valid(project: Project) -> People:
     """Everybody's standings about kept queries; a choice that is no kept candidate (any more) counts as none."""
     candidates = ranked(project)
     kept = {(query, row.file) for query, rows in candidates.items() for row in rows}
@@ -260,4 +186,4 @@ def _valid(project: Project) -> _People:
         }
         for name, found in standings(Log(project.selection_log).read()).items()
     }
-    return _People(candidates, people)
+    return People(candidates, people)
