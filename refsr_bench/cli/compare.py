@@ -66,7 +66,7 @@ def compare(
 
 def _gather(methods: Sequence[str], results_dir: Path) -> tuple[list[LoadedRun], dict[str, set[str]]]:
     """The runs to compare among, and for every argument the run files (``LoadedRun.path``) it stands for."""
-    from leaderboard.reading.load import load_results, run_key
+    from leaderboard.reading.load import read_folder, run_key
 
     files = {text: Path(text) for text in methods if _is_path(text)}
     by_name = [text for text in methods if text not in files]
@@ -75,8 +75,9 @@ def _gather(methods: Sequence[str], results_dir: Path) -> tuple[list[LoadedRun],
     if by_name:
         if not results_dir.is_dir():
             raise Misuse(f"There is no results folder {results_dir}; --results names another.")
-        loaded, problems = load_results(results_dir)
-        for problem in problems:
+        results = read_folder(results_dir)
+        loaded = results.benchmarks()
+        for problem in results.problems:
             click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
         runs += loaded
         for text in by_name:
@@ -101,12 +102,13 @@ def _at(path: Path) -> list[LoadedRun]:
     """The runs of a run file, of its folder, or below a folder."""
     import dataclasses
 
-    from leaderboard.reading.load import load_results
+    from leaderboard.reading.load import read_folder
 
     folder = path.parent if path.name == "result.json" else path
     if not folder.is_dir() or (path.name == "result.json" and not path.is_file()):
         raise Misuse(f"{path}: no such run file or folder; a run file is called result.json.")
-    loaded, problems = load_results(folder)  # raises BenchError where nothing can be read
+    results = read_folder(folder)
+    loaded, problems = results.of_kind("benchmark"), results.problems
     if path.name == "result.json":
         loaded = tuple(run for run in loaded if run.path == "result.json")
         problems = tuple(problem for problem in problems if problem.path == "result.json")

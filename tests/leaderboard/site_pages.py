@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from leaderboard.pages import gallery, index
 from leaderboard.pages.pages import Entry, Site, render
 from leaderboard.pages.site import export_name
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import published
 from leaderboard.tables.tables import build_tables
 
@@ -69,8 +69,8 @@ class Page(HTMLParser):
 
 def index_text(results, title="Leaderboard", tables=None):
     """The first page of the run files below a folder, as text."""
-    runs, problems = load_results(results)
-    tables = build_tables(runs) if tables is None else tables
-    shown = index.context(tables, problems, published(), gallery.method_path, export_name)
+    found = read_folder(results)
+    tables = build_tables(found.benchmarks()) if tables is None else tables
+    shown = index.context(tables, found.problems, published(), gallery.method_path, export_name)
     site = Site(title, (Entry("table", "Table", "index.html"),))
     return render("index.html.j2", here="table", root="", site=site, **shown)
