@@ -85,6 +85,18 @@ def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
     )
 
 
+def by_image(values: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
+    """Measured values of one metric as a matrix: a row for each image, a column for each of ``paths``, nan for none.
+
+    values: rows of a ``frame`` with that metric and status. Images stand in the order of the run that has most of them,
+    then of the next: what is drawn at random by the number of an image is the same for all runs.
+    """
+    table = values.pivot(index="pair", columns="path", values="value").reindex(columns=list(paths))
+    longest_first = table.count().sort_values(ascending=False, kind="stable").index
+    turn = values.path.map({path: n for n, path in enumerate(longest_first)}).to_numpy(float)  # nan, of others: last
+    return table.reindex(values.pair.iloc[np.argsort(turn, kind="stable")].unique()).dropna(how="all")
+
+
 def _repeated(kinds: Mapping[str, str], facts: Sequence[tuple[Any, ...]], places: np.ndarray) -> dict[str, Any]:
     """Facts as columns of the named kinds, each fact repeated at its places."""
     columns = zip(*facts, strict=True) if facts else [()] * len(kinds)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard.exports import all_json
+from leaderboard.frame import frame
 from leaderboard.pages import evidence, figures, gallery, index, statistics_page, study
 from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
 from leaderboard.reading.load import Problem, read_folder
 from leaderboard.reading.published import published
-from leaderboard.statistics import statistics
+from leaderboard.statistics.contests import contests as contests_of
 from leaderboard.statistics.robustness import unrelated
 from leaderboard.tables.tables import Table, build_tables, to_csv
 from refsr_bench.core.errors import BenchError
@@ -57,7 +58,7 @@ def build(
     """
     results = read_folder(results_dir)
     tables = build_tables(results.benchmarks(), unrelated(results.runs))
-    contests = statistics.contests(tables)
+    contests = contests_of(frame(results.runs), tables)
     plots = figures.gather(results)[0] if drawn else ()
     _refuse_foreign(out, ("index.html", "leaderboard.csv", "leaderboard.json"))
     pictures = gallery.collect(results_dir, tables, out, images, publish)
@@ -82,7 +83,7 @@ def build(
     if contests:
         texts[statistics_page.CSV_NAME] = statistics_page.to_csv(contests)
         texts["statistics.html"] = render(
-            "statistics.html.j2", here="statistics", root="", site=site, **statistics_page.context(tables, contests)
+            "statistics.html.j2", here="statistics", root="", site=site, **statistics_page.context(contests)
         )
     if results.studies:
         texts |= study.files(results.studies)

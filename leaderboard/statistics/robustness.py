@@ -23,6 +23,7 @@ GIVEN = "given"  # the data set's own references, where their true correspondenc
 UNRELATED = "unrelated"
 GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
+
 @dataclass(frozen=True)
 class Row:
     """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed."""
