@@ -91,7 +91,7 @@ def _method_of_2(method: Values) -> Values:
         kind = "none" if name == "none" and sha256 is None else "unknown"
     method["weights"] = {"kind": kind, "name": name, "sha256": sha256}
     method["verified"] = next((known for known, text in MARKS.items() if text == mark), "unknown")
-    if method.get("parameters") == 0:  # version 2 wrote 0 for networks that nobody had counted, too
+    if method.get("parameters") == 0 and kind != "none":  # version 2 wrote 0 for networks nobody had counted, too
         method["parameters"] = None
     return method
 
