@@ -11,8 +11,10 @@ from refsr_bench.core.names import stem
 from refsr_bench.core.reader import digest, dumps
 from refsr_bench.core.results import seal, write_result
 from refsr_bench.core.schema import (
+    NO_WEIGHTS,
     DatasetInfo,
     ImageRecord,
+    Machine,
     MethodInfo,
     ProtocolInfo,
     Result,
@@ -88,9 +90,9 @@ def write_run(
                 {"flow": small, "confidence": small, "patches": photo(n + 100)},
             )  # fmt: skip
     facts = {"group": "Ref-SR", "references": "one", "gan": False, "year": 2021, "paper": "", "parameters": 1_234_567,
-             "weights": "none", "weights_sha256": None} | method  # fmt: skip
-    run = Run(MethodInfo(name, title or name, **facts), data, rules, METRICS, tuple(ids), {"torch": "2.11.0"},
-              started=started)  # fmt: skip
+             "weights": NO_WEIGHTS} | method  # fmt: skip
+    machine = Machine("", {"torch": "2.11.0"})
+    run = Run(MethodInfo(name, title or name, **facts), data, rules, METRICS, tuple(ids), machine, started=started)
     place.mkdir(parents=True, exist_ok=True)
     write_result(place / "result.json", seal(run, records, "2025-01-01T00:01:00Z"))
     return place
