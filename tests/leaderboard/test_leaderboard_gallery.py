@@ -217,7 +217,8 @@ def test_runs_without_pictures_have_pages_of_methods_alone(tmp_path: Path) -> No
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     root = tmp_path / "results"
     for name, folder in ((HOSTILE, "a"), ("../../up", "b")):
-        write_run(root, name, 1, title=HOSTILE, ids=(HOSTILE, "../../up", "\u202edi", "\x00"), folder=folder, matches=True,
+        ids = (HOSTILE, "../../up", "\u202edi", "\x00")
+        write_run(root, name, 1, title=HOSTILE, ids=ids, folder=folder, matches=True,
                   failed=("\x00",), group=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
                   weights=Weights("own", HOSTILE, None), notes=(HOSTILE,))  # fmt: skip
     found, pages = build(root, tmp_path / "site")
