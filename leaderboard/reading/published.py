@@ -81,7 +81,7 @@ class Published(Format):
     ssim: Real | None = None
     lpips: Real | None = None
     fid: Real | None = None
-    params_m: Real | None = None
+    params_m: Count | Real | None = None  # a whole number is printed as one
     delta_psnr: Real | None = None
     step: Text = ""
     about: bool = False
