@@ -1,4 +1,4 @@
-"""What a figure is beside its drawing: title, caption, alternative text, and its data as a table and as CSV."""
+"""Everything of a figure beside its drawing: title, caption, alternative text, and its data as a table and as CSV."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """For the site: wide, dark where the page is."""
+        """The drawing for the site: wide, dark where the page is."""
         return style.svg(self.draw, False, self.title, self.alt)
 
     @cached_property
     def narrow(self) -> str:
-        """The same for a phone."""
+        """The drawing for a phone."""
         return style.svg(self.draw, True, self.title, self.alt)
 
     def file(self, kind: str, narrow: bool = False) -> bytes:
@@ -139,7 +139,7 @@ def csv_of(records: Sequence[Record]) -> str:
 
 
 def method_facts(method: MethodInfo) -> dict[str, Any]:
-    """What a record says of its method."""
+    """The facts that a record has of its method."""
     return {"method": method.name, "title": method.title, "weights": method.weights.name,
             "weights_sha256": method.weights.sha256 or ""}  # fmt: skip
 

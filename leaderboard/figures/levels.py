@@ -1,4 +1,4 @@
-"""What the reference is worth as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
+"""The worth of the reference as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
 
 Runs belong to one figure when their protocols differ in the choice of references alone.
 """

@@ -1,4 +1,4 @@
-"""How much each choice of a protocol moves the numbers: the same method, weights and images under several protocols.
+"""The weight of each choice of a protocol: the same method, weights and images under several protocols.
 
 Differences are taken image by image against a base protocol. A protocol that differs from it in one field is named by
 that field, others by their label.

@@ -24,7 +24,7 @@ from refsr_bench.core.schema import ProtocolInfo
 
 @dataclass(frozen=True)
 class Asked:
-    """What to compare. methods: names in the folder ``results``, or run files, or folders of run files.
+    """A question of ``compare``. methods: names in the folder ``results``, or run files, or folders of run files.
 
     dataset, protocol: only on this data set, only under this protocol (its label, or the start of its digest); metric:
     None for the protocol's PSNR.
@@ -46,7 +46,7 @@ class Comparison:
 
     @property
     def standings(self) -> tuple[Standing, ...]:
-        """Of the methods that were asked for, the best first."""
+        """The methods that were asked for, the best first."""
         places = sorted({place for pair in self.pairs for place in (pair.a, pair.b)})
         return tuple(self.contest.standings[place] for place in places)
 
@@ -71,7 +71,7 @@ def compare(asked: Asked) -> tuple[tuple[Comparison, ...], tuple[Problem, ...]]:
 # -- which runs ------------------------------------------------------------------------------------------------------
 
 Chosen = Mapping[str, set[str]]
-"""For each method that was asked for, the run files (``LoadedRun.path``) it stands for."""
+"""The run files (``LoadedRun.path``) that each method stands for, by the name it was asked for."""
 
 
 def _gather(asked: Asked) -> tuple[list[LoadedRun], Chosen, tuple[Problem, ...]]:

@@ -30,7 +30,10 @@ GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
 @dataclass(frozen=True)
 class Row:
-    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed."""
+    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed.
+
+    series: what tells a method with its weights from its namesakes; the method's name where it has none.
+    """
 
     method: str
     title: str
@@ -39,6 +42,10 @@ class Row:
     images: int
     failed: int
     values: Mapping[str, Estimate] = field(default_factory=dict)
+    series: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "series", self.series or self.method)
 
 
 @dataclass(frozen=True)
@@ -58,17 +65,13 @@ class Study:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """One row per level of each series; ``method`` is unique to the series, weights tell namesakes apart."""
-        found = []
+        """One row per level of each series; weights tell namesakes apart."""
         names = [name for name, _ in self.runs]
+        found = []
         for (name, weights), levels in self.runs.items():
-            of_series = rows({level: run.result for level, run in levels.items()})
-            if names.count(name) > 1:
-                of_series = [
-                    dataclasses.replace(row, method=f"{name} {weights}", title=f"{row.title}, {row.weights}")
-                    for row in of_series
-                ]
-            found += of_series
+            for row in rows({level: run.result for level, run in levels.items()}):
+                title = f"{row.title}, {row.weights}" if names.count(name) > 1 else row.title
+                found.append(dataclasses.replace(row, title=title, series=f"{name} {weights}"))
         return tuple(found)
 
 

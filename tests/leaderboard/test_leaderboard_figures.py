@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from figure_runs import HOSTILE, known, robust, under
 from runs import make, store
 
-from leaderboard.figures import ablation, cost, levels, protocols, style
+from leaderboard.figures import ablation, cost, levels, protocols, robustness, style
 from leaderboard.figures import study as study_plot
 from leaderboard.figures.figure import Figure
 from leaderboard.figures.labels import place
@@ -27,7 +27,7 @@ from leaderboard.tables.tables import build_tables
 from refsr_bench.cli.leaderboard import leaderboard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import digest, dumps
-from refsr_bench.core.schema import Result
+from refsr_bench.core.schema import Result, Weights
 
 DRAWING = {"svg", "title", "desc", "style", "defs", "g", "path", "clipPath", "rect", "text", "tspan", "use", "pattern"}
 
@@ -146,6 +146,18 @@ def test_robustness_has_error_psnr_and_gain_of_the_same_images(tmp_path):
     assert by_level["unrelated"]["aee"] == by_level["unrelated"]["gain"] == ""
     curve = next(f for f in found if "sweep" in f.title)
     assert [(row["level"], float(row["psnr"])) for row in rows(curve)] == [("20", 27.0), ("unrelated", 25.5)]
+
+
+def test_namesakes_with_other_weights_are_other_series():
+    weights = [Weights("own", name, digest(name)) for name in ("a.pth", "b.pth")]
+    runs = [known(robust("a", "blur small", (26, 27 + n), (4, 6)), weights=w) for n, w in enumerate(weights)]
+    (study,) = studies(loaded(*runs))
+    assert [(row.method, row.title) for row in study.rows] == [("a", "a, a.pth"), ("a", "a, b.pth")]
+    (figure,) = robustness.figures([study], {"a": 3})
+    assert [(row["psnr"], row["weights_sha256"]) for row in rows(figure)] == [
+        ("26.5", weights[0].sha256), ("27.0", weights[1].sha256)
+    ]  # fmt: skip
+    assert "a, a.pth" in figure.svg and "a, b.pth" in figure.svg
 
 
 # -- ablation ------------------------------------------------------------------------------------------------------
