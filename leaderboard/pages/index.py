@@ -52,10 +52,49 @@ def context(
         ),
         "group_names": tuple(dict.fromkeys(row.group for item in found for row in item.rows)),
         "fields": exports.FIELDS,
-        "data": data_block([grid.wire(item) for item in found]),
-        "joined": grid.joined,
+        "field": exports.field_text,
+        "formats": exports.NAMES.items(),
+        "data": data_block([facts(item) for item in found]),
         "source_link": source_link,
         "dataset_title": lambda name: grid.TITLES.get(name, name),
+    }
+
+
+def facts(shown: grid.Grid) -> dict[str, Any]:
+    """What the script filters, sorts and marks the rows of a table by. Cells hold each metric's value and its rank."""
+
+    def cell(found: grid.GridCell | None) -> Any:
+        return found and [[exports.value_of(score) for score in found.scores], [score.rank for score in found.scores]]
+
+    return {
+        "key": shown.key,
+        "name": f"Protocol {shown.title}" if shown.kind == "measured" else shown.title,
+        "measured": shown.kind == "measured",
+        "script": exports.script_name(shown),
+        "sets": [{"key": each.key, "label": each.label, "title": each.title} for each in shown.sets],
+        "metrics": [
+            {
+                "key": each.name,
+                "label": f"{each.title} ({each.unit})" if each.unit else each.title,
+                "title": each.title,
+                "lower": each.direction == "lower",
+            }
+            for each in shown.metrics
+        ],
+        "shown": shown.shown,
+        "rows": [
+            {
+                "group": row.group,
+                "gan": row.gan,
+                "year": row.year,
+                "references": row.references,
+                "verified": row.verified,
+                "parameters": row.parameters,
+                "gmacs": row.gmacs,
+                "cells": [cell(item) for item in row.cells],
+            }
+            for row in shown.rows
+        ],
     }
 
 

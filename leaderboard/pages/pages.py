@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def _environment() -> Environment:
         "seconds": seconds,
         "count": count,
         "safe_link": safe_link,
+        "last_known": last_known,
     }
     environment.globals |= {"missing": MISSING}
     return environment
@@ -72,6 +74,11 @@ def _environment() -> Environment:
 def safe_link(text: str) -> str | None:
     """``text`` when it is an https address of a named host and nothing else; None otherwise."""
     return text if _LINK.fullmatch(text) else None
+
+
+def last_known(texts: Sequence[str], shown: Iterable[int]) -> int:
+    """The last of the shown places that has a text, -1 where none has."""
+    return max((place for place in shown if texts[place]), default=-1)
 
 
 def plain(value: Any) -> str:

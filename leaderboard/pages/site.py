@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.exports import all_json
+from leaderboard.exports import all_json, script, script_name
 from leaderboard.pages import evidence, figures, gallery, index, statistics_page, study
 from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
 from leaderboard.reading.load import Problem, load_results
@@ -77,6 +77,7 @@ def build(
     texts |= {f"assets/{path.name}": path.read_text(encoding="utf-8") for path in sorted(ASSETS.iterdir())}
     texts |= {"leaderboard.csv": to_csv(tables)}
     texts |= {export_name(table): to_csv((table,)) for table in tables}
+    texts |= {script_name(grid): script(grid) for grid in (*shown["measured"], *shown["published"])}
     texts |= figures.files(plots)
     texts |= dict(evidence.pages(tables, pictures, site))
     texts |= dict(gallery.image_pages(pictures, site))

@@ -331,14 +331,6 @@ def signed(value: float, digits: int, leading_zero: bool = True) -> str:
     return f"{'+' if value > 0 else _MINUS}{text}"
 
 
-def joined(texts: Sequence[str], shown: Iterable[int]) -> str:
-    """Published numbers or differences as printed below a result: "28.24 / .841"; "" when there is none to show."""
-    found = [texts[index] or MISSING for index in shown]
-    while found and found[-1] == MISSING:
-        found.pop()
-    return " / ".join(found)
-
-
 def _decimals(value: float | None) -> int:
     return len(str(value).partition(".")[2]) if value is not None else 0
 
@@ -477,58 +469,3 @@ def operations(gmacs: float | None) -> str:
     if gmacs is None:
         return MISSING
     return f"{gmacs:,.0f}" if gmacs >= 100 else f"{gmacs:.3g}"
-
-
-def wire(grid: Grid) -> dict[str, Any]:
-    """A grid as plain JSON values for the page's script: short, as it travels with the page."""
-
-    def score(score: Score) -> list[Any]:
-        value = score.value
-        if value is not None and math.isinf(value):
-            value = "inf"
-        return [score.text, value, score.rank or 0, {"best": 1, "second": 2}.get(score.mark, 0)]
-
-    def cell(cell: GridCell | None) -> Any:
-        if cell is None:
-            return 0
-        scores = [score(item) for item in cell.scores]
-        if cell.status == "published":
-            return {"s": scores}
-        found = {"s": scores, "h": cell.href, "t": cell.status, "r": cell.remark, "a": cell.about}
-        if beside := cell.beside:
-            found["p"] = [beside.source, beside.texts, beside.gaps, beside.values, beside.caveat]
-        return found
-
-    return {
-        "key": grid.key,
-        "kind": grid.kind,
-        "title": grid.title,
-        "digest": grid.digest,
-        "sets": [{"key": s.key, "title": s.title, "official": s.official, "note": s.note} for s in grid.sets],
-        "metrics": [
-            {"key": m.name, "title": m.title, "unit": m.unit, "lower": m.direction == "lower"} for m in grid.metrics
-        ],
-        "shown": grid.shown,
-        "sources": [source.name for source in grid.sources],
-        "rows": [
-            {
-                "title": row.title,
-                "group": row.group,
-                "gan": row.gan,
-                "year": row.year,
-                "references": row.references,
-                "verified": row.verified,
-                "weights": row.weights,
-                "sha": row.weights_sha256,
-                "mark": row.mark,
-                "line": row.line,
-                "parameters": row.parameters,
-                "count": count(row.parameters),
-                "gmacs": row.gmacs,
-                "gmacsText": operations(row.gmacs),
-                "href": row.href,
-                "cells": [cell(item) for item in row.cells],
-            }
-            for row in grid.rows
-        ],
-    }

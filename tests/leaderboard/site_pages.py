@@ -1,9 +1,11 @@
 """Built pages as tests read them: tags with attributes, tables as rows of cells."""
 
+import shutil
 from html.parser import HTMLParser
 
+from leaderboard import exports
 from leaderboard.pages import gallery, index
-from leaderboard.pages.pages import Entry, Site, render
+from leaderboard.pages.pages import ASSETS, Entry, Site, render
 from leaderboard.pages.site import export_name
 from leaderboard.reading.load import load_results
 from leaderboard.reading.published import published
@@ -14,11 +16,15 @@ HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>{{ 7*7 }}jav
 
 
 class Page(HTMLParser):
-    """A page as tags with their attributes, and its tables as rows of cells. Refuses unbalanced tags."""
+    """A page as tags with their attributes, and its tables as rows of cells, without what is hidden.
+
+    Refuses unbalanced tags.
+    """
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
         self.tags, self.open, self.tables, self.text = [], [], [], []
+        self.hidden = 0
         self.feed(text)
         self.close()
         assert not self.open
@@ -30,6 +36,9 @@ class Page(HTMLParser):
         if tag in VOID:
             return
         self.open.append(tag)
+        if self.hidden or "hidden" in attributes or tag == "template":
+            self.hidden += 1
+            return
         if tag == "table":
             self.tables.append({"class": attributes["class"], "caption": "", "rows": []})
         elif tag == "tr":
@@ -43,12 +52,15 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+        self.hidden -= bool(self.hidden)
 
     @property
     def cell(self):
         return self.tables[-1]["rows"][-1]["cells"][-1] if {"td", "th"} & set(self.open) else None
 
     def handle_data(self, data):
+        if self.hidden:
+            return
         if not {"style", "script"} & set(self.open):
             self.text.append(data)
         if self.cell is not None:
@@ -65,6 +77,16 @@ class Page(HTMLParser):
 
     def words(self):
         return " ".join("".join(self.text).split())
+
+
+def write_index(out, results):
+    """The first page below a folder with what it loads: style, scripts, and the sheets of its exports."""
+    shutil.copytree(ASSETS, out / "assets")
+    (out / "index.html").write_text(index_text(results), encoding="utf-8")
+    (out / "exports").mkdir()
+    tables = build_tables(load_results(results)[0])
+    for grid in index.grids(tables, published(), gallery.method_path, export_name):
+        (out / exports.script_name(grid)).write_text(exports.script(grid), encoding="utf-8")
 
 
 def index_text(results, title="Leaderboard", tables=None):

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 from runs import make, store
-from site_pages import HOSTILE, index_text
+from site_pages import HOSTILE, write_index
 
 from leaderboard import exports
 from leaderboard.pages import gallery, index
-from leaderboard.pages.pages import ASSETS
 from leaderboard.pages.site import export_name
 from leaderboard.reading.load import load_results
 from leaderboard.reading.published import published
@@ -69,8 +68,7 @@ def results(tmp_path_factory) -> Path:
 def site(tmp_path_factory, results: Path) -> Path:
     """``index.html`` with its style and script."""
     out = tmp_path_factory.mktemp("site")
-    shutil.copytree(ASSETS, out / "assets")
-    (out / "index.html").write_text(index_text(results), encoding="utf-8")
+    write_index(out, results)
     return out
 
 
@@ -255,7 +253,7 @@ def test_columns(visit):
     expect(page.get_by_role("checkbox", name="PSNR-Y (dB)")).to_be_disabled()  # one stays
     page.get_by_role("checkbox", name="Sun80", exact=True).uncheck()
     page.get_by_role("checkbox", name="Sun80 [1]").uncheck()
-    assert board(page).locator("thead th.num").count() == 1 and HOSTILE not in titles(page)
+    assert board(page).locator("thead th.num:visible").count() == 1 and HOSTILE not in titles(page)
     board(page).get_by_role("button", name="Parameters").click()
     assert titles(page)[0] == "Bicubic"
     page.get_by_role("checkbox", name="Parameters").uncheck()  # what is gone sorts nothing
@@ -330,6 +328,39 @@ def test_an_export_is_of_what_is_shown(visit):
     assert [row["Method"] for row in rows] == ["EDSR", "SRCNN", "Bicubic"]
     text = exported(page, "latex")
     assert "multicolumn" not in text and text.index("EDSR") < text.index("Bicubic")
+
+
+def marks(page, method: str) -> list[tuple[str, str]]:
+    """The marked numbers of a method's row, as (class, text)."""
+    row = board(page).locator("tr", has=page.locator(".method", has_text=method))
+    found = row.locator("b:visible, u:visible").evaluate_all("all => all.map(e => [e.className, e.textContent])")
+    return [tuple(one) for one in found]
+
+
+def test_best_and_second_are_those_of_the_rows_shown(visit):
+    page = visit()
+    assert marks(page, "EDSR") == [("second", ".7700")] and marks(page, "SRCNN") == []
+    more(page)
+    page.get_by_label("Group", exact=True).select_option("SISR")
+    status(page, "Best and second are those of the rows shown")
+    assert marks(page, "EDSR") == [("best", "25.70"), ("best", ".7700")]
+    assert marks(page, "SRCNN") == [("second", "25.20"), ("second", ".7500")]
+    text = exported(page, "latex")
+    assert r"EDSR & \textbf{25.70} / \textbf{.7700}" in text and r"SRCNN & \underline{25.20}" in text
+    page.get_by_label("Search", exact=True).fill("edsr")
+    assert marks(page, "EDSR") == []  # a single result is not called the best
+    page.get_by_role("button", name="Reset").click()
+    assert marks(page, "EDSR") == [("second", ".7700")] and marks(page, "SRCNN") == []
+
+
+def test_an_export_whose_pieces_are_missing_says_so(browser, site, tmp_path):
+    shutil.copytree(site, tmp_path / "alone", ignore=shutil.ignore_patterns("exports"))
+    page = browser.new_page()
+    page.goto((tmp_path / "alone" / "index.html").as_uri())
+    more(page)
+    page.get_by_role("button", name="Copy", exact=True).click()
+    status(page, "The folder exports is not beside this page")
+    page.close()
 
 
 def test_copying(visit):
@@ -416,8 +447,7 @@ def test_it_loads_fast(visit, tmp_path_factory, browser):
     ]
     for n, result in enumerate(runs):
         store(results / str(n), result)
-    shutil.copytree(ASSETS, out / "assets")
-    (out / "index.html").write_text(index_text(results), encoding="utf-8")
+    write_index(out, results)
     page = browser.new_page()
     page.goto((out / "index.html").as_uri())
     expect(page.get_by_role("status")).to_contain_text("20 of 20 rows shown")
