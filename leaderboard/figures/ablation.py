@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, dataset_words, name_of, protocol_words, table_of
-from leaderboard.statistics.ablation import Ablation
 from leaderboard.statistics.estimates import Estimate, estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+    from leaderboard.reading.ablation import Ablation
+    from leaderboard.reading.load import LoadedAblation
     from leaderboard.reading.published import Published
 
 KIND = "ablation"
@@ -58,7 +59,7 @@ def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
     paper = paper_steps(published)
     ids = list(study.variants[0].scores)
     found = []
-    for images, chosen in (("full set", ids), ("texture subset", [i for i in ids if i in set(study.subset)])):
+    for images, chosen in (("full set", ids), ("texture subset", [i for i in ids if i in set(study.texture_subset)])):
         for n, variant in enumerate(study.variants):
             if not chosen:
                 continue
@@ -72,18 +73,18 @@ def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
     return found
 
 
-def figures(studies: Iterable[Ablation], published: Iterable[Published]) -> list[Figure]:
+def figures(studies: Iterable[LoadedAblation], published: Iterable[Published]) -> list[Figure]:
     """One figure per study."""
     published = tuple(published)
-    return [_figure(study, steps(study, published)) for study in studies]
+    return [_figure(loaded.path, loaded.study, steps(loaded.study, published)) for loaded in studies]
 
 
-def _figure(study: Ablation, found: list[Step]) -> Figure:
-    digests = {variant.name: variant.weights_sha256 for variant in study.variants}
+def _figure(path: str, study: Ablation, found: list[Step]) -> Figure:
+    digests = {variant.name: variant.weights_sha256 or "" for variant in study.variants}
     records = [
         {"variant": step.variant, "title": step.title, "images": step.images, "n": step.psnr.images, "psnr": step.psnr,
          "gain": step.gain, "paper_gain": step.paper, "paper_says_about": "yes" if step.about else "",
-         "weights_sha256": digests[step.variant], "file": study.path}
+         "weights_sha256": digests[step.variant], "file": path}
         for step in found
     ]  # fmt: skip
     unit = f"{study.metric.title}, {study.metric.unit}"
@@ -100,8 +101,8 @@ def _figure(study: Ablation, found: list[Step]) -> Figure:
         f"Mean {study.metric.title} on {dataset_words(study.dataset)}, {protocol_words(study.protocol)}; whiskers are "
         f"95 % bootstrap intervals of the step, image by image. Trained: {budget}, "
         f"{study.budget.get('photos')} photos. "
-        f"Texture subset: {study.rule}. Hollow: the steps in the paper's text (section 5.3), on CUFED5 after full "
-        "training, of which only differences are printed."
+        f"Texture subset: {study.texture_rule}. Hollow: the steps in the paper's text (section 5.3), on CUFED5 after "
+        "full training, of which only differences are printed."
     )
     whole = [step for step in found if step.images == "full set"]
     alt = "Steps in PSNR on the full set: " + "; ".join(
@@ -109,7 +110,7 @@ def _figure(study: Ablation, found: list[Step]) -> Figure:
         for step in whole if step.gain
     ) + "."  # fmt: skip
     return Figure(
-        KIND, name_of(KIND, study.dataset.name, study.path, [[v.name, v.weights_sha256] for v in study.variants]),
+        KIND, name_of(KIND, study.dataset.name, path, list(digests.items())),
         f"{study.dataset.title}: one component after the other", caption, alt, table_of(records, columns),
         csv_of(records), lambda narrow: draw(found, unit, narrow),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from leaderboard.figures.labels import place
 from leaderboard.reading.load import LoadedRun, dataset_key
 from leaderboard.tables.grid import TITLES
 from leaderboard.tables.tables import Table
+from refsr_bench.core.reader import to_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -73,6 +74,7 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
             axes = _axes([*points, *beside])
             if not axes:
                 continue
+            identity = {name: value for name, value in to_json(dataset).items() if name != "variation"}
             shown.add(dataset.name)
             drawn.add(dataset_key(dataset))
             caption = f"Mean {table.psnr.title} on {dataset_words(dataset)}, {protocol_words(table.protocol)}."
@@ -86,7 +88,7 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
             found.append(
                 _figure(
                     f"{dataset.title}: what quality costs, protocol {table.protocol.label}", caption,
-                    name_of(KIND, f"{dataset.name}-{table.protocol.label}", table.protocol.digest, dataset),
+                    name_of(KIND, f"{dataset.name}-{table.protocol.label}", table.protocol.digest, identity),
                     [*points, *beside], axes, f"{table.psnr.title}, dB",
                 )
             )  # fmt: skip

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, name_of, protocol_words, table_of
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.statistics.robustness import GAIN, GIVEN, UNITS, UNRELATED, Row, Study, level_number
+from leaderboard.statistics.robustness import GAIN, GIVEN, UNRELATED, Row, Study, level_number
+from refsr_bench.geometry.transforms import EDGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
     caption = (
         f"{images} of {study.title}, {protocol_words(study.protocol)}. AEE: mean distance of matches from the true "
         f"place, HR pixels. {'Bands' if sweep else 'Whiskers'} are 95 % bootstrap intervals over images. "
-        + (f"Levels: {UNITS[study.change]}. " if sweep and study.change in UNITS else "")
+        + (f"Levels: {EDGES[study.change].unit}. " if sweep and study.change in EDGES else "")
         + ("Dotted: with an unrelated reference. " if sweep else "")
         + "Matchers make no SR image and have no PSNR."
     )
@@ -71,7 +72,7 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
 def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
     """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
 
-    psnr: the PSNR metric's name. change: what was changed, see ``statistics.robustness.UNITS``. Returns the files.
+    psnr: the PSNR metric's name. change: what was changed, one of ``transforms.KINDS`` or GIVEN. Returns the files.
     """
     files = []
     for name, draw in drawings(rows, psnr, change, title).items():
@@ -93,7 +94,7 @@ def drawings(
         found["bars"] = lambda narrow: bars(groups, psnr, title, narrow=narrow, order=order)
     if numbers:
         unrelated = [row for row in groups if row.level == UNRELATED]
-        unit = f"{change}: {UNITS[change]}" if change in UNITS else change
+        unit = f"{change}: {EDGES[change].unit}" if change in EDGES else change
         found["curves"] = lambda narrow: curves(numbers, psnr, unit, title, unrelated, narrow=narrow, order=order)
     return found
 

@@ -12,7 +12,7 @@ from leaderboard.figures.figure import Column, Figure, csv_of, name_of, table_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-    from leaderboard.pages.study import StudyReport
+    from refsr_bench.study.report_format import StudyReport
 
 KIND = "study"
 

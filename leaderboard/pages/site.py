@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard.exports import all_json, script, script_name
+from leaderboard.frame import frame
 from leaderboard.pages import evidence, figures, gallery, index, statistics_page, study
 from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
-from leaderboard.reading.load import Problem, load_results
+from leaderboard.reading.load import Problem, read_folder
 from leaderboard.reading.published import published
-from leaderboard.statistics import statistics
-from leaderboard.statistics.robustness import load_unrelated
+from leaderboard.statistics.contests import contests as contests_of
+from leaderboard.statistics.robustness import unrelated
 from leaderboard.tables.tables import Table, build_tables, to_csv
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.files import write_text
@@ -55,20 +56,19 @@ def build(
     two files claim the same place, when a file of another origin stands where one of these goes, and when ``out``
     cannot be written.
     """
-    runs, problems = load_results(results_dir)
-    tables = build_tables(runs, load_unrelated(results_dir))
-    contests = statistics.contests(tables)
-    plots, _, others = figures.gather(results_dir, runs) if drawn else ((), (), ())
+    results = read_folder(results_dir)
+    tables = build_tables(results.benchmarks(), unrelated(results.runs))
+    contests = contests_of(frame(results.runs), tables)
+    plots = figures.gather(results)[0] if drawn else ()
     _refuse_foreign(out, ("index.html", "leaderboard.csv", "leaderboard.json"))
     pictures = gallery.collect(results_dir, tables, out, images, publish)
-    studies, unread = study.load_reports(results_dir)
-    problems = tuple(dict.fromkeys((*problems, *others, *pictures.problems, *unread)))
+    problems = (*results.problems, *pictures.problems)
     entries = (
         (Entry("table", "Table", "index.html"), True),
         (Entry("statistics", "Statistics", "statistics.html"), contests),
         (Entry("figures", "Figures", "figures.html"), plots),
         (Entry("images", "Images", "images/index.html"), pictures.images),
-        (Entry("study", "User study", "study.html"), studies),
+        (Entry("study", "User study", "study.html"), results.studies),
     )
     site = Site(title, tuple(entry for entry, shown in entries if shown))
 
@@ -84,11 +84,11 @@ def build(
     if contests:
         texts[statistics_page.CSV_NAME] = statistics_page.to_csv(contests)
         texts["statistics.html"] = render(
-            "statistics.html.j2", here="statistics", root="", site=site, **statistics_page.context(tables, contests)
+            "statistics.html.j2", here="statistics", root="", site=site, **statistics_page.context(contests)
         )
-    if studies:
-        texts |= study.files(studies)
-        texts["study.html"] = study.page(site, studies)
+    if results.studies:
+        texts |= study.files(results.studies)
+        texts["study.html"] = study.page(site, results.studies)
     if plots:
         texts["figures.html"] = figures.page(site, plots)
     texts["index.html"] = render("index.html.j2", here="table", root="", site=site, **shown)

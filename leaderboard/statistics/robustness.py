@@ -1,7 +1,7 @@
 """Robustness runs (``kind: robustness``) as rows: means, intervals and the reference gain, by level of a change.
 
-Their references were made from the ground truth, so they are never ranked; ``reading.load`` passes them over. What
-was changed, and how far, stands in the data set's name: ``sample.rotation.20``, ``sample.unrelated``.
+Their references were made from the ground truth, so they are never ranked. What was changed, and how far, stands in the
+data set's ``variation``.
 """
 
 from __future__ import annotations
@@ -10,37 +10,18 @@ import csv
 import dataclasses
 import io
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from leaderboard.reading import load
-from leaderboard.reading.load import LoadedRun, Problem, weights_key
+from leaderboard.reading.load import LoadedRun, weights_key
 from leaderboard.statistics.estimates import Estimate, difference, estimate
 from leaderboard.tables.tables import plain_cell
-from refsr_bench.core.errors import BenchError
-from refsr_bench.core.schema import MetricInfo, ProtocolInfo, Result
+from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
+from refsr_bench.geometry.transforms import GROUPS
 
 GIVEN = "given"  # the data set's own references, where their true correspondence is known
 UNRELATED = "unrelated"
-SPLIT = "transform"  # the data set of references made beforehand: "transform.small"
 GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
-GROUPS = ("identity", "small", "medium", "large")
-UNITS = {
-    "rotation": "degrees, either way",
-    "scale": "reference pixels per input pixel",
-    "rotation+scale": "degrees",
-    "perspective": "every corner moves by this share of the shorter side, along both axes",
-    "blur": "standard deviation of a Gaussian, reference pixels",
-    "noise": "standard deviation of Gaussian noise, grey levels",
-    "jpeg": "quality, as libjpeg counts it, colour at half resolution",
-    "illumination": "gamma, or one over it",
-    "occlusion": "share of the reference under one grey rectangle",
-}
-"""The changes there are, and what their numbers mean."""
-
-_NAME = re.compile(rf"(?P<base>.+)\.(?P<change>{'|'.join(map(re.escape, UNITS))})\.(?P<level>[a-z]+|-?\d[\d.e+-]*)")
 
 
 @dataclass(frozen=True)
@@ -60,8 +41,8 @@ class Row:
 class Study:
     """Everything measured of one change on the same images under one protocol.
 
-    dataset, title: of the data set whose images were changed; change: a key of UNITS or GIVEN; runs: by series (a
-    method or matcher with its weights), then by level, UNRELATED last.
+    dataset, title: of the data set whose images were changed; change: one of ``transforms.KINDS``, or GIVEN; runs: by
+    series (a method or matcher with its weights), then by level, UNRELATED last.
     """
 
     dataset: str
@@ -87,44 +68,15 @@ class Study:
         return tuple(found)
 
 
-def load_studies(folder: Path) -> tuple[tuple[Study, ...], tuple[Problem, ...]]:
-    """Every robustness run below ``folder``, those that belong together in one Study; what cannot be trusted as
-    Problems (``load_results`` names these too).
-
-    Raises BenchError when ``folder`` is not a folder.
-    """
-    runs: list[LoadedRun] = []
-    problems: list[Problem] = []
-    for path in load.find_results(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            if b"robustness" not in load.raw(path):
-                continue  # read by load_results: parsing thousands of records twice takes its time
-            result = load.read(path)
-        except BenchError as error:
-            problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
-            continue
-        if result.run.kind == "robustness":
-            runs.append(LoadedRun(name, result))
-    return studies(runs), tuple(problems)
-
-
-def load_unrelated(folder: Path) -> dict[tuple[str, str, str, str], dict[str, float]]:
-    """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights; what cannot be
-    read is passed over (``load_studies`` says so). Raises BenchError when ``folder`` is not a folder."""
+def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict[str, float]]:
+    """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights."""
     found: dict[tuple[str, str, str, str], dict[str, float]] = {}
-    for path in load.find_results(folder):
-        try:
-            if f'.{UNRELATED}"'.encode() not in load.raw(path):  # most run files need not be parsed
-                continue
-            result = load.read(path)
-        except BenchError:
-            continue
-        run = result.run
-        base, _, level = parse_name(run.dataset.name)
+    for loaded in runs:
+        run = loaded.result.run
+        base, _, level = change_of(run.dataset)
         if run.kind == "robustness" and level == UNRELATED:
             place = (run.protocol.digest, base, run.method.name, weights_key(run.method))
-            found.setdefault(place, _psnr(result))
+            found.setdefault(place, _psnr(loaded.result))
     return found
 
 
@@ -135,21 +87,21 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
     was measured is none.
     """
     placed: dict[tuple, dict[tuple[str, str], dict[str, LoadedRun]]] = {}
-    unrelated: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
+    baselines: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
     protocols: dict[str, ProtocolInfo] = {}
     for loaded in sorted(runs, key=lambda run: run.path):
         run = loaded.result.run
         protocols.setdefault(run.protocol.digest, run.protocol)
-        base, change, level = parse_name(run.dataset.name)
+        base, change, level = change_of(run.dataset)
         series = (run.method.name, weights_key(run.method))
         if level == UNRELATED:
-            unrelated.setdefault((base, run.protocol.digest, run.pair_ids), {}).setdefault(series, loaded)
+            baselines.setdefault((base, run.protocol.digest, run.pair_ids), {}).setdefault(series, loaded)
         else:
             key = (base, change, run.protocol.digest, run.pair_ids)
             placed.setdefault(key, {}).setdefault(series, {}).setdefault(level, loaded)
     found = []
     for (base, change, digest, ids), by_series in sorted(placed.items()):
-        beside = unrelated.get((base, digest, ids), {})
+        beside = baselines.get((base, digest, ids), {})
         complete = {
             series: dict(sorted(levels.items(), key=lambda item: _place(item[0])))
             | ({UNRELATED: beside[series]} if series in beside else {})
@@ -160,16 +112,10 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
     return tuple(found)
 
 
-def parse_name(name: str) -> tuple[str, str, str]:
-    """(data set, change, level) of a robustness run's data set: "sample.scale.0.5" -> ("sample", "scale", "0.5")."""
-    if name.endswith(f".{UNRELATED}"):
-        base = name.removesuffix(f".{UNRELATED}")
-        return (SPLIT if base.startswith(f"{SPLIT}.") else base), "", UNRELATED
-    if match := _NAME.fullmatch(name):
-        return match["base"], match["change"], match["level"]
-    if name.startswith(f"{SPLIT}."):
-        return SPLIT, GIVEN, name.removeprefix(f"{SPLIT}.")
-    return name, GIVEN, GIVEN
+def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
+    """(data set that was changed, change, level); (its name, GIVEN, GIVEN) for one measured with its own references."""
+    change = dataset.variation
+    return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
 
 
 def _title(level: str, loaded: LoadedRun, change: str) -> str:

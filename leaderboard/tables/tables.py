@@ -125,9 +125,14 @@ class Table:
     metrics: tuple[MetricInfo, ...] = ()
 
     @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every method, group by group."""
+        return tuple(row for group in self.groups for row in group.rows)
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """Every run of the table, row by row."""
-        return tuple(cell for group in self.groups for row in group.rows for cell in row.cells if cell)
+        return tuple(cell for row in self.rows for cell in row.cells if cell)
 
 
 def clean(text: str) -> str:

@@ -63,16 +63,16 @@ def leaderboard_export(
 ) -> None:
     """Print one table of the leaderboard, as its page exports it."""
     from leaderboard import exports
-    from leaderboard.reading.load import load_results
+    from leaderboard.reading.load import read_folder
     from leaderboard.reading.published import published as entries
-    from leaderboard.statistics.robustness import load_unrelated
+    from leaderboard.statistics.robustness import unrelated
     from leaderboard.tables import grid
     from leaderboard.tables.tables import build_tables
 
     if not results_dir.is_dir():
         raise Misuse(f"There is no results folder {results_dir}.")
-    runs, problems = load_results(results_dir)
-    tables = build_tables(runs, load_unrelated(results_dir))
+    results = read_folder(results_dir)
+    tables = build_tables(results.benchmarks(), unrelated(results.runs))
     labels = ", ".join(f"{table.protocol.label} ({table.protocol.digest[:8]})" for table in tables)
     found = [
         table
@@ -88,9 +88,9 @@ def leaderboard_export(
     if unknown := [name for name in metrics if name not in names]:
         raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
     click.echo(exports.export(shown, exports.whole(shown, metrics, published), form), nl=False)
-    for problem in problems:
+    for problem in results.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-    if problems:
+    if results.problems:
         sys.exit(1)
 
 

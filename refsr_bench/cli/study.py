@@ -148,10 +148,11 @@ def study_export(folder: Path, tasks: bool) -> None:
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
     """Say what the votes come to: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
-    from leaderboard.pages.study import parse_report, preferences_csv, svg
+    from leaderboard.pages.study import preferences_csv, svg
     from refsr_bench.core.files import write_text
     from refsr_bench.core.names import slug
     from refsr_bench.study.report import summarise, write
+    from refsr_bench.study.report_format import parse_report
 
     if (results is None) == (out is None):
         raise Misuse("Say where to: --results RESULTS (for the site) or --out DIR.")

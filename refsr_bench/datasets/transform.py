@@ -413,7 +413,7 @@ Super-Resolution via C2-Matching* (Jiang et al., CVPR 2021) do.
 | --- | --- | --- | --- |
 {lines}
 
-Magnitudes: {edges.unit}. The paper names three groups and no edges; these edges are refsr-bench's own: {edges.why}.
+Magnitudes: {edges.meaning}. The paper names three groups and no edges; these edges are refsr-bench's own: {edges.why}.
 Within a group magnitudes are {"log-" if edges.logarithmic else ""}uniform, directions a coin's.
 
 - Seed: {transforms.SEED_RECIPE}.

@@ -47,7 +47,8 @@ IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 class Edges:
     """Where the groups of a kind end: (least, most) of the magnitude; ``other``: the same in the other direction.
 
-    numbers: what a level given as a number may be. logarithmic: how magnitudes are spread between the edges.
+    unit: of the magnitude, as axes name it; beside: what changes with it. numbers: what a level given as a number may
+    be. logarithmic: how magnitudes are spread between the edges.
     """
 
     unit: str
@@ -58,6 +59,12 @@ class Edges:
     why: str
     logarithmic: bool = False
     other: tuple[tuple[float, float], tuple[float, float], tuple[float, float]] = ()  # type: ignore[assignment]
+    beside: str = ""
+
+    @property
+    def meaning(self) -> str:
+        """What the magnitude is, whole."""
+        return f"{self.unit}; {self.beside}" if self.beside else self.unit
 
     def ranges(self, group: str) -> list[tuple[float, float]]:
         """The ranges of a group, one or two of which a coin chooses one."""
@@ -78,9 +85,9 @@ EDGES = {
         logarithmic=True, other=((0.9, 1), (0.66, 0.9), (0.4, 0.66)),
     ),
     "rotation+scale": Edges(
-        "degrees; the factor is drawn from the same group of scale. A number is degrees either way, and the factor, up "
+        "degrees", (0, 10), (10, 30), (30, 90), (-90, 90), "those of rotation and of scale",
+        beside="the factor is drawn from the same group of scale. A number is degrees either way, and the factor, up "
         "or down by a coin, follows the edges (10: 1.1, 30: 1.5, 90: 2.5)",
-        (0, 10), (10, 30), (30, 90), (-90, 90), "those of rotation and of scale",
     ),
     "perspective": Edges(
         "every corner moves by this share of the shorter side, along both axes", (0, 0.06), (0.06, 0.12), (0.12, 0.2),
@@ -100,10 +107,11 @@ EDGES = {
         "75 is libjpeg's default; deblocking papers report 10 to 40",
     ),
     "illumination": Edges(
-        "gamma, or one over it; gains of red, green and blue of up to gamma^0.25 either way go with it",
+        "gamma, or one over it",
         (1, 1.2), (1.2, 1.6), (1.6, 2.5), (0.2, 5), "half a stop less exposure moves mid-grey as gamma 1.2 does, "
         "a stop and a half as 1.6, three and a half as 2.5", logarithmic=True,
         other=((1 / 1.2, 1), (1 / 1.6, 1 / 1.2), (1 / 2.5, 1 / 1.6)),
+        beside="gains of red, green and blue of up to gamma^0.25 either way go with it",
     ),
     "occlusion": Edges(
         "share of the reference under one grey rectangle", (0, 0.1), (0.1, 0.3), (0.3, 0.6), (0, 0.9),
@@ -231,7 +239,7 @@ def level_name(kind: str, level: str | float) -> str:
     if not low <= number <= high:  # NaN too
         raise Misuse(
             f"Level {text!r} of {kind} is out of range: {', '.join(GROUPS)}, or a number from {low:g} to {high:g} "
-            f"({EDGES[kind].unit})."
+            f"({EDGES[kind].meaning})."
         )
     return f"{number:.6g}" if number else "0"
 

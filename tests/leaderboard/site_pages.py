@@ -7,7 +7,7 @@ from leaderboard import exports
 from leaderboard.pages import gallery, index
 from leaderboard.pages.pages import ASSETS, Entry, Site, render
 from leaderboard.pages.site import export_name
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import published
 from leaderboard.tables.tables import build_tables
 
@@ -84,15 +84,15 @@ def write_index(out, results):
     shutil.copytree(ASSETS, out / "assets")
     (out / "index.html").write_text(index_text(results), encoding="utf-8")
     (out / "exports").mkdir()
-    tables = build_tables(load_results(results)[0])
+    tables = build_tables(read_folder(results).benchmarks())
     for grid in index.grids(tables, published(), gallery.method_path, export_name):
         (out / exports.script_name(grid)).write_text(exports.script(grid), encoding="utf-8")
 
 
 def index_text(results, title="Leaderboard", tables=None):
     """The first page of the run files below a folder, as text."""
-    runs, problems = load_results(results)
-    tables = build_tables(runs) if tables is None else tables
-    shown = index.context(tables, problems, published(), gallery.method_path, export_name)
+    found = read_folder(results)
+    tables = build_tables(found.benchmarks()) if tables is None else tables
+    shown = index.context(tables, found.problems, published(), gallery.method_path, export_name)
     site = Site(title, (Entry("table", "Table", "index.html"),))
     return render("index.html.j2", here="table", root="", site=site, **shown)

@@ -20,7 +20,7 @@ from PIL import Image
 from leaderboard.pages import evidence, gallery
 from leaderboard.pages.pages import ASSETS, Entry, Site
 from leaderboard.reading import pictures
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(root, "bicubic", 0, title="Bicubic", label=label, group="SISR", references="none")
         write_run(root, "middle", 2, title="Middle", label=label)
         write_run(root, "good", 4, title="Good", label=label, matches=label == "c2")
-    runs, _ = load_results(root)
+    runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
     found = gallery.collect(root, tables, out)
     for path, text in (*gallery.image_pages(found, SITE), *evidence.pages(tables, found, SITE)):

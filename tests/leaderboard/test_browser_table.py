@@ -18,7 +18,7 @@ from site_pages import HOSTILE, write_index
 from leaderboard import exports
 from leaderboard.pages import gallery, index
 from leaderboard.pages.site import export_name
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import published
 from leaderboard.tables.tables import build_tables
 
@@ -96,7 +96,7 @@ def visit(browser: playwright.Browser, site: Path) -> Iterator[Callable[..., pla
 
 
 def grids(results):
-    tables = build_tables(load_results(results)[0])
+    tables = build_tables(read_folder(results).benchmarks())
     return index.grids(tables, published(), gallery.method_path, export_name)
 
 

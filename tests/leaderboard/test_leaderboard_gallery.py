@@ -11,7 +11,7 @@ from picture_runs import degraded, photo, result_of, save, write_run
 
 from leaderboard.pages import evidence, gallery
 from leaderboard.pages.pages import Entry, Site
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def build(root: Path, out: Path, **options) -> tuple[gallery.Gallery, dict[str, str]]:
-    runs, _ = load_results(root)
+    runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
     found = gallery.collect(root, tables, out, **options)
     site = Site("Leaderboard", ENTRIES if found.images else ENTRIES[:1])
@@ -90,7 +90,7 @@ def test_pages_of_images_and_methods(results: Path, tmp_path: Path) -> None:
 def test_the_page_of_a_method_holds_what_the_run_file_says(results: Path, tmp_path: Path) -> None:
     write_run(results, "good", 2, title="Good one", folder="good-2", weights="other", weights_sha256="1" * 64,
               failed=("two",), paper="Somebody et al., arXiv:2103.12345, 2021", started="2026")  # fmt: skip
-    runs, _ = load_results(results)
+    runs = read_folder(results).benchmarks()
     found, pages = build(results, tmp_path / "site")
     (path,) = {name for name in pages if name.startswith("methods/good")}
     text = pages[path]

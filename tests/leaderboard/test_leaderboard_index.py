@@ -11,7 +11,7 @@ from site_pages import HOSTILE, Page, index_text
 
 from leaderboard.pages import gallery, index
 from leaderboard.pages.pages import ASSETS
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import Source
 from leaderboard.tables.tables import build_tables
 
@@ -112,7 +112,7 @@ def test_the_page_is_accessible_and_valid(results):
 
 
 def test_every_number_leads_to_its_evidence(results):
-    tables = build_tables(load_results(results)[0])
+    tables = build_tables(read_folder(results).benchmarks())
     page = Page(index_text(results))
     expected = {f"{gallery.method_path(c.run.result.run.method)}#{c.anchor}" for t in tables for c in t.cells}
     cells = [cell for board in page.boards for row in board["rows"] for cell in row["cells"] if cell["tag"] == "td"]
