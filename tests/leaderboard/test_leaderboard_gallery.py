@@ -13,6 +13,7 @@ from leaderboard.pages import evidence, gallery
 from leaderboard.pages.pages import Entry, Site
 from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
+from refsr_bench.core.schema import Code
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> & \'{{ 7*7 }}'
@@ -216,9 +217,10 @@ def test_runs_without_pictures_have_pages_of_methods_alone(tmp_path: Path) -> No
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     root = tmp_path / "results"
     for name, folder in ((HOSTILE, "a"), ("../../up", "b")):
-        write_run(root, name, 1, title=HOSTILE, ids=(HOSTILE, "../../up", "\u202edi", ""), folder=folder, matches=True,
-                  failed=("",), group=HOSTILE, references=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
-                  weights=HOSTILE, mark=HOSTILE, notes=(HOSTILE,))  # fmt: skip
+        write_run(root, name, 1, title=HOSTILE, ids=(HOSTILE, "../../up", "\u202edi", "\x07"), folder=folder,
+                  matches=True, failed=("\x07",), group=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
+                  weights=HOSTILE, notes=(HOSTILE,), options={HOSTILE: HOSTILE},
+                  of_run={"code": Code(HOSTILE, HOSTILE, None), "command": HOSTILE})  # fmt: skip
     found, pages = build(root, tmp_path / "site")
     assert found.problems == () and len(found.images) == 3
     check(pages, tmp_path / "site")
