@@ -13,7 +13,7 @@ from pathlib import Path
 
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.schema import Code, Weights
+from refsr_bench.core.schema import Weights
 from refsr_bench.core.types import Image, Prediction
 
 PLACES = ("{lr}", "{ref}", "{refs}", "{out}", "{scale}")
@@ -101,15 +101,15 @@ def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[I
         return Prediction(read_image(out))
 
 
-def load_command(command: str, time_limit: float) -> LoadedMethod:
-    """The method that ``command`` is; ``time_limit`` in seconds per image."""
-    weights = Weights("unknown", f"command {command}", None)
+def load(
+    weights: Path | None, device: str, command: str | None = None, time_limit: float = TIME_LIMIT_S
+) -> LoadedMethod:
+    """The method that ``command`` is. time_limit: seconds per image. Raises Misuse without a command."""
+    if command is None:
+        raise Misuse("external needs --command, for example --command 'python mymodel.py {lr} {ref} {out}'.")
+    behind = Weights("unknown", f"command {command}", None)
     predict = partial(upscale, arguments(command), time_limit)
-    return LoadedMethod(predict, weights, parameters=None, origin="command", code=Code(command, "", None))
-
-
-def load(weights: Path | None, device: str) -> LoadedMethod:
-    raise Misuse("external needs --command, for example --command 'python mymodel.py {lr} {ref} {out}'.")
+    return LoadedMethod(predict, behind, parameters=None, options={"command": command}, origin="command")
 
 
 METHODS = (

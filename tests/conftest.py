@@ -73,6 +73,11 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """README's commands, which take minutes, begin first, so that no process is left to wait for them."""
+    """Mark the tests of pages; begin with README's commands, which take minutes, so that no process waits for them."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+            item.add_marker("slow")
     items.sort(key=lambda item: item.path.name != "test_readme.py")

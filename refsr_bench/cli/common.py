@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import functools
+import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.core.errors import BenchError, Misuse, NoWeights
+from refsr_bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from refsr_bench.core.cards import LoadedMethod, MethodCard
     from refsr_bench.core.schema import Result
-    from refsr_bench.core.types import RefPair
+    from refsr_bench.evaluate.loop import Track
+    from refsr_bench.evaluate.metrics import Metric
     from refsr_bench.protocols.base import Protocol
+
+
+class EchoHandler(logging.Handler):
+    """Show what the packages log as plain lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
 
 
 class Commands(click.Group):
     """Shows problems a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        logger = logging.getLogger("refsr_bench")
+        if not any(isinstance(handler, EchoHandler) for handler in logger.handlers):
+            logger.addHandler(EchoHandler())
         try:
             return super().invoke(ctx)
         except BenchError as error:
@@ -109,113 +120,33 @@ def protocol_of(name: str, settings: Sequence[str] = (), refs: str | None = None
     return protocol.changed(values) if values else protocol
 
 
-def weights_of(options: Sequence[str], methods: Sequence[str]) -> dict[str, Path]:
-    files = {}
-    for option in options:
-        method, equals, path = option.partition("=")
-        if not equals:
-            if len(methods) > 1:
-                raise Misuse(f"--weights {option}: with several methods, say whose: --weights METHOD={option}.")
-            method, path = methods[0], option
-        if method not in methods:
-            raise Misuse(f"--weights {option}: {method} is not among the methods of this run.")
-        files[method] = Path(path)
-    return files
+def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> tuple[Metric, ...]:
+    from refsr_bench.evaluate.metrics import load_metrics
+
+    return load_metrics(protocol.metrics, device, lpips_weights)
 
 
-def load_methods(
-    names: Sequence[str],
-    weights: Sequence[str],
-    device: str,
-    matching: str | None,
-    command: str | None,
-    time_limit: float,
-) -> Iterator[tuple[MethodCard, LoadedMethod]]:
-    """The methods of a run, one after the other. ``all``: every method whose weights are here, the others are named;
-    with ``--weights synthetic`` those others too."""
-    from refsr_bench.core import catalogue
-    from refsr_bench.learning.checkpoints import SYNTHETIC
+def Bar(what: str):
+    from refsr_bench.core.terminal import progress
 
-    everything = "all" in names
-    chosen = [name for name in catalogue.collect("METHODS") if name != "external"] if everything else list(names)
-    cards = [catalogue.get("METHODS", name) for name in chosen]
-    invent = str(SYNTHETIC) in weights
-    files = weights_of([option for option in weights if option != str(SYNTHETIC)], chosen)
-    if command and "external" not in names:
-        raise Misuse("--command is for --method external.")
-    for card in cards:
-        if card.name == "external" and command:
-            from baselines.external import load_command
-
-            yield card, load_command(command, time_limit)
-            continue
-        chosen_matching = None if everything and not card.matching else matching
-        try:
-            yield card, load_method(card, files.get(card.name), device, chosen_matching)
-        except NoWeights as error:
-            if invent:
-                yield card, load_method(card, SYNTHETIC, device, chosen_matching)
-            elif everything:
-                click.echo(f"left out: {error}", err=True)
-            else:
-                raise
+    return progress(what)
 
 
-def load_method(card: MethodCard, weights: Path | None, device: str, matching: str | None) -> LoadedMethod:
-    if matching is None:
-        return card.load(weights, device)
-    if matching not in card.matching:
-        known = f"only {', '.join(card.matching)}" if card.matching else "no choice of matching"
-        raise Misuse(f"--matching {matching}: {card.name} has {known}.")
-    return card.load(weights, device, matching=matching)
+def pair_progress(what: str) -> Track:
+    """A progress bar over the pairs of a run."""
+    from refsr_bench.core.terminal import tracked
 
-
-def load_metrics(protocol: Protocol, device: str, lpips_weights: Path | None) -> dict:
-    from refsr_bench.core import catalogue
-    from refsr_bench.evaluate import runner
-
-    cards = [catalogue.get("METRICS", metric) for metric in protocol.metrics]
-    return runner.load_metrics(cards, device, lpips_weights, lambda text: click.echo(text, err=True))
-
-
-def pair_progress(what: str) -> Callable[[Sequence[RefPair], int], Iterable[RefPair]]:
-    from tqdm import tqdm
-
-    def track(pairs: Sequence[RefPair], done: int) -> Iterator[RefPair]:
-        yield from tqdm(pairs, desc=what, initial=done, total=done + len(pairs), unit="img", disable=None)
-
-    return track
-
-
-class Bar:
-    """A progress bar for functions that report (done, total)."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        from tqdm import tqdm
-
-        self.bar = tqdm(desc=self.what, unit="img", disable=None)
-
-        def progress(done: int, total: int) -> None:
-            self.bar.total = total
-            self.bar.update(done - self.bar.n)
-
-        return progress
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+    return functools.partial(tracked, what=what)
 
 
 def report_runs(done: Sequence[Result], out: Path) -> None:
     """Print the means of these runs, then build the pages of everything in the results folder, without pictures."""
     from leaderboard.pages.site import build
-    from refsr_bench.core import report
+    from refsr_bench.cli.tables import means_table
 
     for label in dict.fromkeys(result.run.protocol.label for result in done):
         group = [result for result in done if result.run.protocol.label == label]
-        click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{report.means_table(group)}")
+        click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{means_table(group)}")
     for result in done:
         for record in result.failed:
             click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,39 @@ from refsr_bench.cli.common import (
     command_line,
     data_root_option,
     exit_on_failures,
-    load_methods,
+    into,
     names,
     out_option,
     pair_progress,
-    weights_of,
 )
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
     from leaderboard.statistics.estimates import Estimate
     from leaderboard.statistics.robustness import Row
-    from refsr_bench.core.schema import MetricInfo, Result
+    from refsr_bench.core.schema import MetricInfo
+    from refsr_bench.robustness.measure import RobustnessPlan
+    from refsr_bench.robustness.study import Measured, RobustnessStudy
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
+
+
+@dataclass(frozen=True)
+class RobustnessOptions:
+    transform: str
+    methods: tuple[str, ...]
+    matchers: tuple[str, ...]
+    matchers_only: bool
+    dataset_name: str
+    levels: str | None
+    weights: tuple[str, ...]
+    limit: int | None
+    subset: str | None
+    device: str
+    fresh: bool
+    data_root: Path | None
+    out: Path
 
 
 @click.command()
@@ -65,99 +84,81 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old runs are set aside.")
 @data_root_option
 @out_option
-def robustness(
-    transform: str,
-    methods: tuple[str, ...],
-    matchers: tuple[str, ...],
-    matchers_only: bool,
-    dataset_name: str,
-    levels: str | None,
-    weights: tuple[str, ...],
-    limit: int | None,
-    subset: str | None,
-    device: str,
-    fresh: bool,
-    data_root: Path | None,
-    out: Path,
-) -> None:
+@into(RobustnessOptions)
+def robustness(asked: RobustnessOptions) -> None:
     """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).
 
     References are made from the ground truth, so nothing here is ever ranked. Stopped at any point, the same command
     goes on.
     """
-    from leaderboard.figures.robustness import write
-    from leaderboard.statistics import robustness as rows_of
-    from refsr_bench.core import catalogue
-    from refsr_bench.core.files import write_text
-    from refsr_bench.core.schema import MetricInfo
+    from leaderboard.statistics.robustness import rows as rows_of
+    from refsr_bench.core.names import slug
+    from refsr_bench.robustness.study import folder, plan_of, run_study
+
+    study = _study(asked)
+    plan = plan_of(study, asked.out)
+    done = list(run_study(study, plan, asked.fresh, pair_progress))
+    rows = [row for found in done for row in rows_of({level: result for level, (result, _) in found.items()})]
+    metrics = [metric.info for metric in plan.metrics]
+    title = _title(study, max(len(level.pairs) for level in plan.levels))
+    click.echo(f"\n{title}; protocol {plan.protocol.label}\n\n{tables(rows, metrics)}")
+    click.echo(f"\n{remarks(rows, asked.transform)}")
+    _report_failures(done)
+    target = folder(study, asked.out) / (slug(asked.transform) + (f"-{asked.subset}" if asked.subset else ""))
+    _write(rows, plan, study, title, target)
+    exit_on_failures([pair for results in done for pair in results.values()])
+
+
+def _study(asked: RobustnessOptions) -> RobustnessStudy:
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate import runner
-    from refsr_bench.geometry.correspondences import MEASURES
-    from refsr_bench.robustness import levels as study
+    from refsr_bench.evaluate.machine import resolve_device
+    from refsr_bench.robustness.study import RobustnessStudy
 
-    if matchers_only and methods:
+    if asked.matchers_only and asked.methods:
         raise Misuse("--matchers-only leaves methods out; give no --method with it.")
-    methods = () if matchers_only else methods or METHODS
-    matchers = () if matchers == ("none",) else matchers or MATCHERS
-    if not methods and not matchers:
-        raise Misuse("There is nothing to measure: give --method or --matcher.")
-    chosen = tuple(catalogue.collect("METHODS")) if "all" in methods else methods
-    cards = [catalogue.get("MATCHERS", name) for name in matchers]
-    files = weights_of([w for w in weights if w != "synthetic"], list(dict.fromkeys([*chosen, *matchers])))
-    device = runner.resolve_device(device)
-    dataset = open_dataset(dataset_name, data_root)
-    level_names = study.parse_levels(levels, transform, dataset)
-    if not methods:
-        level_names = tuple(name for name in level_names if name != study.UNRELATED)
-    opened = study.open_levels(
-        dataset, transform, level_names, limit, lambda text: click.echo(text, err=True),
-        study.texture_ids(dataset) if subset else None,
-    )  # fmt: skip
-    protocol = study.protocol_for(catalogue.get("PROTOCOLS", "c2"))
-    quality = [catalogue.get("METRICS", name) for name in (protocol.psnr, protocol.ssim)] if methods else []
-    metrics = runner.load_metrics(quality, device, None, lambda text: click.echo(text, err=True))
-    folder = out / "robustness" / runner.slug(dataset.name)
-    matches = [card.load(files.get(card.name), device) for card in cards]  # what is missing is said before hours pass
-    done: list[dict[str, tuple[Result, Path]]] = []
+    return RobustnessStudy(
+        dataset=open_dataset(asked.dataset_name, asked.data_root),
+        transform=asked.transform,
+        methods=() if asked.matchers_only else asked.methods or METHODS,
+        matchers=() if asked.matchers == ("none",) else asked.matchers or MATCHERS,
+        levels=asked.levels,
+        weights=asked.weights,
+        limit=asked.limit,
+        textured=asked.subset == "texture",
+        device=resolve_device(asked.device),
+        command=command_line(),
+    )
 
-    def measure(predictor: runner.Predictor, match: Callable | None, metrics: dict) -> None:
-        def track(level: str) -> Callable:
-            return pair_progress(f"{predictor.info.name}, {transform} {level}")
 
-        done.append(
-            study.measure(predictor, match, opened, protocol, metrics, folder / "runs", fresh=fresh,
-                          command=command_line(), track=track)
-        )  # fmt: skip
+def _title(study: RobustnessStudy, images: int) -> str:
+    from refsr_bench.robustness.levels import GIVEN
 
-    own = [f"{name}={path}" for name, path in files.items() if name in chosen]
-    own += [w for w in weights if w == "synthetic"]
-    for card, loaded in load_methods(methods, own, device, None, None, 0.0) if methods else ():
-        match = loaded.match and study.method_matches(loaded.match)
-        measure(runner.method_predictor(card, loaded, device), match, metrics)
-    for card, match in zip(cards, matches, strict=True):
-        measure(*study.matcher_predictor(card, match, device), {})
+    what = "references as given" if study.transform == GIVEN else f"{study.transform} of the reference"
+    subset = ", texture subset" if study.textured else ""
+    return f"{study.dataset.name}{subset}, {what}, {images} image{'s' * (images > 1)}"
 
-    rows = [row for found in done for row in rows_of.rows({level: result for level, (result, _) in found.items()})]
-    shown = [MetricInfo(c.name, c.title, c.direction, c.unit, c.digits) for c, _ in metrics.values()]
-    images = max(len(level.pairs) for level in opened)
-    what = "references as given" if transform == study.GIVEN else f"{transform} of the reference"
-    title = f"{dataset.name}{', texture subset' if subset else ''}, {what}, {images} image{'s' * (images > 1)}"
-    click.echo(f"\n{title}; protocol {protocol.label}\n\n{tables(rows, shown)}")
-    click.echo(f"\n{remarks(rows, transform)}")
+
+def _report_failures(done: Sequence[Measured]) -> None:
     for results in done:
         for level, (result, _) in results.items():
             for record in result.failed:
                 click.echo(f"failed: {result.run.method.name}, {level}, {record.id}: {record.error}", err=True)
-    target = folder / (runner.slug(transform) + (f"-{subset}" if subset else ""))
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        columns = rows_of.columns_of(MEASURES, shown)
-        write_text(target / "table.csv", rows_of.csv_text(rows, columns, transform, dataset.name))
-        drawn = write(rows, protocol.psnr, transform, title, target)
-    except OSError as error:
-        raise BenchError(f"{target}: cannot be written ({error.strerror or error}). Choose another --out.") from None
-    click.echo("\n" + "\n".join(f"Written: {path}" for path in (target / "table.csv", *drawn)))
-    exit_on_failures([pair for results in done for pair in results.values()])
+
+
+def _write(
+    rows: Sequence[Row], plan: RobustnessPlan, study: RobustnessStudy, title: str, target: Path
+) -> None:
+    """Write the table as CSV and draw what the levels allow."""
+    from leaderboard.figures.robustness import write
+    from leaderboard.statistics.robustness import columns_of, csv_text
+    from refsr_bench.core.files import make_folder, write_text
+    from refsr_bench.geometry.correspondences import MEASURES
+
+    columns = columns_of(MEASURES, [metric.info for metric in plan.metrics])
+    table = make_folder(target) / "table.csv"
+    write_text(table, csv_text(rows, columns, study.transform, study.dataset.name))
+    drawn = write(rows, plan.protocol.psnr, study.transform, title, target)
+    click.echo("\n" + "\n".join(f"Written: {path}" for path in (table, *drawn)))
 
 
 MATCHING_REMARK = (
@@ -185,7 +186,7 @@ def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
-    from refsr_bench.core.report import text_table
+    from refsr_bench.core.terminal import text_table
 
     head = ("method", "level", "images", *(f"{c.title} [95 %]" if _spread(c) else c.title for c in columns))
     lines = []

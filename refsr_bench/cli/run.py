@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,11 @@ from refsr_bench.cli.common import (
     command_line,
     data_root_option,
     exit_on_failures,
+    into,
     leaks_option,
-    load_method,
-    load_methods,
-    load_metrics,
     lpips_option,
     matching_option,
+    metrics_of,
     names,
     out_option,
     pair_progress,
@@ -31,6 +31,36 @@ from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
+    from refsr_bench.core.types import Dataset
+    from refsr_bench.evaluate.plan import Pictures
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    methods: tuple[str, ...]
+    command: str | None
+    time_limit: float
+    datasets: tuple[str, ...]
+    protocol_name: str
+    settings: tuple[str, ...]
+    refs: str | None
+    draws: int | None
+    weights: tuple[str, ...]
+    matching: str | None
+    name: str | None
+    limit: int | None
+    device: str
+    save_images: bool
+    save_matches: bool
+    fresh: bool
+    data_root: Path | None
+    lpips_weights: Path | None
+    allow_leaks: bool
+    out: Path
+
+    @property
+    def pictures(self) -> Pictures:
+        return "matches" if self.save_matches else "images" if self.save_images else "none"
 
 
 @click.command()
@@ -72,87 +102,77 @@ if TYPE_CHECKING:
 @lpips_option
 @leaks_option
 @out_option
-def run(
-    methods: tuple[str, ...],
-    command: str | None,
-    time_limit: float,
-    datasets: tuple[str, ...],
-    protocol_name: str,
-    settings: tuple[str, ...],
-    refs: str | None,
-    draws: int | None,
-    weights: tuple[str, ...],
-    matching: str | None,
-    name: str | None,
-    limit: int | None,
-    device: str,
-    save_images: bool,
-    save_matches: bool,
-    fresh: bool,
-    data_root: Path | None,
-    lpips_weights: Path | None,
-    allow_leaks: bool,
-    out: Path,
-) -> None:
+@into(RunOptions)
+def run(asked: RunOptions) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench.core import report
+    from refsr_bench.cli.tables import draws_table
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate import checks, runner
+    from refsr_bench.evaluate.loading import EXTERNAL, Choice
+    from refsr_bench.evaluate.machine import resolve_device
+    from refsr_bench.evaluate.session import Session, run_session
 
-    methods = methods or (("external",) if command else ())
+    methods = asked.methods or ((EXTERNAL,) if asked.command else ())
     if not methods:
         raise Misuse("Give --method NAME ('refsr-bench methods list' has the names), --method all, or --command.")
-    if name and (len(methods) > 1 or "all" in methods):
-        raise Misuse("--name is for a single --method.")
-    if draws and refs:
+    if asked.draws and asked.refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
-    protocol = protocol_of(protocol_name, settings, refs)
-    protocols = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(draws)] if draws else [protocol]
-    device = runner.resolve_device(device)
-    opened = [open_dataset(dataset, data_root) for dataset in datasets]
-    loading = load_methods(methods, weights, device, matching, command, time_limit)
-    if "all" not in methods:
-        loading = list(loading)  # what is missing is said before hours pass; of all there are, one at a time is held
-    metrics = load_metrics(protocol, device, lpips_weights)
-    tasks = [(dataset, each, dataset.pairs[:limit]) for dataset in opened for each in protocols]
-    notes = [checks.refuse_leaks(dataset, each, pairs, allow_leaks) for dataset, each, pairs in tasks]
-    done = []
-    for card, loaded in loading:
-        method = runner.method_predictor(card, loaded, device, name)
-        for (dataset, each, pairs), noted in zip(tasks, notes, strict=True):
-            predictor = method
-            if checks.must_stack(method.info, each, dataset, pairs):
-                click.echo(f"{method.info.name} takes one reference: all are stacked into one image.", err=True)
-                predictor = runner.stacking(method)
-            result, folder = runner.evaluate(
-                predictor, dataset, each, metrics, out, pairs=pairs, fresh=fresh, notes=noted,
-                save_images=save_images or save_matches, save_matches=save_matches, command=command_line(),
-                track=pair_progress(f"{method.info.name} on {dataset.name}"),
-            )  # fmt: skip
-            done.append((result, folder))
-    report_runs([result for result, _ in done], out)
-    if save_images or save_matches:
-        _report_pictures(done, out)
+    protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
+    draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
+    device = resolve_device(asked.device)
+    session = Session(
+        choice=Choice(methods, asked.weights, device, asked.matching, asked.command, asked.time_limit),
+        datasets=tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets),
+        protocols=tuple(draws or [protocol]),
+        metrics=metrics_of(protocol, device, asked.lpips_weights),
+        name=asked.name,
+        limit=asked.limit,
+        allow_leaks=asked.allow_leaks,
+        pictures=asked.pictures,
+        command=command_line(),
+    )
+    done = list(run_session(session, asked.out, asked.fresh, pair_progress))
+    report_runs([result for result, _ in done], asked.out)
+    _report_pictures(done, asked.out, asked.pictures)
     if draws:
-        click.echo(f"\nOver the draws (mean ± standard deviation)\n{report.draws_table([r for r, _ in done])}")
+        click.echo(f"\nOver the draws (mean ± standard deviation)\n{draws_table([result for result, _ in done])}")
     exit_on_failures(done)
 
 
-def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path) -> None:
+def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: Pictures) -> None:
     """What the pictures of these runs take on the disk, and which are missing."""
+    from refsr_bench.evaluate.pictures import missing_pictures, picture_folders
     from refsr_bench.pixels import saved
 
-    folders = {folder / name for _, folder in done for name in ("images", "matches")}
-    folders |= {folder.parent / "inputs" for _, folder in done}
-    count, size = saved.size(folders)
+    if pictures == "none":
+        return
+    count, size = saved.size(picture_folders(folder for _, folder in done))
     click.echo(f"Pictures: {count} files, {size / 2**20:.1f} MiB below {out}")
     for result, folder in done:
-        if missing := saved.missing(folder, result):
+        if missing := missing_pictures(folder, result):
             click.echo(
                 f"{result.run.method.name}, {result.run.dataset.name}: {len(missing)} images were measured before "
                 "without being saved; --fresh measures and saves them.",
                 err=True,
             )
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    pred: Path
+    dataset_name: str
+    protocol_name: str
+    settings: tuple[str, ...]
+    refs: str | None
+    name: str
+    group: str
+    gan: bool
+    partial: bool
+    save_images: bool
+    fresh: bool
+    data_root: Path | None
+    lpips_weights: Path | None
+    allow_leaks: bool
+    out: Path
 
 
 @click.command()
@@ -169,50 +189,60 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path) -> None:
 @lpips_option
 @leaks_option
 @out_option
-def score(
-    pred: Path,
-    dataset_name: str,
-    protocol_name: str,
-    settings: tuple[str, ...],
-    refs: str | None,
-    name: str,
-    group: str,
-    gan: bool,
-    partial: bool,
-    save_images: bool,
-    fresh: bool,
-    data_root: Path | None,
-    lpips_weights: Path | None,
-    allow_leaks: bool,
-    out: Path,
-) -> None:
+@into(ScoreOptions)
+def score(asked: ScoreOptions) -> None:
     """Measure SR images that any other code produced.
 
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate import checks, predictions, runner
+    from refsr_bench.evaluate.checks import refuse_leaks
+    from refsr_bench.evaluate.loop import evaluate
+    from refsr_bench.evaluate.plan import Plan
+    from refsr_bench.evaluate.predictors import FolderMethod, find_predictions, folder_predictor
 
-    protocol = protocol_of(protocol_name, settings, refs)
-    dataset = open_dataset(dataset_name, data_root)
-    found = predictions.find_predictions(pred, protocol, dataset)
-    missing = [pair.id for pair in dataset.pairs if pair.id not in found]
-    if missing and (not partial or not found):
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise Misuse(f"{pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {shown}. "
-                     "Add them, or give --partial to measure the others.")  # fmt: skip
+    protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
+    dataset = open_dataset(asked.dataset_name, asked.data_root)
+    found = find_predictions(asked.pred, protocol, dataset)
+    _refuse_missing(asked, dataset, found)
     pairs = tuple(pair for pair in dataset.pairs if pair.id in found)
-    predictor = predictions.folder_predictor(name, group, gan, found)
-    result, folder = runner.evaluate(
-        predictor, dataset, protocol, load_metrics(protocol, "cpu", lpips_weights), out, pairs=pairs, fresh=fresh,
-        notes=checks.refuse_leaks(dataset, protocol, pairs, allow_leaks), command=command_line(),
-        save_images=save_images, track=pair_progress(name),
-    )  # fmt: skip
-    report_runs([result], out)
-    if save_images:
-        _report_pictures([(result, folder)], out)
-    exit_on_failures([(result, folder)])
+    plan = Plan(
+        predictor=folder_predictor(FolderMethod(asked.name, asked.group, asked.gan), found),
+        dataset=dataset,
+        protocol=protocol,
+        metrics=metrics_of(protocol, "cpu", asked.lpips_weights),
+        pairs=pairs,
+        leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
+        pictures="images" if asked.save_images else "none",
+        command=command_line(),
+    )
+    done = [evaluate(plan, asked.out, fresh=asked.fresh, track=pair_progress(asked.name))]
+    report_runs([result for result, _ in done], asked.out)
+    _report_pictures(done, asked.out, plan.pictures)
+    exit_on_failures(done)
+
+
+def _refuse_missing(asked: ScoreOptions, dataset: Dataset, found: dict[str, Path]) -> None:
+    missing = [pair.id for pair in dataset.pairs if pair.id not in found]
+    if missing and not (asked.partial and found):
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise Misuse(
+            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {shown}. "
+            "Add them, or give --partial to measure the others."
+        )
+
+
+@dataclass(frozen=True)
+class SrOptions:
+    lr: Path
+    refs: tuple[Path, ...]
+    method: str
+    weights: Path | None
+    matching: str | None
+    device: str
+    out: Path
+    overwrite: bool
 
 
 @click.command()
@@ -224,32 +254,24 @@ def score(
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=path_type(), required=True, help="The SR image, a .png.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def sr(
-    lr: Path,
-    refs: tuple[Path, ...],
-    method: str,
-    weights: Path | None,
-    matching: str | None,
-    device: str,
-    out: Path,
-    overwrite: bool,
-) -> None:
+@into(SrOptions)
+def sr(asked: SrOptions) -> None:
     """Super-resolve one photo x4 with the help of others, of any size."""
     from refsr_bench.core import catalogue
-    from refsr_bench.evaluate import runner
+    from refsr_bench.evaluate.loading import Choice, load_method
+    from refsr_bench.evaluate.machine import resolve_device
     from refsr_bench.pixels import images
 
-    card = catalogue.get("METHODS", method)
-    if out.suffix.lower() != ".png":
-        raise Misuse(f"--out {out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
-    if out.exists() and not overwrite:
-        raise Misuse(f"{out} exists. Choose another --out or give --overwrite.")
-    if card.references != "none" and not refs:
-        raise Misuse(f"{method} needs at least one --ref.")
-    device = runner.resolve_device(device)
-    low = images.read_image(lr)
-    high = [images.read_image(ref) for ref in refs]
-    loaded = load_method(card, weights, device, matching)
+    card = catalogue.get("METHODS", asked.method)
+    if asked.out.suffix.lower() != ".png":
+        raise Misuse(f"--out {asked.out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
+    if asked.out.exists() and not asked.overwrite:
+        raise Misuse(f"{asked.out} exists. Choose another --out or give --overwrite.")
+    if card.references != "none" and not asked.refs:
+        raise Misuse(f"{asked.method} needs at least one --ref.")
+    choice = Choice((asked.method,), device=resolve_device(asked.device))
+    low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
+    loaded = load_method(card, asked.weights, choice, asked.matching)
     image = loaded.predict(low, high, 4).sr
-    images.write_png(out, image)
-    click.echo(f"{out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights.name}")
+    images.write_png(asked.out, image)
+    click.echo(f"{asked.out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights.name}")

@@ -195,5 +195,5 @@ def digest(value: Any) -> str:
 @functools.cache
 def json_schema(kind: type, identifier: str, title: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a format. identifier: its URN."""
-    found = msgspec.json.schema(kind)
+    found = json.loads(json.dumps(msgspec.json.schema(kind)))  # tuples, of defaults, as lists
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, "title": title, **found}

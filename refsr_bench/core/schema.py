@@ -231,7 +231,7 @@ class ImageRecord(Format):
     """One image. metrics: by name, unrounded; refs: names of the references used; hr_size: (width, height), scored;
     cost: seconds, and peak_memory_mb in MiB; error: why it failed, None for an image that was measured."""
 
-    id: Name
+    id: Text
     metrics: Mapping[str, Real | Infinite] = {}
     refs: tuple[Text, ...] = ()
     hr_size: Annotated[

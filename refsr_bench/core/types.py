@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from refsr_bench.core.schema import LeakKind, Variation
+
 Image: TypeAlias = np.ndarray  # uint8, H x W x 3, RGB
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Dataset:
     """A data set opened at a root: cards and pairs, no pixels until a pair is asked for them.
 
     manifest_sha256: digest over the names and contents of every file of the pairs.
-    official: True when the pairs are the published ones; ``notes`` says why not otherwise.
+    official: True when the pairs are the published ones; ``notes`` says why not otherwise. variation: what was changed,
+    where it was made from another data set. leak: "by construction" where references were made from the ground truth.
     """
 
     name: str
@@ -103,3 +106,5 @@ class Dataset:
     official: bool
     notes: tuple[str, ...] = ()
     root: Path | None = None
+    variation: Variation | None = None
+    leak: LeakKind = "none"

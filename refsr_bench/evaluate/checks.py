@@ -1,4 +1,4 @@
-"""What is looked at before a run starts: references that the method cannot take, or that give the answer away."""
+"""Checks before a run starts: references that the method cannot take, or that give the answer away."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.schema import MethodInfo
+from refsr_bench.core.schema import NO_LEAK, MethodInfo
+from refsr_bench.core.schema import Leak as LeakInfo
 from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.leaks import Leak, describe, find_leaks
-from refsr_bench.datasets.transform import LEAK
 from refsr_bench.protocols.base import Protocol
 
 
@@ -36,14 +36,16 @@ def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> 
             continue
 
 
-def refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool) -> tuple[str, ...]:
-    """Raise Misuse naming the leaks among the chosen references; with ``allow``, return a note for the results."""
-    if LEAK in dataset.notes:
+def refuse_leaks(
+    dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool
+) -> dict[str, LeakInfo]:
+    """Look for leaks among the chosen references and return what is found, by pair id. Raises Misuse unless allowed."""
+    if dataset.leak == "by construction":
         if allow:
-            return ()  # the note is there already
+            return {}  # every record says so anyway
         raise Misuse(
-            f"{dataset.name} has {LEAK}. Measure on it with 'refsr-bench robustness', or give --allow-leaks, which the "
-            "results say."
+            f"{dataset.name} has references made from the ground truth, a leak by construction. Measure on it with "
+            "'refsr-bench robustness', or give --allow-leaks, which the results say."
         )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:
@@ -51,4 +53,5 @@ def refuse_leaks(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair],
             f"{dataset.name} under {protocol.label} shows the answer to the method: {describe(leaks)}. "
             "Choose other references with --refs, or give --allow-leaks."
         )
-    return (f"measured with {len(leaks)} leaking references: {describe(leaks)}",) if leaks else ()
+    found = {leak.pair_id: LeakInfo(leak.kind, leak.correlation) for leak in leaks}
+    return {pair.id: found.get(pair.id, NO_LEAK) for pair in pairs}

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import stem
 from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.evaluate import runner
-from refsr_bench.pixels import images, saved
+from refsr_bench.evaluate.metrics import Metric, score
+from refsr_bench.pixels import images
+from refsr_bench.pixels.saved import pixels_digest
 from refsr_bench.protocols.base import Protocol, parse_label
 
 
@@ -24,7 +26,18 @@ class Disagreement:
     text: str
 
 
-def protocol_of(result: Result, get: Callable[[str], Protocol]) -> tuple[Protocol | None, list[Disagreement]]:
+@dataclass(frozen=True)
+class Remeasurement:
+    """What is needed to measure a run's SR images again. folder: the images as ``run --save-images`` names them."""
+
+    result: Result
+    folder: Path
+    dataset: Dataset
+    protocol: Protocol
+    metrics: tuple[Metric, ...]
+
+
+def known_protocol(result: Result, get: Callable[[str], Protocol]) -> tuple[Protocol | None, list[Disagreement]]:
     """The protocol that a run names, as it is here; None when it is unknown or not the same.
 
     get: finds a protocol by name, raising Misuse.
@@ -50,7 +63,7 @@ def card_disagreements(result: Result, card: DatasetCard | None) -> Iterator[Dis
 
 
 def dataset_disagreements(result: Result, dataset: Dataset) -> Iterator[Disagreement]:
-    """Where a run's data set is another than the one at hand."""
+    """The facts in which a run's data set is another than the one at hand."""
     stated = result.run.dataset
     if stated.n_pairs != len(dataset.pairs):
         yield Disagreement("run.dataset.n_pairs", f"is {stated.n_pairs}; there are {len(dataset.pairs)} pairs here")
@@ -65,9 +78,9 @@ def dataset_disagreements(result: Result, dataset: Dataset) -> Iterator[Disagree
         yield Disagreement("run.pair_ids", f"{len(strange)} are unknown here: {', '.join(map(repr, strange[:3]))}")
 
 
-def choose(result: Result, count: int | None) -> list[ImageRecord]:
+def draw_records(result: Result, count: int | None) -> list[ImageRecord]:
     """Records to measure again: ``count`` of those measured, drawn by the file's content; None means all."""
-    measured = [record for record in result.images if record.error is None]
+    measured = list(result.measured)
     if count is None or count >= len(measured):
         return measured
     seed = "".join(record.sr_sha256 or record.id for record in measured)
@@ -76,47 +89,39 @@ def choose(result: Result, count: int | None) -> list[ImageRecord]:
 
 
 def remeasure(
-    result: Result,
-    records: Iterable[ImageRecord],
-    folder: Path,
-    dataset: Dataset,
-    protocol: Protocol,
-    metrics: dict,
+    what: Remeasurement, records: Iterable[ImageRecord]
 ) -> Iterator[tuple[ImageRecord, list[Disagreement]]]:
     """Measure SR images again, one after the other.
 
-    folder: SR images as ``run --save-images`` names them. metrics: from ``runner.load_metrics``. Values agree when they
-    differ by at most half of the last printed digit. A file that cannot be read, of another size or with other pixels
-    than the record's digest is a disagreement.
+    Values agree when they differ by at most half of the last printed digit. A file that cannot be read, of another size
+    or with other pixels than the record's digest is a disagreement.
     """
-    pairs = {pair.id: pair for pair in dataset.pairs}
-    digits = {metric.name: metric.digits for metric in result.run.metrics}
+    pairs = {pair.id: pair for pair in what.dataset.pairs}
     for record in records:
         where = f"image {record.id!r}"
         try:
-            found = list(_one(record, pairs[record.id], folder, dataset.name, protocol, metrics, digits))
+            found = list(_compare(what, record, pairs[record.id]))
         except BenchError as error:
             found = [str(error)]
         yield record, [Disagreement(where, text) for text in found]
 
 
-def _one(
-    record: ImageRecord, pair: RefPair, folder: Path, name: str, protocol: Protocol, metrics: dict, digits: dict
-) -> Iterator[str]:
-    path = folder / f"{saved.stem(record.id)}.png"
+def _compare(what: Remeasurement, record: ImageRecord, pair: RefPair) -> Iterator[str]:
+    path = what.folder / f"{stem(record.id)}.png"
     if path.is_symlink() or not path.is_file():
-        yield f"there is no file {path.name} in {folder}"
+        yield f"there is no file {path.name} in {what.folder}"
         return
     sr = images.read_image(path)
-    if record.sr_sha256 is not None and saved.pixels_digest(sr) != record.sr_sha256:
+    if record.sr_sha256 is not None and pixels_digest(sr) != record.sr_sha256:
         yield f"{path.name} has other pixels than those measured (sr_sha256)"
-    sample = protocol.prepare(pair, name)
+    sample = what.protocol.prepare(pair, what.dataset.name)
     if sr.shape != sample.hr.shape:
         yield f"{path.name} is {sr.shape[1]}x{sr.shape[0]}; {sample.hr.shape[1]}x{sample.hr.shape[0]} is due"
         return
     if tuple(record.refs) != tuple(sample.ref_names):
         yield f"used references {', '.join(record.refs) or 'none'}; the protocol chooses {', '.join(sample.ref_names)}"
-    for metric, value in runner.score(sr, sample, protocol, metrics).items():
+    digits = {metric.name: metric.digits for metric in what.result.run.metrics}
+    for metric, value in score(sr, sample, what.protocol, what.metrics).items():
         stated = record.metrics.get(metric)
         if stated is not None and stated != value and not abs(stated - value) <= 0.5 * 10 ** -digits.get(metric, 4):
             yield f"{metric} is given as {stated:.6g}, measured here {value:.6g}"

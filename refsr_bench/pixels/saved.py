@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as PilImage
 
-from refsr_bench.core import files, reader, schema
+from refsr_bench.core import files, reader
 from refsr_bench.core.names import stem
 from refsr_bench.core.types import Correspondence, Image, Sample
 from refsr_bench.pixels import images
@@ -161,9 +161,3 @@ def size(folders: Iterable[Path]) -> tuple[int, int]:
     """How many pictures lie below some folders, and their bytes."""
     files = [path for folder in folders if folder.is_dir() for path in folder.rglob("*.png") if path.is_file()]
     return len(files), sum(path.stat().st_size for path in files)
-
-
-def missing(folder: Path, result: schema.Result) -> list[str]:
-    """Ids of a run's measured images of which its folder holds no SR image."""
-    measured = [record.id for record in result.images if record.error is None]
-    return [pair_id for pair_id in measured if not (folder / "images" / f"{stem(pair_id)}.png").is_file()]

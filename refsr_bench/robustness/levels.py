@@ -1,50 +1,28 @@
-"""How far the reference can turn, shrink or spoil before a method or a matcher breaks (paper section 5.4, Fig. 6).
+"""The levels of a change of the reference (paper section 5.4, Fig. 6): how far it turns, shrinks or is spoiled.
 
-References are made from the input's own HR image, so true correspondence is known everywhere. That is a leak by
-construction: such runs are records of the kind ``robustness``, which no ranking takes in. Methods give PSNR, SSIM and,
-where they have correspondences, their end-to-point errors; matchers give these alone. Rows, intervals and figures are
-made of these run files in ``leaderboard.statistics.robustness``.
+References are made from the input's own HR image, so true correspondence is known everywhere.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import numpy as np
-
-from refsr_bench.core.cards import LoadedMatcher, MatcherCard, MetricCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.names import slug
-from refsr_bench.core.schema import MethodInfo, Result
-from refsr_bench.core.types import Correspondence, Dataset, Image, Match, RefPair, Sample
-from refsr_bench.evaluate import runner
-from refsr_bench.evaluate.runner import Compute, Extra, Predictor
-from refsr_bench.geometry import correspondences
-from refsr_bench.geometry.correspondences import MEASURES
+from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.data.texture import texture_subset
+from refsr_bench.datasets.transform import at_level, transformed, truth_of, unrelated
 from refsr_bench.geometry.transforms import KINDS, Truth, level_name
-from refsr_bench.pixels.resize import resize_pil_bicubic
-from refsr_bench.protocols.base import Protocol
+
+log = logging.getLogger(__name__)
 
 GIVEN = "given"  # the data set's own references, where their true correspondence is known
 UNRELATED = "unrelated"
 DEFAULT_LEVELS = ("identity", "small", "medium", "large", UNRELATED)
-
-
-def protocol_for(protocol: Protocol) -> Protocol:
-    """A protocol that leaves the pixels of references where they are: the only reference, in its own size.
-
-    Padding to a common size would tell the reference's scale by its black border, and an unrelated reference larger
-    than the input would change LR.
-    """
-    return protocol.changed({"refs": "first", "ref_size": "native"})
-
-
-# -- the levels ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -89,16 +67,13 @@ def open_levels(
     transform: str,
     names: Sequence[str],
     limit: int | None = None,
-    warn: Callable[[str], None] = lambda text: None,
     only: Iterable[str] | None = None,
 ) -> list[Level]:
     """The data set at every level of a transformation; with ``GIVEN``, its own references and true correspondences.
 
-    only: ids of the images to keep; limit: of these the first. warn: is told why there is no unrelated reference.
+    only: ids of the images to keep; limit: of these the first. The log says why there is no unrelated reference.
     Raises Misuse for a level out of range and, with ``GIVEN``, when no truth is known.
     """
-    from refsr_bench.datasets.transform import at_level, transformed, truth_of, unrelated
-
     own = _split_levels(dataset) if transform == GIVEN else []
     levels = []
     for name in names:
@@ -110,7 +85,7 @@ def open_levels(
             except Misuse:
                 raise
             except BenchError as error:
-                warn(f"No reference gain: {error}")
+                log.warning("No reference gain: %s", error)
                 continue
         else:
             made = dataset if name == GIVEN else transformed(dataset, transform, name)
@@ -128,9 +103,6 @@ def open_levels(
 
 def texture_ids(dataset: Dataset) -> list[str]:
     """The ids of the more textured half of the images, as the ablation has it."""
-    from refsr_bench.data.texture import texture_subset
-    from refsr_bench.datasets.transform import at_level
-
     own = _split_levels(dataset)
     return texture_subset(at_level(dataset, own[0]) if own else dataset)
 
@@ -140,86 +112,3 @@ def _known(level: Level, pair_id: str) -> bool:
         return level.truth(pair_id) is not None
     except BenchError:
         return False
-
-
-# -- measuring -----------------------------------------------------------------------------------------------------
-
-
-def matching_measures(match: Callable[[Sample], Correspondence], truth: Callable[[str], Truth]) -> Extra:
-    """End-to-point errors beside what is measured of SR images."""
-
-    def measure(pair: RefPair, sample: Sample) -> dict[str, float]:
-        top, left, height, width = sample.crop
-        found = match(sample)
-        inside = dataclasses.replace(found, points=np.asarray(found.points) - np.array([left, top], np.float32))
-        return correspondences.measure(inside, truth(pair.id), (height, width))
-
-    return Extra(MEASURES, measure)
-
-
-def matcher_predictor(
-    card: MatcherCard, loaded: LoadedMatcher, device: str
-) -> tuple[Predictor, Callable[[Sample], Correspondence]]:
-    """A matcher as something the runner can time and record, and the matches it last made.
-
-    The image that the runner records a digest of is bicubic; no metric looks at it.
-    """
-    last: dict[int, Correspondence] = {}
-
-    def predict(pair: RefPair, sample: Sample) -> Image:
-        if not sample.refs:
-            raise BenchError(f"Pair '{pair.id}' has no reference to match.")
-        lr, scale = (sample.hr, 1) if loaded.oracle else (sample.lr, sample.scale)
-        last.clear()
-        last[id(sample)] = loaded.match(lr, sample.refs[0], scale)
-        height, width = sample.lr.shape[:2]
-        return resize_pil_bicubic(sample.lr, sample.scale * height, sample.scale * width)
-
-    variant = loaded.variant
-    info = MethodInfo(
-        name=f"matcher-{slug(card.name)}" + (f"-{slug(variant)}" if variant else ""),
-        title=card.title + (f" ({variant})" if variant else ""),
-        group="matcher",
-        references="one",
-        gan=False,
-        year=card.year,
-        paper=card.paper,
-        parameters=0,
-        weights=loaded.weights,
-        notes=("a matcher: it makes no SR image; the recorded one is bicubic and is not measured",),
-        verified="unknown",
-    )
-    return Predictor(info, predict, device), lambda sample: last[id(sample)]
-
-
-def method_matches(match: Match) -> Callable[[Sample], Correspondence]:
-    """A method's own correspondences, from what it is given."""
-    return lambda sample: match(sample.lr, sample.refs[0], sample.scale)
-
-
-def measure(
-    predictor: Predictor,
-    match: Callable[[Sample], Correspondence] | None,
-    levels: Iterable[Level],
-    protocol: Protocol,
-    metrics: Mapping[str, tuple[MetricCard, Compute]],
-    out: Path,
-    *,
-    fresh: bool = False,
-    command: str = "",
-    track: Callable[[str], Callable] = lambda level: lambda pairs, done: pairs,
-) -> dict[str, tuple[Result, Path]]:
-    """Run one method or matcher over all levels: sealed results and their folders, by level; resumable as any run.
-
-    match: its correspondences; None: it has none. metrics: of SR images, none for a matcher.
-    """
-    done = {}
-    for level in levels:
-        extra = matching_measures(match, level.truth) if match and level.truth else None
-        if extra is None and not metrics:
-            continue
-        done[level.name] = runner.evaluate(
-            predictor, level.dataset, protocol, metrics, out, pairs=level.pairs, fresh=fresh, command=command,
-            track=track(level.name), kind="robustness", extra=extra,
-        )  # fmt: skip
-    return done

@@ -79,7 +79,7 @@ def test_a_failure_is_recorded_with_its_reason_and_the_others_go_on(fault, wrsr,
 def test_a_command_that_hangs_is_stopped_with_its_children() -> None:
     started = time.monotonic()
     lr = np.zeros((4, 4, 3), np.uint8)
-    loaded = external.load_command("sh -c 'sleep 600 & sleep 600; echo {lr} {out}'", 0.5)
+    loaded = external.load(None, "cpu", "sh -c 'sleep 600 & sleep 600; echo {lr} {out}'", 0.5)
     with pytest.raises(BenchError, match=r"longer than 0.5 s"):
         loaded.predict(lr, [], 4)
     assert time.monotonic() - started < 30

@@ -19,10 +19,11 @@ from leaderboard.statistics.robustness import Row
 from refsr_bench.cli.common import Commands
 from refsr_bench.cli.robustness import robustness, tables
 from refsr_bench.core import catalogue, reader, results, schema
-from refsr_bench.core.cards import MatcherCard
+from refsr_bench.core.cards import LoadedMatcher, MatcherCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Correspondence
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.evaluate.predictors import matcher_predictor
 from refsr_bench.geometry.correspondences import cell_centres
 from refsr_bench.geometry.transforms import KINDS
 from refsr_bench.robustness import levels as study
@@ -49,9 +50,13 @@ def breaks_on_square(lr, ref, scale) -> Correspondence:
     return same_place(lr, ref, scale)
 
 
+def card(name: str, title: str, match) -> MatcherCard:
+    return MatcherCard(name, title, 2026, "none", "", lambda weights, device: LoadedMatcher(match))
+
+
 CARDS = {
-    "same-place": MatcherCard("same-place", "the same place", 2026, "none", "", lambda weights, device: same_place),
-    "fragile": MatcherCard("fragile", "fragile", 2026, "none", "", lambda weights, device: breaks_on_square),
+    "same-place": card("same-place", "the same place", same_place),
+    "fragile": card("fragile", "fragile", breaks_on_square),
 }
 
 
@@ -331,7 +336,7 @@ def test_levels_are_in_their_shortest_form():
 
 
 def test_a_pair_without_reference_is_a_failure_of_the_pair(folder, tmp_path):
-    predictor, _ = study.matcher_predictor(CARDS["same-place"], same_place, "cpu")
+    predictor = matcher_predictor(CARDS["same-place"], LoadedMatcher(same_place), "cpu")
     protocol = catalogue.get("PROTOCOLS", "c2").changed({"refs": "none"})
     pair = open_dataset("wrsr", folder).pairs[0]
     with pytest.raises(BenchError, match="no reference"):

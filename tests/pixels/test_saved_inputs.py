@@ -14,22 +14,26 @@ from refsr_bench.cli import main
 from refsr_bench.core import catalogue
 from refsr_bench.core.types import Correspondence, Sample
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate import runner
+from refsr_bench.evaluate.loop import evaluate
+from refsr_bench.evaluate.metrics import load_metrics
+from refsr_bench.evaluate.pictures import missing_pictures
+from refsr_bench.evaluate.plan import Plan, Predictor
+from refsr_bench.evaluate.predictors import method_predictor
 from refsr_bench.pixels import saved
 from refsr_bench.pixels.images import read_image
 
 
-def method(name: str = "bicubic") -> runner.Predictor:
+def method(name: str = "bicubic") -> Predictor:
     card = catalogue.get("METHODS", name)
-    return runner.method_predictor(card, card.load(None, "cpu"), "cpu")
+    return method_predictor(card, card.load(None, "cpu"), "cpu")
 
 
-def run(root: Path, out: Path, predictor: runner.Predictor | None = None, settings: dict | None = None, **options):
-    metrics = runner.load_metrics([catalogue.get("METRICS", n) for n in ("psnr_y", "ssim_y")], "cpu", None, print)
+def run(root, out, predictor: Predictor | None = None, settings: dict | None = None, fresh: bool = False, **options):
     protocol = catalogue.get("PROTOCOLS", "c2").changed(settings or {})
     data = options.pop("data", None) or open_dataset("wrsr", root)
-    options = {"save_images": True, **options}
-    return runner.evaluate(predictor or method(), data, protocol, metrics, out, **options)
+    metrics = load_metrics(("psnr_y", "ssim_y"), "cpu")
+    plan = Plan(predictor or method(), data, protocol, metrics, **{"pictures": "images", **options})
+    return evaluate(plan, out, fresh=fresh)
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -87,12 +91,12 @@ def test_a_half_written_folder_is_completed(wrsr, tmp_path: Path) -> None:
 
 def test_pictures_of_a_run_that_was_measured_without_them(wrsr, tmp_path: Path) -> None:
     root = wrsr(2)
-    result, folder = run(root, tmp_path / "out", save_images=False)
-    assert not (folder.parent / "inputs").exists() and saved.missing(folder, result) == ["001", "002"]
+    result, folder = run(root, tmp_path / "out", pictures="none")
+    assert not (folder.parent / "inputs").exists() and missing_pictures(folder, result) == ["001", "002"]
     result, folder = run(root, tmp_path / "out")
-    assert len(list((folder.parent / "inputs").iterdir())) == 2 and saved.missing(folder, result) == ["001", "002"]
+    assert len(list((folder.parent / "inputs").iterdir())) == 2 and missing_pictures(folder, result) == ["001", "002"]
     result, folder = run(root, tmp_path / "out", fresh=True)
-    assert saved.missing(folder, result) == []
+    assert missing_pictures(folder, result) == []
 
 
 @pytest.mark.parametrize("hostile", ["../../up", "a/b", "C:\\x", "\u202eid", "", "a" * 300, "two words"])
@@ -103,7 +107,7 @@ def test_ids_that_are_no_file_names(wrsr, tmp_path: Path, hostile: str) -> None:
     result, folder = run(root, tmp_path / "out", data=dataclasses.replace(data, pairs=pairs))
     (sr,) = (folder / "images").iterdir()
     (inputs,) = (folder.parent / "inputs").iterdir()
-    assert sr.suffix == ".png" and len(sr.name) < 130 and saved.missing(folder, result) == []
+    assert sr.suffix == ".png" and len(sr.name) < 130 and missing_pictures(folder, result) == []
     assert json.loads((inputs / "inputs.json").read_text())["id"] == hostile
     assert sorted(path.name for path in tmp_path.iterdir()) == ["WR-SR", "out"]
 

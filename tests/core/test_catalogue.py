@@ -1,5 +1,7 @@
 """Methods, datasets, metrics and protocols are found by file; names are unique; other distributions take part."""
 
+import dataclasses
+import re
 import sys
 from pathlib import Path
 
@@ -7,6 +9,11 @@ import pytest
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.data.opening import open_dataset
+from refsr_bench.evaluate.loop import evaluate
+from refsr_bench.evaluate.metrics import load_metrics
+from refsr_bench.evaluate.plan import Plan
+from refsr_bench.evaluate.predictors import method_predictor
 
 
 @pytest.fixture
@@ -60,3 +67,14 @@ def test_a_name_used_twice_is_refused_naming_both_files(other_distribution) -> N
     other_distribution(SOURCE.format(name="bicubic"))
     with pytest.raises(BenchError, match=r"(?s)bicubic.*(bicubic\.py.*theirs\.py|theirs\.py.*bicubic\.py)"):
         catalogue.collect("METHODS")
+
+
+def test_the_example_of_the_design_page_is_a_method(other_distribution, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "design.md").read_text(encoding="utf-8")
+    (source,) = [block for block in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "METHODS" in block]
+    other_distribution(source.replace("        ...\n", "        sr = lr.repeat(scale, 0).repeat(scale, 1)\n"))
+    card, sample = catalogue.get("METHODS", "mine"), open_dataset("sample")
+    predictor = method_predictor(card, card.load(None, "cpu"), "cpu")
+    plan = Plan(predictor, sample, catalogue.get("PROTOCOLS", "c2"), load_metrics(["psnr_y", "ssim_y"], "cpu"))
+    result, _ = evaluate(dataclasses.replace(plan, pairs=sample.pairs[:1]), tmp_path)
+    assert result.means["psnr_y"] > 20 and result.run.code.sha256 is not None

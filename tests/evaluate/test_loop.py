@@ -14,31 +14,48 @@ import pytest
 from msgspec import structs
 from PIL import Image
 
-from refsr_bench.core import catalogue
+from refsr_bench.core import catalogue, files
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import slug
 from refsr_bench.core.results import read_result
+from refsr_bench.core.types import Prediction
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate import checks, predictions, runner
+from refsr_bench.evaluate import checks
+from refsr_bench.evaluate.cost import measured
+from refsr_bench.evaluate.loop import evaluate
+from refsr_bench.evaluate.machine import resolve_device
+from refsr_bench.evaluate.metrics import load_metrics
+from refsr_bench.evaluate.plan import Plan, Predictor
+from refsr_bench.evaluate.predictors import (
+    FolderMethod,
+    find_predictions,
+    folder_predictor,
+    method_predictor,
+    stacking,
+)
 
 REFSR = [sys.executable, "-c", "from refsr_bench.cli import main; main()"]
 
 
-def bicubic() -> runner.Predictor:
+def bicubic() -> Predictor:
     card = catalogue.get("METHODS", "bicubic")
-    return runner.method_predictor(card, card.load(None, "cpu"), "cpu")
+    return method_predictor(card, card.load(None, "cpu"), "cpu")
 
 
 def c2():
     return catalogue.get("PROTOCOLS", "c2")
 
 
-def metrics(*names: str) -> dict:
-    cards = [catalogue.get("METRICS", name) for name in names or ("psnr_y", "ssim_y")]
-    return runner.load_metrics(cards, "cpu", None, lambda text: None)
+def metrics(*names: str):
+    return load_metrics(names or ("psnr_y", "ssim_y"), "cpu")
 
 
-def run(root: Path, out: Path, **options):
-    return runner.evaluate(bicubic(), open_dataset("wrsr", root), c2(), metrics(), out, **options)
+def run(root: Path, out: Path, fresh: bool = False, **facts):
+    return evaluate(plan(bicubic(), open_dataset("wrsr", root), **facts), out, fresh=fresh)
+
+
+def plan(predictor: Predictor, data, **facts) -> Plan:
+    return Plan(predictor, data, c2(), metrics(), **facts)
 
 
 def comparable(path: Path) -> bytes:
@@ -119,11 +136,11 @@ def test_a_pair_that_fails_is_recorded_and_tried_again(wrsr, tmp_path: Path) -> 
 
     broken = dataclasses.replace(good, predict=predict)
     data = open_dataset("wrsr", root)
-    result, folder = runner.evaluate(broken, data, c2(), metrics(), tmp_path / "out")
+    result, folder = evaluate(plan(broken, data), tmp_path / "out")
     assert [record.error for record in result.images] == [None, "RuntimeError: out of memory", None]
     assert result.sealed and not result.complete
     fail.clear()
-    result, _ = runner.evaluate(broken, data, c2(), metrics(), tmp_path / "out")
+    result, _ = evaluate(plan(broken, data), tmp_path / "out")
     assert result.complete
     assert (folder / "images.jsonl").read_bytes().count(b"\n") == 4
 
@@ -132,23 +149,23 @@ def test_a_pair_that_fails_is_recorded_and_tried_again(wrsr, tmp_path: Path) -> 
     "output", [np.zeros((5, 5, 3), np.uint8), np.zeros((48, 48, 3), np.float32), None], ids=["size", "type", "nothing"]
 )
 def test_a_method_that_returns_nonsense_fails_its_pairs(wrsr, tmp_path: Path, output) -> None:
-    broken = dataclasses.replace(bicubic(), predict=lambda pair, sample: output)
+    broken = dataclasses.replace(bicubic(), predict=lambda pair, sample: Prediction(output))
     data = open_dataset("wrsr", wrsr(2))
-    result, _ = runner.evaluate(broken, data, c2(), metrics(), tmp_path / "out")
+    result, _ = evaluate(plan(broken, data), tmp_path / "out")
     assert len(result.failed) == 2 and not result.means
 
 
 def test_a_full_disk_keeps_what_was_recorded(wrsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = wrsr(3)
-    real, calls = runner._append, []
+    real, calls = files.Journal._append, []
 
-    def append(log, record):
-        calls.append(record.id)
+    def append(journal, data):
+        calls.append(data)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
-        real(log, record)
+        real(journal, data)
 
-    monkeypatch.setattr(runner, "_append", append)
+    monkeypatch.setattr(files.Journal, "_append", append)
     with pytest.raises(BenchError, match="No space left on device"):
         run(root, tmp_path / "out")
     log = tmp_path / "out/c2/wrsr/bicubic/images.jsonl"
@@ -166,8 +183,8 @@ def test_two_runs_at_once_into_one_folder(wrsr, tmp_path: Path) -> None:
     root = wrsr(2)
     folder = tmp_path / "out/c2/wrsr/bicubic"
     code = (
-        "import sys, time; from pathlib import Path; from refsr_bench.evaluate.runner import _locked\n"
-        "with _locked(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from refsr_bench.core.files import locked\n"
+        "with locked(Path(sys.argv[1]), 'A test'): print('locked', flush=True); sys.stdin.read()"
     )
     folder.mkdir(parents=True)
     other = subprocess.Popen(
@@ -184,11 +201,11 @@ def test_two_runs_at_once_into_one_folder(wrsr, tmp_path: Path) -> None:
 
 def test_scores_from_memory_and_from_saved_files_agree(wrsr, tmp_path: Path) -> None:
     root = wrsr(3, side=50)  # 50 is no multiple of 4: the protocol cuts HR
-    first, folder = run(root, tmp_path / "out", save_images=True)
+    first, folder = run(root, tmp_path / "out", pictures="images")
     data = open_dataset("wrsr", root)
-    found = predictions.find_predictions(folder / "images", c2(), data)
-    theirs = predictions.folder_predictor("Theirs", "Ref-SR", False, found)
-    second, _ = runner.evaluate(theirs, data, c2(), metrics(), tmp_path / "out")
+    found = find_predictions(folder / "images", c2(), data)
+    theirs = folder_predictor(FolderMethod("Theirs"), found)
+    second, _ = evaluate(plan(theirs, data), tmp_path / "out")
     assert [image.metrics for image in first.images] == [image.metrics for image in second.images]
     assert [image.sr_sha256 for image in first.images] == [image.sr_sha256 for image in second.images]
 
@@ -198,9 +215,9 @@ def test_predictions_of_whole_hr_size_are_cut_as_hr_was(wrsr, tmp_path: Path) ->
     data = open_dataset("wrsr", root)
     (tmp_path / "pred").mkdir()
     Image.fromarray(data.pairs[0].hr.load()).save(tmp_path / "pred" / "001.png")
-    found = predictions.find_predictions(tmp_path / "pred", c2(), data)
-    perfect = predictions.folder_predictor("Perfect", "Ref-SR", False, found)
-    result, folder = runner.evaluate(perfect, data, c2(), metrics(), tmp_path / "out")
+    found = find_predictions(tmp_path / "pred", c2(), data)
+    perfect = folder_predictor(FolderMethod("Perfect"), found)
+    result, folder = evaluate(plan(perfect, data), tmp_path / "out")
     assert result.means == {"psnr_y": np.inf, "ssim_y": pytest.approx(1)}
     assert read_result(folder / "result.json") == result
 
@@ -210,7 +227,7 @@ def test_names_that_belong_to_a_pair(wrsr, tmp_path: Path, name: str) -> None:
     data = open_dataset("wrsr", wrsr(2))
     (tmp_path / "pred").mkdir()
     Image.new("RGB", (48, 48)).save(tmp_path / "pred" / name)
-    assert predictions.find_predictions(tmp_path / "pred", c2(), data) == {"001": tmp_path / "pred" / name}
+    assert find_predictions(tmp_path / "pred", c2(), data) == {"001": tmp_path / "pred" / name}
 
 
 def test_two_files_for_one_pair_are_refused(wrsr, tmp_path: Path) -> None:
@@ -219,16 +236,16 @@ def test_two_files_for_one_pair_are_refused(wrsr, tmp_path: Path) -> None:
     for name in ("001_a.png", "001_b.png"):
         Image.new("RGB", (48, 48)).save(tmp_path / "pred" / name)
     with pytest.raises(BenchError, match=r"001_a\.png and 001_b\.png"):
-        predictions.find_predictions(tmp_path / "pred", c2(), data)
+        find_predictions(tmp_path / "pred", c2(), data)
 
 
 def test_a_wrongly_sized_prediction_fails_its_pair(wrsr, tmp_path: Path) -> None:
     data = open_dataset("wrsr", wrsr(1))
     (tmp_path / "pred").mkdir()
     Image.new("RGB", (40, 40)).save(tmp_path / "pred" / "001.png")
-    found = predictions.find_predictions(tmp_path / "pred", c2(), data)
-    wrong = predictions.folder_predictor("Wrong", "Ref-SR", False, found)
-    result, _ = runner.evaluate(wrong, data, c2(), metrics(), tmp_path / "out")
+    found = find_predictions(tmp_path / "pred", c2(), data)
+    wrong = folder_predictor(FolderMethod("Wrong"), found)
+    result, _ = evaluate(plan(wrong, data), tmp_path / "out")
     assert "40x40" in result.images[0].error
 
 
@@ -247,7 +264,7 @@ def test_multiply_accumulates_are_those_of_a_network_of_the_published_size(wrsr,
     def info(parameters: int):
         card = dataclasses.replace(catalogue.get("METHODS", "bicubic"), parameters=100, gmacs=7.5)
         loaded = dataclasses.replace(card.load(None, "cpu"), parameters=parameters)
-        return runner.method_predictor(card, loaded, "cpu").info
+        return method_predictor(card, loaded, "cpu").info
 
     assert (info(100).gmacs, info(99).gmacs, bicubic().info.gmacs) == (7.5, None, None)
     root = wrsr(3)
@@ -261,9 +278,9 @@ def test_multiply_accumulates_are_those_of_a_network_of_the_published_size(wrsr,
 
 
 def test_names_become_folders() -> None:
-    assert runner.slug("c2+border=0+refs=level:5") == "c2+border=0+refs=level-5"
-    assert runner.slug("../../etc") == "etc" and runner.slug("…") == "unnamed"
-    long = [runner.slug("x" * 300 + end) for end in "ab"]
+    assert slug("c2+border=0+refs=level:5") == "c2+border=0+refs=level-5"
+    assert slug("../../etc") == "etc" and slug("…") == "unnamed"
+    long = [slug("x" * 300 + end) for end in "ab"]
     assert len(set(long)) == 2 and max(map(len, long)) <= 120
 
 
@@ -276,13 +293,13 @@ def test_a_list_that_does_not_fit_is_misuse_before_the_run(wrsr) -> None:
 @pytest.mark.parametrize("text", ["gpu", "cuda:x", "cuda:99", ""])
 def test_a_device_that_is_not_there(text: str) -> None:
     with pytest.raises(Misuse, match="--device"):
-        runner.resolve_device(text)
+        resolve_device(text)
 
 
 def test_peak_memory_is_that_of_the_block() -> None:
-    with runner._measured("cpu") as first:
+    with measured("cpu") as first:
         np.ones(40_000_000).sum()
-    with runner._measured("cpu") as second:
+    with measured("cpu") as second:
         pass
     assert first["peak_memory_mb"] - second["peak_memory_mb"] > 200
 
@@ -303,12 +320,12 @@ def test_several_references_are_stacked_as_published() -> None:
 
     def upscale(lr, refs, scale):
         given.append(refs)
-        return np.zeros((lr.shape[0] * scale, lr.shape[1] * scale, 3), np.uint8)
+        return Prediction(np.zeros((lr.shape[0] * scale, lr.shape[1] * scale, 3), np.uint8))
 
     one = dataclasses.replace(bicubic(), predict=lambda pair, sample: upscale(sample.lr, sample.refs, sample.scale))
     protocol = c2().changed({"refs": "all"})
     ready = protocol.prepare(pair, sample.name)
-    stacked = runner.stacking(one)
+    stacked = stacking(one)
     stacked.predict(pair, ready)
     ((whole,),) = given
     side = max(500, *(max(ref.shape[:2]) for ref in ready.refs))

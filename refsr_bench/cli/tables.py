@@ -1,0 +1,45 @@
+"""Results as tables for a terminal. Rounded here and nowhere before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+from refsr_bench.core.schema import MetricInfo, Result
+from refsr_bench.core.terminal import text_table
+
+
+def means_table(results: Sequence[Result]) -> str:
+    """One row per run of the same protocol: every metric's mean, how many images it is over, seconds per image."""
+    metrics = list({metric.name: metric for result in results for metric in result.run.metrics}.values())
+    head = ("data set", "method", "weights", "images", *(metric.title for metric in metrics), "s/image")
+    return text_table(head, [_means_row(result, metrics) for result in results])
+
+
+def _means_row(result: Result, metrics: Sequence[MetricInfo]) -> tuple[str, ...]:
+    run = result.run
+    seconds = [image.cost["seconds"] for image in result.measured if "seconds" in image.cost]
+    return (
+        run.dataset.name + ("" if run.dataset.official else " (not the published set)"),
+        run.method.title,
+        run.method.weights.name,
+        f"{len(result.measured)}/{run.dataset.n_pairs}",
+        *(f"{result.means[m.name]:.{m.digits}f}" if m.name in result.means else "-" for m in metrics),
+        f"{mean(seconds):.2f}" if seconds else "-",
+    )
+
+
+def draws_table(results: Sequence[Result]) -> str:
+    """Mean and sample standard deviation of each method's headline PSNR and SSIM over runs with other references."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        if result.means:
+            groups.setdefault((result.run.dataset.name, result.run.method.title), []).append(result)
+    rows = []
+    for (dataset, method), group in groups.items():
+        psnr = [result.means[result.run.protocol.psnr] for result in group]
+        ssim = [result.means[result.run.protocol.ssim] for result in group]
+        if len(group) > 1:
+            cells = f"{mean(psnr):.3f} ± {stdev(psnr):.3f} dB", f"{mean(ssim):.4f} ± {stdev(ssim):.4f}"
+            rows.append((dataset, method, str(len(group)), *cells))
+    return text_table(("data set", "method", "draws", "PSNR", "SSIM"), rows)

@@ -1,0 +1,96 @@
+"""Methods by name, one after the other: which are chosen, which weights they get, which must be left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import LoadedMethod, MethodCard
+from refsr_bench.core.errors import Misuse, NoWeights
+from refsr_bench.learning.checkpoints import SYNTHETIC
+
+log = logging.getLogger(__name__)
+
+ALL = "all"
+EXTERNAL = "external"  # the card of a method that is a command line
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Methods as a person asks for them.
+
+    names: of the catalogue, or ``all``. weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none here.
+    matching: of the methods that offer a choice. command, time_limit: for ``external``; seconds per image.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+    device: str = "cpu"
+    matching: str | None = None
+    command: str | None = None
+    time_limit: float = 600.0
+
+
+def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
+    """Load the methods of a choice when they are asked for, so that one at a time is held in memory.
+
+    ``all`` means every method whose weights are here; the others are named in the log. Raises Misuse for unknown names
+    and impossible options before the first method is loaded, NoWeights for a named method without weights.
+    """
+    everything = ALL in choice.names
+    if choice.command and EXTERNAL not in choice.names:
+        raise Misuse("--command is for --method external.")
+    known = catalogue.collect("METHODS")
+    names = [name for name in known if name != EXTERNAL] if everything else list(choice.names)
+    cards = [catalogue.get("METHODS", name) for name in names]
+    files = weights_by_name([option for option in choice.weights if option != str(SYNTHETIC)], names)
+    return _loaded(choice, cards, files)
+
+
+def _loaded(
+    choice: Choice, cards: Sequence[MethodCard], files: dict[str, Path]
+) -> Iterator[tuple[MethodCard, LoadedMethod]]:
+    everything, invent = ALL in choice.names, str(SYNTHETIC) in choice.weights
+    for card in cards:
+        matching = None if everything and not card.matching else choice.matching
+        try:
+            yield card, load_method(card, files.get(card.name), choice, matching)
+        except NoWeights as error:
+            if invent:
+                yield card, load_method(card, SYNTHETIC, choice, matching)
+            elif everything:
+                log.warning("left out: %s", error)
+            else:
+                raise
+
+
+def load_method(card: MethodCard, weights: Path | None, choice: Choice, matching: str | None = None) -> LoadedMethod:
+    """Load one method. Raises Misuse for a way of matching that the method does not offer."""
+    options: dict[str, Any] = {}
+    if matching is not None:
+        if matching not in card.matching:
+            known = f"only {', '.join(card.matching)}" if card.matching else "no choice of matching"
+            raise Misuse(f"--matching {matching}: {card.name} has {known}.")
+        options["matching"] = matching
+    if card.name == EXTERNAL and choice.command:
+        options |= {"command": choice.command, "time_limit": choice.time_limit}
+    return card.load(weights, choice.device, **options)
+
+
+def weights_by_name(options: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
+    """``[NAME=]PATH`` options as files by name. Raises Misuse for a name that is not among ``names``."""
+    files = {}
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not equals:
+            if len(names) > 1:
+                raise Misuse(f"--weights {option}: with several methods, say whose: --weights METHOD={option}.")
+            name, path = names[0], option
+        if name not in names:
+            raise Misuse(f"--weights {option}: {name} is not among the methods of this run.")
+        files[name] = Path(path)
+    return files

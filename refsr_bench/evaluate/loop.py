@@ -1,0 +1,115 @@
+"""The evaluation loop: prepare, predict, score, record; resumable per image, one writer per run.
+
+    plan ─► measure_pair (for each pair still to do) ─► Outcome ─► pictures, record ─► result.json
+
+``measure_pair`` is the middle. It touches no file of the run, so that another engine may run it elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import ImageRecord, Result
+from refsr_bench.core.types import Image, Prediction, RefPair, Sample
+from refsr_bench.evaluate.cost import measured
+from refsr_bench.evaluate.metrics import score
+from refsr_bench.evaluate.pictures import save_pictures
+from refsr_bench.evaluate.plan import Plan, now
+from refsr_bench.evaluate.run_folder import opened
+from refsr_bench.pixels.saved import pixels_digest
+
+Track = Callable[[Iterable[RefPair], int, int], Iterable[RefPair]]
+"""Wraps the pairs still to do, for a progress bar; it is given how many are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one pair. sample, prediction: None when it failed; SR is cut to the scored size."""
+
+    record: ImageRecord
+    sample: Sample | None = None
+    prediction: Prediction | None = None
+
+
+def evaluate(
+    plan: Plan, out: Path, *, fresh: bool = False, track: Track = lambda pairs, done, total: pairs
+) -> tuple[Result, Path]:
+    """Carry out a plan and return the sealed result and its folder below ``out``.
+
+    Pairs that have a record already are not predicted again; pairs that failed before are. fresh: start over, the old
+    run is set aside. Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be
+    written.
+    """
+    with opened(plan.folder(out), plan.describe(), fresh) as folder:
+        todo = [pair for pair in plan.chosen if not folder.done(pair.id)]
+        if plan.pictures != "none":
+            for pair in plan.chosen:
+                if folder.done(pair.id):  # an earlier run did not keep its SR image, but its inputs can be had
+                    save_pictures(plan, folder.path, plan.protocol.prepare(pair, plan.dataset.name))
+        for outcome in _measured(plan, track(todo, len(plan.chosen) - len(todo), len(plan.chosen))):
+            if plan.pictures != "none" and outcome.sample:
+                # Pictures come before the record, so that a kill in between repeats the pair.
+                save_pictures(plan, folder.path, outcome.sample, outcome.prediction)
+            folder.append(outcome.record)
+        unchanged = not todo and (folder.path / "result.json").exists()
+        return folder.seal(None if unchanged else now()), folder.path
+
+
+def _measured(plan: Plan, pairs: Iterable[RefPair]) -> Iterator[Outcome]:
+    return (measure_pair(plan, pair) for pair in pairs)
+
+
+def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
+    """Predict and score one pair. A pair that fails becomes a record with its reason; nothing is raised."""
+    try:
+        sample = plan.protocol.prepare(pair, plan.dataset.name)
+        prediction, cost = _predict(plan, pair, sample)
+        values = score(prediction.sr, sample, plan.protocol, plan.metrics)
+        if plan.extra:
+            values |= plan.extra.measure(pair, sample, prediction)
+        if undefined := [name for name, value in values.items() if math.isnan(value)]:
+            raise BenchError(f"{undefined[0]} of pair '{pair.id}' is not a number.")
+    except Exception as error:  # whatever a method raises is its pair's failure, not the run's
+        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        return Outcome(ImageRecord(id=pair.id, error=reason, leak=plan.leak(pair)))
+    height, width = prediction.sr.shape[:2]
+    record = ImageRecord(
+        id=pair.id,
+        metrics=values,
+        refs=sample.ref_names,
+        hr_size=(width, height),
+        sr_sha256=pixels_digest(prediction.sr),
+        cost=cost,
+        leak=plan.leak(pair),
+    )
+    return Outcome(record, sample, prediction)
+
+
+def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dict[str, float]]:
+    """The prediction with SR cut to the scored size, and what it cost: nothing where the time says nothing."""
+    predictor = plan.predictor
+    with measured(predictor.device) as cost:
+        prediction = predictor.predict(pair, sample)
+    if not isinstance(prediction, Prediction):
+        raise BenchError(f"{predictor.info.name} returned {type(prediction).__name__}; a Prediction is due.")
+    prediction = replace(prediction, sr=_scored_area(prediction.sr, sample, predictor.info.name))
+    wanted = plan.extra is not None or plan.pictures == "matches"
+    if wanted and prediction.correspondence is None and predictor.match and sample.refs:
+        prediction = replace(prediction, correspondence=predictor.match(sample))
+    return prediction, {} if predictor.origin == "folder" else cost
+
+
+def _scored_area(output: Image, sample: Sample, what: str) -> Image:
+    """Cut a method's output to what is scored. Raises BenchError when its size is not LR x scale."""
+    height, width = (side * sample.scale for side in sample.lr.shape[:2])
+    found = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
+    if found != f"uint8 {(height, width, 3)}":
+        raise BenchError(f"{what} returned {found} for pair '{sample.id}'; uint8 {(height, width, 3)} is due.")
+    top, left, h, w = sample.crop
+    return output[top : top + h, left : left + w]

@@ -1,0 +1,62 @@
+"""The machine that a run is measured on: its device, processor, threads and library versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from refsr_bench.core.errors import Misuse
+from refsr_bench.core.schema import Machine
+
+PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips", "numba")
+
+
+def resolve_device(text: str) -> str:
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device that exists here. Raises Misuse otherwise."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise Misuse(f"--device takes auto, cpu, cuda or cuda:N, not '{text}'.")
+    if text == "cpu":
+        return text
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if text == "auto":
+        return "cuda" if count else "cpu"
+    number = int(text.partition(":")[2] or 0)
+    if number >= count:
+        raise Misuse(f"--device {text}: torch sees {count} CUDA devices on this machine. Use --device cpu or auto.")
+    return text
+
+
+def describe_machine(device: str) -> Machine:
+    """The facts that stand beside every time measured here. device: torch's name of it."""
+    return Machine(
+        device=device,
+        versions={"python": platform.python_version(), **_versions()},
+        processor=_processor(),
+        threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    )
+
+
+@cache
+def _processor() -> str | None:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or None
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,65 @@
+"""Metrics made ready, and applied to one SR image."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import MetricInfo
+from refsr_bench.core.types import Image, Sample
+from refsr_bench.protocols.base import Protocol
+
+log = logging.getLogger(__name__)
+
+Compute = Callable[[Image, Image, int, bool], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric ready to be taken: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``."""
+
+    card: MetricCard
+    compute: Compute
+
+    @property
+    def info(self) -> MetricInfo:
+        card = self.card
+        return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits)
+
+
+def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None = None) -> tuple[Metric, ...]:
+    """Make metrics of the catalogue ready.
+
+    One whose weights cannot be had is left out with a warning, unless its file was given: then its BenchError is
+    raised.
+    """
+    ready = []
+    for card in [catalogue.get("METRICS", name) for name in names]:
+        given = lpips_weights if card.name == "lpips" else None
+        try:
+            ready.append(Metric(card, card.load(device, given)))
+        except BenchError as error:
+            if given is not None:
+                raise
+            log.warning("%s stays empty: %s", card.title, error)
+    return tuple(ready)
+
+
+def score(sr: Image, sample: Sample, protocol: Protocol, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Unrounded values by metric of an SR image of the scored size, uint8 (H, W, 3).
+
+    A metric that cannot be taken of an image so small is left out; BenchError is raised when it is a headline metric.
+    """
+    values = {}
+    for metric in metrics:
+        try:
+            values[metric.card.name] = float(metric.compute(sr, sample.hr, protocol.border, protocol.y_rounded))
+        except BenchError:
+            if metric.card.name in (protocol.psnr, protocol.ssim):
+                raise
+    return values

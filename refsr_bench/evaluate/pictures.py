@@ -1,0 +1,44 @@
+"""The pictures that a run keeps beside its numbers; ``pixels.saved`` says where and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from refsr_bench.core.names import stem
+from refsr_bench.core.schema import Result
+from refsr_bench.core.types import Prediction, Sample
+from refsr_bench.evaluate.plan import Plan
+from refsr_bench.pixels import images, saved
+
+
+def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Prediction | None = None) -> None:
+    """Write the pictures of one pair: HR, LR and references as scored and given; with a prediction, SR and matches.
+
+    folder: the run's. Raises BenchError and OSError when the disk refuses.
+    """
+    about = {
+        "dataset": plan.dataset.name,
+        "manifest_sha256": plan.dataset.manifest_sha256,
+        "protocol": plan.protocol.label,
+        "protocol_digest": plan.protocol.digest,
+    }
+    saved.save_inputs(folder.parent / "inputs", sample, about)
+    if prediction is None:
+        return
+    images.write_png(folder / "images" / f"{stem(sample.id)}.png", prediction.sr)
+    if plan.pictures == "matches" and prediction.correspondence is not None:
+        saved.save_matches(folder / "matches", sample, prediction.correspondence, prediction.sr)
+
+
+def picture_folders(runs: Iterable[Path]) -> set[Path]:
+    """Where some runs keep pictures. runs: their folders."""
+    own = {folder / name for folder in runs for name in ("images", "matches")}
+    return own | {folder.parent.parent / "inputs" for folder in own}
+
+
+def missing_pictures(folder: Path, result: Result) -> list[str]:
+    """Ids of a run's measured images of which its folder holds no SR image."""
+    return [
+        record.id for record in result.measured if not (folder / "images" / f"{stem(record.id)}.png").is_file()
+    ]

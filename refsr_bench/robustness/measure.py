@@ -1,0 +1,90 @@
+"""Measuring a method or a matcher over the levels of a change of its reference.
+
+The references show the ground truth. That is a leak by construction: such runs are records of the kind ``robustness``,
+which no ranking takes in. Methods give PSNR, SSIM and, where they have correspondences, their end-point errors;
+matchers give these alone. Rows, intervals and figures are made of these run files in ``leaderboard.statistics``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import Result
+from refsr_bench.core.types import Prediction, RefPair, Sample
+from refsr_bench.evaluate.loop import Track, evaluate
+from refsr_bench.evaluate.metrics import Metric
+from refsr_bench.evaluate.plan import Extra, Plan, Predictor
+from refsr_bench.geometry import correspondences
+from refsr_bench.geometry.transforms import Truth
+from refsr_bench.protocols.base import Protocol
+from refsr_bench.robustness.levels import Level
+
+
+@dataclass(frozen=True)
+class RobustnessPlan:
+    """What every predictor is measured on. metrics: of SR images; folder: for the run folders."""
+
+    levels: tuple[Level, ...]
+    protocol: Protocol
+    metrics: tuple[Metric, ...]
+    folder: Path
+    command: str = ""
+
+
+def protocol_for(protocol: Protocol) -> Protocol:
+    """A protocol that leaves the pixels of references where they are: the only reference, in its own size.
+
+    Padding to a common size would tell the reference's scale by its black border, and an unrelated reference larger
+    than the input would change LR.
+    """
+    return protocol.changed({"refs": "first", "ref_size": "native"})
+
+
+def matching_measures(truth: Callable[[str], Truth]) -> Extra:
+    """End-point errors beside what is measured of SR images. truth(pair id): the true correspondence."""
+
+    def measure(pair: RefPair, sample: Sample, prediction: Prediction) -> dict[str, float]:
+        if prediction.correspondence is None:
+            raise BenchError(f"Pair '{pair.id}' has no reference to match.")
+        top, left, height, width = sample.crop
+        points = np.asarray(prediction.correspondence.points) - np.array([left, top], np.float32)
+        inside = dataclasses.replace(prediction.correspondence, points=points)
+        return correspondences.measure(inside, truth(pair.id), (height, width))
+
+    return Extra(correspondences.MEASURES, measure)
+
+
+def measure(
+    plan: RobustnessPlan,
+    predictor: Predictor,
+    fresh: bool = False,
+    track: Callable[[str], Track] = lambda level: lambda pairs, done, total: pairs,
+) -> dict[str, tuple[Result, Path]]:
+    """Run one predictor over all levels: sealed results and their folders, by level; resumable as any run.
+
+    A matcher's SR images are not measured. track: a progress bar for the level that it is given.
+    """
+    metrics = () if predictor.always_matches else plan.metrics
+    done = {}
+    for level in plan.levels:
+        extra = matching_measures(level.truth) if predictor.shows_matches and level.truth else None
+        if extra is None and not metrics:
+            continue
+        one = Plan(
+            predictor=predictor,
+            dataset=level.dataset,
+            protocol=plan.protocol,
+            metrics=metrics,
+            pairs=level.pairs,
+            kind="robustness",
+            extra=extra,
+            command=plan.command,
+        )
+        done[level.name] = evaluate(one, plan.folder, fresh=fresh, track=track(level.name))
+    return done

@@ -1,0 +1,95 @@
+"""Methods and matchers measured over the levels of one change of the reference: ``refsr-bench robustness``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import MatcherCard
+from refsr_bench.core.errors import Misuse
+from refsr_bench.core.names import slug
+from refsr_bench.core.schema import Result
+from refsr_bench.core.types import Dataset
+from refsr_bench.evaluate.loading import ALL, Choice, load_methods, weights_by_name
+from refsr_bench.evaluate.loop import Track
+from refsr_bench.evaluate.metrics import load_metrics
+from refsr_bench.evaluate.plan import Predictor
+from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
+from refsr_bench.learning.checkpoints import SYNTHETIC
+from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, texture_ids
+from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
+
+Measured = dict[str, tuple[Result, Path]]
+"""Of one method or matcher, its sealed result and folder at every level."""
+
+
+@dataclass(frozen=True)
+class RobustnessStudy:
+    """What a person wants to be measured.
+
+    transform, levels: see ``levels.parse_levels``. methods, matchers: names of the catalogue. weights: ``[NAME=]PATH``,
+    or ``synthetic``. limit: of the images, the first; textured: the more textured half alone.
+    """
+
+    dataset: Dataset
+    transform: str
+    methods: tuple[str, ...]
+    matchers: tuple[str, ...]
+    levels: str | None = None
+    weights: tuple[str, ...] = ()
+    limit: int | None = None
+    textured: bool = False
+    device: str = "cpu"
+    command: str = ""
+
+
+def plan_of(study: RobustnessStudy, out: Path) -> RobustnessPlan:
+    """Open the levels and make the metrics ready. out: the results folder.
+
+    Raises Misuse for a transformation or a level that there is not, and when there is nothing to measure.
+    """
+    if not study.methods and not study.matchers:
+        raise Misuse("There is nothing to measure: give --method or --matcher.")
+    names = parse_levels(study.levels, study.transform, study.dataset)
+    if not study.methods:  # matchers have nothing to gain from a reference
+        names = tuple(name for name in names if name != UNRELATED)
+    only = texture_ids(study.dataset) if study.textured else None
+    levels = open_levels(study.dataset, study.transform, names, study.limit, only)
+    protocol = protocol_for(catalogue.get("PROTOCOLS", "c2"))
+    metrics = load_metrics((protocol.psnr, protocol.ssim), study.device) if study.methods else ()
+    return RobustnessPlan(tuple(levels), protocol, metrics, folder(study, out) / "runs", study.command)
+
+
+def folder(study: RobustnessStudy, out: Path) -> Path:
+    """The folder of a data set's robustness results below a results folder."""
+    return out / "robustness" / slug(study.dataset.name)
+
+
+def run_study(
+    study: RobustnessStudy, plan: RobustnessPlan, fresh: bool = False, track: Callable[[str], Track] | None = None
+) -> Iterator[Measured]:
+    """Measure every method, then every matcher, over all levels. track: makes a progress bar from a few words."""
+    for predictor in _predictors(study):
+        bars = {"track": _bars(track, predictor, study.transform)} if track else {}
+        yield measure(plan, predictor, fresh, **bars)
+
+
+def _bars(track: Callable[[str], Track], predictor: Predictor, transform: str) -> Callable[[str], Track]:
+    return lambda level: track(f"{predictor.info.name}, {transform} {level}")
+
+
+def _predictors(study: RobustnessStudy) -> Iterator[Predictor]:
+    cards: list[MatcherCard] = [catalogue.get("MATCHERS", name) for name in study.matchers]
+    methods = tuple(catalogue.collect("METHODS")) if ALL in study.methods else study.methods
+    given = [option for option in study.weights if option != str(SYNTHETIC)]
+    files = weights_by_name(given, list(dict.fromkeys([*methods, *study.matchers])))
+    matchers = [card.load(files.get(card.name), study.device) for card in cards]  # what is missing is said at once
+    if study.methods:
+        own = [f"{name}={path}" for name, path in files.items() if name in methods]
+        own += [option for option in study.weights if option == str(SYNTHETIC)]
+        for card, loaded in load_methods(Choice(study.methods, tuple(own), study.device)):
+            yield method_predictor(card, loaded, study.device)
+    for card, loaded in zip(cards, matchers, strict=True):
+        yield matcher_predictor(card, loaded, study.device)

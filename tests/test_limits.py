@@ -1,0 +1,40 @@
+"""What a reader can hold in his head: the length of functions, their parameters, the files of a room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+LINES, PARAMETERS, FILES = 60, 6, 16
+ONE_FILE_PER_THING = {"baselines", "baselines/nets", "refsr_bench/datasets", "refsr_bench/protocols", "refsr_bench/cli"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(path: Path) -> Iterator[Function]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, Function):
+            yield node
+
+
+def parameters(function: Function) -> int:
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    return len([one for one in named if one.arg not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_are_short_and_take_few_things(path: Path) -> None:
+    long = [f.name for f in functions(path) if f.end_lineno - f.lineno >= LINES]
+    many = [f.name for f in functions(path) if parameters(f) > PARAMETERS and not f.name.startswith("_")]
+    assert (long, many) == ([], [])
+
+
+def test_rooms_have_few_files() -> None:
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in MODULES}
+    files = {folder: len(list((ROOT / folder).glob("*.py"))) for folder in folders - ONE_FILE_PER_THING}
+    assert {folder: count for folder, count in files.items() if count > FILES} == {}
