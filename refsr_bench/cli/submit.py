@@ -18,6 +18,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 if TYPE_CHECKING:
     from leaderboard.submissions.submission import Finding
     from refsr_bench.core.schema import Result
+    from refsr_bench.evaluate.metrics import Metric
     from refsr_bench.evaluate.remeasure import Disagreement
 
 SAMPLE = 10
@@ -147,7 +148,7 @@ def _check(path: Path, asked: CheckOptions) -> Report:
     if result is None or not report.ok:
         return report
     report.findings += submission.plausibility(result, published())
-    protocol, wrong = remeasure.protocol_of(result, lambda name: catalogue.get("PROTOCOLS", name))
+    protocol, wrong = remeasure.known_protocol(result, lambda name: catalogue.get("PROTOCOLS", name))
     report.add(wrong)
     report.note = "No image was measured again: "
     if result.run.kind != "benchmark":
@@ -162,17 +163,19 @@ def _check(path: Path, asked: CheckOptions) -> Report:
         report.note += f"{why or f'no folder {folder}'}."
         return report
     stated = {metric.name for metric in result.run.metrics}.intersection(protocol.metrics)
-    metrics = {name: each for metric in protocol.metrics if metric in stated
-               for name, each in _metric(metric, asked.lpips_weights).items()}  # fmt: skip
-    chosen = remeasure.choose(result, asked.count)
+    wanted = tuple(name for name in protocol.metrics if name in stated)
+    metrics = _metrics(wanted, asked.lpips_weights)
+    chosen = remeasure.draw_records(result, asked.count)
+    again = remeasure.Remeasurement(result, folder, dataset, protocol, metrics)
     with Bar("measuring again") as progress:
-        for _, wrong in remeasure.remeasure(result, chosen, folder, dataset, protocol, metrics):
+        for _, wrong in remeasure.remeasure(again, chosen):
             report.add(wrong)
             report.measured_again += 1
             progress(report.measured_again, len(chosen))
-    left = ", ".join(sorted(stated.difference(metrics)))
+    names = [metric.card.name for metric in metrics]
+    left = ", ".join(sorted(stated.difference(names)))
     report.note = (
-        f"{report.measured_again} of {len(result.images)} images measured again with {', '.join(metrics)}"
+        f"{report.measured_again} of {len(result.images)} images measured again with {', '.join(names)}"
         f"{f', not with {left}' if left else ''}."
     )
     return report
@@ -203,10 +206,8 @@ def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
 
 
 @cache
-def _metric(name: str, lpips_weights: Path | None) -> dict[str, Any]:
-    """A metric ready to use by its name; nothing for one that cannot be had here, which is said once."""
-    from refsr_bench.core import catalogue
-    from refsr_bench.evaluate import runner
+def _metrics(names: tuple[str, ...], lpips_weights: Path | None) -> tuple[Metric, ...]:
+    """Metrics ready to use; what cannot be had here is left out, which is said once."""
+    from refsr_bench.evaluate.metrics import load_metrics
 
-    card = catalogue.get("METRICS", name)
-    return runner.load_metrics([card], "cpu", lpips_weights, lambda text: click.echo(text, err=True))
+    return load_metrics(names, "cpu", lpips_weights)
