@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from leaderboard.reading.published import Published
 
 KIND = "ablation"
-SOURCE = "c2matching-ablation"
-STEPS = {
-    "dyn-agg": "with Dynamic Aggregation",
-    "contrastive": "with Contrastive",
-    "distilled": "with Teacher-Student",
-}
-"""Our variants, and how the published step that belongs to each begins."""
 SETS = {"full set": "cufed5", "texture subset": "cufed5-texture"}
 
 
@@ -44,14 +37,8 @@ class Step:
 
 def paper_steps(published: Iterable[Published]) -> dict[tuple[str, str], Published]:
     """Published gains by (variant, set of images)."""
-    own = [entry for entry in published if entry.source.key == SOURCE and entry.delta_psnr is not None]
-    return {
-        (variant, images): entry
-        for variant, start in STEPS.items()
-        for images, dataset in SETS.items()
-        for entry in own
-        if entry.dataset == dataset and entry.condition.startswith(start)
-    }
+    named = {dataset: images for images, dataset in SETS.items()}
+    return {(entry.step, named[entry.dataset]): entry for entry in published if entry.step and entry.dataset in named}
 
 
 def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
@@ -68,7 +55,7 @@ def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
             entry = paper.get((variant.name, images)) if n else None
             found.append(
                 Step(variant.name, variant.title, images, estimate([variant.scores[i] for i in chosen]), gain,
-                     entry.delta_psnr if entry else None, bool(entry and "about" in entry.note))
+                     entry.delta_psnr if entry else None, bool(entry and entry.about))
             )  # fmt: skip
     return found
 

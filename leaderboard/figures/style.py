@@ -85,6 +85,12 @@ class Mark:
     dash: object
     hatch: str
 
+    @property
+    def line(self) -> dict[str, object]:
+        """A line with its marks, as matplotlib takes it."""
+        return {"linestyle": self.dash, "color": self.colour, "marker": self.marker, "markeredgecolor": PAPER,
+                "markeredgewidth": 0.5}  # fmt: skip
+
 
 def mark(n: int) -> Mark:
     """The look of the n-th series; no two of the first 56 are alike, and neighbours differ in everything."""

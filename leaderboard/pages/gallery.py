@@ -27,6 +27,8 @@ from leaderboard.tables.tables import Cell, Table, clean, number, slug
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, ImageRecord, MethodInfo
+from refsr_bench.metrics.psnr import psnr
+from refsr_bench.pixels.saved import pixels_digest
 
 WITHHELD = {
     "bsd100": "no licence is known",
@@ -274,7 +276,7 @@ class _Finder:
 
     def _shot(self, cell: Cell, path: Path, wanted: Mapping[str, ImageRecord]) -> None:
         data, image = pictures.read(path, self.root)
-        pixels = pictures.pixels_digest(image)
+        pixels = pixels_digest(image)
         record = wanted.get(pixels)
         if record is None:
             raise PictureError("has pixels that no record of its run states")
@@ -328,7 +330,7 @@ class _Finder:
 
     def _stated(self, path: Path, item: Mapping[str, Any]) -> tuple[bytes, np.ndarray]:
         data, image = pictures.read(path, self.root)
-        if pictures.pixels_digest(image) != item["sha256"] or list(item["size"]) != [image.shape[1], image.shape[0]]:
+        if pixels_digest(image) != item["sha256"] or list(item["size"]) != [image.shape[1], image.shape[0]]:
             raise PictureError(f"has other pixels in {path.name} than it states")
         return data, image
 
@@ -361,7 +363,7 @@ class _Finder:
             method = cell.run.result.run.method
             value = None
             if hr_luma is not None and values.shape == hr_luma.shape:
-                value = pictures.psnr(values[y : y + h, x : x + w], hr_luma[y : y + h, x : x + w])
+                value = psnr(image[y : y + h, x : x + w], hr[y : y + h, x : x + w], "y", border=0)
             matches = self.matches.get((cell.run.path, record.sr_sha256))
             shots.append(
                 Shot(_method_key(method), clean(method.title), cell, record, picture, error, value, matches)

@@ -13,8 +13,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import pandas as pd
+
+from leaderboard.frame import MEASURED, frame
 from leaderboard.reading.load import LoadedRun, weights_key
-from leaderboard.statistics.estimates import Estimate, difference, estimate
+from leaderboard.statistics.estimates import Estimate, estimate
 from leaderboard.tables.tables import plain_cell
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
 from refsr_bench.geometry.transforms import GROUPS
@@ -151,36 +155,43 @@ def rows(results: Mapping[str, Result]) -> list[Row]:
     *Reference gain* is the PSNR with this level's reference minus that of the same image with the unrelated one: it
     tells a method that uses its reference from a good network for single images.
     """
-    baseline = _psnr(results[UNRELATED]) if UNRELATED in results else {}
-    return [_row(level, result, {} if level == UNRELATED else baseline) for level, result in results.items()]
+    values = frame(LoadedRun(level, result) for level, result in results.items())
+    values = values[values.status == MEASURED]
+    psnr = values[values.metric.isin([result.run.protocol.psnr for result in results.values()])]
+    with_gain = pd.concat([values, _gains(psnr, psnr.path == UNRELATED)])
+    found = with_gain.groupby(["path", "metric"], sort=False).value.agg(list)
+    return [
+        Row(
+            method=result.run.method.name,
+            title=result.run.method.title,
+            weights=result.run.method.weights.name,
+            level=level,
+            images=len(result.measured),
+            failed=len(result.failed),
+            values={metric: estimate(own) for (path, metric), own in found.items() if path == level},
+        )
+        for level, result in results.items()
+    ]
 
 
-def _row(level: str, result: Result, baseline: Mapping[str, float]) -> Row:
-    run, measured = result.run, [image for image in result.images if image.error is None]
-    columns = {m.name: [i.metrics[m.name] for i in measured if m.name in i.metrics] for m in run.metrics}
-    psnr = _psnr(result)
-    columns[GAIN.name] = [difference(psnr[name], baseline[name]) for name in psnr if name in baseline]
-    return Row(
-        method=run.method.name,
-        title=run.method.title,
-        weights=run.method.weights.name,
-        level=level,
-        images=len(measured),
-        failed=len(result.failed),
-        values={name: estimate(values) for name, values in columns.items() if values},
-    )
+def _gains(psnr: pd.DataFrame, beside: pd.Series) -> pd.DataFrame:
+    """Rows of GAIN for rows of PSNR of one method. beside: which of them have the unrelated reference."""
+    changed, baseline = psnr[~beside], psnr[beside].set_index("pair").value
+    before = baseline.reindex(changed.pair).to_numpy()
+    gain = (changed.value - before).mask(changed.value == before, 0.0)  # of infinite ones, too
+    return changed.assign(metric=GAIN.name, value=gain)[~np.isnan(before)]
 
 
 def _psnr(result: Result) -> dict[str, float]:
     name = result.run.protocol.psnr
-    return {i.id: i.metrics[name] for i in result.images if i.error is None and name in i.metrics}
+    return {i.id: i.metrics[name] for i in result.measured if name in i.metrics}
 
 
 def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
-    """Columns of the table: matching first, then restoration, PSNR followed by the gain."""
-    quality: list[MetricInfo] = []
-    for metric in metrics:
-        quality += [metric, GAIN] if metric.name.startswith("psnr") and GAIN not in quality else [metric]
+    """Columns of the table: matching first, then restoration, the first in dB (PSNR) followed by the gain."""
+    quality = list(metrics)
+    if places := [n for n, metric in enumerate(quality, 1) if metric.unit == GAIN.unit]:
+        quality.insert(places[0], GAIN)
     return (*matching, *quality)
 
 

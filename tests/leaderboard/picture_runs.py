@@ -14,6 +14,7 @@ from refsr_bench.core.reader import digest, dumps
 from refsr_bench.core.results import read_result, seal, write_result
 from refsr_bench.core.schema import (
     NO_LEAK,
+    NO_WEIGHTS,
     DatasetInfo,
     ImageRecord,
     Leak,
@@ -22,7 +23,6 @@ from refsr_bench.core.schema import (
     ProtocolInfo,
     Result,
     Run,
-    Weights,
 )
 from refsr_bench.pixels.saved import pixels_digest
 
@@ -64,8 +64,6 @@ def write_run(
     matches: bool = False,
     failed: Sequence[str] = (),
     started: str = "2025-01-01T00:00:00Z",
-    weights: str = "none",
-    weights_sha256: str | None = None,
     of_run: Mapping[str, Any] = MappingProxyType({}),
     leak: Leak = NO_LEAK,
     **method: object,
@@ -97,9 +95,8 @@ def write_run(
                  "longest": 12.0, "mean_confidence": 0.5},
                 {"flow": small, "confidence": small, "patches": photo(n + 100)},
             )  # fmt: skip
-    kind = weights if weights == "none" else "own"
     facts = {"group": "Ref-SR", "references": "one", "gan": False, "year": 2021, "paper": "", "parameters": 1_234_567,
-             "weights": Weights(kind, weights, weights_sha256)} | method  # fmt: skip
+             "weights": NO_WEIGHTS} | method  # fmt: skip
     machine = Machine("cpu", {"torch": "2.11.0"}, "Some processor", 2)
     run = Run(MethodInfo(name, title or name, **facts), data, rules, METRICS, tuple(ids), machine, started=started,
               **of_run)  # fmt: skip

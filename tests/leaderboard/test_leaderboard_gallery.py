@@ -13,7 +13,7 @@ from leaderboard.pages import evidence, gallery
 from leaderboard.pages.pages import Entry, Site
 from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.schema import Code
+from refsr_bench.core.schema import Code, Weights
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> & \'{{ 7*7 }}'
@@ -25,8 +25,8 @@ def results(tmp_path: Path) -> Path:
     root = tmp_path / "results"
     for label in ("c2", "srntt"):
         write_run(root, "bicubic", 0, label=label, group="SISR", references="none")
-        write_run(root, "good", 4, title="Good one", label=label, matches=label == "c2", weights="w",
-                  weights_sha256="0" * 64)  # fmt: skip
+        write_run(root, "good", 4, title="Good one", label=label, matches=label == "c2",
+                  weights=Weights("authors", "w", "0" * 64))  # fmt: skip
     return root
 
 
@@ -89,7 +89,7 @@ def test_pages_of_images_and_methods(results: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_of_a_method_holds_what_the_run_file_says(results: Path, tmp_path: Path) -> None:
-    write_run(results, "good", 2, title="Good one", folder="good-2", weights="other", weights_sha256="1" * 64,
+    write_run(results, "good", 2, title="Good one", folder="good-2", weights=Weights("authors", "other", "1" * 64),
               failed=("two",), paper="Somebody et al., arXiv:2103.12345, 2021", started="2026")  # fmt: skip
     runs = read_folder(results).benchmarks()
     found, pages = build(results, tmp_path / "site")
@@ -217,9 +217,10 @@ def test_runs_without_pictures_have_pages_of_methods_alone(tmp_path: Path) -> No
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     root = tmp_path / "results"
     for name, folder in ((HOSTILE, "a"), ("../../up", "b")):
-        write_run(root, name, 1, title=HOSTILE, ids=(HOSTILE, "../../up", "\u202edi", "\x07"), folder=folder,
-                  matches=True, failed=("\x07",), group=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
-                  weights=HOSTILE, notes=(HOSTILE,), options={HOSTILE: HOSTILE},
+        ids = (HOSTILE, "../../up", "\u202edi", "\x00")
+        write_run(root, name, 1, title=HOSTILE, ids=ids, folder=folder, matches=True,
+                  failed=("\x00",), group=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
+                  weights=Weights("own", HOSTILE, None), notes=(HOSTILE,), options={HOSTILE: HOSTILE},
                   of_run={"code": Code(HOSTILE, HOSTILE, None), "command": HOSTILE})  # fmt: skip
     found, pages = build(root, tmp_path / "site")
     assert found.problems == () and len(found.images) == 3
