@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leaderboard.tables.tables import MISSING, clean, number
+from leaderboard.text import MISSING, clean, count, number, seconds
 
 ASSETS = Path(__file__).parents[1] / "assets"
 GENERATOR = '<meta name="generator" content="refsr-bench leaderboard">'
@@ -84,17 +84,3 @@ def last_known(texts: Sequence[str], shown: Iterable[int]) -> int:
 def plain(value: Any) -> str:
     """A protocol field or the like: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def seconds(value: float | None) -> str:
-    """A duration: three significant digits below 100 s, whole seconds above."""
-    if value is None:
-        return MISSING
-    return f"{value:.0f} s" if value >= 100 else f"{value:.3g} s"
-
-
-def count(parameters: int) -> str:
-    """A number of parameters: 8.9 M, 730 k."""
-    if parameters >= 1_000_000:
-        return f"{parameters / 1e6:.1f} M"
-    return f"{parameters / 1e3:.0f} k" if parameters >= 1_000 else str(parameters)

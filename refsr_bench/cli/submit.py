@@ -130,7 +130,7 @@ def _print(report: Report) -> None:
 
 def _say(line: str) -> None:
     """One line, whatever a file's text holds: a line of its own could speak to the terminal, or to the CI service."""
-    from leaderboard.tables.tables import clean
+    from leaderboard.text import clean
 
     indent = "  " if line.startswith("  ") else ""
     click.echo(indent + clean(" ".join(line.split())))

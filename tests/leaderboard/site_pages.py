@@ -3,10 +3,9 @@
 import shutil
 from html.parser import HTMLParser
 
-from leaderboard import exports
-from leaderboard.pages import gallery, index
+from leaderboard.exports import export
+from leaderboard.pages import index
 from leaderboard.pages.pages import ASSETS, Entry, Site, render
-from leaderboard.pages.site import export_name
 from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import published
 from leaderboard.tables.tables import build_tables
@@ -85,14 +84,14 @@ def write_index(out, results):
     (out / "index.html").write_text(index_text(results), encoding="utf-8")
     (out / "exports").mkdir()
     tables = build_tables(read_folder(results).benchmarks())
-    for grid in index.grids(tables, published(), gallery.method_path, export_name):
-        (out / exports.script_name(grid)).write_text(exports.script(grid), encoding="utf-8")
+    for table in index.every_table(tables, published()):
+        (out / export.script_name(table)).write_text(export.script(table), encoding="utf-8")
 
 
 def index_text(results, title="Leaderboard", tables=None):
     """The first page of the run files below a folder, as text."""
     found = read_folder(results)
     tables = build_tables(found.benchmarks()) if tables is None else tables
-    shown = index.context(tables, found.problems, published(), gallery.method_path, export_name)
+    shown = index.context(tables, found.problems, published())
     site = Site(title, (Entry("table", "Table", "index.html"),))
     return render("index.html.j2", here="table", root="", site=site, **shown)

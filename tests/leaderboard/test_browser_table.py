@@ -15,9 +15,9 @@ from msgspec import structs
 from runs import make, store
 from site_pages import HOSTILE, write_index
 
-from leaderboard import exports
-from leaderboard.pages import gallery, index
-from leaderboard.pages.site import export_name
+from leaderboard.exports.export import FORMATS, export, whole
+from leaderboard.exports.sheet import View
+from leaderboard.pages import index
 from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import published
 from leaderboard.tables.tables import build_tables
@@ -49,8 +49,8 @@ RUNS = [
     run("c2matching", 28.0, ssim=[0.84], title="C²-Matching-rec", references="many", weights="nano.pth"),
     run("c2matching", 29.9, ssim=[0.81], title="C²-Matching-rec", references="many", weights="nano.pth",
         dataset="sun80"),
-    run("mine", 27.5, title=HOSTILE, weights="command x {lr}", year=2026, official=False, manifest="x",
-        dataset="sun80"),
+    run("mine", 27.5, title=HOSTILE, weights="command x {lr}", origin="command", year=2026, official=False,
+        manifest="x", dataset="sun80"),
     run("bicubic", 24.3, title="Bicubic", group="SISR", year=1981, references="none", protocol="srntt"),
     run("c2matching", 27.9, title="C²-Matching-rec", references="many", weights="nano.pth", protocol="srntt"),
 ]  # fmt: skip
@@ -97,7 +97,7 @@ def visit(browser: playwright.Browser, site: Path) -> Iterator[Callable[..., pla
 
 def grids(results):
     tables = build_tables(read_folder(results).benchmarks())
-    return index.grids(tables, published(), gallery.method_path, export_name)
+    return index.every_table(tables, published())
 
 
 def board(page) -> playwright.Locator:
@@ -300,13 +300,13 @@ def test_a_note_keeps_its_table(visit):
     expect(page.locator("li:target")).to_be_visible()
 
 
-@pytest.mark.parametrize("form", exports.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_exports_are_those_of_python(visit, results, form):
     page = visit()
     more(page)
     for grid in grids(results)[:4]:
         page.get_by_label("Table", exact=True).select_option(grid.key)
-        ours, theirs = exports.export(grid, exports.whole(grid), form), exported(page, form)
+        ours, theirs = export(grid, whole(grid), form), exported(page, form)
         assert (json.loads(ours), "") == (json.loads(theirs), "") if form == "json" else ours == theirs
     first = grids(results)[0]
     page.get_by_label("Table", exact=True).select_option(first.key)
@@ -314,8 +314,8 @@ def test_exports_are_those_of_python(visit, results, form):
     page.get_by_role("checkbox", name="Sun80", exact=True).uncheck()
     page.get_by_role("checkbox", name="Parameters").check()
     page.get_by_label("published numbers beside measured ones").uncheck()
-    shown = exports.View((0, 1, len(first.metrics) - 1), (0, 2), ("parameters",), published=False)
-    ours, theirs = exports.export(first, shown, form), exported(page, form)
+    shown = View((0, 1, len(first.metrics) - 1), (0, 2), ("parameters",), published=False)
+    ours, theirs = export(first, shown, form), exported(page, form)
     assert json.loads(ours) == json.loads(theirs) if form == "json" else ours == theirs
 
 

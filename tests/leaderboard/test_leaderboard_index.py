@@ -9,10 +9,11 @@ from msgspec import structs
 from runs import make, store, store_several
 from site_pages import HOSTILE, Page, index_text
 
-from leaderboard.pages import gallery, index
+from leaderboard.pages import index
 from leaderboard.pages.pages import ASSETS
 from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import Source
+from leaderboard.tables.model import method_path
 from leaderboard.tables.tables import build_tables
 
 BIDI = "\u202eevil\u2066"
@@ -114,7 +115,7 @@ def test_the_page_is_accessible_and_valid(results):
 def test_every_number_leads_to_its_evidence(results):
     tables = build_tables(read_folder(results).benchmarks())
     page = Page(index_text(results))
-    expected = {f"{gallery.method_path(c.run.result.run.method)}#{c.anchor}" for t in tables for c in t.cells}
+    expected = {f"{method_path(c.run.result.run.method)}#{c.anchor}" for t in tables for c in t.cells}
     cells = [cell for board in page.boards for row in board["rows"] for cell in row["cells"] if cell["tag"] == "td"]
     links = [cell["links"][0]["href"] for cell in cells if cell["text"] != "-"]
     assert len(links) == 9 and set(links) == expected
