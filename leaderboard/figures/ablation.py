@@ -143,16 +143,10 @@ def draw(found: Sequence[Step], unit: str, narrow: bool) -> Drawing:
         axis.grid(True, axis="x")
         axis.grid(False, axis="y")
         axis.tick_params(axis="y", length=0)
-        axis.set_yticks(range(len(names)), [_folded(name, 22) for name in names])
+        axis.set_yticks(range(len(names)), [style.folded(name, 22, 60) for name in names])
         axis.locator_params(axis="x", nbins=5)
     if not narrow:
         gains.set_yticklabels([])
     gains.axvline(0, color=style.DIM, linewidth=0.9)
     style.legend(figure, handles, labels, narrow)
     return figure
-
-
-def _folded(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(style.label(text, 60), width))

@@ -158,7 +158,7 @@ def protocol_words(protocol: ProtocolInfo) -> str:
 def titles_of(methods: Sequence[MethodInfo]) -> list[str]:
     """Titles that tell methods with their weights apart: the weights beside those that share a title."""
     plain = [method.title for method in methods]
-    named = [f"{m.title}, {m.weights}" if plain.count(m.title) > 1 else m.title for m in methods]
+    named = [f"{m.title}, {m.weights.name}" if plain.count(m.title) > 1 else m.title for m in methods]
     return [
         f"{name} {(method.weights.sha256 or '')[:6]}".rstrip() if named.count(name) > 1 else name
         for name, method in zip(named, methods, strict=True)

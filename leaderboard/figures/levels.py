@@ -48,22 +48,27 @@ def rule_of(loaded: LoadedRun) -> str:
     return rule if isinstance(rule, str) else ""
 
 
+def fit_to_draw(runs: Iterable[LoadedRun]) -> list[LoadedRun]:
+    """Complete runs with weights that mean something and a finite PSNR, in the order of paths."""
+    return [
+        loaded
+        for loaded in sorted(runs, key=lambda run: run.path)
+        if loaded.result.complete
+        and loaded.result.run.method.ranked
+        and math.isfinite(loaded.result.means.get(loaded.result.run.protocol.psnr, math.inf))
+    ]
+
+
 def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]:
     """One figure per data set and set of other choices, where at least one method was measured at two levels.
 
     order: see ``style.marks``.
     """
     groups: dict[tuple, list[LoadedRun]] = {}
-    for loaded in sorted(runs, key=lambda run: run.path):
+    for loaded in fit_to_draw(runs):
         run = loaded.result.run
         others = {name: value for name, value in run.protocol.fields.items() if name not in _REFERENCES}
-        if (
-            loaded.result.complete
-            and run.method.ranked
-            and math.isfinite(loaded.result.means.get(run.protocol.psnr, math.inf))
-        ):
-            key = (digest(others), dataset_key(run.dataset), run.protocol.psnr)
-            groups.setdefault(key, []).append(loaded)
+        groups.setdefault((digest(others), dataset_key(run.dataset), run.protocol.psnr), []).append(loaded)
     return [figure for key, members in sorted(groups.items()) if (figure := _figure(key, members, order))]
 
 
@@ -162,12 +167,11 @@ def draw(lines: Sequence[Line], levels: Sequence[int], unit: str, narrow: bool, 
             continue
         own = sorted(line.points)
         means = [line.points[level].mean for level in own]
-        kwargs = {"linestyle": look.dash, "color": look.colour, "marker": look.marker, "markeredgecolor": style.PAPER}
-        axis.plot(own, means, markeredgewidth=0.5, **kwargs)
+        axis.plot(own, means, **look.line)
         low = [v.mean if math.isnan(v.low) else v.low for v in (line.points[level] for level in own)]
         high = [v.mean if math.isnan(v.high) else v.high for v in (line.points[level] for level in own)]
         axis.fill_between(own, low, high, color=look.colour, alpha=0.12, linewidth=0)
-        handles.append(Line2D([], [], **kwargs))
+        handles.append(Line2D([], [], **{**look.line, "markeredgewidth": None}))
     axis.set_xticks(levels, [f"L{level}" for level in levels])
     axis.set_xlim(levels[0] - 0.25, levels[-1] + 0.25)
     axis.set_xlabel("reference level, from most to least like the input")

@@ -188,7 +188,7 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
 
 def _sweep_axis(axis: Axes, metric: str, plot: Plot, width: int) -> None:
     """Scales and labels of one panel of a sweep. width: characters of a line of the label."""
-    axis.set_xlabel("\n".join(_wrapped(plot.units, width)))
+    axis.set_xlabel(style.folded(plot.units, width))
     levels = sorted(level_number(row.level) for row in plot.rows)
     if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are as far from 1
         axis.set_xscale("log", base=2)
@@ -231,7 +231,7 @@ def _start(plot: Plot, narrow: bool) -> tuple[Drawing, list[tuple[Axes, str]], d
             axis.set_title(labels[metric][0])
             axis.set_ylabel(labels[metric][1])
         if plot.title:
-            figure.suptitle("\n".join(_wrapped(plot.title, 50 if narrow else 100)), fontsize=8.5)
+            figure.suptitle(style.folded(plot.title, 50 if narrow else 100), fontsize=8.5)
     return figure, list(zip(axes, shown, strict=True)), dict(zip(methods, looks, strict=True))
 
 
@@ -242,12 +242,6 @@ def _titles(plot: Plot, marks: Mapping[str, style.Mark]) -> list[str]:
 
 def _name(psnr: str) -> str:
     return psnr.upper().replace("_", "-")
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(" ".join(text.split()), width)
 
 
 def _mean_and_error(values: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:

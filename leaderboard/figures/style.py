@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,6 +126,11 @@ def label(text: str, most: int = 34) -> str:
     if len(line) > most:
         line = f"{line[: most - most // 3 - 1].rstrip()}…{line[-(most // 3) :].lstrip()}"
     return f"\u2005{line}" if line.startswith("_") else line  # matplotlib takes "_x" for a hidden label
+
+
+def folded(text: str, width: int, most: int = 1000) -> str:
+    """Text from a run file as a label of several lines of at most ``width`` characters."""
+    return "\n".join(textwrap.wrap(label(text, most), width))
 
 
 @contextmanager

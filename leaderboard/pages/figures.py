@@ -21,8 +21,7 @@ from leaderboard.statistics.robustness import Study
 from leaderboard.statistics.robustness import studies as robustness_studies
 from leaderboard.tables.model import Table
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.errors import BenchError
-from refsr_bench.core.files import write_text
+from refsr_bench.core.files import make_folder, write_bytes, write_text
 
 __all__ = [
     "FOLDER",
@@ -167,18 +166,13 @@ def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Repo
     found, left = gather(results)
     if not (results.runs or results.ablations or results.studies):
         results.benchmarks()  # says what is missing
+    make_folder(out)
     written = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for figure in found:
-            drawing, data = out / f"{figure.name}.{kind}", out / f"{figure.name}.csv"
-            partial = drawing.with_name(f".{drawing.name}.partial")
-            partial.write_bytes(figure.file(kind, narrow))
-            partial.replace(drawing)
-            write_text(data, figure.csv)
-            written += [drawing, data]
-    except OSError as error:
-        raise BenchError(f"{error.filename or out}: cannot write figures there ({error.strerror})") from None
+    for figure in found:
+        drawing, data = out / f"{figure.name}.{kind}", out / f"{figure.name}.csv"
+        write_bytes(drawing, figure.file(kind, narrow))
+        write_text(data, figure.csv)
+        written += [drawing, data]
     return Report(tuple(written), left, results.problems)
 
 

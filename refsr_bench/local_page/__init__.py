@@ -1,10 +1,11 @@
 """Pages for the people at this machine: a server on 127.0.0.1 alone, for whoever has the address that was printed.
 
-The address holds a random token, which is exchanged for a cookie; other hosts' names (DNS rebinding), other pages'
-requests (Origin) and everything foreign in a page (Content-Security-Policy) are refused. ``base.css`` and
-``base.js`` are what the pages share.
+The address holds a random token, which is exchanged for a cookie. Other hosts' names (DNS rebinding), other pages'
+requests (Origin) and everything foreign in a page (Content-Security-Policy) are refused. The pages share ``base.css``
+and ``base.js``.
 
-On another machine: forward the same port, ``ssh -L 8765:127.0.0.1:8765 HOST``, with ``--port 8765`` there.
+To use a page from another machine, forward the same port: ``ssh -L 8765:127.0.0.1:8765 HOST`` here, ``--port 8765``
+there.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError, Misuse
 
 HOST = "127.0.0.1"
-BODY = 4096  # bytes of a request's body, at most
-IDLE = 60  # seconds that a connection may say nothing
+MOST_BODY = 4096  # bytes of a request's body; the pages' own requests have a twentieth of it
+IDLE = 60  # seconds that a connection may say nothing, so that idle ones do not keep their threads
 KEEP = {"Cache-Control": "private, max-age=86400"}
 BASE = {f"/{name}": Path(__file__).parent / name for name in ("base.css", "base.js")}
+_STRANGER = "Open this page by the address that the command printed."
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -47,7 +50,7 @@ _HEADERS = {
 
 
 class LocalServer(ThreadingHTTPServer):
-    """A page's server, bound and ready; ``serve_forever`` and ``shutdown`` as in the standard library.
+    """A page's server, bound and ready; ``serve_forever`` and ``shutdown`` come from the standard library.
 
     assets: the files of the page by address, "/" among them. Raises Misuse when the port is taken.
     """
@@ -68,15 +71,19 @@ class LocalServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.server_port}/?token={self.token}"
+        return self._url(self.token)
 
     def one_time_url(self) -> str:
-        """For the command line of a browser, which others on this machine can read: it opens the page once."""
+        """An address that opens the page once, for a browser's command line, which others on this machine can read."""
         token = secrets.token_urlsafe(32)
         self._once.add(token)
+        return self._url(token)
+
+    def _url(self, token: str) -> str:
         return f"http://{HOST}:{self.server_port}/?token={token}"
 
     def admits(self, token: str) -> bool:
+        """True for a token that opens the page. Asking uses up a token that opens it once."""
         if token in self._once:
             self._once.discard(token)
             return True
@@ -98,13 +105,16 @@ class LocalServer(ThreadingHTTPServer):
 
 
 def _has_display() -> bool:
-    """Whether a browser would open a window, and not take over the terminal."""
+    """True where a browser would open a window, and not take over the terminal."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 class LocalHandler(BaseHTTPRequestHandler):
-    """Lets in who may come in. A page answers in ``get`` and ``post``, which raise KeyError for an address that is none
-    (404), Misuse for a request that makes no sense (409) and BenchError for work that failed (500)."""
+    """Lets in who may come in, and leaves the answers to a page's ``get`` and ``post``.
+
+    They raise KeyError for an address that is none (404), Misuse for a request that makes no sense (409) and BenchError
+    for work that failed (500).
+    """
 
     server: LocalServer
     protocol_version = "HTTP/1.1"
@@ -112,7 +122,7 @@ class LocalHandler(BaseHTTPRequestHandler):
     timeout = IDLE
 
     def get(self, steps: list[str]) -> None:
-        """Answer a GET of ``/a/b``: ["a", "b"], decoded."""
+        """Answer a GET. steps: of the path, decoded: ["a", "b"] of ``/a/b``."""
         raise NotImplementedError
 
     def post(self, steps: list[str], request: dict[str, Any]) -> None:
@@ -140,13 +150,17 @@ class LocalHandler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
     def _get(self) -> None:
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:  # half an IPv6 address
+            raise KeyError(self.path) from None
         token = parse_qs(parts.query).get("token", [""])[0]
         if parts.path == "/" and token and self.server.admits(token):
+            # The redirection takes the token out of the address bar, the history and the Referer.
             cookie = f"{self.server.cookie}={self.server.secret}; Path=/; HttpOnly; SameSite=Strict"
             return self._send(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": cookie})
         if not self._known():
-            return self._refuse(HTTPStatus.FORBIDDEN, "Open this page by the address that the command printed.")
+            return self._refuse(HTTPStatus.FORBIDDEN, _STRANGER)
         if parts.path in self.server.assets:
             file = self.server.assets[parts.path]
             return self.send_file(file.read_bytes(), _KINDS[file.suffix])
@@ -154,10 +168,10 @@ class LocalHandler(BaseHTTPRequestHandler):
 
     def _post(self) -> None:
         if not self._known() or self.headers.get("Origin") != f"http://{self.headers['Host']}":
-            return self._refuse(HTTPStatus.FORBIDDEN, "Open this page by the address that the command printed.")
+            return self._refuse(HTTPStatus.FORBIDDEN, _STRANGER)
         request = self._body()
         if request is None:
-            return self._refuse(HTTPStatus.BAD_REQUEST, f"Expected a JSON object of at most {BODY} bytes.")
+            return self._refuse(HTTPStatus.BAD_REQUEST, f"Expected a JSON object of at most {MOST_BODY} bytes.")
         return self.post(_steps(self.path), request)
 
     def cookies(self) -> dict[str, str]:
@@ -170,15 +184,14 @@ class LocalHandler(BaseHTTPRequestHandler):
         return hmac.compare_digest(self.cookies().get(self.server.cookie, "").encode(), self.server.secret.encode())
 
     def _body(self) -> dict[str, Any] | None:
-        """The request's JSON object; None for anything else. What was not read ends the connection."""
+        """The request's JSON object; None for anything else, read or not: ``_refuse`` then ends the connection."""
         length = self.headers.get("Content-Length", "")
-        kind = self.headers.get_content_type()
-        if not length.isdecimal() or int(length) > BODY or kind != "application/json":
+        kind = self.headers.get_content_type()  # forms of other sites cannot send JSON without asking first (CORS)
+        if not length.isdecimal() or len(length) > 9 or int(length) > MOST_BODY or kind != "application/json":
             return None
-        data = self.rfile.read(int(length))
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError):
+            value = reader.parse_json(self.rfile.read(int(length)), "the request")
+        except BenchError:
             return None
         return value if isinstance(value, dict) else None
 

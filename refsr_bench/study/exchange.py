@@ -1,8 +1,8 @@
 """Votes from elsewhere: ``votes.jsonl`` of a copy of the study folder, or a CSV of a crowd platform; and back out.
 
-``tasks_csv`` lists every comparison for a platform: ``task, left, right, reference``, file names in ``images/``. What
-comes back is one line per answer: ``participant, left, right, choice`` ("left", "right" or "tie"), and where known
-``milliseconds`` and ``time``; other columns are passed over. Names of participants are replaced by a digest.
+``tasks_csv`` lists every comparison for a platform: ``task, left, right, reference``, file names in ``images/``. The
+platform returns one line per answer: ``participant, left, right, choice`` ("left", "right" or "tie"), and
+``milliseconds`` and ``time`` where known; other columns are passed over. A digest replaces each participant's name.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.journal import Journal
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import PAIR, REPEAT, Item, Plan
@@ -27,48 +29,48 @@ EXPORT = (
     *("time", "participant", "trial", "kind", "item", "image"),
     *("left", "right", "choice", "preferred", "milliseconds"),
 )
+MOST_BYTES = 1 << 28  # of a CSV; a million answers with two addresses each have a quarter of it
+MOST_TIME = 40  # characters kept of a platform's time stamp; ISO 8601 with microseconds and zone has 32
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did. known: lines that were here already; conflicts: votes about a trial that stands otherwise
-    here, left out."""
+    """The result of an import. known: lines that were here already; conflicts: votes left out because the participant
+    answered differently here."""
 
-    file: Path
-    votes: int
+    added: Sequence[Line]
     known: int
-    conflicts: int
+    conflicts: int = 0
+
+    @property
+    def votes(self) -> int:
+        return sum(line.action == VOTE for line in self.added)
 
 
-def bring(folder: Path, files: Iterable[Path]) -> list[Imported]:
-    """Merge the votes of files into a study, each file whole or not at all; the same file twice changes nothing.
+def bring(folder: Path, file: Path) -> Imported:
+    """Merge the votes of a file into a study, all or none of them; the same file twice changes nothing.
 
     Raises Misuse for votes of another study and for a CSV without the columns; BenchError naming the line of a file
     that cannot be read.
     """
+    if not file.exists():
+        raise Misuse(f"{file}: no such file.")
     plan = plans.read(folder)
-    journal = votes.journal(folder)
-    done = []
-    for file in files:
-        if not file.is_file():
-            raise Misuse(f"{file}: no such file.")
-        is_csv = file.suffix.lower() == ".csv"
-        lines = _from_csv(file, plan) if is_csv else _from_journal(file, plan)
-        result = Imported(file, 0, 0, 0)
+    is_csv = file.suffix.lower() == ".csv"
+    lines = _from_csv(file, plan) if is_csv else _from_journal(file, plan)
+    done = Imported((), 0)
 
-        def new(present: list[Line], lines=lines, is_csv=is_csv) -> list[Line]:
-            nonlocal result
-            added, known, conflicts = (_new_answers if is_csv else _new_lines)(present, lines)
-            result = Imported(result.file, sum(line.action == VOTE for line in added), known, conflicts)
-            return added
+    def new(present: list[Line]) -> Sequence[Line]:
+        nonlocal done
+        done = (_new_answers if is_csv else _new_lines)(present, lines)
+        return done.added
 
-        journal.extend(new)
-        done.append(result)
+    votes.journal(folder).extend(new)
     return done
 
 
 def _from_journal(file: Path, plan: Plan) -> list[Line]:
-    lines = Journal(file, votes.parse, "vote").read()
+    lines = votes.journal(file.parent, file.name).read()
     joined: dict[str, Line] = {}
     for number, line in enumerate(lines, 1):
         where = f"{file}, line {number}"
@@ -79,12 +81,9 @@ def _from_journal(file: Path, plan: Plan) -> list[Line]:
             )
         if line.action == JOIN:
             joined[line.participant] = line
-        for item, left in [(trial.item, trial.left) for trial in line.trials] + (
-            [(line.item, line.left)] if line.action == VOTE else []
-        ):
-            found = plan.by_id.get(item)
-            if found is None or left not in (found.a, found.b):
-                raise BenchError(f"{where}: {item!r} with {left!r} at the left is not in the plan.")
+        for shown in (*line.trials, *([line] if line.action == VOTE else [])):
+            if (shown.item, shown.left) not in plan.sides:
+                raise BenchError(f"{where}: {shown.item!r} with {shown.left!r} at the left is not in the plan.")
         own = joined.get(line.participant)
         if own is None:
             raise BenchError(f"{where}: participant {line.participant} never joined. Import the whole file.")
@@ -95,14 +94,16 @@ def _from_journal(file: Path, plan: Plan) -> list[Line]:
     return lines
 
 
-def _new_lines(present: list[Line], lines: list[Line]) -> tuple[list[Line], int, int]:
-    """Those of ``lines`` that are not here: a participant's lines go on where they stand here; one who went different
-    ways in two places keeps what is here."""
+def _new_lines(present: list[Line], lines: list[Line]) -> Imported:
+    """The lines of a copy that are not here.
+
+    A participant's lines go on where they stand here; of somebody who went different ways in two places, those here
+    stay and the others are left out.
+    """
     added: list[Line] = []
     known = conflicts = 0
-    for code in dict.fromkeys(line.participant for line in lines):
+    for code, there in _by_participant(lines).items():
         here = [line for line in present if line.participant == code]
-        there = [line for line in lines if line.participant == code]
         both = list(zip(here, there, strict=False))
         same = next((n for n, (a, b) in enumerate(both) if a != b), len(both))
         known += same
@@ -110,81 +111,97 @@ def _new_lines(present: list[Line], lines: list[Line]) -> tuple[list[Line], int,
             added += there[same:]
         else:
             conflicts += sum(line.action == VOTE and line not in here for line in there[same:])
-    return added, known, conflicts
+    return Imported(added, known, conflicts)
+
+
+def _by_participant(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        found.setdefault(line.participant, []).append(line)
+    return found
 
 
 def _from_csv(file: Path, plan: Plan) -> list[Line]:
-    places: dict[tuple[str, str], tuple[Item, str]] = {}
-    for item in plan.items:
+    try:
+        text = files.read_bytes(file, MOST_BYTES).decode("utf-8-sig")  # spreadsheets write a byte order mark
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+            raise Misuse(f"{file}: column {missing[0]!r} is missing; needed are {', '.join(COLUMNS)}.")
+        places = _places(plan)
+        return [_answered(row, f"{file}, line {reader.line_num}", plan, places) for row in reader]
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{file}: not UTF-8 (byte {error.start}).") from None
+    except csv.Error as error:
+        raise BenchError(f"{file}: not CSV ({error}).") from None
+
+
+def _places(plan: Plan) -> dict[tuple[str, str], tuple[Item, str]]:
+    """The item behind each two files, and the method whose file is shown left."""
+    places = {}
+    for item in plan.items:  # of two items with the same two files, the later one has both ways round
         places[item.a_file, item.b_file] = (item, item.a)
         places[item.b_file, item.a_file] = (item, item.b)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{file}: cannot be read as UTF-8 text ({error}).") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-        raise Misuse(f"{file}: column {missing[0]!r} is missing; needed are {', '.join(COLUMNS)}.")
-    lines: list[Line] = []
-    for row in reader:
-        where = f"{file}, line {reader.line_num}"
-        participant, left, right, choice = ((row[column] or "").strip() for column in COLUMNS)
-        place = places.get((left.rpartition("/")[2], right.rpartition("/")[2]))
-        if place is None:
-            raise Misuse(
-                f"{where}: {left!r} against {right!r} is no comparison of this study (plan {plan.digest[:12]})."
-            )
-        if choice not in (LEFT, RIGHT, TIE) or (choice == TIE and not plan.ties) or not participant:
-            allowed = "left, right or tie" if plan.ties else "left or right"
-            raise BenchError(f"{where}: choice is {choice!r}, not {allowed}; or the participant is missing.")
-        time = (row.get("milliseconds") or "").strip()
-        if time and not (time.isdecimal() and int(time) <= votes.MOST_MILLISECONDS):
-            raise BenchError(f"{where}: milliseconds is {time!r}, not a whole number.")
-        item, name = place
-        lines.append(
-            Line(
-                time=(row.get("time") or "").strip()[:40],
-                plan=plan.digest,
-                participant=_pseudonym(plan, participant),
-                action=VOTE,
-                item=item.id,
-                kind=item.kind,
-                left=name,
-                choice=choice,
-                milliseconds=int(time) if time else None,
-            )
-        )
-    return lines
+    return places
+
+
+def _answered(
+    row: Mapping[str, str | None], where: str, plan: Plan, places: Mapping[tuple[str, str], tuple[Item, str]]
+) -> Line:
+    participant, left, right, choice = ((row[column] or "").strip() for column in COLUMNS)
+    place = places.get((left.rpartition("/")[2], right.rpartition("/")[2]))  # platforms put an address before the name
+    if place is None:
+        raise Misuse(f"{where}: {left!r} against {right!r} is no comparison of this study (plan {plan.digest[:12]}).")
+    if choice not in (LEFT, RIGHT, TIE) or (choice == TIE and not plan.ties) or not participant:
+        allowed = "left, right or tie" if plan.ties else "left or right"
+        raise BenchError(f"{where}: choice is {choice!r}, not {allowed}; or the participant is missing.")
+    time = (row.get("milliseconds") or "").strip()
+    if time and not (time.isdecimal() and len(time) < 12 and int(time) <= votes.MOST_MILLISECONDS):
+        raise BenchError(f"{where}: milliseconds is {time[:40]!r}, not a whole number of at most a day.")
+    item, name = place
+    return Line(
+        time=(row.get("time") or "").strip()[:MOST_TIME],
+        plan=plan.digest,
+        participant=_pseudonym(plan, participant),
+        action=VOTE,
+        item=item.id,
+        kind=item.kind,
+        left=name,
+        choice=choice,
+        milliseconds=int(time) if time else None,
+    )
 
 
 def _pseudonym(plan: Plan, name: str) -> str:
-    return "X-" + hashlib.blake2s(name.encode(), key=plan.digest[:32].encode(), digest_size=5).hexdigest().upper()
+    return "X-" + hashlib.blake2s(name.encode(), key=_key(plan), digest_size=5).hexdigest().upper()
 
 
-def _new_answers(present: list[Line], lines: list[Line]) -> tuple[list[Line], int, int]:
-    """Answers of a CSV that are not here, numbered; a participant's second answer to a pair is a repeat."""
+def _key(plan: Plan) -> bytes:
+    # BLAKE2s takes at most 32 bytes of key. Without one, digests of e-mail addresses could be looked up.
+    return plan.digest[:32].encode()
+
+
+def _new_answers(present: list[Line], lines: list[Line]) -> Imported:
+    """The answers of a CSV that are not here, numbered; a participant's second answer to a pair is a repeat."""
     here = votes.people(present)
     added: list[Line] = []
     known = 0
-    for code in dict.fromkeys(line.participant for line in lines):
+    for code, answers in _by_participant(lines).items():
         person = here.get(code) or Person(code)
         if code not in here:
-            added.append(Line("", lines[0].plan, code, JOIN))
+            added.append(Line("", answers[0].plan, code, JOIN))
         standing = Counter(_answer(vote) for vote in person.votes.values())
         asked = {vote.item for vote in person.votes.values()}
         number = max(person.votes, default=-1) + 1
-        for line in lines:
-            if line.participant != code:
-                continue
+        for line in answers:
             if standing[_answer(line)] > 0:
                 standing[_answer(line)] -= 1
                 known += 1
                 continue
             kind = REPEAT if line.kind == PAIR and line.item in asked else line.kind
             asked.add(line.item)
-            added.append(Line(**{**line.__dict__, "trial": number, "kind": kind}))
+            added.append(replace(line, trial=number, kind=kind))
             number += 1
-    return added, known, 0
+    return Imported(added, known)
 
 
 def _answer(line: Line) -> tuple[str, str, str, int | None, str]:
@@ -192,13 +209,11 @@ def _answer(line: Line) -> tuple[str, str, str, int | None, str]:
 
 
 def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:
-    """Every standing vote as CSV, methods by name; see EXPORT.
+    """Every standing vote as CSV with the columns EXPORT, methods by name.
 
     Participants are numbered as in reports: with a code, readers could answer in their place.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(EXPORT)
+    rows = []
     voters = [person for person in people.values() if person.votes]
     for n, person in enumerate(voters, 1):
         for number, vote in sorted(person.votes.items()):
@@ -207,13 +222,12 @@ def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:
             preferred = {LEFT: vote.left, RIGHT: right, TIE: ""}[vote.choice]
             time = "" if vote.milliseconds is None else vote.milliseconds
             head = (vote.time, n, number, vote.kind, item.id, item.image)
-            row = (*head, vote.left, right, vote.choice, preferred, time)
-            writer.writerow([_defused(cell) for cell in row])
-    return out.getvalue()
+            rows.append([_defused(cell) for cell in (*head, vote.left, right, vote.choice, preferred, time)])
+    return _csv(EXPORT, rows)
 
 
 def _defused(cell: object) -> object:
-    """Names come from outside: no formula for a spreadsheet."""
+    """The cell with a quote before what a spreadsheet would run as a formula: names come from outside."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
@@ -222,12 +236,14 @@ def tasks_csv(plan: Plan) -> str:
     rows = []
     for item in plan.items:
         for left, right in ((item.a_file, item.b_file), (item.b_file, item.a_file)):
-            task = hashlib.blake2s(f"{left}/{right}".encode(), key=plan.digest[:32].encode(), digest_size=6).hexdigest()
+            task = hashlib.blake2s(f"{left}/{right}".encode(), key=_key(plan), digest_size=6).hexdigest()
             rows.append((task, left, right, item.reference_file))
+    return _csv(("task", "left", "right", "reference"), sorted(rows))
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("task", "left", "right", "reference"))
-    writer.writerows(sorted(rows))
+    writer.writerow(columns)
+    writer.writerows(rows)
     return out.getvalue()
-
-

@@ -1,119 +1,123 @@
-"""What a study comes to: ``study.json``, which the site reads, and the votes as CSV. The same votes, the same bytes."""
+"""The results of a study: ``study.json`` and the votes as CSV. The same votes make the same bytes."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
+from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import write_text
-from refsr_bench.core.reader import dumps
 from refsr_bench.study import plan as plans
+from refsr_bench.study import report_format as formats
 from refsr_bench.study import statistics, votes
 from refsr_bench.study.exchange import votes_csv
 from refsr_bench.study.plan import CHECK, PAIR, REPEAT, Plan
+from refsr_bench.study.report_format import Preference, Ranked, StudyReport
 from refsr_bench.study.statistics import Duels
 from refsr_bench.study.votes import LEFT, TIE, Line, Person
 
-SCHEMA_VERSION = 1
 GENERATOR = "refsr-bench study"
+SAME = (  # fields that repeat the plan
+    *("title", "question", "focus", "reference", "crop", "notes"),
+    *("dataset", "dataset_title", "dataset_sha256", "protocol", "protocol_digest"),
+)
 
 
-def summarise(folder: Path, keep_unchecked: bool = False) -> dict[str, Any]:
-    """The report of a study folder as JSON values; docs/study.md describes them.
+@dataclass(frozen=True)
+class _Jury:
+    """The participants who chose something, by code. kept: the codes of those who count, by ``rule``; asked, right:
+    each one's attention checks."""
+
+    people: dict[str, Person]
+    asked: dict[str, int]
+    right: dict[str, int]
+    kept: list[str]
+    rule: str
+
+    @cached_property
+    def votes(self) -> list[Line]:
+        """The standing votes of those who count, in the order of their trials."""
+        return [vote for code in self.kept for _, vote in sorted(self.people[code].votes.items())]
+
+    def count(self, checks: dict[str, int]) -> int:
+        """The sum of ``asked`` or ``right`` over those who count."""
+        return sum(checks[code] for code in self.kept)
+
+
+def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
+    """The report of a study folder; docs/study.md describes its fields.
 
     keep_unchecked: participants who answered no check count all the same. Raises Misuse while there is no vote.
     """
-    plan = plans.read(folder)
-    people = votes.people(votes.journal(folder).read())
-    people = {code: person for code, person in people.items() if person.votes}
+    plan, joined = votes.read(folder)
+    people = {code: person for code, person in joined.items() if person.votes}
+    jury = _jury(plan, people, keep_unchecked)
     if not people:
-        raise Misuse(f"{folder}: nobody has chosen anything yet. `refsr-bench study serve {folder}` asks people.")
-    _belong(folder, plan, people)
-    asked = {code: sum(v.kind == CHECK for v in p.votes.values()) for code, p in people.items()}
-    right = {code: sum(_right(plan, v) for v in p.votes.values()) for code, p in people.items()}
-    counts = statistics.passed(right, asked, plan.pass_share)
-    kept = [code for code in people if counts[code] or not plan.checks or (keep_unchecked and not asked[code])]
-    rule = _rule(plan, keep_unchecked)
-    if not kept:
-        raise BenchError(f"{folder}: all {len(people)} participants are excluded. {rule}")
-    standing = [vote for code in kept for _, vote in sorted(people[code].votes.items())]
-    real = [vote for vote in standing if vote.kind == PAIR]
+        raise Misuse(f"{folder}: nobody has chosen anything yet. `{plans.command('serve', folder)}` asks people.")
+    if not jury.kept:
+        raise BenchError(f"{folder}: all {len(people)} participants are excluded. {jury.rule}")
+    real = [vote for vote in jury.votes if vote.kind == PAIR]
     if not real:
         raise Misuse(f"{folder}: no comparison of two methods was answered yet.")
-    duels = _duels(plan, real, kept)
+    duels = _duels(plan, real, jury.kept)
     draws = statistics.weights(duels, plan.seed)
-    enough = min(len(set(duels.person)), len(set(duels.image))) >= statistics.FEWEST
-    times = [vote.milliseconds for vote in standing if vote.milliseconds is not None]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "generator": GENERATOR,
-        "title": plan.title,
-        "question": plan.question,
-        "plan": plan.digest,
-        "focus": plan.focus,
-        "reference": plan.reference,
-        "ties_allowed": plan.ties,
-        "crop": plan.crop,
-        "dataset": plan.dataset,
-        "dataset_title": plan.dataset_title,
-        "dataset_sha256": plan.dataset_sha256,
-        "protocol": plan.protocol,
-        "protocol_digest": plan.protocol_digest,
-        "notes": list(plan.notes),
-        "methods": [{"name": m.name, "title": m.title, "weights": m.weights} for m in plan.methods],
-        "people": len(kept),
-        "images": len(set(duels.image)),
-        "votes": len(real),
-        "ties": sum(vote.choice == TIE for vote in real),
-        "left_share": _rounded(sum(_left(vote) for vote in real) / len(real)),
-        "median_seconds": _rounded(median(times) / 1000) if times else None,
-        "checks": {
-            "made_from": plan.checks_from,
-            "asked": sum(asked[code] for code in kept),
-            "right": sum(right[code] for code in kept),
-        },
-        "exclusion": {
-            "rule": rule,
-            "excluded": [
-                {"person": n, "asked": asked[code], "right": right[code], "votes": _pairs(people[code])}
-                for n, code in enumerate(people, 1)
-                if code not in kept
-            ],
-        },
-        "preferences": _preferences(plan, duels, draws, enough),
-        "ranking": _ranking(plan, duels, draws, enough),
-        "agreement": _agreement(plan, people, kept, duels),
-    }
+    images = len(set(duels.image))
+    enough = min(len(set(duels.person)), images) >= statistics.FEWEST
+    times = [vote.milliseconds for vote in jury.votes if vote.milliseconds is not None]
+    return StudyReport(
+        generator=GENERATOR,
+        plan=plan.digest,
+        ties_allowed=plan.ties,
+        methods=tuple(formats.StudyMethod(method.name, method.title, method.weights) for method in plan.methods),
+        people=len(jury.kept),
+        images=images,
+        votes=len(real),
+        ties=sum(vote.choice == TIE for vote in real),
+        left_share=_rounded(sum(_left(vote) for vote in real) / len(real)),
+        median_seconds=_rounded(median(times) / 1000) if times else None,
+        checks=formats.Checks(plan.checks_from, jury.count(jury.asked), jury.count(jury.right)),
+        exclusion=formats.Exclusion(jury.rule, tuple(_excluded(jury))),
+        preferences=_preferences(plan, duels, draws, enough),
+        ranking=_ranking(plan, duels, draws, enough),
+        agreement=_agreement(plan, jury),
+        **{name: getattr(plan, name) for name in SAME},
+    )
 
 
-def write(out: Path, report: dict[str, Any], plan_folder: Path) -> list[Path]:
-    """``study.json`` and ``votes.csv`` into ``out``, which is made. Raises BenchError when the disk refuses.
+def write(out: Path, report: StudyReport, folder: Path) -> list[Path]:
+    """Write ``study.json`` and ``votes.csv`` of a study folder into ``out``, which is made; returns their paths.
 
-    votes.csv holds everybody's votes, the excluded ones' as well, by number.
+    votes.csv holds everybody's votes, the excluded ones' as well, by number. Raises BenchError when the disk refuses.
     """
-    plan = plans.read(plan_folder)
-    people = votes.people(votes.journal(plan_folder).read())
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / "study.json", dumps(report))
-        write_text(out / "votes.csv", votes_csv(plan, people))
-    except OSError as error:
-        raise BenchError(f"{error.filename or out}: cannot be written ({error.strerror}).") from None
-    return [out / "study.json", out / "votes.csv"]
+    files.make_folder(out)
+    files.write_text(out / formats.NAME, reader.dumps(report))
+    files.write_text(out / "votes.csv", votes_csv(*votes.read(folder)))
+    return [out / formats.NAME, out / "votes.csv"]
 
 
-def _belong(folder: Path, plan: Plan, people: dict[str, Person]) -> None:
-    for person in people.values():
-        for vote in person.votes.values():
-            item = plan.by_id.get(vote.item)
-            if vote.plan != plan.digest or item is None or vote.left not in (item.a, item.b):
-                raise BenchError(f"{folder}: a vote of {person.code} is about another plan. Was plan.json replaced?")
+def in_words(report: StudyReport) -> str:
+    """Each preference with its interval, and who counted, a line each."""
+    rows = [
+        f"{report.title_of(row.a)} preferred over {report.title_of(row.b)} in {row.share:.1%} "
+        f"[{row.interval[0]:.1%}, {row.interval[1]:.1%}] of {row.votes} votes ({row.shown})"
+        for row in report.preferences
+    ]
+    excluded = len(report.exclusion.excluded)
+    return "\n".join([*rows, f"{report.people} people, {excluded} excluded. {report.exclusion.rule}"])
+
+
+def _jury(plan: Plan, people: dict[str, Person], keep_unchecked: bool) -> _Jury:
+    asked = {code: sum(v.kind == CHECK for v in p.votes.values()) for code, p in people.items()}
+    right = {code: sum(_right(plan, v) for v in p.votes.values()) for code, p in people.items()}
+    passed = statistics.passed(right, asked, plan.pass_share)
+    kept = [code for code in people if passed[code] or not plan.checks or (keep_unchecked and not asked[code])]
+    return _Jury(people, asked, right, kept, _rule(plan, keep_unchecked))
 
 
 def _rule(plan: Plan, keep_unchecked: bool) -> str:
@@ -126,11 +130,16 @@ def _rule(plan: Plan, keep_unchecked: bool) -> str:
     )
 
 
+def _excluded(jury: _Jury) -> Iterator[formats.Excluded]:
+    for n, (code, person) in enumerate(jury.people.items(), 1):
+        if code not in jury.kept:
+            pairs = sum(vote.kind == PAIR for vote in person.votes.values())
+            yield formats.Excluded(n, jury.asked[code], jury.right[code], pairs)
+
+
 def _right(plan: Plan, vote: Line) -> bool:
-    if vote.kind != CHECK or vote.choice == TIE:
-        return False
-    item = plan.by_id[vote.item]
-    return (vote.left if vote.choice == LEFT else item.other(vote.left)) == item.a
+    """True for a vote about a check and for its sharp image, which is a."""
+    return vote.kind == CHECK and _score(plan, vote) == 1
 
 
 def _left(vote: Line) -> float:
@@ -143,13 +152,10 @@ def _score(plan: Plan, vote: Line) -> float:
     return left if vote.left == plan.by_id[vote.item].a else 1 - left
 
 
-def _pairs(person: Person) -> int:
-    return sum(vote.kind == PAIR for vote in person.votes.values())
-
-
-def _duels(plan: Plan, real: list[Line], kept: list[str]) -> Duels:
+def _duels(plan: Plan, real: Sequence[Line], kept: Sequence[str]) -> Duels:
     names = [method.name for method in plan.methods]
-    who = {code: n for n, code in enumerate(c for c in kept if any(v.participant == c for v in real))}
+    voted = {vote.participant for vote in real}
+    who = {code: n for n, code in enumerate(code for code in kept if code in voted)}
     items = [plan.by_id[vote.item] for vote in real]
     images = {name: n for n, name in enumerate(sorted({item.image for item in items}))}
     return Duels(
@@ -161,40 +167,34 @@ def _duels(plan: Plan, real: list[Line], kept: list[str]) -> Duels:
     )
 
 
-def _preferences(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> list[dict[str, Any]]:
-    """One row per pair of methods, a over b. shown: which interval readers see, the bootstrap where participants and
-    images are enough and not all votes agree (it is empty then)."""
+def _preferences(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> tuple[Preference, ...]:
+    """One row per pair of methods that was voted on, a over b.
+
+    The bootstrap is shown where participants and images are enough. Where all votes agree, every draw does: its
+    interval would be empty, and Wilson's is shown.
+    """
+    names = [method.name for method in plan.methods]
     rows = []
     for a, b in dict.fromkeys((item.a, item.b) for item in plan.pairs):
-        names = [method.name for method in plan.methods]
         own = (duels.a == names.index(a)) & (duels.b == names.index(b))
         score = duels.score[own]
-        n = len(score)
-        if n == 0:
+        if not len(score):
             continue
-        unanimous = len(set(score.tolist())) == 1
-        bootstrap = statistics.share_interval(score, draws[:, own]) if enough and not unanimous else None
-        rows.append(
-            {
-                "a": a,
-                "b": b,
-                "wins": int((score == 1).sum()),
-                "losses": int((score == 0).sum()),
-                "ties": int((score == 0.5).sum()),
-                "share": _rounded(score.mean()),
-                "wilson": [_rounded(end) for end in statistics.wilson(float(score.sum()), n)],
-                "bootstrap": None if bootstrap is None else [_rounded(end) for end in bootstrap],
-                "shown": "wilson" if bootstrap is None else "bootstrap",
-            }
-        )
-    return rows
+        bootstrap = None
+        if enough and len(set(score.tolist())) > 1:
+            bootstrap = _interval(statistics.share_interval(score, draws[:, own]))
+        wins, losses, ties = (int((score == value).sum()) for value in (1, 0, 0.5))
+        wilson = _interval(statistics.wilson(float(score.sum()), len(score)))
+        shown = "bootstrap" if bootstrap else "wilson"
+        rows.append(Preference(a, b, wins, losses, ties, _rounded(score.mean()), wilson, bootstrap, shown))
+    return tuple(rows)
 
 
-def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> dict[str, Any]:
+def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> formats.Ranking:
     """Bradley-Terry abilities; of several groups that nothing connects, each on its own."""
     wins = statistics.wins_of(duels, len(plan.methods))
     parts = [group for group in statistics.groups(wins) if len(group) > 1]
-    rows = []
+    rows: list[Ranked] = []
     prior = False
     for number, group in enumerate(parts, 1):
         own = wins[np.ix_(group, group)]
@@ -206,44 +206,42 @@ def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> dict[
             error = statistics.Z * np.sqrt(np.diag(statistics.covariance(ability, own)))
             low, high = ability - error, ability + error
         order = sorted(range(len(group)), key=lambda n: (-ability[n], group[n]))
-        rows += [
-            {
-                "method": plan.methods[group[n]].name,
-                "group": number,
-                "rank": place,
-                "ability": _rounded(ability[n]),
-                "low": _rounded(low[n]),
-                "high": _rounded(high[n]),
-            }
-            for place, n in enumerate(order, 1)
-        ]
-    return {"interval": "bootstrap" if enough else "wald", "prior": prior, "groups": len(parts), "methods": rows}
+        for rank, n in enumerate(order, 1):
+            ends = (_or_none(low[n]), _or_none(high[n]))
+            rows.append(Ranked(plan.methods[group[n]].name, number, rank, _rounded(ability[n]), *ends))
+    return formats.Ranking("bootstrap" if enough else "wald", prior, len(parts), tuple(rows))
 
 
-def _agreement(plan: Plan, people: dict[str, Person], kept: list[str], duels: Duels) -> dict[str, Any]:
+def _agreement(plan: Plan, jury: _Jury) -> formats.Agreement:
     by_item: dict[str, list[float]] = {}
-    repeats, same = Counter[bool](), 0
-    for code in kept:
-        first: dict[str, float] = {}
-        for _, vote in sorted(people[code].votes.items()):
-            if vote.kind == PAIR:
-                first[vote.item] = _score(plan, vote)
-                by_item.setdefault(vote.item, []).append(_score(plan, vote))
-        for vote in people[code].votes.values():
-            if vote.kind == REPEAT and vote.item in first:
-                repeats[first[vote.item] == _score(plan, vote)] += 1
-    units = list(by_item.values())
-    same = statistics.same_share(units)
-    alpha = statistics.krippendorff(statistics.mirrored(units))
-    return {
-        "comparisons": sum(len(unit) > 1 for unit in units),
-        "same": None if math.isnan(same) else _rounded(same),
-        "alpha": None if math.isnan(alpha) else _rounded(alpha),
-        "repeats": sum(repeats.values()),
-        "repeats_same": repeats[True],
-    }
+    first: dict[tuple[str, str], float] = {}
+    for vote in jury.votes:
+        if vote.kind == PAIR:
+            by_item.setdefault(vote.item, []).append(_score(plan, vote))
+            first[vote.participant, vote.item] = _score(plan, vote)
+    repeats = [
+        first[vote.participant, vote.item] == _score(plan, vote)
+        for vote in jury.votes
+        if vote.kind == REPEAT and (vote.participant, vote.item) in first
+    ]
+    counts = statistics.judgements(list(by_item.values()))
+    return formats.Agreement(
+        comparisons=int((counts.sum(1) > 1).sum()),
+        same=_or_none(statistics.same_share(counts)),
+        alpha=_or_none(statistics.alpha(counts)),
+        repeats=len(repeats),
+        repeats_same=sum(repeats),
+    )
 
 
-def _rounded(value: float) -> float | None:
-    """Eight decimals: libraries of linear algebra differ in the last bits."""
-    return None if math.isnan(value) else round(float(value), 8) + 0.0
+def _rounded(value: float) -> float:
+    """Eight decimals: libraries of linear algebra differ in the last bits. No negative zero."""
+    return round(float(value), 8) + 0.0
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else _rounded(value)
+
+
+def _interval(ends: tuple[float, float]) -> formats.Interval:
+    return _rounded(ends[0]), _rounded(ends[1])

@@ -1,29 +1,30 @@
-"""``study.json``, the report of a user study, as structs: what ``report`` writes and the site reads.
-
-docs/study.md describes the fields.
-"""
+"""The format of ``study.json``, which ``report`` writes and the site reads; docs/study.md describes its fields."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from refsr_bench.core import reader
+from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.names import slug
-from refsr_bench.core.reader import Count, Format, Name, Real, Text
+from refsr_bench.core.reader import LARGEST, Count, Format, Name, Real, Text
 
 NAME = "study.json"
 SCHEMA_VERSION = 1
-MOST_BYTES = 200_000  # a report of a hundred methods has a tenth of it
+MOST_BYTES = 1 << 20  # a report of ten methods with a hundred excluded participants has 40 KB
 
 Share = Annotated[float, Meta(ge=0, le=1)]
+Interval = tuple[Share, Share]
+"""The ends of a 95 % interval, the lower one first."""
+Shown = Literal["wilson", "bootstrap"]
 
 
-class Method(Format):
-    """A method as it was compared."""
+class StudyMethod(Format):
+    """One method as it was compared. weights: their name, "" where nobody said."""
 
     name: Name
     title: Text
@@ -31,7 +32,7 @@ class Method(Format):
 
 
 class Checks(Format):
-    """Attention checks of those who count. made_from: what they were made of."""
+    """The attention checks of the participants who count. made_from: the images they were made of, "" without any."""
 
     made_from: Text
     asked: Count
@@ -39,7 +40,7 @@ class Checks(Format):
 
 
 class Excluded(Format):
-    """A participant who does not count. person: a number, in order of joining."""
+    """A participant who does not count. person: their number, in the order of joining; votes: on pairs of methods."""
 
     person: Count
     asked: Count
@@ -48,16 +49,16 @@ class Excluded(Format):
 
 
 class Exclusion(Format):
-    """Who counts, in words, and who does not."""
+    """The rule of who counts, in words, and the participants it leaves out."""
 
     rule: Text
     excluded: tuple[Excluded, ...]
 
 
 class Preference(Format):
-    """How often a was preferred over b.
+    """The votes on one pair of methods. share: of those that preferred a, ties as half.
 
-    share: of votes, ties as half; wilson, bootstrap: its 95 % intervals (low, high); shown: the one readers see.
+    bootstrap: None where participants or images are too few, or all votes agree. shown: the interval readers see.
     """
 
     a: Name
@@ -66,21 +67,25 @@ class Preference(Format):
     losses: Count
     ties: Count
     share: Share
-    wilson: tuple[Share, Share]
-    bootstrap: tuple[Share, Share] | None
-    shown: Literal["wilson", "bootstrap"]
+    wilson: Interval
+    bootstrap: Interval | None
+    shown: Shown
 
     @property
     def votes(self) -> int:
         return self.wins + self.losses + self.ties
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> Interval:
+        """The interval that ``shown`` names."""
         return self.bootstrap if self.shown == "bootstrap" and self.bootstrap else self.wilson
 
 
 class Ranked(Format):
-    """A method's place. ability: log odds of being preferred over an average method of its group; low, high: 95 %."""
+    """The place of one method. ability: log odds of being preferred over an average method of its group.
+
+    low, high: its 95 % interval, None where no bootstrap draw could be ranked.
+    """
 
     method: Name
     group: Count
@@ -91,8 +96,7 @@ class Ranked(Format):
 
 
 class Ranking(Format):
-    """Bradley-Terry. prior: whether votes had to be added for a finite answer; groups: of methods that comparisons
-    connect."""
+    """Bradley-Terry abilities. prior: whether votes were added for a finite answer; groups: connected ones."""
 
     interval: Literal["bootstrap", "wald"]
     prior: bool
@@ -101,18 +105,25 @@ class Ranking(Format):
 
 
 class Agreement(Format):
-    """comparisons: judged by two people or more; same: share of equal pairs of judgements; alpha: Krippendorff's;
-    repeats, repeats_same: comparisons asked twice of one person."""
+    """Agreement between people, and of people with themselves.
+
+    comparisons: those that two people or more judged; same: the share of equal pairs of judgements; alpha:
+    Krippendorff's; repeats, repeats_same: comparisons that one person was asked twice. None: nothing to compute from.
+    """
 
     comparisons: Count
-    same: Real | None
-    alpha: Real | None
+    same: Share | None
+    alpha: Annotated[float, Meta(ge=-LARGEST, le=1)] | None
     repeats: Count
     repeats_same: Count
 
 
 class StudyReport(Format):
-    """``study.json``. left_share: of votes for the image at the left."""
+    """``study.json``. votes, ties: on pairs of methods; left_share: of votes for the image at the left.
+
+    plan: the digest of plan.json. focus, dataset, protocol and their like are "" where the plan has none; crop is 0 for
+    whole images. median_seconds: per answer, None where nobody measured.
+    """
 
     generator: Text
     title: Text
@@ -128,13 +139,13 @@ class StudyReport(Format):
     protocol: Text
     protocol_digest: Text
     notes: tuple[Text, ...]
-    methods: Annotated[tuple[Method, ...], Meta(min_length=1)]
+    methods: Annotated[tuple[StudyMethod, ...], Meta(min_length=1)]
     people: Count
     images: Count
     votes: Count
     ties: Count
     left_share: Share
-    median_seconds: Real | None
+    median_seconds: Annotated[float, Meta(ge=0, le=86_400)] | None
     checks: Checks
     exclusion: Exclusion
     preferences: tuple[Preference, ...]
@@ -143,14 +154,15 @@ class StudyReport(Format):
     schema_version: Literal[1] = SCHEMA_VERSION
 
     def title_of(self, name: str) -> str:
-        """A method's title; with its name beside it where two share a title."""
+        """The title of a method, with its name beside it where two methods share a title."""
         titles = {method.name: method.title for method in self.methods}
         own = titles[name]
         return f"{own} ({name})" if list(titles.values()).count(own) > 1 else own
 
+
     @property
     def key(self) -> str:
-        """Safe as an anchor and in a file name; different for different studies."""
+        """A name that is safe as an anchor and in a file name, and different for different studies."""
         return f"{slug(self.title.lower())[:40].strip('-.')}-{reader.digest([self.plan, self.title])[:8]}"
 
     @property
@@ -159,13 +171,13 @@ class StudyReport(Format):
 
 
 def read_report(path: Path) -> StudyReport:
-    """A ``study.json`` that says nothing wrong about itself. Raises BenchError naming the file and the field."""
-    return parse_report(reader.read_json(path, dict, MOST_BYTES), str(path))
+    """A ``study.json`` that does not contradict itself. Raises BenchError naming the file and the field."""
+    return parse_report(reader.parse_json(files.read_text(path, MOST_BYTES), str(path)), str(path))
 
 
 def parse_report(values: Any, where: str) -> StudyReport:
-    """A StudyReport from its JSON value. Raises BenchError naming ``where`` and the field."""
-    version = values.get("schema_version") if isinstance(values, dict) else None
+    """A report from its JSON value. Raises BenchError naming ``where`` and the field."""
+    version = values.get("schema_version") if isinstance(values, Mapping) else None
     if version != SCHEMA_VERSION:
         raise BenchError(f"{where}: schema_version {version!r}; this refsr-bench reads {SCHEMA_VERSION}.")
     report = reader.convert(values, StudyReport, where)
@@ -175,13 +187,14 @@ def parse_report(values: Any, where: str) -> StudyReport:
 
 
 def contradiction(report: StudyReport) -> str | None:
-    """The first statement that the rest of the report belies, in words; None for a sound one."""
+    """The first statement that the rest of the report belies, in words; None for a sound report."""
     names = [method.name for method in report.methods]
     if len(set(names)) != len(names):
         return "methods names one twice"
     used = [name for row in report.preferences for name in (row.a, row.b)]
     used += [row.method for row in report.ranking.methods]
-    if unknown := [name for name in (*used, *([report.focus] if report.focus else ())) if name not in names]:
+    used += [report.focus] if report.focus else []
+    if unknown := [name for name in used if name not in names]:
         return f"{unknown[0]!r} is not among the methods"
     if sum(row.votes for row in report.preferences) != report.votes or not report.votes:
         return "votes is not the sum of the preferences"
@@ -190,7 +203,7 @@ def contradiction(report: StudyReport) -> str | None:
         if not row.votes or abs(row.share - (row.wins + row.ties / 2) / row.votes) >= 1e-6:
             return f"the share of {pair} is not that of its votes"
         if any(low > high for low, high in (row.wilson, row.bootstrap or row.wilson)):
-            return f"an interval of {pair} is none"
+            return f"an interval of {pair} ends before it begins"
         if row.shown == "bootstrap" and row.bootstrap is None:
             return f"the interval shown of {pair} is not there"
     return None

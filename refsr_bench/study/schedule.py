@@ -1,10 +1,10 @@
 """Who sees what: a participant's trials are drawn when they join, from the plan, their code and what others did before.
 
 * Everybody gets each pair of methods equally often (within one), and a pair's sides equally often (within one).
-* Of a pair of methods, the comparisons with fewest votes come first, then those that fewest people are about to see:
-  what participants who left did not answer goes to those who come later.
-* Order, checks and repeats are random, drawn from the plan's seed and the code. Checks are spread over the whole
-  session; repeats come in its last third, of comparisons of its first third, with sides changed.
+* Among the comparisons of a pair of methods, those with fewest votes come first, then those that fewest people are
+  about to see: whoever comes later gets what participants who left did not answer.
+* Order, checks and repeats are random, drawn from the plan's digest and the code. Checks are spread over the whole
+  session. Repeats come in its last third, of comparisons of its first third, with sides changed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ORDERS = 30  # random orders, of which the one with fewest neighbours of the sam
 
 @dataclass
 class Tally:
-    """What was asked so far. votes, waiting: by item, answered and not yet answered; lead: how often a was left more
-    often than right, by item and by pair of methods."""
+    """The questions asked so far. votes, waiting: by item, answered and not yet answered; lead: how often a was left
+    more often than right, by item and by pair of methods."""
 
     votes: Counter[str] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)
@@ -32,13 +32,13 @@ class Tally:
 
 
 def tally(plan: Plan, people: Iterable[Person]) -> Tally:
+    """Count what people were asked and answered, repeats aside."""
     found = Tally()
     for person in people:
-        answered = {vote.item for vote in person.votes.values() if vote.kind != REPEAT}
-        asked = {trial.item: trial.left for trial in person.trials if trial.kind != REPEAT}
-        asked |= {vote.item: vote.left for vote in person.votes.values() if vote.kind != REPEAT}
-        found.votes.update(answered)
-        found.waiting.update(asked.keys() - answered)
+        votes = {vote.item: vote.left for vote in person.votes.values() if vote.kind != REPEAT}
+        asked = {trial.item: trial.left for trial in person.trials if trial.kind != REPEAT} | votes
+        found.votes.update(votes.keys())
+        found.waiting.update(asked.keys() - votes.keys())
         for name, left in asked.items():
             item = plan.by_id[name]
             step = 1 if left == item.a else -1
@@ -48,18 +48,19 @@ def tally(plan: Plan, people: Iterable[Person]) -> Tally:
 
 
 def schedule(plan: Plan, code: str, people: Iterable[Person]) -> tuple[Trial, ...]:
-    """The trials of a new participant; people: everybody before."""
+    """The trials of a new participant. people: everybody before."""
     rng = random.Random(f"{plan.digest}/{code}")
     before = tally(plan, people)
     picked = _order(_picked(plan, before, rng), rng)
     left = _sides(picked, before, rng)
     number = len(picked)
+    # A trial is placed by a real number between those of the comparisons around it.
     placed = [(float(n), Trial(item.id, PAIR, left[item.id])) for n, item in enumerate(picked)]
     checks = sorted(plan.checks, key=lambda item: (before.votes[item.id] + before.waiting[item.id], rng.random()))
     a_left = rng.random() < 0.5
     for n in range(plan.checks_per_person):
         item = checks[n % len(checks)]
-        place = (n + 0.25 + rng.random() / 2) * number / plan.checks_per_person
+        place = (n + 0.25 + rng.random() / 2) * number / plan.checks_per_person  # in the middle half of its share
         placed.append((place, Trial(item.id, CHECK, item.a if a_left == (n % 2 == 0) else item.b)))
     for item in rng.sample(picked[: number // 3], plan.repeats_per_person):
         place = number * (2 + rng.random()) / 3
@@ -68,20 +69,17 @@ def schedule(plan: Plan, code: str, people: Iterable[Person]) -> tuple[Trial, ..
 
 
 def _picked(plan: Plan, before: Tally, rng: random.Random) -> list[Item]:
+    """The comparisons of one participant, each time the one that is needed most; chance decides between equals."""
     duels, images = Counter[tuple[str, str]](), Counter[str]()
     left = {item.id: (item, rng.random()) for item in plan.pairs}
+
+    def need(entry: tuple[Item, float]) -> tuple[float, ...]:
+        item, chance = entry
+        return duels[item.a, item.b], before.votes[item.id], before.waiting[item.id], images[item.image], chance
+
     picked = []
     while len(picked) < plan.per_person:
-        item, _ = min(
-            left.values(),
-            key=lambda entry: (
-                duels[entry[0].a, entry[0].b],
-                before.votes[entry[0].id],
-                before.waiting[entry[0].id],
-                images[entry[0].image],
-                entry[1],
-            ),
-        )
+        item, _ = min(left.values(), key=need)
         del left[item.id]
         duels[item.a, item.b] += 1
         images[item.image] += 1
@@ -95,8 +93,10 @@ def _order(items: list[Item], rng: random.Random) -> list[Item]:
 
 
 def _sides(items: list[Item], before: Tally, rng: random.Random) -> dict[str, str]:
-    """The method shown left, by item: half of each pair of methods one way (the odd one as the pair needs it), those
-    items that were shown so less often before."""
+    """The method shown left, by item: a in half of each pair of methods.
+
+    The odd comparison goes as the pair needs it; a is left in the items where it was so less often before.
+    """
     found = {}
     for duel in sorted({(item.a, item.b) for item in items}):
         own = [item for item in items if (item.a, item.b) == duel]

@@ -1,6 +1,6 @@
 """The study's page: several people at once choose, one comparison at a time, without knowing whose image is whose.
 
-``serve`` answers as ``local_page`` does, on 127.0.0.1 alone. Images go by names drawn for one trial of one run of the
+``local_page`` answers for ``serve``, on 127.0.0.1 alone. Images go by names drawn for one trial of one run of the
 server; nothing the page gets tells methods, checks or repeats apart. Every choice is on the disk before the page says
 so. Participants are known by a random code alone, with which they can go on later; an open page is one participant.
 """
@@ -11,14 +11,15 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import Format, Text
 from refsr_bench.local_page import BASE, KEEP, LocalHandler, LocalServer
 from refsr_bench.pixels.images import image_size
-from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
-from refsr_bench.study.plan import IMAGES, Plan
+from refsr_bench.study.plan import IMAGES
 from refsr_bench.study.schedule import schedule
 from refsr_bench.study.votes import JOIN, LEFT, RIGHT, TIE, UNDO, VOTE, Line, Person
 
@@ -29,7 +30,29 @@ ASSETS = BASE | {
     "/style.css": PAGE / "style.css",
     "/icon.svg": PAGE / "icon.svg",
 }
-SECONDS = 8  # that one comparison takes, roughly
+SECONDS = 8  # of one comparison, a guess from trials; people are told the sum before they begin
+MOST_BYTES = 1 << 28  # of one image: 8-bit RGB of 9000 x 9000 pixels, uncompressed
+
+Asked = TypeVar("Asked", bound=Format)
+
+
+class Resume(Format):
+    """The page's request to go on. participant: their code as somebody typed it."""
+
+    participant: Text
+
+
+class Undo(Resume):
+    """The page's request to take a choice back. trial: its number, so that a request sent twice takes back one."""
+
+    trial: int
+
+
+class Choice(Undo):
+    """The page's request to write a choice down. milliseconds: since the images appeared."""
+
+    choice: Literal["left", "right", "tie"]
+    milliseconds: votes.Milliseconds
 
 
 def serve(
@@ -54,19 +77,18 @@ class StudyServer(LocalServer):
 
 
 class Desk:
-    """What participants see and do."""
+    """Everything that participants see and do. Every request gets the participant's state as its answer."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.plan: Plan = plans.read(folder)
+        self.plan, _ = votes.read(folder)  # damaged votes stop the server before anybody has begun
         self.journal = votes.journal(folder)
         self._salt = secrets.token_bytes(16)
         self._files: dict[str, str] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        self.journal.read()
 
     def about(self) -> dict[str, Any]:
-        """What everybody sees before they begin."""
+        """The words that everybody sees before they begin."""
         plan = self.plan
         return {
             "title": plan.title,
@@ -78,7 +100,7 @@ class Desk:
         }
 
     def join(self) -> dict[str, Any]:
-        """A new participant."""
+        """Let a new participant in."""
         code = ""
 
         def line(lines: list[Line]) -> list[Line]:
@@ -92,68 +114,51 @@ class Desk:
         return self._state(votes.people(self.journal.extend(line))[code])
 
     def resume(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A participant's state. Raises Misuse for an unknown code."""
-        return self._state(self._person(self.journal.read(), request))
+        """Let a participant go on. Raises Misuse for an unknown code."""
+        return self._state(self._person(self.journal.read(), _asked(request, Resume)))
 
     def vote(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Write one choice down. What was written already is not written again, so that a request whose answer was lost
-        can be sent again. Raises Misuse for a request that makes no sense."""
-        choice, number, time = request.get("choice"), request.get("trial"), request.get("milliseconds")
-        if choice not in (LEFT, RIGHT, *((TIE,) if self.plan.ties else ())):
-            raise Misuse(f"Unknown choice {choice!r}.")
-        if not votes.valid_milliseconds(time):
-            raise Misuse("The time is not a number of milliseconds.")
+        """Write one choice down, once: a request whose answer was lost can be sent again.
+
+        Raises Misuse for a request that makes no sense.
+        """
+        asked = _asked(request, Choice)
+        if asked.choice == TIE and not self.plan.ties:
+            raise Misuse("This study has no ties.")
 
         def line(lines: list[Line]) -> list[Line]:
-            person = self._person(lines, request)
-            made = person.votes.get(number) if isinstance(number, int) else None
-            if made and (made.choice, made.milliseconds) == (choice, time):
+            person = self._person(lines, asked)
+            made = person.votes.get(asked.trial)
+            if made and (made.choice, made.milliseconds) == (asked.choice, asked.milliseconds):
                 return []
-            if type(number) is not int or number != person.next:
+            if asked.trial != person.next:
                 raise Misuse("That comparison is not the current one: this participant went on elsewhere.")
-            trial = person.trials[number]
-            return [
-                Line(
-                    time=votes.now(),
-                    plan=self.plan.digest,
-                    participant=person.code,
-                    action=VOTE,
-                    trial=number,
-                    item=trial.item,
-                    kind=trial.kind,
-                    left=trial.left,
-                    choice=choice,
-                    milliseconds=time,
-                )
-            ]
+            trial = person.trials[asked.trial]
+            facts = (asked.trial, trial.item, trial.kind, trial.left, asked.choice, asked.milliseconds)
+            return [Line(votes.now(), self.plan.digest, person.code, VOTE, *facts)]
 
-        return self._state(self._person(self.journal.extend(line), request))
+        return self._state(self._person(self.journal.extend(line), asked))
 
     def undo(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Take the latest choice back. trial: its number, so that a request sent twice takes back one."""
-        number = request.get("trial")
+        """Take the latest choice back. Raises Misuse where there is none, or it is another one."""
+        asked = _asked(request, Undo)
 
         def line(lines: list[Line]) -> list[Line]:
-            person = self._person(lines, request)
-            if type(number) is int and number == person.next:
+            person = self._person(lines, asked)
+            if asked.trial == person.next:  # taken back already
                 return []
-            if type(number) is not int or number != next(reversed(person.votes), None):
+            if asked.trial != person.last:
                 raise Misuse("There is nothing to take back, or this participant went on elsewhere.")
-            return [Line(votes.now(), self.plan.digest, person.code, UNDO, number)]
+            return [Line(votes.now(), self.plan.digest, person.code, UNDO, asked.trial)]
 
-        return self._state(self._person(self.journal.extend(line), request))
+        return self._state(self._person(self.journal.extend(line), asked))
 
     def image(self, name: str) -> bytes:
         """An image as PNG. Raises KeyError for an unknown name, BenchError for a file that is gone."""
-        path = self.folder / IMAGES / self._files[name]
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise BenchError(f"An image of the study cannot be read ({error.strerror}).") from None
+        return files.read_bytes(self.folder / IMAGES / self._files[name], MOST_BYTES)
 
-    def _person(self, lines: list[Line], request: dict[str, Any]) -> Person:
-        code = request.get("participant")
-        code = "".join(code.upper().split()) if isinstance(code, str) else ""
+    def _person(self, lines: list[Line], asked: Resume) -> Person:
+        code = "".join(asked.participant.upper().split())
         if len(code) == 8 and "-" not in code:
             code = f"{code[:4]}-{code[4:]}"
         person = votes.people(lines).get(code)
@@ -168,20 +173,18 @@ class Desk:
             "participant": person.code,
             "total": len(person.trials),
             "done": len(person.votes),
-            "last": next(reversed(person.votes), None),
+            "last": person.last,
             "trial": None if now is None else self._trial(person, now),
-            "coming": [self._trial(person, n) for n in coming],
+            "coming": [self._trial(person, n) for n in coming],  # for the page to load ahead
         }
 
     def _trial(self, person: Person, number: int) -> dict[str, Any]:
         trial = person.trials[number]
         item = self.plan.by_id[trial.item]
-        files = {
-            LEFT: item.file(trial.left),
-            RIGHT: item.file(item.other(trial.left)),
-            **({"reference": item.reference_file} if item.reference_file else {}),
-        }
-        return {"number": number} | {side: self._shown(person, number, side, file) for side, file in files.items()}
+        shown = {LEFT: item.file(trial.left), RIGHT: item.file(item.other(trial.left))}
+        if item.reference_file:
+            shown["reference"] = item.reference_file
+        return {"number": number} | {side: self._shown(person, number, side, file) for side, file in shown.items()}
 
     def _shown(self, person: Person, number: int, side: str, file: str) -> dict[str, Any]:
         words = f"{person.code}/{number}/{side}".encode()
@@ -191,6 +194,13 @@ class Desk:
             self._sizes[file] = image_size(self.folder / IMAGES / file)
         width, height = self._sizes[file]
         return {"image": name, "width": width, "height": height}
+
+
+def _asked(request: dict[str, Any], kind: type[Asked]) -> Asked:
+    try:
+        return reader.convert(request, kind, "The page's request")
+    except BenchError as error:
+        raise Misuse(str(error)) from None
 
 
 class _Handler(LocalHandler):

@@ -1,24 +1,30 @@
-"""How sure a user study is: intervals of a share, Bradley-Terry abilities, agreement. Numbers alone, no files."""
+"""The certainty of a user study: intervals of a share, Bradley-Terry abilities, agreement. Numbers alone, no files.
+
+Ours, because no library that we know has them so: Wilson's interval with ties as half a vote (scipy's takes whole
+votes), a bootstrap that draws participants and images at once and shares its draws between all numbers of a report, and
+Bradley-Terry with connected groups and a prior only where there is no finite answer. Alpha is ``krippendorff``'s.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
+import krippendorff
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 Z = 1.959963984540054  # normal quantile of 97.5 %
 DRAWS = 2000
-FEWEST = 5  # participants and images from which the bootstrap is shown
+FEWEST = 5  # participants and images from which the bootstrap is shown: of four, there are but 35 different draws
 PRIOR = 0.5  # wins either way
+SCORES = (0.0, 0.5, 1.0)  # b preferred, tie, a preferred
 
 
 @dataclass(frozen=True)
 class Duels:
-    """Votes on pairs of methods, one row each. person, image, a, b (n,): numbers from 0; score (n,): 1 where a was
-    preferred, 0 where b was, 0.5 for a tie."""
+    """Votes on pairs of methods, one row each. person, image, a, b: (n,) int numbers from 0; score: (n,) of SCORES."""
 
     person: np.ndarray
     image: np.ndarray
@@ -28,9 +34,9 @@ class Duels:
 
 
 def wilson(wins: float, n: float) -> tuple[float, float]:
-    """95 % interval of a share of independent votes (Wilson 1927, without continuity correction).
+    """The 95 % interval of a share of independent votes (Wilson 1927, without continuity correction).
 
-    wins may hold halves (ties). (0, 1) for n = 0.
+    wins may hold halves (ties). Returns (0, 1) for n = 0.
     """
     if n == 0:
         return 0.0, 1.0
@@ -41,7 +47,7 @@ def wilson(wins: float, n: float) -> tuple[float, float]:
 
 
 def weights(duels: Duels, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
-    """(draws, n) float32: how often each vote counts when participants and images are both drawn anew with replacement.
+    """(draws, n) float32: how often each vote counts when participants and images are drawn anew with replacement.
 
     The two-way ("pigeonhole") bootstrap of Owen (2007, doi:10.1214/07-AOAS122): votes of one person, or of one image,
     are not independent of each other.
@@ -54,7 +60,10 @@ def weights(duels: Duels, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
 
 
 def share_interval(score: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """Percentile interval (95 %) of a share. score (n,); counts (draws, n), as of ``weights``; empty draws left out."""
+    """The percentile interval (95 %) of a share. score: (n,); counts: (draws, n) from ``weights``.
+
+    Draws that hold none of these votes are left out.
+    """
     total = counts.sum(1)
     shares = (counts @ score.astype(np.float32))[total > 0] / total[total > 0]
     low, high = np.quantile(shares, (0.025, 0.975))
@@ -62,7 +71,10 @@ def share_interval(score: np.ndarray, counts: np.ndarray) -> tuple[float, float]
 
 
 def wins_of(duels: Duels, methods: int, counts: np.ndarray | None = None) -> np.ndarray:
-    """(methods, methods): how often the row was preferred over the column, ties as half a win each."""
+    """(methods, methods): how often the row was preferred over the column, ties as half a win each.
+
+    counts: (n,) how often each vote counts, once by default.
+    """
     one = np.ones(len(duels.score)) if counts is None else counts
     wins = np.zeros((methods, methods))
     np.add.at(wins, (duels.a, duels.b), one * duels.score)
@@ -71,40 +83,37 @@ def wins_of(duels: Duels, methods: int, counts: np.ndarray | None = None) -> np.
 
 
 def groups(wins: np.ndarray) -> list[list[int]]:
-    """Methods that comparisons connect, directly or over others; methods of different groups cannot be ranked."""
-    compared = (wins + wins.T) > 0
-    reached = _reached(compared)
-    found = {tuple(np.flatnonzero(row).tolist()) for row in reached}
-    return [list(group) for group in sorted(found, key=lambda group: (-len(group), group))]
+    """The methods that comparisons connect, directly or over others, the largest group first.
+
+    Methods of different groups cannot be ranked against each other.
+    """
+    _, labels = connected_components((wins + wins.T) > 0, directed=False)
+    found = [np.flatnonzero(labels == label).tolist() for label in range(labels.max() + 1)]
+    return sorted(found, key=lambda group: (-len(group), group))
 
 
 def separated(wins: np.ndarray) -> bool:
-    """Whether maximum likelihood has no finite answer: some methods never lost a vote to some others (Ford 1957)."""
-    return not _reached(wins > 0).all()
-
-
-def _reached(edges: np.ndarray) -> np.ndarray:
-    reached = edges | np.eye(len(edges), dtype=bool)
-    for _ in range(max(1, math.ceil(math.log2(max(2, len(edges)))))):
-        reached = (reached.astype(int) @ reached.astype(int)) > 0
-    return reached
+    """True where maximum likelihood has no finite answer: some methods never lost a vote to others (Ford 1957)."""
+    return connected_components(wins > 0, connection="strong")[0] > 1
 
 
 def bradley_terry(wins: np.ndarray) -> np.ndarray:
     """Log abilities (m,), mean 0, by maximum likelihood: P(i preferred over j) = 1 / (1 + exp(ability j - ability i)).
 
-    wins (m, m), of one connected group. Where ``separated``, PRIOR wins either way are added to every pair that was
+    wins: (m, m), of one connected group. Where ``separated``, PRIOR wins either way are added to every pair that was
     compared. Hunter's minorization-maximization (2004, doi:10.1214/aos/1079120141), finished by Newton's method.
     """
     wins = regular(wins)
     played = wins + wins.T
     ability = np.zeros(len(wins))
+    # Hunter's steps never overshoot but converge linearly; they bring Newton's, which do, into its basin.
     for _ in range(20):
         power = np.exp(ability)
         update = wins.sum(1) / (played / (power[:, None] + power[None, :])).sum(1)
         ability = np.log(update) - np.log(update).mean()
     for _ in range(50):
         expected = played / (1 + np.exp(ability[None, :] - ability[:, None]))
+        # The information is singular along (1, ..., 1), the shift that comparisons cannot see: hence pinv.
         step = np.linalg.pinv(_information(ability, played)) @ (wins - expected).sum(1)
         step *= min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))  # no leaps
         ability = ability + step - step.mean()
@@ -131,12 +140,14 @@ def _information(ability: np.ndarray, played: np.ndarray) -> np.ndarray:
 
 
 def ability_intervals(duels: Duels, methods: Sequence[int], counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile intervals (95 %) of log abilities, (m,) low and high. methods: a connected group; counts as of
-    ``weights``. Draws in which the group falls apart are left out."""
+    """The percentile intervals (95 %) of log abilities: (m,) low and (m,) high, NaN where no draw could be ranked.
+
+    methods: a connected group; counts: from ``weights``. Draws in which the group falls apart are left out.
+    """
     size = int(max(duels.a.max(), duels.b.max())) + 1
     own = np.ix_(methods, methods)
     found = []
-    for draw in counts[: DRAWS // 4]:
+    for draw in counts[: DRAWS // 4]:  # a quarter: each draw is a whole estimation
         wins = wins_of(duels, size, draw)[own]
         if len(groups(wins)) == 1:
             found.append(bradley_terry(wins))
@@ -146,32 +157,30 @@ def ability_intervals(duels: Duels, methods: Sequence[int], counts: np.ndarray) 
     return low, high
 
 
-def krippendorff(units: Sequence[Sequence[object]]) -> float:
-    """Krippendorff's alpha for nominal values; units: the values that people gave to each thing, any number of them.
+def judgements(units: Sequence[Sequence[float]]) -> np.ndarray:
+    """(units, 3) int: how many people gave each of SCORES to each comparison."""
+    return np.array([[list(unit).count(score) for score in SCORES] for unit in units]).reshape(-1, len(SCORES))
 
-    1: full agreement, 0: chance. NaN where nothing was judged twice or all values are the same.
+
+def alpha(counts: np.ndarray) -> float:
+    """Krippendorff's alpha (nominal) of ``judgements``: 1 is full agreement, 0 is chance.
+
+    Every comparison enters a second time with its methods exchanged, so that agreement does not depend on which of
+    them is called a. NaN where nothing was judged twice or all judgements are ties.
     """
-    judged = [list(values) for values in units if len(values) > 1]
-    values = [value for unit in judged for value in unit]
-    counts = {value: values.count(value) for value in dict.fromkeys(values)}
-    total = len(values)
-    observed = sum(sum(a != b for a, b in combinations(unit, 2)) * 2 / (len(unit) - 1) for unit in judged)
-    expected = total * total - sum(count * count for count in counts.values())
-    return 1 - (total - 1) * observed / expected if expected else math.nan
+    counts = np.concatenate([counts, counts[:, ::-1]])
+    if counts[counts.sum(1) > 1].any(0).sum() < 2:
+        return math.nan
+    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
-def mirrored(units: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Scores (1, 0, 0.5), and the same with both methods' names exchanged: agreement then does not depend on which of
-    them is called a."""
-    return [list(unit) for unit in units] + [[1 - score for score in unit] for unit in units]
-
-
-def same_share(units: Sequence[Sequence[object]]) -> float:
-    """Share of pairs of judgements about the same thing that are equal; NaN without any."""
-    pairs = [a == b for unit in units for a, b in combinations(unit, 2)]
-    return sum(pairs) / len(pairs) if pairs else math.nan
+def same_share(counts: np.ndarray) -> float:
+    """The share of equal pairs among all pairs of ``judgements`` of one comparison; NaN where there is no pair."""
+    total = counts.sum(1)
+    pairs = (total * (total - 1)).sum()
+    return float((counts * (counts - 1)).sum() / pairs) if pairs else math.nan
 
 
 def passed(right: Mapping[str, int], asked: Mapping[str, int], share: float) -> dict[str, bool]:
-    """Which participants count: who answered at least ``share`` of their checks right. Nobody is judged by none."""
-    return {code: asked[code] > 0 and right[code] >= share * asked[code] - 1e-9 for code in asked}
+    """Which participants answered at least ``share`` of their checks right; nobody passes who was asked none."""
+    return {code: asked[code] > 0 and right[code] >= share * asked[code] - 1e-9 for code in asked}  # 0.28 * 25 > 7

@@ -1,58 +1,69 @@
-"""``votes.jsonl``: who joined and what they chose, line by line, and what stands of it.
+"""``votes.jsonl``: who joined and what they chose, one line per event, and what stands of it.
 
-One line per event: time (UTC), plan (its digest), participant (a random code, nothing about the person), action. "join"
-holds the trials the participant will be shown; "vote" holds trial (its number), item, kind, left (the method shown left
-or first), choice ("left", "right" or "tie") and milliseconds from the images' appearance; "undo" takes the
+A "join" holds the trials that the participant will be shown. A "vote" holds the number of its trial, the item, its
+kind, the method shown left (or first), the choice, and the time from the images' appearance. An "undo" takes the
 participant's latest standing vote back. Lines are only ever appended, and are on the disk before anybody is told so.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from refsr_bench.core.journal import Journal
-from refsr_bench.study.plan import CHECK, PAIR, REPEAT, VOTES
+from msgspec import Meta
+
+from refsr_bench.core import files, reader
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import Format, Text
+from refsr_bench.study import plan as plans
+from refsr_bench.study.plan import VOTES, Plan
 
 JOIN, VOTE, UNDO = "join", "vote", "undo"
 LEFT, RIGHT, TIE = "left", "right", "tie"
-LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that are taken for another
+LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L, which people take for each other
 MOST_MILLISECONDS = 24 * 3600 * 1000
 
-
-@dataclass(frozen=True)
-class Trial:
-    """One thing to ask. kind: PAIR, CHECK or REPEAT (of a pair that was asked before, sides changed)."""
-
-    item: str
-    kind: str
-    left: str
+Code = Annotated[str, Meta(pattern=r"^-*[A-Za-z0-9][A-Za-z0-9-]*\Z", max_length=24)]
+"""A participant: a random code, or the digest of a name; nothing about the person."""
+Kind = Literal["pair", "check", "repeat"]
+Milliseconds = Annotated[int, Meta(ge=0, le=MOST_MILLISECONDS)]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the file. milliseconds: None where nobody measured. trials: of a join; empty when imported."""
+class Trial(Format):
+    """One question. kind: PAIR, CHECK, or REPEAT of a pair that was asked before, with its sides exchanged."""
 
-    time: str
-    plan: str
-    participant: str
-    action: str
-    trial: int = -1
-    item: str = ""
-    kind: str = ""
-    left: str = ""
-    choice: str = ""
-    milliseconds: int | None = None
+    item: Text
+    kind: Kind
+    left: Text
+
+
+class Line(Format):
+    """One line of the file. time: UTC; plan: its digest; milliseconds: None where nobody measured.
+
+    trials: of a join, empty when imported from a crowd platform. Fields of other actions keep their defaults.
+    """
+
+    time: Text
+    plan: Text
+    participant: Code
+    action: Literal["join", "vote", "undo"]
+    trial: Annotated[int, Meta(ge=-1)] = -1
+    item: Text = ""
+    kind: Kind | Literal[""] = ""
+    left: Text = ""
+    choice: Literal["", "left", "right", "tie"] = ""
+    milliseconds: Milliseconds | None = None
     trials: tuple[Trial, ...] = ()
 
 
 @dataclass
 class Person:
-    """A participant as the lines so far have it. votes: standing ones by number of the trial, in order of voting."""
+    """A participant as the lines so far have it. votes: the standing ones by number of the trial, as they were cast."""
 
     code: str
     trials: tuple[Trial, ...] = ()
@@ -63,44 +74,52 @@ class Person:
         """The first trial without an answer; None when all are answered."""
         return next((n for n in range(len(self.trials)) if n not in self.votes), None)
 
+    @property
+    def last(self) -> int | None:
+        """The trial that was answered last; None when none is."""
+        return next(reversed(self.votes), None)
 
-def journal(folder: Path) -> Journal[Line]:
-    return Journal(folder / VOTES, parse, "vote")
+
+def journal(folder: Path, name: str = VOTES) -> files.Journal[Line]:
+    """The votes of a folder. Reading them raises BenchError naming a line that is none."""
+    return files.Journal(folder / name, _decode, _encode)
 
 
-def parse(values: Any) -> Line:
-    """A line from its JSON value. Raises ValueError or TypeError for what is none."""
-    trials = tuple(Trial(**trial) for trial in values.get("trials", ()))
-    line = Line(**{**values, "trials": trials})
-    texts = (line.time, line.plan, line.participant, line.item, line.kind, line.left, line.choice)
-    texts += tuple(text for trial in trials for text in (trial.item, trial.kind, trial.left))
-    if not all(isinstance(text, str) for text in texts) or line.action not in (JOIN, VOTE, UNDO):
-        raise ValueError
-    if type(line.trial) is not int or not valid_code(line.participant):
-        raise ValueError
-    if line.milliseconds is not None and not valid_milliseconds(line.milliseconds):
-        raise ValueError
-    kinds = (line.kind,) if line.action == VOTE else tuple(trial.kind for trial in trials)
-    if not set(kinds) <= {PAIR, CHECK, REPEAT} or (line.action == VOTE) != (line.choice in (LEFT, RIGHT, TIE)):
-        raise ValueError
+def _decode(data: bytes, where: str) -> Line:
+    try:
+        line = reader.convert(reader.parse_json(data, where), Line, where)
+    except BenchError as error:
+        raise BenchError(f"{error} Mend or remove the line.") from None
+    if (line.action == VOTE) != bool(line.choice) or (line.action == VOTE and not line.kind):
+        facts = f"action {line.action} with kind {line.kind!r} and choice {line.choice!r}"
+        raise BenchError(f"{where}: {facts} do not go together. Mend or remove the line.")
     return line
 
 
-def valid_milliseconds(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MOST_MILLISECONDS
-
-
-def valid_code(code: Any) -> bool:
-    return isinstance(code, str) and 0 < len(code) <= 24 and code.isascii() and code.replace("-", "").isalnum()
+def _encode(line: Line) -> bytes:
+    # Fields stand in their order here, not sorted as in other journals: studies that go on were begun so.
+    return json.dumps(reader.to_json(line), ensure_ascii=False).encode()
 
 
 def new_code() -> str:
-    """A participant's code: 39 random bits."""
+    """A participant's code: eight letters, 39 random bits."""
     return "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2))
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def read(folder: Path) -> tuple[Plan, dict[str, Person]]:
+    """The plan of a study folder, and its ``people``. Raises BenchError for votes about another plan."""
+    plan = plans.read(folder)
+    found = people(journal(folder).read())
+    for code, person in found.items():
+        votes = person.votes.values()
+        shown = {(one.item, one.left) for one in (*person.trials, *votes)}
+        if not shown <= plan.sides or any(vote.plan != plan.digest for vote in votes):
+            raise BenchError(f"{folder}: a vote of {code} is about another plan. Was plan.json replaced?")
+    return plan, found
 
 
 def people(lines: Iterable[Line]) -> dict[str, Person]:
@@ -112,6 +131,6 @@ def people(lines: Iterable[Line]) -> dict[str, Person]:
             person.trials = person.trials or line.trials
         elif line.action == VOTE:
             person.votes.setdefault(line.trial, line)
-        elif person.votes and next(reversed(person.votes)) == line.trial:
+        elif line.trial == person.last:
             person.votes.popitem()
     return found

@@ -69,8 +69,9 @@ def test_cost_shows_the_means_of_complete_runs_beside_one_published_table():
 def test_devices_are_not_mixed_and_overrides_do_not_repeat_a_figure():
     fast, slow = ([make(f"{device}{n}", (24, 25 + n), device=device) for n in range(3)] for device in ("gpu", "cpu"))
     points = cost.measured(loaded(*fast, *slow))
-    assert {axis for point in points for axis in point.costs} == {"parameters", "seconds on gpu", "seconds on cpu"}
-    assert sum("seconds on gpu" in point.costs for point in points) == 3
+    axes = {axis.name for point in points for axis in point.costs}
+    assert axes == {"parameters", "seconds on gpu", "seconds on cpu"}
+    assert sum(cost.seconds_on("gpu") in point.costs for point in points) == 3
     again = [under(result, "c2+border=0", border=0) for result in fast]
     assert len(cost.figures(build_tables(loaded(*fast, *again)))) == 1
     assert cost.figures(build_tables(loaded(*fast[:2]))) == []  # two points make no picture

@@ -11,7 +11,8 @@ from visitor import Visitor
 
 from refsr_bench.pixels.images import write_png
 from refsr_bench.study import plan as plans
-from refsr_bench.study import prepare, votes
+from refsr_bench.study import prepare, sources, votes
+from refsr_bench.study.options import Wish
 from refsr_bench.study.plan import Method, Plan
 from refsr_bench.study.schedule import schedule
 from refsr_bench.study.serve import StudyServer
@@ -37,9 +38,9 @@ def make_study(tmp_path: Path, folders: dict[str, Path]) -> Callable[..., Path]:
     """``make_study(name, methods, **wish)``: a study folder of fine, middle and coarse, or of those named."""
 
     def make(name: str = "S", methods: tuple[str, ...] = ("fine", "middle", "coarse"), **wish: object) -> Path:
-        sources = [prepare.Source(Method(m, m.title()), prepare.folder_images(folders[m])) for m in methods]
-        origin = prepare.Origin(hr=prepare.folder_images(folders["hr"]))
-        prepare.init(tmp_path / name, sources, origin, prepare.Wish(**wish))
+        made = [sources.Source(Method(m, m.title()), sources.folder_images(folders[m])) for m in methods]
+        origin = sources.Origin(hr=sources.folder_images(folders["hr"]))
+        prepare.init(tmp_path / name, made, origin, Wish(**wish))
         return tmp_path / name
 
     return make

@@ -1,7 +1,9 @@
 """Study folders: nothing tells whose an image is, plans are reproducible, and everybody's share of the work is even."""
 
 import json
+import os
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +28,7 @@ def test_images_are_anonymous(make_study: Callable[..., Path], folders: dict[str
     assert len(plan.pairs) == 6 * 3 and len(plan.checks) == 6
     assert len(files) == 6 * (3 + 1 + 1), "methods, HR, blurred HR"
     for file in files:
-        assert plans.safe_names([file.name])
+        assert re.fullmatch(r"[0-9a-f]{32}\.png", file.name)
         with Image.open(file) as image:
             assert image.info == {} and image.mode == "RGB"
         assert b"fine" not in file.read_bytes()
@@ -82,6 +84,9 @@ def test_what_cannot_be_compared_is_said(make_study: Callable[..., Path], folder
         make_study("T", focus="best")
     with pytest.raises(Misuse, match="only 18 comparisons"):
         make_study("T", per_person=19)
+    for seed in (-1, 10**20):
+        with pytest.raises(Misuse, match="at most 20 digits"):
+            make_study("T", seed=seed)
     with pytest.raises(Misuse, match="References are not known"):
         make_study("T", reference="ref")
     write_png(folders["fine"] / "img2.png", np.zeros((60, 64, 3), np.uint8))
@@ -102,10 +107,18 @@ def test_identical_images_are_left_out(make_study: Callable[..., Path], folders:
     ("change", "message"),
     [
         ({"schema_version": 2}, "schema_version 2"),
-        ({"extra": 1}, "extra"),
-        ({"per_person": 99}, "per_person"),
-        ({"title": 3}, "title is int"),
-        ({"focus": "x"}, "focus"),
+        ({"extra": 1}, "unknown field"),
+        ({"per_person": 99}, "per_person is 99, not between 1 and the number of pairs, 18"),
+        ({"title": 3}, "title: expected str, got int"),
+        ({"focus": "x"}, "focus is 'x', which is no method"),
+        ({"attention": 1.5}, "attention: expected float <= 1"),
+        ({"attention": float("nan")}, "NaN"),
+        ({"pass_share": -1}, "pass_share: expected int >= 0"),
+        ({"reference": "other"}, "reference: "),
+        ({"notes": [[[[]]]]}, r"notes\[0\]: expected str"),
+        ({"notes": "[" * 30 + "]" * 30}, "notes: expected array"),
+        ({"methods": [{"name": "fine", "title": ""}] * 2}, "method 'fine' is there twice"),
+        ({"items": [1]}, r"items\[0\]: expected object"),
     ],
 )
 def test_a_plan_changed_by_hand_is_refused(make_study: Callable[..., Path], change: dict, message: str) -> None:
@@ -116,7 +129,14 @@ def test_a_plan_changed_by_hand_is_refused(make_study: Callable[..., Path], chan
         plans.read(folder)
     values["items"][0]["a_file"] = "../../secret.png"
     (folder / "plan.json").write_text(json.dumps(values))
-    with pytest.raises(BenchError, match="no file in images"):
+    with pytest.raises(BenchError, match=r"items\[0\].a_file: expected str matching"):
+        plans.read(folder)
+    (folder / "plan.json").write_text("[" * 30 + "]" * 30)
+    with pytest.raises(BenchError, match="nested too deeply"):
+        plans.read(folder)
+    (folder / "plan.json").unlink()
+    os.mkfifo(folder / "plan.json")
+    with pytest.raises(BenchError, match="not a regular file"):
         plans.read(folder)
     with pytest.raises(Misuse, match="no study"):
         plans.read(folder / "images")

@@ -1,8 +1,9 @@
-"""From votes to a report: imports, exclusions, and numbers that follow from how people were made to answer."""
+"""The way from votes to a report: imports, exclusions, and numbers that follow from how people were made to answer."""
 
 import csv
 import io
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from refsr_bench.pixels.images import read_image, write_png
 from refsr_bench.study import exchange, votes
 from refsr_bench.study import plan as plans
 from refsr_bench.study.plan import Plan
-from refsr_bench.study.report import summarise
+from refsr_bench.study.report import summarise, write
+from refsr_bench.study.serve import StudyServer
 
 
 def careless(plan: Plan, trial: votes.Trial, n: int) -> str:
@@ -39,18 +41,18 @@ def test_people_who_agree(make_study: Callable[..., Path], take_part: Callable[.
     for n in range(6):
         take_part(folder, f"P{n}")
     report = summarise(folder)
-    assert (report["people"], report["images"], report["votes"]) == (6, 6, 72)
-    assert [(row["a"], row["b"], row["share"], row["shown"]) for row in report["preferences"]] == [
+    assert (report.people, report.images, report.votes) == (6, 6, 72)
+    assert [(row.a, row.b, row.share, row.shown) for row in report.preferences] == [
         ("fine", "middle", 1.0, "wilson"),
         ("fine", "coarse", 1.0, "wilson"),
     ]
-    assert report["preferences"][0]["wilson"] == pytest.approx([0.90359, 1], abs=1e-5)  # 36 of 36: 1/(1 + z^2/36)
-    assert report["ranking"]["prior"] and report["ranking"]["methods"][0]["method"] == "fine"
-    assert report["agreement"]["same"] == 1 == report["agreement"]["alpha"]
-    assert report["agreement"]["repeats"] == report["agreement"]["repeats_same"] == 12
-    assert report["exclusion"]["excluded"] == [] and report["checks"]["asked"] == report["checks"]["right"] == 24
-    assert report["median_seconds"] == pytest.approx(1.5085)
-    assert abs(report["left_share"] - 0.5) < 0.05
+    assert report.preferences[0].wilson == pytest.approx([0.90359, 1], abs=1e-5)  # 36 of 36: 1/(1 + z^2/36)
+    assert report.ranking.prior and report.ranking.methods[0].method == "fine"
+    assert report.agreement.same == 1 == report.agreement.alpha
+    assert report.agreement.repeats == report.agreement.repeats_same == 12
+    assert report.exclusion.excluded == () and report.checks.asked == report.checks.right == 24
+    assert report.median_seconds == pytest.approx(1.5085)
+    assert abs(report.left_share - 0.5) < 0.05
 
 
 def test_careless_people_do_not_count(make_study: Callable[..., Path], take_part: Callable[..., str]) -> None:
@@ -60,12 +62,12 @@ def test_careless_people_do_not_count(make_study: Callable[..., Path], take_part
     take_part(folder, "BAD", careless)
     take_part(folder, "SHORT", worst, 1)
     after = summarise(folder)
-    assert after["preferences"] == before["preferences"] and after["people"] == 1
-    rows = {row["person"]: row for row in after["exclusion"]["excluded"]}
-    assert rows[2]["asked"] == 5 and rows[2]["right"] in (2, 3) and rows[2]["votes"] == 18
-    assert (rows[3]["asked"], rows[3]["right"]) == (0, 0)
-    assert "at least 75 %" in after["exclusion"]["rule"]
-    assert summarise(folder, keep_unchecked=True)["people"] == 2
+    assert after.preferences == before.preferences and after.people == 1
+    rows = {row.person: row for row in after.exclusion.excluded}
+    assert rows[2].asked == 5 and rows[2].right in (2, 3) and rows[2].votes == 18
+    assert (rows[3].asked, rows[3].right) == (0, 0)
+    assert "at least 75 %" in after.exclusion.rule
+    assert summarise(folder, keep_unchecked=True).people == 2
 
 
 def test_intervals_and_ranking_of_mixed_votes(make_study: Callable[..., Path], take_part: Callable[..., str]) -> None:
@@ -82,16 +84,16 @@ def test_intervals_and_ranking_of_mixed_votes(make_study: Callable[..., Path], t
     report = summarise(folder)
     votes_by_hand = list(csv.DictReader(io.StringIO(exchange.votes_csv(
         plans.read(folder), votes.people(votes.journal(folder).read())))))  # fmt: skip
-    for row in report["preferences"]:
-        own = [v for v in votes_by_hand if v["kind"] == "pair" and {v["left"], v["right"]} == {row["a"], row["b"]}]
-        assert row["wins"] == sum(v["preferred"] == row["a"] for v in own) and row["wins"] + row["losses"] == len(own)
-        low, high = row["bootstrap"]
-        assert row["shown"] == "bootstrap" and low < row["share"] < high
-    ranks = {row["method"]: row for row in report["ranking"]["methods"]}
-    assert [row["method"] for row in report["ranking"]["methods"]] == ["fine", "middle", "coarse"]
-    assert all(row["low"] < row["ability"] < row["high"] for row in ranks.values())
-    assert report["ranking"]["interval"] == "bootstrap" and not report["ranking"]["prior"]
-    assert 0.4 < report["agreement"]["same"] < 0.9
+    for row in report.preferences:
+        own = [v for v in votes_by_hand if v["kind"] == "pair" and {v["left"], v["right"]} == {row.a, row.b}]
+        assert row.wins == sum(v["preferred"] == row.a for v in own) and row.wins + row.losses == len(own)
+        low, high = row.bootstrap
+        assert row.shown == "bootstrap" and low < row.share < high
+    ranks = {row.method: row for row in report.ranking.methods}
+    assert [row.method for row in report.ranking.methods] == ["fine", "middle", "coarse"]
+    assert all(row.low < row.ability < row.high for row in ranks.values())
+    assert report.ranking.interval == "bootstrap" and not report.ranking.prior
+    assert 0.4 < report.agreement.same < 0.9
     assert summarise(folder) == report, "the same every time"
 
 
@@ -99,10 +101,10 @@ def test_ties_are_half_a_vote(make_study: Callable[..., Path], take_part: Callab
     folder = make_study(methods=("fine", "middle"), ties=True, attention=0)
     take_part(folder, "A", lambda plan, trial, n: "tie")
     report = summarise(folder)
-    row = report["preferences"][0]
-    assert (row["wins"], row["losses"], row["ties"], row["share"]) == (0, 0, 6, 0.5)
-    assert [entry["ability"] for entry in report["ranking"]["methods"]] == [0, 0]
-    assert "no attention checks" in report["exclusion"]["rule"]
+    row = report.preferences[0]
+    assert (row.wins, row.losses, row.ties, row.share) == (0, 0, 6, 0.5)
+    assert [entry.ability for entry in report.ranking.methods] == [0, 0]
+    assert "no attention checks" in report.exclusion.rule
 
 
 def test_too_little_is_said(make_study: Callable[..., Path], take_part: Callable[..., str]) -> None:
@@ -112,6 +114,28 @@ def test_too_little_is_said(make_study: Callable[..., Path], take_part: Callable
     take_part(folder, "BAD", careless)
     with pytest.raises(BenchError, match="all 1 participants are excluded"):
         summarise(folder)
+
+
+def test_studies_of_earlier_releases_go_on(tmp_path: Path) -> None:
+    """``version_1`` was written before formats were structs, with a whole number where a share may stand."""
+    old = Path(__file__).parent / "version_1"
+    plan, lines = plans.read(old), votes.journal(old).read()
+    assert plan.title == "Old: Übung\u2028" and {line.plan for line in lines} == {plan.digest}
+    plans.write(tmp_path, plan)
+    votes.journal(tmp_path).extend(lambda _: lines)
+    written = {"plan.json", "votes.jsonl", *(path.name for path in write(tmp_path, summarise(tmp_path), tmp_path))}
+    assert written == {"plan.json", "votes.jsonl", "study.json", "votes.csv"}
+    for path in old.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_plan_that_was_replaced_is_noticed(make_study: Callable[..., Path], take_part: Callable[..., str]) -> None:
+    here, other = make_study("A"), make_study("B", seed=5, limit=3)
+    take_part(here, "X")
+    shutil.copy(other / "plan.json", here)
+    for look in (summarise, votes.read, StudyServer):
+        with pytest.raises(BenchError, match=r"a vote of X is about another plan\. Was plan\.json replaced"):
+            look(here)
 
 
 # ---- votes from elsewhere
@@ -124,10 +148,10 @@ def test_votes_of_two_machines_come_together(make_study: Callable[..., Path], ta
     shutil.copytree(here, there)
     take_part(here, "HERE")
     take_part(there, "THERE", most=6)
-    (done,) = exchange.bring(here, [there / "votes.jsonl"])
+    done = exchange.bring(here, there / "votes.jsonl")
     assert (done.votes, done.known, done.conflicts) == (6, 5, 0)
     size = (here / "votes.jsonl").stat().st_size
-    (again,) = exchange.bring(here, [there / "votes.jsonl"])
+    again = exchange.bring(here, there / "votes.jsonl")
     assert (again.votes, again.known) == (0, 12) and (here / "votes.jsonl").stat().st_size == size
     people = votes.people(votes.journal(here).read())
     assert {code: len(person.votes) for code, person in people.items()} == {"FIRST": 4, "HERE": 21, "THERE": 6}
@@ -142,7 +166,7 @@ def test_who_answered_in_two_places_keeps_what_is_here(
     take_part(here, "ONE", most=3)
     take_part(there, "ONE", worst, 5)
     first = votes.people(votes.journal(here).read())["ONE"].votes
-    (done,) = exchange.bring(here, [there / "votes.jsonl"])
+    done = exchange.bring(here, there / "votes.jsonl")
     assert done.votes == 0 and done.conflicts > 0
     assert votes.people(votes.journal(here).read())["ONE"].votes == first
 
@@ -151,12 +175,12 @@ def test_votes_of_another_study_are_refused(make_study: Callable[..., Path], tak
     here, other = make_study("A"), make_study("B", seed=5)
     take_part(other, "X")
     with pytest.raises(Misuse, match="a vote of another study"):
-        exchange.bring(here, [other / "votes.jsonl"])
+        exchange.bring(here, other / "votes.jsonl")
     plan = plans.read(here).digest
     forged = (other / "votes.jsonl").read_text().replace(plans.read(other).digest, plan).replace("p0000", "p9999")
     (other / "votes.jsonl").write_text(forged)
     with pytest.raises(BenchError, match="not in the plan"):
-        exchange.bring(here, [other / "votes.jsonl"])
+        exchange.bring(here, other / "votes.jsonl")
     assert not (here / "votes.jsonl").exists()
 
 
@@ -169,11 +193,16 @@ def test_a_vote_that_was_never_asked_is_refused(make_study: Callable[..., Path],
     for forged, reason in (
         (text[1:], "never joined"),
         ([text[0], text[2].replace('"trial": 1', '"trial": 0')], "not about what this participant was shown"),
-        ([text[0], text[1].replace('"choice": "', '"choice": "no')], "line 2: no vote"),
+        ([text[0], text[1].replace('"choice": "', '"choice": "no')], "line 2: choice: "),
+        ([text[0], text[1].replace('"vote"', '"undo"')], "line 2: action undo with kind 'pair' and choice"),
+        ([text[0], text[1].replace('"X"', '"../X"')], "line 2: participant: expected str matching"),
+        ([text[0], text[1].replace('"milliseconds": 1500', '"milliseconds": NaN')], "line 2: not JSON .NaN"),
+        ([text[0], text[1].replace('"trials": []', '"trials": ' + "[" * 30 + "]" * 30)], "nested too deeply"),
+        ([text[0], text[1].replace('"trial": 0', '"trial": 0, "trial": 1')], "'trial' is there twice"),
     ):
         (there / "votes.jsonl").write_text("\n".join(forged) + "\n")
         with pytest.raises(BenchError, match=reason):
-            exchange.bring(here, [there / "votes.jsonl"])
+            exchange.bring(here, there / "votes.jsonl")
 
 
 def test_a_crowd_platforms_csv(make_study: Callable[..., Path], tmp_path: Path) -> None:
@@ -192,23 +221,34 @@ def test_a_crowd_platforms_csv(make_study: Callable[..., Path], tmp_path: Path) 
             rows.append(f"x,{worker},https://cdn.example/{task['left']},{task['right']},{choice},900")
     path = tmp_path / "answers.csv"
     path.write_text("\n".join(rows[:-3]) + "\n")
-    first = exchange.bring(folder, [path])[0]
+    first = exchange.bring(folder, path)
     path.write_text("\n".join(rows) + "\n")
-    second = exchange.bring(folder, [path])[0]
+    second = exchange.bring(folder, path)
     assert (first.votes, second.votes, second.known) == (33, 3, 33)
-    assert exchange.bring(folder, [path])[0].votes == 0
+    assert exchange.bring(folder, path).votes == 0
     assert "worker" not in (folder / "votes.jsonl").read_text()
     report = summarise(folder)
-    assert report["preferences"][0]["share"] == 1 and report["agreement"]["repeats"] == 6, "asked both ways"
+    assert report.preferences[0].share == 1 and report.agreement.repeats == 6, "asked both ways"
     for wrong, message in (
         ("participant,left,right\n", "column 'choice' is missing"),
         ("participant,left,right,choice\nA,x.png,y.png,left\n", "no comparison of this study"),
         (f"participant,left,right,choice\nA,{tasks[0]['left']},{tasks[0]['right']},both\n", "choice is 'both'"),
         (f"participant,left,right,choice\nA,{tasks[0]['left']},{tasks[0]['right']},tie\n", "choice is 'tie'"),
+        (f"participant,left,right,choice\n{'A' * 200_000},x.png,y.png,left\n", "not CSV"),
+        (f"{rows[0]}\nx,A,{tasks[0]['left']},{tasks[0]['right']},left,{'9' * 5000}\n", "not a whole number"),
     ):
         path.write_text(wrong)
         with pytest.raises(BenchError, match=message):
-            exchange.bring(folder, [path])
+            exchange.bring(folder, path)
+    path.write_bytes(b"participant,left,right,choice\nA,\xff")
+    with pytest.raises(BenchError, match="not UTF-8"):
+        exchange.bring(folder, path)
+    path.write_text("\ufeff" + "\n".join(rows) + "\n", encoding="utf-8")
+    assert exchange.bring(folder, path).known == 36, "spreadsheets write a byte order mark"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BenchError, match="not a regular file"):
+        exchange.bring(folder, path)
 
 
 # ---- the command line

@@ -1,9 +1,11 @@
 """The study's statistics against numbers that others published."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from refsr_bench.study import statistics
 from refsr_bench.study.statistics import Duels
@@ -68,6 +70,7 @@ def test_methods_that_nothing_connects_are_found() -> None:
 def test_wilson(wins: int, n: int, low: float, high: float) -> None:
     """Newcombe 1998 (Statistics in Medicine 17, 857), Table I, method 3."""
     assert statistics.wilson(wins, n) == pytest.approx((low, high), abs=5.1e-5)
+    assert statistics.wilson(wins, n) == pytest.approx(binomtest(wins, n).proportion_ci(method="wilson"), abs=1e-12)
     mirrored = statistics.wilson(n - wins, n)
     assert (1 - mirrored[1], 1 - mirrored[0]) == pytest.approx((low, high), abs=5.1e-5)
 
@@ -76,9 +79,28 @@ def test_krippendorff() -> None:
     """Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), example C: nominal data, four observers."""
     rows = ("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
     units = [[row[n] for row in rows if row[n] != "."] for n in range(12)]
-    assert statistics.krippendorff(units) == pytest.approx(0.743, abs=5e-4)
-    assert math.isnan(statistics.krippendorff([["x"], ["y"]]))
-    assert statistics.krippendorff(statistics.mirrored([[1, 1], [0, 0], [1, 1]])) == 1
+    assert alpha_by_pairs(units) == pytest.approx(0.743, abs=5e-4)
+    rng = np.random.default_rng(0)
+    for most in (2, 3, 9):  # people per comparison: some of them nobody judged, some one person, some with ties
+        judged = [list(rng.choice(statistics.SCORES, rng.integers(0, most), p=[0.3, 0.2, 0.5])) for _ in range(40)]
+        mirrored = [[1 - score for score in unit] for unit in judged]
+        found = statistics.alpha(statistics.judgements(judged))
+        assert found == pytest.approx(alpha_by_pairs([*judged, *mirrored]), abs=1e-12, nan_ok=True)
+        assert statistics.same_share(statistics.judgements(judged)) == pytest.approx(
+            np.mean([a == b for unit in judged for a, b in combinations(unit, 2)] or [math.nan]), nan_ok=True
+        )
+    assert statistics.alpha(statistics.judgements([[1, 1], [0, 0], [1, 1]])) == 1
+    for nothing in ([], [[1], [0]], [[0.5, 0.5]]):
+        assert math.isnan(statistics.alpha(statistics.judgements(nothing)))
+
+
+def alpha_by_pairs(units: list) -> float:
+    """Alpha for nominal values as its definition reads: disagreement within units over that of all values."""
+    judged = [unit for unit in units if len(unit) > 1]
+    values = [value for unit in judged for value in unit]
+    observed = sum(sum(a != b for a, b in combinations(unit, 2)) * 2 / (len(unit) - 1) for unit in judged)
+    expected = 2 * sum(a != b for a, b in combinations(values, 2))
+    return 1 - (len(values) - 1) * observed / expected if expected else math.nan
 
 
 def duels(people: int, images: int, score: np.ndarray) -> Duels:
@@ -88,7 +110,7 @@ def duels(people: int, images: int, score: np.ndarray) -> Duels:
 
 
 def test_the_bootstrap_knows_that_people_and_images_matter() -> None:
-    """Where every person has one opinion of everything, the votes are as many as the people."""
+    """The votes are only as many as the people where every person has one opinion of everything."""
     rng = np.random.default_rng(1)
     by_person = np.repeat((rng.random((20, 1)) < 0.7).astype(float), 30, 1)
     each = (rng.random((20, 30)) < 0.7).astype(float)

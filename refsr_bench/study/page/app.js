@@ -1,6 +1,6 @@
 // The study's page. What is shown as answered has been saved: every choice waits for the server's answer.
 
-import { $, ask, complain, listen } from "./base.js";
+import { $, ARROWS, Pane, all, ask, complain, listen } from "./base.js";
 
 const SCREENS = ["welcome", "trial", "paused", "thanks"];
 const state = { study: null, person: null, shown: null, since: 0, busy: false };
@@ -15,7 +15,7 @@ async function attempt(path, body, words) {
   } catch (error) {
     if (error.status === 409 && state.person && path !== "api/resume") {
       state.busy = false;
-      await attempt("api/resume", { participant: state.person.participant }, "");
+      await resume();
       complain(`Not saved. ${error.message}`);
     } else {
       const wants = path === "api/vote" || path === "api/undo" ? "Not saved. " : "";
@@ -40,7 +40,7 @@ async function settle(person, words = "") {
   const first = state.person?.participant !== person.participant || $("trial").hidden;
   state.person = person;
   sessionStorage.setItem("participant", person.participant);
-  for (const one of document.querySelectorAll(".code")) one.textContent = person.participant;
+  for (const one of all(".code")) one.textContent = person.participant;
   $("bar").max = person.total;
   $("bar").value = person.done;
   $("count").textContent = `${person.done} of ${person.total} answered`;
@@ -58,21 +58,18 @@ async function settle(person, words = "") {
 async function show(trial) {
   hold();
   $("stage").classList.add("waiting");
-  Object.assign(view, { zoom: 1, centre: [0.5, 0.5] });
   const loads = [];
   for (const pane of panes) {
-    const one = trial[pane.side];
+    const one = trial[pane.element.dataset.side];
     pane.element.hidden = !one;
     if (!one) continue;
-    [pane.width, pane.height] = [one.width, one.height];
-    pane.image.src = `image/${one.image}`;
+    pane.load(one);
     loads.push(pane.image.decode());
   }
   try {
     await Promise.all(loads);
   } catch {
-    return complain("An image cannot be shown. The server may have been started anew: open the page by the address it printed, then enter your code.",
-      () => attempt("api/resume", { participant: state.person.participant }, ""));
+    return complain("An image cannot be shown. The server may have been started anew: open the page by the address it printed, then enter your code.", resume);
   }
   place();
   $("stage").classList.remove("waiting");
@@ -83,7 +80,7 @@ async function show(trial) {
 // Buttons that wait keep the focus: they are not disabled, only said to be.
 function ready(number) {
   state.shown = number;
-  for (const button of document.querySelectorAll(".choice")) button.setAttribute("aria-disabled", number === null);
+  for (const button of all(".choice")) button.setAttribute("aria-disabled", number === null);
 }
 
 const hold = () => ready(null);
@@ -110,65 +107,34 @@ function pause() {
 
 const resume = () => attempt("api/resume", { participant: state.person.participant }, "");
 
-// ---- the images: one view for all panes
-
-const view = { zoom: 1, centre: [0.5, 0.5] }; // centre: relative to each image
-
-class Pane {
-  constructor(element) {
-    this.element = element;
-    this.side = element.dataset.side;
-    this.layer = element.querySelector(".layer");
-    this.image = this.layer.querySelector("img");
-    [this.width, this.height] = [1, 1];
-  }
-  get room() { return [this.element.clientWidth, this.element.clientHeight]; }
-  get size() { return [this.width, this.height]; }
-  get fit() { return Math.min(this.room[0] / this.width, this.room[1] / this.height) || 1; }
-  get scale() { return this.fit * view.zoom; }
-  get origin() { // no empty border that need not be
-    return this.room.map((room, axis) => {
-      const length = this.size[axis] * this.scale;
-      if (length <= room) return (room - length) / 2;
-      return Math.max(room - length, Math.min(0, room / 2 - view.centre[axis] * length));
-    });
-  }
-  relative([x, y]) { // pane to image, 0 to 1
-    const [left, top] = this.origin;
-    return [(x - left) / this.scale / this.width, (y - top) / this.scale / this.height];
-  }
-  place() {
-    const [left, top] = this.origin;
-    this.layer.style.transform = `translate(${left}px, ${top}px) scale(${this.scale})`;
-    this.layer.classList.toggle("pixels", this.scale * devicePixelRatio >= 2);
-  }
-}
+// ---- the images: all panes show the same part, equally large
 
 function place() {
   for (const pane of panes) if (!pane.element.hidden) pane.place();
 }
 
-function zoomTo(zoom, pane = panes[0], at = null) {
-  at ??= pane.room.map((room) => room / 2);
-  const point = pane.relative(at);
-  view.zoom = Math.max(1, Math.min(Math.max(1, 16 / pane.fit), zoom));
-  const middle = pane.room.map((room) => room / 2);
-  view.centre = point.map((value, axis) => value + (middle[axis] - at[axis]) / pane.scale / pane.size[axis]);
-  finish(pane);
+function zoomTo(zoom, pane = panes[0], at = pane.middle) {
+  const point = pane.toImage(at);
+  pane.zoom = Math.max(1, Math.min(Math.max(1, 16 / pane.fit), zoom));
+  pane.look(point, at);
+  follow(pane);
 }
 
-function zoomOne(pane = panes[0], at = null) {
+const zoomBy = (factor, pane = panes[0], at = pane.middle) => zoomTo(pane.zoom * factor, pane, at);
+
+function zoomOne(pane = panes[0], at = pane.middle) {
   const one = 1 / devicePixelRatio / pane.fit;
-  zoomTo(view.zoom > 1 ? 1 : one > 1 ? one : 2, pane, at); // small images: twice as large
+  zoomTo(pane.zoom > 1 ? 1 : one > 1 ? one : 2, pane, at); // small images: twice as large
 }
 
 function pan(dx, dy, pane = panes[0]) {
-  view.centre = view.centre.map((value, axis) => value - [dx, dy][axis] / pane.scale / pane.size[axis]);
-  finish(pane);
+  pane.move(dx, dy);
+  follow(pane);
 }
 
-function finish(pane) { // forget what the borders did not allow
-  view.centre = pane.relative(pane.room.map((room) => room / 2));
+function follow(pane) {
+  pane.settle();
+  for (const one of panes) Object.assign(one, { zoom: pane.zoom, centre: pane.centre });
   place();
 }
 
@@ -177,13 +143,13 @@ function finish(pane) { // forget what the borders did not allow
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if ($("trial").hidden || $("help").open || event.target.matches("input")) return;
-  const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  const arrow = ARROWS[event.key];
   const move = arrow && event.shiftKey && (() => pan(-80 * arrow[0], -80 * arrow[1]));
-  const larger = () => zoomTo(view.zoom * 1.5);
+  const larger = () => zoomBy(1.5);
   const act = move || {
     ArrowLeft: () => choose("left"), ArrowRight: () => choose("right"),
     ArrowDown: state.study.ties ? () => choose("tie") : null,
-    u: undo, p: pause, z: () => zoomOne(), "+": larger, "=": larger, "-": () => zoomTo(view.zoom / 1.5),
+    u: undo, p: pause, z: () => zoomOne(), "+": larger, "=": larger, "-": () => zoomBy(1 / 1.5),
     "?": () => $("help").showModal(),
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
@@ -193,16 +159,16 @@ function onKey(event) {
 
 // ---- wiring
 
-const panes = [...document.querySelectorAll(".pane")].map((element) => new Pane(element));
+const panes = all(".pane").map((element) => new Pane(element));
 for (const pane of panes) {
   listen(pane.element, {
-    zoomBy: (factor, at) => zoomTo(view.zoom * factor, pane, at),
+    zoomBy: (factor, at) => zoomBy(factor, pane, at),
     zoomOne: (at) => zoomOne(pane, at),
     pan: (dx, dy) => pan(dx, dy, pane),
   });
 }
 new ResizeObserver(place).observe($("stage"));
-for (const button of document.querySelectorAll(".choice")) button.addEventListener("click", () => choose(button.dataset.choice));
+for (const button of all(".choice")) button.addEventListener("click", () => choose(button.dataset.choice));
 $("undo").addEventListener("click", undo);
 $("undo-last").addEventListener("click", undo);
 $("pause").addEventListener("click", pause);
@@ -211,8 +177,8 @@ $("another").addEventListener("click", () => {
   sessionStorage.removeItem("participant");
   location.reload();
 });
-$("zoom-in").addEventListener("click", () => zoomTo(view.zoom * 1.5));
-$("zoom-out").addEventListener("click", () => zoomTo(view.zoom / 1.5));
+$("zoom-in").addEventListener("click", () => zoomBy(1.5));
+$("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
 $("zoom-one").addEventListener("click", () => zoomOne());
 $("open-help").addEventListener("click", () => $("help").showModal());
 $("begin-form").addEventListener("submit", (event) => {
@@ -230,19 +196,19 @@ async function begin() {
   state.study = study;
   document.title = study.title;
   $("title").textContent = study.title;
-  for (const one of document.querySelectorAll(".question")) one.textContent = study.question;
+  for (const one of all(".question")) one.textContent = study.question;
   $("total").textContent = study.total;
   $("minutes").textContent = study.minutes === 1 ? "a minute" : `${study.minutes} minutes`;
   const words = { hr: ["Original", "Between them stands the original, for comparison."], ref: ["Related photo", "Between them stands another photo of the same thing."] }[study.reference];
   $("about-reference").hidden = !words;
   if (words) {
     $("about-reference").textContent = words[1];
-    const pane = panes.find((one) => one.side === "reference");
+    const pane = panes.find((one) => one.element.dataset.side === "reference");
     pane.element.querySelector("span").textContent = words[0];
     pane.image.alt = words[0];
   }
   document.querySelector('[data-choice="tie"]').hidden = !study.ties;
-  for (const one of document.querySelectorAll("#keys .tie")) one.hidden = !study.ties;
+  for (const one of all("#keys .tie")) one.hidden = !study.ties;
   const participant = sessionStorage.getItem("participant");
   if (participant) {
     await attempt("api/resume", { participant }, "");
