@@ -22,8 +22,8 @@ from leaderboard.figures.figure import (
 )
 from leaderboard.figures.labels import place
 from leaderboard.reading.load import LoadedRun, dataset_key
-from leaderboard.tables.grid import TITLES
-from leaderboard.tables.tables import Table
+from leaderboard.tables.model import Table
+from leaderboard.tables.published import title_of
 from refsr_bench.core.reader import to_json
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
         beside, source = as_published(published, name)
         if axes := _axes(beside):
             found.append(
-                _figure(f"{TITLES.get(name, name)}: PSNR against parameters, as published",
+                _figure(f"{title_of(name)}: PSNR against parameters, as published",
                         f"As published in {source}; nothing here was measured.",
                         name_of(KIND, f"{name}-published", name), beside, axes, "PSNR, dB")
             )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboard.figures import style
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.tables.tables import MISSING, number, plain_cell, slug
+from leaderboard.text import MISSING, anchor, number, plain_cell
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, ProtocolInfo
 
@@ -88,7 +88,7 @@ class Missing:
 
 def name_of(kind: str, words: str, *identity: Any) -> str:
     """A figure's name: readable, and with the digest of what tells it from every other."""
-    return f"{kind}-{slug(words)[:40].strip('-.')}-{digest(identity)[:8]}"
+    return f"{kind}-{anchor(words)[:40].strip('-.')}-{digest(identity)[:8]}"
 
 
 def table_of(records: Sequence[Record], columns: Sequence[Column]) -> DataTable:

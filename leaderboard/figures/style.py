@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from leaderboard.tables.tables import clean
+from leaderboard.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

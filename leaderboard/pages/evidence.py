@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from leaderboard.pages.gallery import Gallery, ImagePage, method_path
+from leaderboard.pages.gallery import Gallery, ImagePage
 from leaderboard.pages.pages import Site, render, safe_link
 from leaderboard.reading.load import weights_key
-from leaderboard.tables.tables import Cell, Column, Row, Table, clean, number
+from leaderboard.tables.model import Cell, Column, Row, Table, method_path
+from leaderboard.text import clean, number
 from refsr_bench.core.schema import ImageRecord, MethodInfo, MetricInfo
 
 EXTREMES = 3  # images shown at either end

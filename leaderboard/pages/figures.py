@@ -19,7 +19,8 @@ from leaderboard.reading.load import Problem, Results, read_folder
 from leaderboard.reading.published import Published, published
 from leaderboard.statistics.robustness import Study
 from leaderboard.statistics.robustness import studies as robustness_studies
-from leaderboard.tables.tables import Table, build_tables
+from leaderboard.tables.model import Table
+from leaderboard.tables.tables import build_tables
 from refsr_bench.core.files import make_folder, write_bytes, write_text
 
 __all__ = [

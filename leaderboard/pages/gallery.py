@@ -23,7 +23,8 @@ from leaderboard.pages.pages import Site, render
 from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key, weights_key
 from leaderboard.reading.pictures import Picture, PictureError, Store
-from leaderboard.tables.tables import Cell, Table, clean, number, slug
+from leaderboard.tables.model import Cell, Table, method_path
+from leaderboard.text import anchor, clean, number
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, ImageRecord, MethodInfo
@@ -145,11 +146,6 @@ class Gallery:
         return tuple((images[0].dataset, tuple(images)) for images in found.values())
 
 
-def method_path(method: MethodInfo) -> str:
-    """The page of a method, from the root; one for all of its weights."""
-    return f"methods/{slug(method.name)}-{digest(method.name)[:8]}.html"
-
-
 def withheld(dataset: str) -> str | None:
     """Why pictures of a data set are not published unasked; None where they may be."""
     return next((why for name, why in WITHHELD.items() if re.match(rf"{re.escape(name)}(?![a-z0-9])", dataset)), None)
@@ -206,8 +202,8 @@ def collect(
 
 
 def _image_path(dataset: DatasetInfo, image_id: str) -> str:
-    folder = f"{slug(dataset.name)}-{digest(dataset_key(dataset))[:8]}"
-    return f"images/{folder}/{slug(image_id)}-{digest(image_id)[:8]}.html"
+    folder = f"{anchor(dataset.name)}-{digest(dataset_key(dataset))[:8]}"
+    return f"images/{folder}/{anchor(image_id)}-{digest(image_id)[:8]}.html"
 
 
 def _natural(text: str) -> list[tuple[int, int | str]]:
@@ -222,7 +218,7 @@ def _groups(cells: Iterable[tuple[Table, Cell]], finder: _Finder) -> list[tuple[
         run = cell.run.result.run
         for record in cell.run.result.images:
             if record.sr_sha256 and (cell.run.path, record.sr_sha256) in finder.shots:
-                group = groups.setdefault((table.slug, dataset_key(run.dataset), record.id), (table, [], record.id))
+                group = groups.setdefault((table.key, dataset_key(run.dataset), record.id), (table, [], record.id))
                 group[1].append(cell)
     return list(groups.values())
 
@@ -395,7 +391,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _method_key(method: MethodInfo) -> str:
-    return f"{slug(method.name)[:24]}-{digest((method.name, weights_key(method)))[:6]}"
+    return f"{anchor(method.name)[:24]}-{digest((method.name, weights_key(method)))[:6]}"
 
 
 # -- pages ---------------------------------------------------------------------------------------------------------
@@ -438,5 +434,5 @@ def _failures(image: ImagePage) -> dict[str, list[tuple[Cell, str]]]:
             why = "not measured" if record is None else "its picture was not kept"
             if record is not None and record.error is not None:
                 why = f"failed: {record.error}"
-            found.setdefault(scene.table.slug, []).append((cell, why))
+            found.setdefault(scene.table.key, []).append((cell, why))
     return found

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.exports import all_json
+from leaderboard.exports.export import all_json, script, script_name
 from leaderboard.frame import frame
 from leaderboard.pages import evidence, figures, gallery, index, statistics_page, study
 from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
@@ -19,7 +19,9 @@ from leaderboard.reading.load import Problem, read_folder
 from leaderboard.reading.published import published
 from leaderboard.statistics.contests import contests as contests_of
 from leaderboard.statistics.robustness import unrelated
-from leaderboard.tables.tables import Table, build_tables, to_csv
+from leaderboard.tables.model import Table
+from leaderboard.tables.records import to_csv
+from leaderboard.tables.tables import build_tables
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.files import write_text
 
@@ -72,11 +74,12 @@ def build(
     )
     site = Site(title, tuple(entry for entry, shown in entries if shown))
 
-    shown = index.context(tables, problems, published(), gallery.method_path, export_name)
+    shown = index.context(tables, problems, published())
     texts = {"leaderboard.json": all_json(shown["measured"])}  # first: it marks the folder as ours
     texts |= {f"assets/{path.name}": path.read_text(encoding="utf-8") for path in sorted(ASSETS.iterdir())}
     texts |= {"leaderboard.csv": to_csv(tables)}
-    texts |= {export_name(table): to_csv((table,)) for table in tables}
+    texts |= {table.csv_name: to_csv((table,)) for table in tables}
+    texts |= {script_name(table): script(table) for table in (*shown["measured"], *shown["published"])}
     texts |= figures.files(plots)
     texts |= dict(evidence.pages(tables, pictures, site))
     texts |= dict(gallery.image_pages(pictures, site))
@@ -106,11 +109,6 @@ def build(
         problems=problems,
         withheld=pictures.withheld,
     )
-
-
-def export_name(table: Table) -> str:
-    """The CSV file of one table, in the folder of the page."""
-    return f"leaderboard-{table.slug}.csv"
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -11,7 +11,7 @@ from leaderboard.pages.index import data_block
 from leaderboard.statistics import paired, records, words
 from leaderboard.statistics.contests import FEWEST_FOR_RANKS, Contest, Pair
 from leaderboard.statistics.words import interval_text, value_text
-from leaderboard.tables.tables import MISSING, clean
+from leaderboard.text import MISSING, clean
 
 CSV_NAME = "statistics.csv"
 SHOWN_NEIGHBOURS = 6  # sentences that stand open; more fold away

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from leaderboard.figures import study as figure
 from leaderboard.pages.pages import Site, render
-from leaderboard.tables.tables import plain_cell
+from leaderboard.text import percent, plain_cell
 from refsr_bench.study.report_format import Preference, Ranked, StudyReport
 
 PAGE = "study.html"
@@ -74,11 +74,6 @@ def page(site: Site, reports: Sequence[StudyReport], here: str = "study") -> str
 def files(reports: Sequence[StudyReport]) -> Mapping[str, str]:
     """The files the page links to, by name."""
     return {report.csv_name: preferences_csv(report) for report in reports}
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share as per cent, a thin space before the sign."""
-    return f"{100 * share:.{digits}f}\u202f%"
 
 
 def preferences_csv(report: StudyReport) -> str:

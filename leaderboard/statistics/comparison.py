@@ -15,8 +15,10 @@ from leaderboard.reading.load import LoadedRun, Problem, read_folder, run_key, w
 from leaderboard.statistics import contests, records
 from leaderboard.statistics.contests import Contest, Pair, Standing
 from leaderboard.statistics.words import interval_text, p_text, sentence, value_text
+from leaderboard.tables.model import Table
 from leaderboard.tables.protocols import differences
-from leaderboard.tables.tables import SECONDS, Table, build_tables, clean
+from leaderboard.tables.tables import SECONDS, build_tables
+from leaderboard.text import clean
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.report import text_table
 from refsr_bench.core.schema import ProtocolInfo

@@ -25,7 +25,9 @@ from leaderboard.frame import MEASURED, by_image
 from leaderboard.reading.load import dataset_key
 from leaderboard.statistics import paired
 from leaderboard.statistics.estimates import mean_of
-from leaderboard.tables.tables import SECONDS, Cell, Column, Table, clean, slug
+from leaderboard.tables.model import Cell, Column, Table
+from leaderboard.tables.tables import SECONDS
+from leaderboard.text import anchor, clean
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo
 
@@ -222,7 +224,7 @@ def contest(results: pd.DataFrame, table: Table, place: int, metric: MetricInfo)
 
 def _anchor(table: Table, column: Column, metric: MetricInfo) -> str:
     key = digest([table.protocol.digest, dataset_key(column.dataset), metric.name])[:8]
-    return f"{slug(table.protocol.label)[:20]}-{slug(column.dataset.name)[:20]}-{slug(metric.name)[:20]}-{key}"
+    return f"{anchor(table.protocol.label)[:20]}-{anchor(column.dataset.name)[:20]}-{anchor(metric.name)[:20]}-{key}"
 
 
 def _status(cell: Cell, measured: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leaderboard.statistics.contests import Contest, Pair
-from leaderboard.tables.tables import plain_cell
+from leaderboard.text import plain_cell
 
 CSV_COLUMNS = (
     "protocol", "protocol_digest", "dataset", "dataset_manifest_sha256", "metric", "unit", "method_a", "weights_a",

@@ -19,7 +19,7 @@ import pandas as pd
 from leaderboard.frame import MEASURED, frame
 from leaderboard.reading.load import LoadedRun, weights_key
 from leaderboard.statistics.estimates import Estimate, estimate
-from leaderboard.tables.tables import plain_cell
+from leaderboard.text import plain_cell
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
 from refsr_bench.geometry.transforms import GROUPS
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from leaderboard.statistics import paired
 from leaderboard.statistics.contests import ALPHA, Contest, Pair
-from leaderboard.tables.tables import number
+from leaderboard.text import of_metric
 from refsr_bench.core.schema import MetricInfo
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -23,7 +23,7 @@ def p_text(p: float) -> str:
 
 def value_text(value: float | None, metric: MetricInfo, signed: bool = False) -> str:
     """A number as tables print it, with a proper minus; signed: a plus before positive ones."""
-    text = number(value, metric.digits, leading_zero=metric.unit != "" or metric.digits < 3)
+    text = of_metric(value, metric)
     if value is None or math.isinf(value):
         return text
     if not float(f"{value:.{metric.digits}f}"):

@@ -62,11 +62,11 @@ def leaderboard_export(
     results_dir: Path, protocol: str | None, metrics: tuple[str, ...], published: bool, form: str
 ) -> None:
     """Print one table of the leaderboard, as its page exports it."""
-    from leaderboard import exports
+    from leaderboard.exports import export
     from leaderboard.reading.load import read_folder
     from leaderboard.reading.published import published as entries
     from leaderboard.statistics.robustness import unrelated
-    from leaderboard.tables import grid
+    from leaderboard.tables.published import with_published
     from leaderboard.tables.tables import build_tables
 
     if not results_dir.is_dir():
@@ -83,11 +83,11 @@ def leaderboard_export(
         raise Misuse(f"Nothing below {results_dir} was measured under protocol {protocol}. There is {labels}.")
     if len(found) > 1:
         raise Misuse(f"Which protocol? Name one with --protocol: {labels}.")
-    (shown,) = grid.measured(found, entries(), lambda method: "", lambda table: "")
+    shown = with_published(found[0], entries())
     names = [metric.name for metric in shown.metrics]
     if unknown := [name for name in metrics if name not in names]:
         raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
-    click.echo(exports.export(shown, exports.whole(shown, metrics, published), form), nl=False)
+    click.echo(export.export(shown, export.whole(shown, metrics, published), form), nl=False)
     for problem in results.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
     if results.problems:

@@ -15,6 +15,8 @@ from refsr_bench.core.schema import MARKS, SCHEMA_VERSION
 
 Values = dict[str, Any]
 
+# Version 2 wrote these in place of the name of weights.
+_V2_ORIGINS = {"folder": "SR images from outside", "command": "command "}
 # Version 2 called data sets of robustness runs NAME.KIND.LEVEL, NAME.unrelated, transform.LEVEL.
 _V2_UNRELATED = "unrelated"
 _V2_CHANGED = re.compile(
@@ -72,10 +74,12 @@ def _from_2(run: Values) -> Values:
     if isinstance(dataset, dict):
         run["dataset"] = {**dataset, "variation": _variation_of_2(run.get("kind"), dataset.get("name"))}
     run["machine"] = {"device": run.pop("device", ""), "versions": run.pop("versions", {})}
+    weights = method.get("weights") if isinstance(method, dict) else None
+    origin = next((kind for kind, text in _V2_ORIGINS.items() if str(weights).startswith(text)), "unknown")
     return {
-        "origin": "unknown",
+        "origin": origin,
         "code": None,
-        "timing": "unknown",
+        "timing": "not measurable" if origin == "folder" else "unknown",
         "arithmetic": {"tiling": "unknown", "numbers": "unknown"},
         **run,
     }

@@ -13,7 +13,7 @@ from leaderboard.pages import evidence, gallery
 from leaderboard.pages.pages import Entry, Site
 from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.schema import Weights
+from refsr_bench.core.schema import Code, Weights
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> & \'{{ 7*7 }}'
@@ -220,7 +220,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         ids = (HOSTILE, "../../up", "\u202edi", "\x00")
         write_run(root, name, 1, title=HOSTILE, ids=ids, folder=folder, matches=True,
                   failed=("\x00",), group=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
-                  weights=Weights("own", HOSTILE, None), notes=(HOSTILE,))  # fmt: skip
+                  weights=Weights("own", HOSTILE, None), notes=(HOSTILE,), options={HOSTILE: HOSTILE},
+                  of_run={"code": Code(HOSTILE, HOSTILE, None), "command": HOSTILE})  # fmt: skip
     found, pages = build(root, tmp_path / "site")
     assert found.problems == () and len(found.images) == 3
     check(pages, tmp_path / "site")

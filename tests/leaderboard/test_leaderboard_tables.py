@@ -10,7 +10,9 @@ from msgspec import structs
 from runs import make
 
 from leaderboard.reading.load import LoadedRun, weights_key
-from leaderboard.tables.tables import CSV_COLUMNS, build_tables, clean, number, slug, to_csv
+from leaderboard.tables.records import CSV_COLUMNS, to_csv
+from leaderboard.tables.tables import build_tables
+from leaderboard.text import anchor, clean, number
 from refsr_bench.core.results import seal
 
 
@@ -83,13 +85,15 @@ def test_a_run_that_measured_nothing_has_no_number():
 def test_seconds_are_the_mean_of_measured_images():
     (table,) = tables(make("a"))
     assert table.cells[0].seconds == pytest.approx(1.5)
+    (table,) = tables(make("a", timing="not measurable"))  # they would be those of reading files
+    assert table.cells[0].seconds is None and table.cells[0].scores["seconds"].text == "-"
 
 
 def test_a_protocol_digest_is_a_table_of_its_own_plain_protocols_first():
     found = tables(make("a", protocol="c2+border=0"), make("b", protocol="srntt"), make("a"), make("b"))
     assert [len(table.cells) for table in found] == [2, 1, 1]
     assert [table.protocol.label for table in found] == ["c2", "srntt", "c2+border=0"]
-    assert len({table.slug for table in found}) == 3
+    assert len({table.key for table in found}) == 3
 
 
 def test_other_images_never_share_the_official_column():
@@ -180,8 +184,8 @@ def test_numbers_as_printed(value, digits, zero, text):
 
 
 @pytest.mark.parametrize("text", ["../../etc/passwd", "<script>", "", "...", "CON+border=0", "é" * 99, "a/b\\c:d"])
-def test_slugs_are_safe_file_names(text):
-    made = slug(text)
+def test_anchors_are_safe_file_names(text):
+    made = anchor(text)
     assert made and len(made) <= 60 and not made.startswith((".", "-"))
     assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -244,9 +248,9 @@ def test_seconds_are_shown_and_never_ranked():
     assert not any(cell.scores["seconds"].rank for cell in table.cells)
 
 
-@pytest.mark.parametrize("weights", ["SR images from outside", "command python x.py {lr} {ref} {out}"])
-def test_what_outside_code_made_is_a_group_of_its_own(weights):
-    (table,) = tables(make("mine", weights=weights), make("a", group="SISR"), make("b"))
+@pytest.mark.parametrize("origin", ["folder", "command"])
+def test_what_outside_code_made_is_a_group_of_its_own(origin):
+    (table,) = tables(make("mine", origin=origin), make("a", group="SISR"), make("b"))
     assert order(table) == [("SISR", ["a"]), ("Ref-SR", ["b"]), ("Own", ["mine"])]
 
 
