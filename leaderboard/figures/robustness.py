@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, name_of, protocol_words, table_of
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.statistics.robustness import GAIN, GIVEN, UNRELATED, Row, Study, level_number
+from leaderboard.statistics.robustness import GAIN, Row, Study, level_number
 from refsr_bench.core.files import write_bytes, write_text
-from refsr_bench.geometry.transforms import EDGES
+from refsr_bench.geometry.kinds import EDGES, GIVEN, UNRELATED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
 def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
     """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
 
-    psnr: the PSNR metric's name. change: what was changed, one of ``transforms.KINDS`` or GIVEN. Returns the files.
+    psnr: the PSNR metric's name. change: what was changed, one of ``geometry.kinds.KINDS`` or GIVEN. Returns the files.
     Raises BenchError when the disk refuses.
     """
     written = []

@@ -21,10 +21,8 @@ from leaderboard.reading.load import LoadedRun, weights_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from leaderboard.text import plain_cell
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
-from refsr_bench.geometry.transforms import GROUPS
+from refsr_bench.geometry.kinds import GIVEN, GROUPS, UNRELATED
 
-GIVEN = "given"  # the data set's own references, where their true correspondence is known
-UNRELATED = "unrelated"
 GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
 
@@ -52,8 +50,8 @@ class Row:
 class Study:
     """Everything measured of one change on the same images under one protocol.
 
-    dataset, title: of the data set whose images were changed; change: one of ``transforms.KINDS``, or GIVEN; runs: by
-    series (a method or matcher with its weights), then by level, UNRELATED last.
+    dataset, title: of the data set whose images were changed; change: one of ``geometry.kinds.KINDS``, or GIVEN;
+    runs: by series (a method or matcher with its weights), then by level, UNRELATED last.
     """
 
     dataset: str

@@ -1,4 +1,4 @@
-"""How good correspondences are: their distance from the truth.
+"""The errors of correspondences: their distance from the truth.
 
 A matcher says where points of the input lie in the reference (``types.Correspondence``). A *truth* says where they
 really lie, and at which of them the question can be asked. All distances are in HR pixels of the reference.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from refsr_bench.core.schema import MetricInfo
-from refsr_bench.core.types import Correspondence
-from refsr_bench.geometry.transforms import Truth
+from refsr_bench.core.types import Correspondence, Truth
 
 CELL = 4  # HR pixels: matchers of this field give one correspondence per LR pixel
 PCK = (1, 3, 5, 10)

@@ -1,4 +1,4 @@
-"""What PSNR and SSIM share: the channel that is measured and the border that is left out."""
+"""The part that PSNR and SSIM share: the channel that is measured and the border that is left out."""
 
 from __future__ import annotations
 

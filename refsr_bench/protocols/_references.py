@@ -87,7 +87,7 @@ def _from_list(pair: RefPair, dataset: str) -> ImageSource:
         )
     indices = read_list(dataset)
     if dataset == "sun80":
-        pool, position = list(pair.refs), _position(pair)
+        pool, position = list(pair.refs), pair.position or 0
         fits = len(pool) == LISTS[dataset][1] and 1 <= position <= len(indices)
     else:
         by_name = {ref.name: ref for ref in (*pair.refs, pair.hr)}
@@ -100,12 +100,6 @@ def _from_list(pair: RefPair, dataset: str) -> ImageSource:
             f"fit pair '{pair.id}', number {position or 'unknown'} with {len(pool)} candidates. Use --refs random:SEED."
         )
     return pool[indices[position - 1] - 1]
-
-
-def _position(pair: RefPair) -> int:
-    """1-based number of the pair: its fact "position", else the digits its id ends with; 0 when it has neither."""
-    match = re.search(r"(\d+)$", pair.facts.get("position", pair.id))
-    return int(match[1]) if match else 0
 
 
 @cache
