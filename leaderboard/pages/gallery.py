@@ -21,7 +21,7 @@ import numpy as np
 
 from leaderboard.pages.pages import Site, render
 from leaderboard.reading import pictures
-from leaderboard.reading.load import Problem, dataset_key, weights_key
+from leaderboard.reading.load import Problem, dataset_key, method_key
 from leaderboard.reading.pictures import Picture, PictureError, Store
 from leaderboard.tables.model import Cell, Table, method_path
 from leaderboard.text import anchor, clean, number
@@ -391,7 +391,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _method_key(method: MethodInfo) -> str:
-    return f"{anchor(method.name)[:24]}-{digest((method.name, weights_key(method)))[:6]}"
+    return f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"
 
 
 # -- pages ---------------------------------------------------------------------------------------------------------

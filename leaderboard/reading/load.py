@@ -76,9 +76,9 @@ class Results:
         )
 
 
-def weights_key(method: MethodInfo) -> str:
-    """Tell two sets of weights apart: the digest; the name where there is none."""
-    return method.weights.key
+def method_key(method: MethodInfo) -> tuple[str, str]:
+    """Tell two rows apart: the method's name, and the digest of its weights, or their name where there is none."""
+    return (method.name, method.weights.key)
 
 
 def dataset_key(dataset: DatasetInfo) -> tuple[str, str, bool, int]:
@@ -89,7 +89,7 @@ def dataset_key(dataset: DatasetInfo) -> tuple[str, str, bool, int]:
 def run_key(result: Result) -> tuple[Any, ...]:
     """Tell two runs apart: the method with its weights, the data set, the protocol."""
     run = result.run
-    return (run.protocol.digest, dataset_key(run.dataset), run.method.name, weights_key(run.method))
+    return (run.protocol.digest, dataset_key(run.dataset), *method_key(run.method))
 
 
 def find_files(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.frame import frame
-from leaderboard.reading.load import LoadedRun, Problem, read_folder, run_key, weights_key
+from leaderboard.reading.load import LoadedRun, Problem, method_key, read_folder, run_key
 from leaderboard.statistics import contests, records
 from leaderboard.statistics.contests import Contest, Pair, Standing
 from leaderboard.statistics.words import interval_text, p_text, sentence, value_text
@@ -136,7 +136,7 @@ def _named(text: str, runs: Sequence[LoadedRun], results: Path) -> set[str]:
         near = [folded[name] for name in difflib.get_close_matches(text.casefold(), folded, n=3, cutoff=0.5)]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
         raise Misuse(f"{results} has no run of a method called '{text}'. {hint}")
-    weights = {(card.name, weights_key(card)): run for run, card in found}
+    weights = {method_key(card): run for run, card in found}
     if len(weights) > 1:
         examples = ", ".join(str(results / run.path) for run in weights.values())
         raise Misuse(f"'{text}' was measured with {len(weights)} sets of weights. Give run files instead: {examples}.")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.frame import MEASURED, frame
-from leaderboard.reading.load import LoadedRun, weights_key
+from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from leaderboard.text import plain_cell
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
@@ -80,7 +80,7 @@ def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict
         run = loaded.result.run
         base, _, level = change_of(run.dataset)
         if run.kind == "robustness" and level == UNRELATED:
-            place = (run.protocol.digest, base, run.method.name, weights_key(run.method))
+            place = (run.protocol.digest, base, *method_key(run.method))
             found.setdefault(place, _psnr(loaded.result))
     return found
 
@@ -98,7 +98,7 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
         run = loaded.result.run
         protocols.setdefault(run.protocol.digest, run.protocol)
         base, change, level = change_of(run.dataset)
-        series = (run.method.name, weights_key(run.method))
+        series = method_key(run.method)
         if level == UNRELATED:
             baselines.setdefault((base, run.protocol.digest, run.pair_ids), {}).setdefault(series, loaded)
         else:
