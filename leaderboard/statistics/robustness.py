@@ -6,9 +6,7 @@ data set's ``variation``.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ import pandas as pd
 from leaderboard.frame import MEASURED, frame
 from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
-from leaderboard.text import plain_cell
+from leaderboard.text import csv_text
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
 from refsr_bench.geometry.kinds import GIVEN, GROUPS, UNRELATED
 
@@ -196,16 +194,13 @@ def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) ->
     return (*matching, *quality)
 
 
-def csv_text(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
+def to_csv(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
     """Every mean and both ends of its interval, unrounded; empty where there is nothing to measure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["dataset", "transform", "level", "method", "title", "weights", "images", "failed",
-                     *(f"{column.name}{end}" for column in columns for end in ("", "_low", "_high"))])  # fmt: skip
+    ends = [f"{column.name}{end}" for column in columns for end in ("", "_low", "_high")]
+    lines = []
     for row in rows:
         found = [row.values.get(column.name) for column in columns]
-        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else ("", "", ""))]
-        numbers = ["" if isinstance(n, float) and math.isnan(n) else n for n in numbers]
-        facts = [dataset, change, row.level, row.method, row.title, row.weights, row.images, row.failed]
-        writer.writerow([*map(plain_cell, facts), *numbers])
-    return text.getvalue()
+        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else (None, None, None))]
+        facts = (dataset, change, row.level, row.method, row.title, row.weights, row.images, row.failed)
+        lines.append([*facts, *numbers])
+    return csv_text(["dataset", "transform", "level", "method", "title", "weights", "images", "failed", *ends], lines)

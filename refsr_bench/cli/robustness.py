@@ -150,13 +150,13 @@ def _write(
 ) -> None:
     """Write the table as CSV and draw what the levels allow."""
     from leaderboard.figures.robustness import write
-    from leaderboard.statistics.robustness import columns_of, csv_text
+    from leaderboard.statistics.robustness import columns_of, to_csv
     from refsr_bench.core.files import make_folder, write_text
     from refsr_bench.geometry.correspondences import MEASURES
 
     columns = columns_of(MEASURES, [metric.info for metric in plan.metrics])
     table = make_folder(target) / "table.csv"
-    write_text(table, csv_text(rows, columns, study.transform, study.dataset.name))
+    write_text(table, to_csv(rows, columns, study.transform, study.dataset.name))
     drawn = write(rows, plan.protocol.psnr, study.transform, title, target)
     click.echo("\n" + "\n".join(f"Written: {path}" for path in (table, *drawn)))
 
