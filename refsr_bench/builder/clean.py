@@ -190,7 +190,7 @@ def _judged(task: Task, candidate: Candidate, query: _Look, look: _Look | str) -
 
 
 def _without_copies(task: Task, rows: Sequence[Cleaned]) -> list[Cleaned]:
-    """Drop what ``data.leaks`` finds, the check that finished data sets are put to as well."""
+    """Drop what ``datasets.leaks`` finds, the check that finished data sets are put to as well."""
 
     def source(name: str) -> ImageSource:
         path = task.project.file(name)

@@ -26,7 +26,7 @@ def data_root(option: Path | None = None) -> Path:
 
 
 def dataset_folder(card: DatasetCard, root: Path | None = None) -> Path:
-    """The folder of a data set: ``card.folder`` below the data root ``root`` where there is one, else ``root`` itself."""
+    """The folder of a data set: ``card.folder`` below the data root where there is one, else the data root itself."""
     root = data_root(root)
     below = root / card.folder
     return below if card.folder and below.is_dir() else root

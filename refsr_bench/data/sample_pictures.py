@@ -159,7 +159,7 @@ def render(photo: Image, view: View) -> Image:
     x = view.centre[0] + view.zoom * (view.cos * u - view.sin * v) / depth
     y = view.centre[1] + view.zoom * (view.sin * u + view.cos * v) / depth
     out = _bicubic(photo, np.floor(x * 64 + 0.5).astype(np.int64), np.floor(y * 64 + 0.5).astype(np.int64))
-    if samples == 2:
+    if samples == 2:  # the mean of 2x2 samples, rounded, against aliasing
         out = (out[::2, ::2] + out[1::2, ::2] + out[::2, 1::2] + out[1::2, 1::2] + 2) >> 2
     return out.astype(np.uint8)
 
@@ -169,6 +169,7 @@ def _bicubic(photo: Image, x64: np.ndarray, y64: np.ndarray) -> np.ndarray:
     left, top = (x64 >> 6) - 1, (y64 >> 6) - 1
     if left.min() < 0 or top.min() < 0 or left.max() + 3 >= photo.shape[1] or top.max() + 3 >= photo.shape[0]:
         raise ValueError("the view reaches outside the photo")
+    # Keys' cubic with a = -0.5 at the four taps around k / 64, in whole numbers.
     k = np.arange(64)
     weights = np.stack(  # times 2 * 64**3 = 2**19
         (
@@ -185,6 +186,7 @@ def _bicubic(photo: Image, x64: np.ndarray, y64: np.ndarray) -> np.ndarray:
     for row in range(4):
         line = sum(pixels[first + (row * photo.shape[1] + col)] * across[col] for col in range(4))
         total += line * down[row]
+    # Two axes of weights times 2**19 each; half a step more rounds to the nearest.
     return ((total + (1 << 37)) >> 38).clip(0, 255)
 
 

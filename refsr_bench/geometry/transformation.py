@@ -63,8 +63,8 @@ class TooLittle(BenchError):
 def project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (..., 2) through a 3x3 homography: (..., 2) float64, infinite or NaN on its horizon."""
     x, y = np.moveaxis(np.asarray(points, np.float64), -1, 0)
-    u, v, w = (row[0] * x + row[1] * y + row[2] for row in matrix)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        u, v, w = (row[0] * x + row[1] * y + row[2] for row in matrix)
         return np.stack((u / w, v / w), axis=-1)
 
 
@@ -122,7 +122,8 @@ def check(transformation: Transformation, size: Size, what: str) -> float:
     if not (np.all(depth > 0) or np.all(depth < 0)):  # linear in x and y: what holds at the corners holds inside
         raise BenchError(f"The homography of {what} folds the image: its horizon crosses it. Correct the matrix.")
     x, y = project(matrix, corners).T
-    area = abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))) / 2  # of a quadrilateral, by its corners
+    with np.errstate(over="ignore", invalid="ignore"):
+        area = abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))) / 2  # of a quadrilateral, by its corners
     if not area > _MIN_AREA * size[0] * size[1]:
         raise BenchError(f"The homography of {what} is singular: it maps the image onto a line. Correct the matrix.")
     share = float(seen(transformation, targets(transformation, pixel_grid(size, _MOST_COUNTED))).mean())

@@ -222,6 +222,9 @@ def test_damaged_splits_are_named(small, tmp_path):
     ):
         with pytest.raises(BenchError, match=said):
             opened(**entry)
+    path.write_text(json.dumps(good | {"format": "another"}))
+    with pytest.raises(BenchError, match="but 'another'"):
+        open_dataset("transform", folder)
     path.write_text("{")
     with pytest.raises(BenchError, match=r"manifest\.json: not JSON"):
         open_dataset("transform", folder)

@@ -3,7 +3,7 @@
 *Matches*: SIFT (Lowe 2004; RootSIFT after Arandjelovic and Zisserman 2012) with ratio test, both ways, then one
 homography by RANSAC. Its inliers rank candidates; its local shape gives scale and rotation, its outline the overlap.
 
-*Copies*: perceptual hashes (pHash, 64 bits) in all eight orientations and ``data.leaks`` find whole copies and cuts
+*Copies*: perceptual hashes (pHash, 64 bits) in all eight orientations and ``datasets.leaks`` find whole copies and cuts
 at the same scale. Cuts that were scaled, turned or mirrored as well are found by the homography: a large share of the
 key points of the part both show agree *and*, after warping and with brightness and contrast fitted, so do the pixels.
 Measured on three scenes (332 pairs of different photos of one thing: at most 23.6 dB) against cuts of 10 to 50 % that
@@ -254,7 +254,7 @@ def copy_reason(query: Features, other: Features, geometry: Geometry, bits: int,
     """Why ``other`` gives the query's pixels away, or "". geometry: of the two, not mirrored.
 
     bits, share, psnr: the bounds ``hash_distance``, ``leak_share`` and ``leak_psnr`` of the settings. What
-    ``data.leaks`` finds is not looked for again.
+    ``datasets.leaks`` finds is not looked for again.
     """
     if (differ := hash_distance(query, other)) <= bits:
         return f"is a near duplicate of the query (pHash differs in {differ} of 64 bits)"

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from refsr_bench.core import reader
+from refsr_bench.core import files, reader
+from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import MOST_ITEMS, Format, Name, Sha256, Text
 from refsr_bench.data import manifests
 from refsr_bench.data.manifests import MANIFEST, File
@@ -77,4 +78,9 @@ class SplitManifest(Format):
 
 def read(root: Path) -> SplitManifest:
     """The manifest of the split in a folder. Raises BenchError naming the file and the field that does not fit."""
-    return reader.read_json(root / MANIFEST, SplitManifest, manifests.MOST_BYTES)
+    path = root / MANIFEST
+    values = reader.parse_json(files.read_text(path, manifests.MOST_BYTES), str(path))
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:  # before the fields: another version has other ones
+        raise BenchError(f"{path}: not {FORMAT!r} but {found!r:.80}. Build the split again.")
+    return reader.convert(values, SplitManifest, str(path))
