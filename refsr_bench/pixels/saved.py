@@ -23,19 +23,64 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import Meta
 from PIL import Image as PilImage
 
 from refsr_bench.core import files, reader
 from refsr_bench.core.names import stem
+from refsr_bench.core.reader import Count, Format, Name, Real, Sha256, Text
 from refsr_bench.core.types import Correspondence, Image, Sample
 from refsr_bench.pixels import images
 
 INPUTS, MATCHES = "inputs.json", "matches.json"
 VERSION = 1
 LONGEST = 2  # times the median displacement is full saturation: wrong matches far away do not pale the rest
+
+
+class SavedPicture(Format):
+    """One file beside the index. role: "hr", "lr", "ref", or of correspondences; name: the reference's, "" of others;
+    size: (width, height); sha256: of the pixels."""
+
+    file: Annotated[str, Meta(pattern=r"^(hr|lr|ref-[0-9]{1,3}|flow|confidence|patches)\.png\Z", max_length=16)]
+    role: Literal["hr", "lr", "ref", "flow", "confidence", "patches"]
+    name: Text
+    size: tuple[Count, Count]
+    sha256: Sha256
+
+
+class SavedInputs(Format):
+    """``inputs.json``. refs: names; crop: (top, left, height, width) of HR in what LR was made of."""
+
+    kind: Literal["inputs"]
+    schema_version: Literal[1]
+    id: Name
+    refs: tuple[Text, ...]
+    scale: Count
+    crop: tuple[Count, Count, Count, Count]
+    dataset: Text
+    manifest_sha256: Sha256
+    protocol: Text
+    protocol_digest: Sha256
+    files: tuple[SavedPicture, ...]
+
+
+class SavedMatches(Format):
+    """``matches.json``. points: matches inside the image; cells: it has; longest: the displacement in pixels at full
+    saturation; mean_confidence: None where the method states none."""
+
+    kind: Literal["matches"]
+    schema_version: Literal[1]
+    id: Name
+    sr_sha256: Sha256
+    reference: Text
+    points: Count
+    cells: Count
+    longest: Real
+    files: tuple[SavedPicture, ...]
+    mean_confidence: Real | None = None
 
 
 def pixels_digest(image: Image) -> str:

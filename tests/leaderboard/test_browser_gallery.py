@@ -17,7 +17,7 @@ import pytest
 from picture_runs import degraded, photo, write_run
 from PIL import Image
 
-from leaderboard.pages import evidence, gallery
+from leaderboard.pages import evidence, finder, gallery
 from leaderboard.pages.pages import ASSETS, Entry, Site
 from leaderboard.reading import pictures
 from leaderboard.reading.load import read_folder
@@ -40,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(root, "good", 4, title="Good", label=label, matches=label == "c2")
     runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
-    found = gallery.collect(root, tables, out)
+    found = finder.collect(root, tables, out)
     for path, text in (*gallery.image_pages(found, SITE), *evidence.pages(tables, found, SITE)):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         (out / path).write_text(text, encoding="utf-8")

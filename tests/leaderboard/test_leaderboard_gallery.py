@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from picture_runs import degraded, photo, result_of, save, write_run
 
-from leaderboard.pages import evidence, gallery
+from leaderboard.pages import evidence, finder, gallery
 from leaderboard.pages.pages import Entry, Site
 from leaderboard.reading.load import read_folder
+from leaderboard.tables.model import method_path
 from leaderboard.tables.tables import build_tables
 from refsr_bench.core.schema import Code, Weights
 
@@ -33,7 +34,7 @@ def results(tmp_path: Path) -> Path:
 def build(root: Path, out: Path, **options) -> tuple[gallery.Gallery, dict[str, str]]:
     runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
-    found = gallery.collect(root, tables, out, **options)
+    found = finder.collect(root, tables, out, **options)
     site = Site("Leaderboard", ENTRIES if found.images else ENTRIES[:1])
     return found, dict((*gallery.image_pages(found, site), *evidence.pages(tables, found, site)))
 
@@ -72,7 +73,7 @@ def test_pages_of_images_and_methods(results: Path, tmp_path: Path) -> None:
     assert found.problems == () and found.withheld == ()
     check(pages, tmp_path / "site")
     assert [image.id for image in found.images] == ["one", "three", "two"]
-    assert len(pages) == 1 + 3 + 2 and gallery.method_path(result_of(results / "c2/sample/good").run.method) in pages
+    assert len(pages) == 1 + 3 + 2 and method_path(result_of(results / "c2/sample/good").run.method) in pages
     one = found.images[0]
     assert [scene.table.protocol.label for scene in one.scenes] == ["c2", "srntt"]
     scene = one.scenes[0]
