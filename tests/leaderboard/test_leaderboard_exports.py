@@ -18,7 +18,7 @@ from leaderboard.tables.published import as_published, single_reports, with_publ
 from leaderboard.tables.tables import build_tables
 from leaderboard.text import signed
 from refsr_bench.cli import main
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import Weights
 
 NASTY = "=1+1 \\input{/etc/passwd} $x_1$ 50% & #{~^} <b>|`*_[a](javascript:x)\n@all www.evil.example"
@@ -214,7 +214,7 @@ def test_latex_and_markdown_escapes():
 
 
 def test_an_unknown_metric_is_refused(mixed):
-    with pytest.raises(BenchError, match=r"no metric 'lpip'.*psnr_y, ssim_y, lpips, seconds"):
+    with pytest.raises(Misuse, match=r"No run has a metric lpip\. There is psnr_y, ssim_y, lpips, seconds"):
         whole(mixed, ["lpip"])
     assert whole(mixed, ["lpips", "psnr_y"]).metrics == (2, 0)
 
