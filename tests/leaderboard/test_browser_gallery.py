@@ -19,9 +19,9 @@ from PIL import Image
 
 from leaderboard.pages import evidence, finder, gallery
 from leaderboard.pages.pages import ASSETS, Entry, Site
-from leaderboard.reading import pictures
 from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
+from refsr_bench.metrics.psnr import psnr
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect
@@ -280,7 +280,7 @@ def test_a_close_up_of_ones_own_from_a_server(visit, served: str, one: str) -> N
     assert values == [24, 16, 48, 32]
     expect(page.locator(".stage .box")).to_be_visible()
     area = (slice(16, 48), slice(24, 72))
-    expected = pictures.psnr(pictures.luma(degraded(photo(0), 4)[area]), pictures.luma(photo(0)[area]))
+    expected = psnr(degraded(photo(0), 4)[area], photo(0)[area], "y", border=0)
     expect(scene.locator(".closeups li", has_text="Good")).to_contain_text(f"{expected:.2f} dB")
     with page.expect_download() as download:
         scene.get_by_role("button", name="Download as PNG").click()
