@@ -5,9 +5,12 @@ What writes a page, a file or a line in a terminal cleans the text of run files 
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from refsr_bench.core.schema import MetricInfo
@@ -38,6 +41,19 @@ def plain_cell(value: object) -> object:
         return value
     value = clean(value)
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t")) else value
+
+
+def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV: numbers unrounded, formulas defused; empty for None and nan, true and false in small letters."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(map(_cell, row) for row in chain([head], rows))
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None or value != value else plain_cell(value)  # nan is not itself
 
 
 def anchor(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What quality costs: PSNR against parameters (the paper's Table 4), seconds per image and multiply-additions."""
+"""The cost of quality: PSNR against parameters (the paper's Table 4), seconds per image and multiply-additions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OTHER = style.COLOURS[2]
 
 @dataclass(frozen=True)
 class Axis:
-    """What a method costs. name: in lists; heading: of its panel; label: of its axis; timed: in seconds."""
+    """A kind of cost. name: in lists; heading: of its panel; label: of its axis; timed: in seconds."""
 
     name: str
     heading: str

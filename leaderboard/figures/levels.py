@@ -1,4 +1,4 @@
-"""What the reference is worth as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
+"""The worth of the reference as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
 
 Runs belong to one figure when their protocols differ in the choice of references alone.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, dataset_words, method_facts, name_of, table_of, titles_of
-from leaderboard.reading.load import LoadedRun, dataset_key, weights_key
+from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import MethodInfo
@@ -76,7 +76,7 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
     by_method: dict[tuple[str, str], list[LoadedRun]] = {}
     for loaded in members:
         method = loaded.result.run.method
-        by_method.setdefault((method.name, weights_key(method)), []).append(loaded)
+        by_method.setdefault(method_key(method), []).append(loaded)
     methods = [runs[0].result.run.method for runs in by_method.values()]
     lines: list[Line] = []
     records: list[dict[str, Any]] = []
@@ -89,8 +89,8 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
         return None
     levels = sorted({level for line in curved for level in line.points})
     lines = [line for line in lines if line.flat or len(line.points) > 1]
-    kept = {(line.method.name, weights_key(line.method)) for line in lines}
-    records = [r for r in records if (r["method"], r.pop("key")) in kept]
+    kept = {method_key(line.method) for line in lines}
+    records = [record for record in records if record.pop("key") in kept]
     run = members[0].result.run
     metric = next(metric for metric in run.metrics if metric.name == run.protocol.psnr)
     labels = sorted({loaded.result.run.protocol.label for loaded in members}, key=lambda text: (len(text), text))
@@ -146,7 +146,7 @@ def _lines(runs: Sequence[LoadedRun], title: str) -> tuple[list[Line], list[dict
         record = method_facts(run.method) | {
             "references": "none" if blind else f"L{found[1]}" if found else rule, "psnr": mean, "images": mean.images,
             "protocol": run.protocol.label, "protocol_digest": run.protocol.digest, "run_file": loaded.path,
-            "key": weights_key(run.method),
+            "key": method_key(run.method),
         }  # fmt: skip
         records.append(record)
     records.sort(key=lambda record: record["references"])

@@ -1,4 +1,4 @@
-"""How much each choice of a protocol moves the numbers: the same method, weights and images under several protocols.
+"""The weight of each choice of a protocol: the same method, weights and images under several protocols.
 
 Differences are taken image by image against a base protocol. A protocol that differs from it in one field is named by
 that field, others by their label.
@@ -25,7 +25,7 @@ from leaderboard.figures.figure import (
     titles_of,
 )
 from leaderboard.figures.levels import fit_to_draw, rule_of
-from leaderboard.reading.load import LoadedRun, dataset_key, weights_key
+from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, difference, estimate
 from leaderboard.tables.tables import build_tables
 from refsr_bench.core.schema import ProtocolInfo, Result
@@ -98,7 +98,7 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
     by_protocol: dict[str, dict[Series, LoadedRun]] = {}
     for loaded in members:
         run = loaded.result.run
-        by_protocol.setdefault(run.protocol.digest, {})[run.method.name, weights_key(run.method)] = loaded
+        by_protocol.setdefault(run.protocol.digest, {})[method_key(run.method)] = loaded
     base = by_protocol[_base(by_protocol, [table.protocol.digest for table in build_tables(members)])]
     found = (_change(base, own) for own in by_protocol.values() if own is not base)
     changes = sorted(filter(None, found), key=lambda change: (change.fields > 1, change.words))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, name_of, protocol_words, table_of
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.statistics.robustness import GAIN, GIVEN, UNRELATED, Row, Study, level_number
+from leaderboard.statistics.robustness import GAIN, Row, Study, level_number
 from refsr_bench.core.files import write_bytes, write_text
-from refsr_bench.geometry.transforms import EDGES
+from refsr_bench.geometry.kinds import EDGES, GIVEN, UNRELATED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,15 +39,13 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
     psnr = study.protocol.psnr
     sweep = form == "curves"
     shown = [row for row in rows if (level_number(row.level) is not None) == sweep or row.level == UNRELATED]
-    runs = {row.method: {} for row in rows}
-    for series, levels in zip(runs, study.runs.values(), strict=True):
-        runs[series] = levels
+    runs = dict(zip(dict.fromkeys(row.series for row in rows), study.runs.values(), strict=True))
     records = [
         {"level": row.level, "method": row.method, "title": row.title, "weights": row.weights,
-         "weights_sha256": runs[row.method][row.level].result.run.method.weights.sha256 or "", "images": row.images,
+         "weights_sha256": runs[row.series][row.level].result.run.method.weights.sha256 or "", "images": row.images,
          "failed": row.failed, "aee": row.values.get("aee"), "coverage": row.values.get("coverage"),
          "psnr": row.values.get(psnr), "ssim": row.values.get(study.protocol.ssim), "gain": row.values.get(GAIN.name),
-         "run_file": runs[row.method][row.level].path}
+         "run_file": runs[row.series][row.level].path}
         for row in shown
     ]  # fmt: skip
     columns = (
@@ -76,7 +74,7 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
 def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
     """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
 
-    psnr: the PSNR metric's name. change: what was changed, one of ``transforms.KINDS`` or GIVEN. Returns the files.
+    psnr: the PSNR metric's name. change: what was changed, one of ``geometry.kinds.KINDS`` or GIVEN. Returns the files.
     Raises BenchError when the disk refuses.
     """
     written = []
@@ -90,8 +88,8 @@ def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path)
 
 @dataclass(frozen=True)
 class Plot:
-    """What one drawing shows. psnr: the PSNR metric's name; units: what the levels of a sweep are; unrelated: rows with
-    an unrelated reference, beside a sweep; order: see ``style.marks``."""
+    """The contents of one drawing. psnr: the PSNR metric's name; units: what the levels of a sweep are; unrelated: rows
+    with an unrelated reference, beside a sweep; order: see ``style.marks``."""
 
     rows: Sequence[Row]
     psnr: str
@@ -100,13 +98,13 @@ class Plot:
     unrelated: Sequence[Row] = ()
     order: Mapping[str, int] = field(default_factory=dict)
 
-    def by_level(self, method: str, metric: str) -> dict[str, Estimate]:
-        """What one method has of a metric, by level; infinite means cannot be drawn."""
-        found = {row.level: row.values[metric] for row in self.rows if row.method == method and metric in row.values}
+    def by_level(self, series: str, metric: str) -> dict[str, Estimate]:
+        """The values of one series in a metric, by level; infinite means cannot be drawn."""
+        found = {row.level: row.values[metric] for row in self.rows if row.series == series and metric in row.values}
         return {level: value for level, value in found.items() if math.isfinite(value.mean)}
 
     def levels(self, metric: str) -> list[str]:
-        """In the order of the groups, UNRELATED last, whichever method has them."""
+        """The levels that any method has, in the order of the groups, UNRELATED last."""
         seen = dict.fromkeys(row.level for row in self.rows if metric in row.values)
         return sorted(seen, key=lambda level: level == UNRELATED)
 
@@ -135,13 +133,13 @@ def bars(plot: Plot, narrow: bool = False) -> Drawing:
     figure, shown, marks = _start(plot, narrow)
     for axis, metric in shown:
         levels = plot.levels(metric)
-        methods = [m for m in marks if any(r.method == m and metric in r.values for r in plot.rows)]
-        width = 0.82 / max(2, len(methods))
-        for n, method in enumerate(methods):
-            found = plot.by_level(method, metric)
-            x = np.array([levels.index(level) + (n - (len(methods) - 1) / 2) * width for level in found])
+        present = [name for name in marks if any(r.series == name and metric in r.values for r in plot.rows)]
+        width = 0.82 / max(2, len(present))
+        for n, series in enumerate(present):
+            found = plot.by_level(series, metric)
+            x = np.array([levels.index(level) + (n - (len(present) - 1) / 2) * width for level in found])
             mean, error = _mean_and_error(list(found.values()))
-            look = marks[method]
+            look = marks[series]
             axis.bar(x, mean, width * 0.9, color=look.colour, hatch=look.hatch, edgecolor=style.PAPER, linewidth=0)
             axis.errorbar(x, mean, error, fmt="none", ecolor=style.INK, elinewidth=0.8, capsize=1.8, capthick=0.8)
         slanted = {"rotation": 28, "ha": "right", "rotation_mode": "anchor"} if len(levels) > 4 else {}
@@ -164,8 +162,8 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
     figure, shown, marks = _start(plot, narrow)
     dotted = False
     for axis, metric in shown:
-        for method, look in marks.items():
-            found = sorted((level_number(level), value) for level, value in plot.by_level(method, metric).items())
+        for series, look in marks.items():
+            found = sorted((level_number(level), value) for level, value in plot.by_level(series, metric).items())
             if not found:
                 continue
             x, values = zip(*found, strict=True)
@@ -173,7 +171,7 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
             axis.plot(x, mean, **look.line)
             axis.fill_between(x, mean - error[0], mean + error[1], color=look.colour, alpha=0.11, linewidth=0)
             for row in plot.unrelated:
-                if row.method == method and metric in row.values and math.isfinite(row.values[metric].mean):
+                if row.series == series and metric in row.values and math.isfinite(row.values[metric].mean):
                     axis.axhline(row.values[metric].mean, color=look.colour, linestyle=(0, (1, 2)), linewidth=1)
                     dotted = True
         _sweep_axis(axis, metric, plot, 34 if len(shown) > 2 and not narrow else 52)
@@ -202,8 +200,8 @@ def _sweep_axis(axis: Axes, metric: str, plot: Plot, width: int) -> None:
 def describe(rows: Sequence[Row], psnr: str) -> str:
     """The figure in words: each series' first and last level."""
     said = []
-    for method in dict.fromkeys(row.method for row in rows):
-        own = [row for row in rows if row.method == method and row.level != UNRELATED]
+    for series in dict.fromkeys(row.series for row in rows):
+        own = [row for row in rows if row.series == series and row.level != UNRELATED]
         for metric, name, unit in (("aee", "AEE", "pixels"), (psnr, _name(psnr), "dB")):
             ends = [row for row in own if metric in row.values]
             if ends:
@@ -223,8 +221,8 @@ def _start(plot: Plot, narrow: bool) -> tuple[Drawing, list[tuple[Axes, str]], d
         GAIN.name: ("Reference gain", "dB over an unrelated reference"),
     }
     shown = [m for m in labels if any(m in row.values for row in plot.rows)] or ["aee"]
-    methods = list(dict.fromkeys(row.method for row in plot.rows if set(shown) & row.values.keys()))
-    looks = style.marks([method.partition(" ")[0] for method in methods], plot.order)
+    methods = {row.series: row.method for row in plot.rows if set(shown) & row.values.keys()}
+    looks = style.marks(list(methods.values()), plot.order)
     with style.look():
         figure, axes = style.panels(len(shown), narrow)
         for axis, metric in zip(axes, shown, strict=True):
@@ -236,8 +234,8 @@ def _start(plot: Plot, narrow: bool) -> tuple[Drawing, list[tuple[Axes, str]], d
 
 
 def _titles(plot: Plot, marks: Mapping[str, style.Mark]) -> list[str]:
-    titles = {row.method: row.title for row in plot.rows}
-    return [style.label(titles[method]) for method in marks]
+    titles = {row.series: row.title for row in plot.rows}
+    return [style.label(titles[series]) for series in marks]
 
 
 def _name(psnr: str) -> str:

@@ -79,7 +79,7 @@ _RC = {
 
 @dataclass(frozen=True)
 class Mark:
-    """How one series looks, in lines and in bars."""
+    """The look of one series, in lines and in bars."""
 
     colour: str
     marker: str
@@ -165,7 +165,7 @@ def panels(number: int, narrow: bool, height: float = 2.7, extra: float = 0.55) 
 
 
 def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], narrow: bool) -> None:
-    """Below all panels, in as many columns as fit."""
+    """Write the legend below all panels, in as many columns as fit."""
     if not labels:
         return
     longest = max(map(len, labels)) + 6

@@ -13,7 +13,6 @@ from markupsafe import Markup, escape
 
 from leaderboard.pages.gallery import Gallery, ImagePage
 from leaderboard.pages.pages import Site, render, safe_link
-from leaderboard.reading.load import weights_key
 from leaderboard.tables.model import Cell, Column, Row, Table, method_path
 from leaderboard.text import clean, number
 from refsr_bench.core.schema import IN_WORDS, VERIFIED, ImageRecord, LeakKind, Machine, MethodInfo, MetricInfo
@@ -63,7 +62,7 @@ def methods(tables: Sequence[Table], gallery: Gallery) -> tuple[MethodPage, ...]
         for group in table.groups:
             for row in group.rows:
                 entry = found.setdefault(row.method.name, {})
-                runs = entry.setdefault(weights_key(row.method), (row.method, clean(row.weights), []))[2]
+                runs = entry.setdefault(row.method.weights.key, (row.method, clean(row.weights), []))[2]
                 runs += [
                     _run(table, column, row, cell, gallery)
                     for column, cell in zip(table.columns, row.cells, strict=True) if cell

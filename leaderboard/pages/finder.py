@@ -18,7 +18,7 @@ import numpy as np
 
 from leaderboard.pages.gallery import Gallery, ImagePage, Matches, Scene, Shot, withheld
 from leaderboard.reading import pictures
-from leaderboard.reading.load import Problem, dataset_key, weights_key
+from leaderboard.reading.load import Problem, dataset_key, method_key
 from leaderboard.reading.pictures import Picture, PictureError, Store
 from leaderboard.tables.model import Cell, Table
 from leaderboard.text import anchor, clean, number
@@ -28,9 +28,7 @@ from refsr_bench.core.reader import Format, digest
 from refsr_bench.core.schema import DatasetInfo, ImageRecord, MethodInfo
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.pixels import saved
-from refsr_bench.pixels.saved import SavedInputs, SavedMatches, SavedPicture, pixels_digest
-
-MOST_JSON = 2**20  # bytes of an index of pictures; ours have a few hundred
+from refsr_bench.pixels.saved import pixels_digest
 
 Index = TypeVar("Index", bound=Format)
 Stored = tuple[Path, Picture]
@@ -178,7 +176,7 @@ class _Finder:
         self.shots[cell.run.path, pixels] = (path, self.store.put(data, image))
 
     def _inputs(self, folder: Path, wanted: Collection[tuple[str, str]]) -> None:
-        facts = self._index(folder / saved.INPUTS, SavedInputs)
+        facts = self._index(folder / saved.INPUTS, saved.Inputs)
         if (facts.manifest_sha256, facts.protocol_digest) not in wanted:
             return
         found = Inputs()
@@ -192,7 +190,7 @@ class _Finder:
             raise PictureError(f"holds other pixels of {facts.id!r} than another folder beside it")
 
     def _match(self, folder: Path, cell: Cell) -> None:
-        facts = self._index(folder / saved.MATCHES, SavedMatches)
+        facts = self._index(folder / saved.MATCHES, saved.Matches)
         if facts.sr_sha256 not in _measured(cell):
             raise PictureError("belongs to an SR image that no record of its run states")
         found = {item.role: self._stated(folder, item)[1] for item in facts.files}
@@ -204,12 +202,12 @@ class _Finder:
         if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(self.root.resolve()):
             raise PictureError(f"has no {path.name}")
         try:
-            return reader.read_json(path, kind, MOST_JSON)
+            return reader.read_json(path, kind, saved.MOST_BYTES)
         except BenchError as error:
             reason = str(error).removeprefix(f"{path}: ").rstrip(".")
             raise PictureError(f"has no {path.name} as a run writes it ({reason[:120]})") from None
 
-    def _stated(self, folder: Path, item: SavedPicture) -> Stored:
+    def _stated(self, folder: Path, item: saved.File) -> Stored:
         data, image = pictures.read(folder / item.file, self.root)
         if pixels_digest(image) != item.sha256 or item.size != (image.shape[1], image.shape[0]):
             raise PictureError(f"has other pixels in {item.file} than it states")
@@ -295,4 +293,4 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _method_key(method: MethodInfo) -> str:
-    return f"{anchor(method.name)[:24]}-{digest((method.name, weights_key(method)))[:6]}"
+    return f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"

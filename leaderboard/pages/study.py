@@ -5,14 +5,12 @@ Whatever the files hold is somebody else's text: ``refsr_bench.study.report_form
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboard.figures import study as figure
 from leaderboard.pages.pages import Site, render
-from leaderboard.text import percent, plain_cell
+from leaderboard.text import csv_text, percent
 from refsr_bench.study.report_format import Preference, Ranked, StudyReport
 
 PAGE = "study.html"
@@ -80,16 +78,12 @@ def preferences_csv(report: StudyReport) -> str:
     """One line per pair of methods, unrounded, formulas defused."""
     head = ("study", "dataset", "protocol_digest", "a", "a_title", "b", "b_title", "wins", "losses", "ties", "share",
             "wilson_low", "wilson_high", "bootstrap_low", "bootstrap_high", "shown")  # fmt: skip
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    for row in report.preferences:
-        facts = (report.title, report.dataset, report.protocol_digest)
-        names = (row.a, report.title_of(row.a), row.b, report.title_of(row.b))
-        ends = (*row.wilson, *(row.bootstrap or ("", "")))
-        numbers = (row.wins, row.losses, row.ties, row.share, *ends, row.shown)
-        writer.writerow([plain_cell(cell) for cell in (*facts, *names, *numbers)])
-    return out.getvalue()
+    return csv_text(head, (
+        (report.title, report.dataset, report.protocol_digest, row.a, report.title_of(row.a), row.b,
+         report.title_of(row.b), row.wins, row.losses, row.ties, row.share, *row.wilson,
+         *(row.bootstrap or (None, None)), row.shown)
+        for row in report.preferences
+    ))  # fmt: skip
 
 
 def svg(report: StudyReport) -> str:

@@ -50,7 +50,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Results:
-    """What a results folder holds, each part in the order of paths. problems: the files that were left out."""
+    """The contents of a results folder, each part in the order of paths. problems: the files that were left out."""
 
     folder: Path
     runs: tuple[LoadedRun, ...]
@@ -76,20 +76,20 @@ class Results:
         )
 
 
-def weights_key(method: MethodInfo) -> str:
-    """What tells two sets of weights apart: the digest; the name where there is none."""
-    return method.weights.key
+def method_key(method: MethodInfo) -> tuple[str, str]:
+    """Tell two rows apart: the method's name, and the digest of its weights, or their name where there is none."""
+    return (method.name, method.weights.key)
 
 
 def dataset_key(dataset: DatasetInfo) -> tuple[str, str, bool, int]:
-    """What tells two columns apart: results share one only on the same files, and never across ``official``."""
+    """Tell two columns apart: results share one only on the same files, and never across ``official``."""
     return (dataset.name, dataset.manifest_sha256, dataset.official, dataset.n_pairs)
 
 
 def run_key(result: Result) -> tuple[Any, ...]:
-    """What there may be only one run file of: method with its weights, data set, protocol."""
+    """Tell two runs apart: the method with its weights, the data set, the protocol."""
     run = result.run
-    return (run.protocol.digest, dataset_key(run.dataset), run.method.name, weights_key(run.method))
+    return (run.protocol.digest, dataset_key(run.dataset), *method_key(run.method))
 
 
 def find_files(folder: Path, names: Iterable[str]) -> list[Path]:

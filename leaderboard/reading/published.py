@@ -37,7 +37,7 @@ Year = Annotated[int, Meta(ge=1900, le=2200)]
 
 
 class Source(Format):
-    """Where a number stands. short: a name for tables; id: arXiv number, DOI or address; protocol: how it was made."""
+    """The place of a number. short: a name for tables; id: arXiv number, DOI or address; protocol: how it was made."""
 
     key: Name
     title: Name
@@ -49,12 +49,12 @@ class Source(Format):
 
     @property
     def name(self) -> str:
-        """In one line: "C²-Matching (2021), Table 1"."""
+        """The source in one line: "C²-Matching (2021), Table 1"."""
         return f"{self.short}{f' ({self.year})' if self.year else ''}, {self.table}"
 
 
 class Published(Format):
-    """What one source says of one method on one data set.
+    """A number of one method on one data set, as one source says it.
 
     method: the name it has in this project, "" where there is no counterpart; title: its name in tables, "-rec" for
     training without adversarial loss; variant: the training, "" where there is one only; condition: what sets the
@@ -91,12 +91,12 @@ class Published(Format):
 
     @property
     def comparable(self) -> bool:
-        """Of the usual task: x4, bicubic LR, PSNR and SSIM on luma of studio range."""
+        """The number belongs to the usual task: x4, bicubic LR, PSNR and SSIM on luma of studio range."""
         return (self.scale, self.degradation, self.channel) == (4, "bicubic", "y") and self.psnr is not None
 
     @property
     def protocol(self) -> str:
-        """What is known of how the number was made, in words."""
+        """The making of the number, as far as it is known, in words."""
         return self.source.protocol
 
 

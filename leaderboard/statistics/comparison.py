@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.frame import frame
-from leaderboard.reading.load import LoadedRun, Problem, read_folder, run_key, weights_key
+from leaderboard.reading.load import LoadedRun, Problem, method_key, read_folder, run_key
 from leaderboard.statistics import contests, records
 from leaderboard.statistics.contests import Contest, Pair, Standing
 from leaderboard.statistics.words import interval_text, p_text, sentence, value_text
@@ -26,7 +26,7 @@ from refsr_bench.core.schema import ProtocolInfo
 
 @dataclass(frozen=True)
 class Asked:
-    """What to compare. methods: names in the folder ``results``, or run files, or folders of run files.
+    """A question of ``compare``. methods: names in the folder ``results``, or run files, or folders of run files.
 
     dataset, protocol: only on this data set, only under this protocol (its label, or the start of its digest); metric:
     None for the protocol's PSNR.
@@ -48,7 +48,7 @@ class Comparison:
 
     @property
     def standings(self) -> tuple[Standing, ...]:
-        """Of the methods that were asked for, the best first."""
+        """The methods that were asked for, the best first."""
         places = sorted({place for pair in self.pairs for place in (pair.a, pair.b)})
         return tuple(self.contest.standings[place] for place in places)
 
@@ -73,7 +73,7 @@ def compare(asked: Asked) -> tuple[tuple[Comparison, ...], tuple[Problem, ...]]:
 # -- which runs ------------------------------------------------------------------------------------------------------
 
 Chosen = Mapping[str, set[str]]
-"""For each method that was asked for, the run files (``LoadedRun.path``) it stands for."""
+"""The run files (``LoadedRun.path``) that each method stands for, by the name it was asked for."""
 
 
 def _gather(asked: Asked) -> tuple[list[LoadedRun], Chosen, tuple[Problem, ...]]:
@@ -136,7 +136,7 @@ def _named(text: str, runs: Sequence[LoadedRun], results: Path) -> set[str]:
         near = [folded[name] for name in difflib.get_close_matches(text.casefold(), folded, n=3, cutoff=0.5)]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
         raise Misuse(f"{results} has no run of a method called '{text}'. {hint}")
-    weights = {(card.name, weights_key(card)): run for run, card in found}
+    weights = {method_key(card): run for run, card in found}
     if len(weights) > 1:
         examples = ", ".join(str(results / run.path) for run in weights.values())
         raise Misuse(f"'{text}' was measured with {len(weights)} sets of weights. Give run files instead: {examples}.")

@@ -61,7 +61,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods, the one placed better first. a, b: places in ``Contest.standings``.
+    """A comparison of two methods, the one placed better first. a, b: places in ``Contest.standings``.
 
     images: both have; apart: of these, where one alone is infinite. difference: mean of a - b over the others, with its
     95 % paired bootstrap interval. wins, ties, losses: of a, by printed values. p: sign flips, exact or from random
@@ -149,7 +149,7 @@ class Contest:
         return self.pairs[first * (2 * k - first - 1) // 2 + second - first - 1]
 
     def too_few(self, pair: Pair) -> bool:
-        """Whether no difference of the pair, however large, could be significant."""
+        """Say whether no difference of the pair, however large, could be significant."""
         return self.hopeless or paired.smallest_p(pair.tested, self.family) >= ALPHA
 
     @property
@@ -240,7 +240,10 @@ def _titles(rows: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _intervals(matrix: np.ndarray) -> list[tuple[float | None, float | None]]:
-    """Of the mean of every column of (images, methods), nan where missing."""
+    """95 % bootstrap intervals of the mean of every column of (images, methods), nan where missing.
+
+    (None, None) for a column of fewer than two images, or with an infinite value.
+    """
     found: list[tuple[float | None, float | None]] = [(None, None)] * matrix.shape[1]
     for rows, members in _alike(~np.isnan(matrix)):
         finite = [n for n in members if np.isfinite(matrix[rows, n]).all()]

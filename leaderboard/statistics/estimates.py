@@ -1,4 +1,4 @@
-"""How sure a mean over images is."""
+"""Means over images, and how sure they are."""
 
 from __future__ import annotations
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leaderboard.statistics.contests import Contest, Pair
-from leaderboard.text import plain_cell
+from leaderboard.text import csv_text
 
 CSV_COLUMNS = (
     "protocol", "protocol_digest", "dataset", "dataset_manifest_sha256", "metric", "unit", "method_a", "weights_a",
@@ -37,10 +35,4 @@ def records(found: Contest, pairs: Iterable[Pair] | None = None) -> list[dict[st
 
 def to_csv(lines: Iterable[Mapping[str, Any]]) -> str:
     """Records as CSV: numbers unrounded, nothing a spreadsheet takes for a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for line in lines:
-        values = (line[name] for name in CSV_COLUMNS)
-        writer.writerow(["" if v is None else str(v).lower() if isinstance(v, bool) else plain_cell(v) for v in values])
-    return out.getvalue()
+    return csv_text(CSV_COLUMNS, ([line[name] for name in CSV_COLUMNS] for line in lines))

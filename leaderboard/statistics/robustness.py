@@ -6,9 +6,7 @@ data set's ``variation``.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,20 +15,21 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.frame import MEASURED, frame
-from leaderboard.reading.load import LoadedRun, weights_key
+from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
-from leaderboard.text import plain_cell
+from leaderboard.text import csv_text
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
-from refsr_bench.geometry.transforms import GROUPS
+from refsr_bench.geometry.kinds import GIVEN, GROUPS, UNRELATED
 
-GIVEN = "given"  # the data set's own references, where their true correspondence is known
-UNRELATED = "unrelated"
 GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed."""
+    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed.
+
+    series: what tells a method with its weights from its namesakes; the method's name where it has none.
+    """
 
     method: str
     title: str
@@ -39,14 +38,18 @@ class Row:
     images: int
     failed: int
     values: Mapping[str, Estimate] = field(default_factory=dict)
+    series: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "series", self.series or self.method)
 
 
 @dataclass(frozen=True)
 class Study:
     """Everything measured of one change on the same images under one protocol.
 
-    dataset, title: of the data set whose images were changed; change: one of ``transforms.KINDS``, or GIVEN; runs: by
-    series (a method or matcher with its weights), then by level, UNRELATED last.
+    dataset, title: of the data set whose images were changed; change: one of ``geometry.kinds.KINDS``, or GIVEN;
+    runs: by series (a method or matcher with its weights), then by level, UNRELATED last.
     """
 
     dataset: str
@@ -58,17 +61,13 @@ class Study:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """One row per level of each series; ``method`` is unique to the series, weights tell namesakes apart."""
-        found = []
+        """One row per level of each series; weights tell namesakes apart."""
         names = [name for name, _ in self.runs]
+        found = []
         for (name, weights), levels in self.runs.items():
-            of_series = rows({level: run.result for level, run in levels.items()})
-            if names.count(name) > 1:
-                of_series = [
-                    dataclasses.replace(row, method=f"{name} {weights}", title=f"{row.title}, {row.weights}")
-                    for row in of_series
-                ]
-            found += of_series
+            for row in rows({level: run.result for level, run in levels.items()}):
+                title = f"{row.title}, {row.weights}" if names.count(name) > 1 else row.title
+                found.append(dataclasses.replace(row, title=title, series=f"{name} {weights}"))
         return tuple(found)
 
 
@@ -79,7 +78,7 @@ def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict
         run = loaded.result.run
         base, _, level = change_of(run.dataset)
         if run.kind == "robustness" and level == UNRELATED:
-            place = (run.protocol.digest, base, run.method.name, weights_key(run.method))
+            place = (run.protocol.digest, base, *method_key(run.method))
             found.setdefault(place, _psnr(loaded.result))
     return found
 
@@ -97,7 +96,7 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
         run = loaded.result.run
         protocols.setdefault(run.protocol.digest, run.protocol)
         base, change, level = change_of(run.dataset)
-        series = (run.method.name, weights_key(run.method))
+        series = method_key(run.method)
         if level == UNRELATED:
             baselines.setdefault((base, run.protocol.digest, run.pair_ids), {}).setdefault(series, loaded)
         else:
@@ -195,16 +194,13 @@ def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) ->
     return (*matching, *quality)
 
 
-def csv_text(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
+def to_csv(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
     """Every mean and both ends of its interval, unrounded; empty where there is nothing to measure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["dataset", "transform", "level", "method", "title", "weights", "images", "failed",
-                     *(f"{column.name}{end}" for column in columns for end in ("", "_low", "_high"))])  # fmt: skip
+    ends = [f"{column.name}{end}" for column in columns for end in ("", "_low", "_high")]
+    lines = []
     for row in rows:
         found = [row.values.get(column.name) for column in columns]
-        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else ("", "", ""))]
-        numbers = ["" if isinstance(n, float) and math.isnan(n) else n for n in numbers]
-        facts = [dataset, change, row.level, row.method, row.title, row.weights, row.images, row.failed]
-        writer.writerow([*map(plain_cell, facts), *numbers])
-    return text.getvalue()
+        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else (None, None, None))]
+        facts = (dataset, change, row.level, row.method, row.title, row.weights, row.images, row.failed)
+        lines.append([*facts, *numbers])
+    return csv_text(["dataset", "transform", "level", "method", "title", "weights", "images", "failed", *ends], lines)

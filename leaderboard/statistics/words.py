@@ -39,7 +39,7 @@ def interval_text(low: float | None, high: float | None, metric: MetricInfo, sig
 
 
 def sentence(found: Contest, pair: Pair) -> str:
-    """What is known of two methods, the one better on their images first: "RCAN and EDSR are not distinguishable on
+    """Say what is known of two methods, the one better on their images first: "RCAN and EDSR are not distinguishable on
     CUFED5: +0.03 dB, 95 % interval [−0.01, +0.07], p = .18 after Holm, better on 70, worse on 56 of 126 images"."""
     lower = found.metric.direction == "lower"
     if pair.difference is not None and pair.difference * (-1 if lower else 1) < 0:

@@ -21,7 +21,7 @@ from itertools import count
 
 from msgspec import structs
 
-from leaderboard.reading.load import LoadedRun, dataset_key, run_key, weights_key
+from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
 from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table, ranked
 from leaderboard.text import anchor, of_metric
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
@@ -136,7 +136,7 @@ def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[t
     latest: dict[tuple[str, str], LoadedRun] = {}
     for run in sorted(runs, key=lambda run: (run.result.run.started, run.path)):
         method = run.result.run.method
-        latest[method.name, weights_key(method)] = run
+        latest[method_key(method)] = run
     by_group: dict[str, list[MethodInfo]] = {}
     for run in latest.values():
         by_group.setdefault(_group(run), []).append(run.result.run.method)
@@ -145,7 +145,7 @@ def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[t
         methods = by_group[group]
         for method in _by_year(methods):
             weights = _weights(method, methods)
-            keys = [(digest, dataset_key(column.dataset), method.name, weights_key(method)) for column in columns]
+            keys = [(digest, dataset_key(column.dataset), *method_key(method)) for column in columns]
             yield Row(
                 title=method.title,
                 group=group,
@@ -177,7 +177,7 @@ def _by_year(methods: Sequence[MethodInfo]) -> list[MethodInfo]:
     def place(method: MethodInfo) -> tuple:
         family = _family(method)
         rec = method.name.lower().endswith("rec") and family != method.name.lower()
-        return (first[family], family, rec, method.title.lower(), method.name, method.weights.name, weights_key(method))
+        return (first[family], family, rec, method.title.lower(), method.name, method.weights.name, method.weights.key)
 
     return sorted(methods, key=place)
 
@@ -227,7 +227,7 @@ def _status(result: Result) -> str:
 def _gain(result: Result, unrelated: Unrelated) -> Score | None:
     """Mean PSNR minus that with an unrelated reference, over the images that have both; None where none has."""
     run = result.run
-    place = (run.protocol.digest, run.dataset.name, run.method.name, weights_key(run.method))
+    place = (run.protocol.digest, run.dataset.name, *method_key(run.method))
     without, name = unrelated.get(place, {}), run.protocol.psnr
     gains = [
         image.metrics[name] - without[image.id]

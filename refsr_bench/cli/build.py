@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from refsr_bench.cli import builder
-from refsr_bench.cli.common import Bar, data_root_option, names, path_type
+from refsr_bench.cli.common import Bar, data_root_option, into, names, path_type
 from refsr_bench.core.errors import Misuse
 
 
@@ -18,6 +20,24 @@ def build() -> None:
 
 build.add_command(builder.wrsr)
 build.add_command(builder.levels)
+
+
+@dataclass(frozen=True)
+class TransformOptions:
+    """The options of ``build transform``."""
+
+    source: str
+    kind: str
+    levels: str
+    limit: int | None
+    subset: str | None
+    out: Path
+    data_root: Path | None
+
+
+def verify_command(name: str, root: Path) -> str:
+    """The command that checks a data set below a data root, to be pasted from any folder."""
+    return shlex.join(["refsr-bench", "data", "verify", name, "--data-root", str(root.absolute())])
 
 
 @build.command("transform")
@@ -38,26 +58,26 @@ build.add_command(builder.levels)
 @click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--out", type=path_type(), required=True, help="The folder to make.")
 @data_root_option
-def transform(
-    source: str, kind: str, levels: str, limit: int | None, subset: str | None, out: Path, data_root: Path | None
-) -> None:
+@into(TransformOptions)
+def transform(asked: TransformOptions) -> None:
     """References made from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
 
     The same command goes on after an interruption. The folder opens with datasets.load_dataset, and here with
     --dataset transform --data-root FOLDER.
     """
+    from refsr_bench.data.leaks import BY_CONSTRUCTION
     from refsr_bench.data.opening import open_dataset
+    from refsr_bench.data.split.writing import build
     from refsr_bench.data.texture import texture_subset
-    from refsr_bench.datasets.transform import LEAK, build
 
-    kind = "perspective" if kind == "homography" else kind
-    wanted = [level.strip() for level in levels.split(",") if level.strip()]
+    kind = "perspective" if asked.kind == "homography" else asked.kind
+    wanted = [level.strip() for level in asked.levels.split(",") if level.strip()]
     if not wanted:
-        raise Misuse(f"--levels {levels!r} names none.")
-    opened = open_dataset(source, data_root)
-    only = texture_subset(opened) if subset else [pair.id for pair in opened.pairs]
-    only = only[:limit]
-    with Bar(f"{kind} of {source}") as progress:
-        folder = build(opened, kind, wanted, out, only, progress)
-    click.echo(f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {LEAK}")
-    click.echo(f"Check it at any time: refsr-bench data verify transform --data-root {folder}")
+        raise Misuse(f"--levels {asked.levels!r} names none.")
+    opened = open_dataset(asked.source, asked.data_root)
+    only = texture_subset(opened) if asked.subset else [pair.id for pair in opened.pairs]
+    only = only[: asked.limit]
+    with Bar(f"{kind} of {asked.source}") as progress:
+        folder = build(opened, kind, wanted, asked.out, only, progress)
+    click.echo(f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {BY_CONSTRUCTION}")
+    click.echo(f"Check it at any time: {verify_command('transform', folder)}")

@@ -1,4 +1,4 @@
-"""Two or more methods against each other, image by image, in the terminal."""
+"""`refsr-bench compare`: methods against each other, image by image, in the terminal."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from refsr_bench.cli.build import build
+from refsr_bench.cli.build import build, verify_command
 from refsr_bench.cli.builder import stats
 from refsr_bench.cli.common import Bar, data_root_option, names, path_type
-from refsr_bench.core.errors import BenchError, Misuse
 
 
 @click.group()
@@ -24,27 +23,19 @@ def data_list(data_root: Path | None) -> None:
     """Every data set the toolkit knows and whether it is here."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.report import text_table
-    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.data.opening import state_of
 
-    rows, damaged = [], []
-    for card in catalogue.collect("DATASETS").values():
-        try:
-            opened = open_dataset(card.name, data_root)
-            published = opened.official or card.embedded or card.n_pairs is None
-            state = f"{len(opened.pairs)} pairs" + ("" if published else ", not the published set")
-        except Misuse:
-            state = "not here"
-        except BenchError as error:
-            state = "cannot be used"
-            damaged.append(f"{card.name}: {error}")
-        rows.append((card.name, str(card.n_pairs or "-"), card.refs_per_pair, state, card.description))
+    cards = catalogue.collect("DATASETS").values()
+    states = {card.name: state_of(card, data_root) for card in cards}
+    rows = [(c.name, str(c.n_pairs or "-"), c.refs_per_pair, states[c.name].words, c.description) for c in cards]
+    damaged = [f"{name}: {state.fault}" for name, state in states.items() if state.fault]
     click.echo("\n".join([text_table(("name", "pairs", "refs", "here", "what"), rows), *damaged]))
 
 
 @data.command("info")
 @click.argument("name", shell_complete=names("DATASETS"))
 def data_info(name: str) -> None:
-    """Where a data set comes from, its terms, and how it must lie on disk."""
+    """Print where a data set comes from, its terms, and how it must lie on disk."""
     from refsr_bench.core import catalogue
 
     card = catalogue.get("DATASETS", name)
@@ -69,9 +60,10 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
     from refsr_bench.data.opening import data_root as find_root
     from refsr_bench.data.prepare import prepare
 
+    root = find_root(data_root)
     with Bar(f"checking {name}") as progress:
-        folder = prepare(name, source, find_root(data_root), progress)
-    click.echo(f"{name} is ready in {folder}. Check it at any time: refsr-bench data verify {name}")
+        folder = prepare(name, source, root, progress)
+    click.echo(f"{name} is ready in {folder}. Check it at any time: {verify_command(name, root)}")
 
 
 @data.command("verify")
@@ -79,19 +71,11 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
 @data_root_option
 def data_verify(name: str, data_root: Path | None) -> None:
     """Check every file against the manifest and look for references that give the answer away."""
-    from refsr_bench.data.prepare import verify
+    from refsr_bench.data.verification import verify
 
     with Bar(f"verifying {name}") as progress:
         report = verify(name, data_root, progress)
-    click.echo(f"{name}: {report.n_pairs} pairs, {report.n_files} files in {report.folder or 'the package'}")
-    faults = [(kind, items) for kind in ("missing", "changed", "extra") if (items := getattr(report, kind))]
-    for kind, items in faults:
-        click.echo(f"  {kind}: {', '.join(items[:10])}" + (f" and {len(items) - 10} more" if len(items) > 10 else ""))
-    for leak in report.leaks:
-        click.echo(f"  leak: pair {leak.pair_id}, reference {leak.ref_name} {leak.reason}")
-    for sentence in (*report.problems, *(f"note: {note}" for note in report.notes)):
-        click.echo(f"  {sentence}")
-    click.echo("ok" if report.ok else "not ok")
+    click.echo("\n".join(report.lines()))
     if not report.ok:
         sys.exit(1)
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from refsr_bench.cli.common import data_root_option, names, protocol_of
 from refsr_bench.core.errors import BenchError, Misuse
 
+if TYPE_CHECKING:
+    from refsr_bench.core.types import Dataset
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def protocols(ctx: click.Context) -> None:
-    """How numbers are made: one protocol per published convention."""
+    """List how numbers are made: one protocol per published convention."""
     if ctx.invoked_subcommand is None:
         from refsr_bench.core import catalogue
 
@@ -37,18 +42,9 @@ def protocols_diff(a: str, b: str) -> None:
 def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets you have and compare with the published rows."""
     from refsr_bench.core.report import text_table
-    from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.selftest import ANCHORS, selftest
 
-    opened = []
-    for name in ANCHORS:
-        try:
-            opened.append(open_dataset(name, data_root))
-        except Misuse:
-            continue
-        except BenchError as error:
-            click.echo(f"{name} passed over: {error}", err=True)
-    checks = selftest(opened)
+    checks = selftest(_usable(ANCHORS, data_root))
     rows = [
         (
             check.anchor.title,
@@ -62,3 +58,18 @@ def protocols_selftest(data_root: Path | None) -> None:
     click.echo(text_table(("bicubic x4", "published", "measured", "", "off"), rows))
     if any(check.status in ("differs", "failed") for check in checks):
         sys.exit(1)
+
+
+def _usable(names: Iterable[str], data_root: Path | None) -> list[Dataset]:
+    """The data sets that are here; one that is damaged is passed over and named."""
+    from refsr_bench.data.opening import open_dataset
+
+    opened = []
+    for name in names:
+        try:
+            opened.append(open_dataset(name, data_root))
+        except Misuse:
+            continue
+        except BenchError as error:
+            click.echo(f"{name} passed over: {error}", err=True)
+    return opened

@@ -1,6 +1,6 @@
 """The words of refsr-bench: images, pairs, samples, and the four kinds of cards.
 
-Everything that crosses a boundary between two parts of the toolkit is defined here, with numpy alone.
+Everything that crosses a boundary between two parts of the toolkit is defined here, without heavy libraries.
 An *image* is always ``uint8 H x W x 3 RGB``.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from refsr_bench.core.schema import LeakKind, Variation
 
 Image: TypeAlias = np.ndarray  # uint8, H x W x 3, RGB
+
 
 @dataclass(frozen=True)
 class Correspondence:
@@ -62,19 +63,38 @@ class ImageSource:
     level: int | None = None
 
 
+class Truth(Protocol):
+    """The knowledge of a pair: where points of the HR image lie in the first reference."""
+
+    def targets(self, points: np.ndarray) -> np.ndarray:
+        """(n, 2) HR pixels (x, y) to (n, 2) reference pixels, float64; anything where ``valid`` is False."""
+
+    def valid(self, points: np.ndarray) -> np.ndarray:
+        """(n,) bool: the point is inside the HR image, and seen in the reference."""
+
+
 @dataclass(frozen=True)
 class RefPair:
-    """One evaluation item: an HR image and its ordered references (most similar first)."""
+    """One evaluation item: an HR image and its ordered references (most similar first).
+
+    facts: what a person may read of the pair, by name; nothing is decided by them.
+    truth: makes the true correspondence with the first reference; None where nobody knows it.
+    variation: the image that the pair was made of and how, in a data set that holds several levels.
+    position: the pair's number in the published set, from 1, where fixed lists of references count by it.
+    """
 
     id: str
     hr: ImageSource
     refs: tuple[ImageSource, ...]
     facts: Mapping[str, str] = field(default_factory=dict)
+    truth: Callable[[], Truth] | None = None
+    variation: Variation | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a protocol makes of a RefPair.
+    """A pair as a protocol hands it to a method.
 
     hr: the pixels that are scored. lr: what the method gets. refs: what the method gets, in order.
     crop: (top, left, height, width) of ``hr`` inside the method's output; the rest of the output is padding.
@@ -95,8 +115,10 @@ class Dataset:
     """A data set opened at a root: cards and pairs, no pixels until a pair is asked for them.
 
     manifest_sha256: digest over the names and contents of every file of the pairs.
-    official: True when the pairs are the published ones; ``notes`` says why not otherwise. variation: what was changed,
-    where it was made from another data set. leak: "by construction" where references were made from the ground truth.
+    official: True when the pairs are the published ones; ``notes`` says why not otherwise.
+    variation: the data set that this one was made from, and how; None for one that nobody made from another.
+    leak: "by construction" where the references were made from HR images; "none" says nothing about single pairs,
+    which ``data.leaks`` looks at.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What data sets share: preparing, archives, manifests, layouts, leaks, Hugging Face."""
+"""The parts that data sets share: preparing, archives, manifests, layouts, leaks, the split, Hugging Face."""

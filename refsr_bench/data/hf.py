@@ -57,6 +57,7 @@ def _rows(pairs: list[RefPair]) -> Iterator[dict[str, Any]]:
 def _image(src: ImageSource) -> dict[str, Any]:
     if src.path is not None:
         return {"path": str(src.path), "bytes": None}
+    # What was made in memory has no file to point to.
     png = io.BytesIO()
     PilImage.fromarray(src.load()).save(png, format="PNG")
     return {"path": src.name, "bytes": png.getvalue()}

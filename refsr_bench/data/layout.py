@@ -1,26 +1,30 @@
-"""What the layouts share: finding the folder, matching names, and turning pairs of files into a Dataset."""
+"""The tools of the layouts: find the folder, match names, and turn pairs of files into a Dataset."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from refsr_bench.core import files
+from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Dataset, ImageSource, RefPair
-from refsr_bench.pixels.images import image_files
+from refsr_bench.data.manifests import file_sha256
+from refsr_bench.pixels.images import image_files, image_size
 
 NO_DIGESTS = "names and counts are those published; this version does not know the digests of the official files"
 
 
-def absent(name: str, root: Path, home: str, layout: str) -> Misuse:
+def absent(card: DatasetCard, root: Path) -> Misuse:
     """The error for a data set that is not there: where its owners publish it and which command prepares it."""
     return Misuse(
-        f"Data set '{name}' is not in {root}: looked for {layout}. Its owners publish it at {home}. "
-        f"With the download in hand: refsr-bench data prepare {name} --from ZIP_OR_DIR; or point --data-root (or "
+        f"Data set '{card.name}' is not in {root}: looked for {card.layout}. Its owners publish it at {card.home}. "
+        f"With the download in hand: refsr-bench data prepare {card.name} --from ZIP_OR_DIR; or point --data-root (or "
         f"REFSR_DATA) at a folder that holds it."
     )
 
@@ -35,7 +39,7 @@ def first_folder(root: Path, candidates: Iterable[str], fits: Callable[[Path], b
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Like ``image_files``; nothing where there is no such folder."""
+    """The image files of a folder, by name; none where there is no such folder."""
     return image_files(folder) if folder.is_dir() else []
 
 
@@ -51,10 +55,10 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
-def by_id(files: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:
+def by_id(paths: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:
     """Files by id, ``identify(stem)``; None leaves a file out. Raises BenchError naming both files of one id."""
     found: dict[str, Path] = {}
-    for path in files:
+    for path in paths:
         key = identify(path.stem)
         if key is None:
             continue
@@ -75,43 +79,38 @@ def require(missing: Sequence[str], what: str, folder: Path) -> None:
 
 
 def assemble(
-    name: str,
-    title: str,
-    root: Path | None,
+    card: DatasetCard,
+    root: Path,
     pairs: Sequence[RefPair],
-    *,
-    published: int | None,
     differences: Sequence[str] = (),
     notes: Sequence[str] = (),
     official_digest: str | None = None,
 ) -> Dataset:
-    """Hash the files and say whether the pairs are the published ones.
+    """Hash the files and say whether the pairs are the published ones, of which ``card.n_pairs`` is the number.
 
-    published: how many pairs the published set has; None where there is no published set.
     differences: what else sets these pairs apart from the published ones (sizes, names), in words.
     official_digest: manifest digest of the published files, where known; without it official means that count, names
     and sizes agree, and a note says that the files themselves could not be compared.
     Raises BenchError for pairs with the same id.
     """
-    ids = [pair.id for pair in pairs]
-    if len(set(ids)) < len(ids):
-        twice = sorted({pair_id for pair_id in ids if ids.count(pair_id) > 1})
+    ids = Counter(pair.id for pair in pairs)
+    if twice := sorted(pair_id for pair_id, count in ids.items() if count > 1):
         raise BenchError(f"{root}: pair ids must differ, found more than once: {some(twice)}.")
     digest = manifest_digest(pairs)
     found = list(differences)
-    if published is not None and len(pairs) != published:
-        found.insert(0, f"{len(pairs)} pairs instead of {published}")
+    if card.n_pairs is not None and len(pairs) != card.n_pairs:
+        found.insert(0, f"{len(pairs)} pairs instead of {card.n_pairs}")
     if official_digest is not None and not found and digest != official_digest:
         found.append("the files differ from the published ones (other digest)")
     said = [f"{difference}: not the published set" for difference in found]
-    official = published is not None and not found
+    official = card.n_pairs is not None and not found
     if official and official_digest is None:
         said.append(NO_DIGESTS)
-    return Dataset(name, title, tuple(pairs), digest, official, (*said, *notes), root)
+    return Dataset(card.name, card.title, tuple(pairs), digest, official, (*said, *notes), root)
 
 
 def manifest_digest(pairs: Sequence[RefPair]) -> str:
-    """SHA-256 over ids, names, levels and the contents of every file of the pairs; where the folder lies is no part."""
+    """SHA-256 over ids, names, levels and the contents of every file of the pairs, wherever they lie."""
     sources = {src.path: src for pair in pairs for src in (pair.hr, *pair.refs)}
     with ThreadPoolExecutor(4) as pool:  # hashing releases the interpreter lock
         digests = dict(zip(sources, pool.map(file_sha256, sources), strict=True))
@@ -123,13 +122,15 @@ def manifest_digest(pairs: Sequence[RefPair]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
+def read_list(path: Path) -> str:
+    """A text file that people write, UTF-8, with or without the byte order mark that some editors put in front.
+
+    Raises BenchError naming the file when it is no regular file, too large, or no text.
+    """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
+        return files.read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: cannot be read as text ({error}).") from None
 
 
 def read_pairs_file(path: Path) -> list[list[str]]:
@@ -137,29 +138,36 @@ def read_pairs_file(path: Path) -> list[list[str]]:
 
     Raises BenchError naming the line when it has fewer than two names or a name that leaves the folder.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{path}: cannot be read as text ({error}).") from None
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_list(path).splitlines(), 1):
         names = line.split()
         if not names or names[0].startswith("#"):
             continue
         if len(names) < 2:
             raise BenchError(f"{path}, line {number}: expected 'input ref [ref ...]', found {line.strip()!r}.")
         for name in names:
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
-                raise BenchError(f"{path}, line {number}: {name!r} leads out of the data set's folder.")
+            try:
+                files.inside(path.parent, name)
+            except BenchError as error:
+                raise BenchError(f"{path}, line {number}: {error}") from None
         rows.append(names)
     if not rows:
         raise BenchError(f"{path}: lists no pairs. Write one pair per line: 'input ref'.")
     return rows
 
 
+def size_of(src: ImageSource) -> tuple[int, int]:
+    """(height, width) of an image, from a file's header where there is a file."""
+    if src.path is None:
+        height, width = src.load().shape[:2]
+    else:
+        width, height = image_size(src.path)
+    return height, width
+
+
 def size_differences(
     sizes: Mapping[str, tuple[int, int]], fits: Callable[[int, int], bool], expected: str
 ) -> list[str]:
-    """At most one sentence about the images whose (width, height) does not fit what was published."""
+    """One sentence, or none, about the images whose (width, height) does not fit what was published."""
     odd = [f"{name} is {w}x{h}" for name, (w, h) in sizes.items() if not fits(w, h)]
     return [f"images are not {expected} ({some(odd, 3)})"] if odd else []

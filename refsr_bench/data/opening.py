@@ -1,12 +1,14 @@
-"""Data sets: one module per layout on disk, each exporting ``DATASETS``; here only how one is found and opened."""
+"""Finding and opening a data set of the catalogue: one module of ``datasets`` per layout says how."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Dataset
 
 ENVIRONMENT = "REFSR_DATA"
@@ -24,7 +26,7 @@ def data_root(option: Path | None = None) -> Path:
 
 
 def dataset_folder(card: DatasetCard, root: Path | None = None) -> Path:
-    """Where a data set is looked for: below the data root ``root`` in ``card.folder``, else ``root`` itself."""
+    """The folder of a data set: ``card.folder`` below the data root where there is one, else the data root itself."""
     root = data_root(root)
     below = root / card.folder
     return below if card.folder and below.is_dir() else root
@@ -39,3 +41,23 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
     """
     card: DatasetCard = catalogue.get("DATASETS", name)
     return card.open(None if card.embedded else dataset_folder(card, root))
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a data set here, in words; fault: why it cannot be used, "" where nothing is wrong."""
+
+    words: str
+    fault: str = ""
+
+
+def state_of(card: DatasetCard, root: Path | None = None) -> State:
+    """Open a data set to see whether it is here, complete, and the published one. root: as in ``open_dataset``."""
+    try:
+        opened = open_dataset(card.name, root)
+    except Misuse:
+        return State("not here")
+    except BenchError as error:
+        return State("cannot be used", str(error))
+    published = opened.official or card.embedded or card.n_pairs is None
+    return State(f"{len(opened.pairs)} pairs" + ("" if published else ", not the published set"))

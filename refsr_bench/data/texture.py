@@ -1,6 +1,6 @@
 """The texture subset: the more textured half of a data set, on which the paper's Fig. 5 shows its last step.
 
-The paper does not say how its images were chosen; this measure is ours, and the ablation and the
+The paper does not say how its images were chosen; this measure is ours. The ablation and the
 transformed split share it.
 """
 
@@ -17,8 +17,8 @@ RULE = f"the half with the largest mean standard deviation of luma (BT.601) in {
 
 
 def texture(image: Image) -> float:
-    """How textured an image is: the mean over all pixels of the standard deviation of luma (BT.601, 0..255) in the
-    7x7 pixels around. Flat images have 0."""
+    """The contrast of an image's details: the standard deviation of luma (BT.601, 0..255) in the 7x7 pixels around each
+    pixel, averaged. Flat images have 0."""
     luma = luma_bt601(image)
     variance = uniform_filter(luma**2, WINDOW) - uniform_filter(luma, WINDOW) ** 2
     return float(np.sqrt(variance.clip(0)).mean())

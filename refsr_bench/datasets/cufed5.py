@@ -10,10 +10,7 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in, require, size_differences
 from refsr_bench.pixels.images import image_size, source
 
-NAME, TITLE = "cufed5", "CUFED5"
-HOME = "https://github.com/ZZUTK/SRNTT (download links in its README)"
-LAYOUT = "NNN_0.png (input) with NNN_1.png .. NNN_5.png (references L1 .. L5)"
-PAIRS, LEVELS = 126, range(1, 6)
+LEVELS = range(1, 6)
 CANDIDATES = ("", "CUFED5", "CUFED/CUFED5", "CUFED/test/CUFED5", "test/CUFED5")
 _STEM = re.compile(r"(\d{3})_([0-5])")
 
@@ -21,7 +18,7 @@ _STEM = re.compile(r"(\d{3})_([0-5])")
 def _open(root: Path | None) -> Dataset:
     base = first_folder(root, CANDIDATES, lambda folder: any(_STEM.fullmatch(p.stem) for p in images_in(folder)))
     if base is None:
-        raise absent(NAME, root, HOME, LAYOUT)
+        raise absent(CARD, root)
     files = by_id(images_in(base), lambda stem: stem if _STEM.fullmatch(stem) else None)
     ids = sorted({stem[:3] for stem in files})
     require([f"{i}_{k}" for i in ids for k in (0, *LEVELS) if f"{i}_{k}" not in files], "images", base)
@@ -39,20 +36,19 @@ def _open(root: Path | None) -> Dataset:
         differences.append(f"numbers are not 000 .. {len(ids) - 1:03d}")
     sizes = {path.name: image_size(path) for path in files.values()}
     differences += size_differences(sizes, lambda w, h: max(w, h) <= 500, "at most 500 pixels on the long side")
-    return assemble(NAME, TITLE, base, pairs, published=PAIRS, differences=differences)
+    return assemble(CARD, base, pairs, differences=differences)
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="Test set of SRNTT: photos from event albums, five references of falling similarity each.",
-        open=_open,
-        home=HOME,
-        terms="unknown: no licence found for the images; do not redistribute",
-        layout=LAYOUT,
-        n_pairs=PAIRS,
-        refs_per_pair="5 (L1 .. L5)",
-        folder="CUFED5",
-    ),
+CARD = DatasetCard(
+    name="cufed5",
+    title="CUFED5",
+    description="Test set of SRNTT: photos from event albums, five references of falling similarity each.",
+    open=_open,
+    home="https://github.com/ZZUTK/SRNTT (download links in its README)",
+    terms="unknown: no licence found for the images; do not redistribute",
+    layout="NNN_0.png (input) with NNN_1.png .. NNN_5.png (references L1 .. L5)",
+    n_pairs=126,
+    refs_per_pair="5 (L1 .. L5)",
+    folder="CUFED5",
 )
+DATASETS = (CARD,)

@@ -10,10 +10,7 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in, require, size_differences
 from refsr_bench.pixels.images import image_size, source
 
-NAME, TITLE = "cufed-train", "CUFED (training)"
-HOME = "https://github.com/ZZUTK/SRNTT (download links in its README)"
-LAYOUT = "input/ and ref/ with the same file names"
-PAIRS, SIZE = 11871, (160, 160)
+SIZE = (160, 160)
 CANDIDATES = ("", "CUFED/train", "train", "CUFED")
 _FACTS = {"source": "CUFED event albums (Flickr)"}
 
@@ -21,30 +18,28 @@ _FACTS = {"source": "CUFED event albums (Flickr)"}
 def _open(root: Path | None) -> Dataset:
     base = first_folder(root, CANDIDATES, lambda folder: (folder / "input").is_dir() or (folder / "ref").is_dir())
     if base is None:
-        raise absent(NAME, root, HOME, LAYOUT)
+        raise absent(CARD, root)
     hr, ref = by_id(images_in(base / "input")), by_id(images_in(base / "ref"))
     if not hr:
-        raise BenchError(f"{base / 'input'}: holds no images. Expected {LAYOUT}.")
+        raise BenchError(f"{base / 'input'}: holds no images. Expected {CARD.layout}.")
     require([path.name for stem, path in hr.items() if stem not in ref], "references", base / "ref")
     require([path.name for stem, path in ref.items() if stem not in hr], "inputs", base / "input")
     pairs = [RefPair(stem, source(path), (source(ref[stem]),), _FACTS) for stem, path in hr.items()]
     # References are not all 160x160 in the published set either, so only the inputs tell.
     sizes = {path.name: image_size(path) for path in hr.values()}
     differences = size_differences(sizes, lambda w, h: (w, h) == SIZE, "160x160")
-    return assemble(NAME, TITLE, base, pairs, published=PAIRS, differences=differences)
+    return assemble(CARD, base, pairs, differences=differences)
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="Training pairs of SRNTT, used by nearly every Ref-SR paper.",
-        open=_open,
-        home=HOME,
-        terms="unknown: no licence found for the images; do not redistribute",
-        layout=LAYOUT,
-        n_pairs=PAIRS,
-        refs_per_pair="1",
-        folder="CUFED",
-    ),
+CARD = DatasetCard(
+    name="cufed-train",
+    title="CUFED (training)",
+    description="Training pairs of SRNTT, used by nearly every Ref-SR paper.",
+    open=_open,
+    home="https://github.com/ZZUTK/SRNTT (download links in its README)",
+    terms="unknown: no licence found for the images; do not redistribute",
+    layout="input/ and ref/ with the same file names",
+    n_pairs=11871,
+    folder="CUFED",
 )
+DATASETS = (CARD,)

@@ -11,12 +11,6 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_pairs_file, require, some
 from refsr_bench.pixels.images import source
 
-NAME, TITLE = "folder", "Own pairs"
-HOME = "your own disk"
-LAYOUT = (
-    "hr/X.png (or input/) with ref/X.png, ref/X_ref.png, ref/X_1.png, ref/X_2.png .. or a folder ref/X/ of several; "
-    "or pairs.txt with lines 'hr ref [ref ...]'"
-)
 _HR, _REF = ("hr", "HR", "input"), ("ref", "refs", "Ref", "REF")
 NOTES = ("own pairs, there is no published set: numbers compare only with runs on the same manifest digest",)
 
@@ -27,18 +21,18 @@ def _open(root: Path | None) -> Dataset:
     if (root / "pairs.txt").is_file():
         pairs = _listed(root, [folder for folder in (root, hr_folder) if folder], [f for f in (root, ref_folder) if f])
     elif hr_folder is None:
-        raise absent(NAME, root, HOME, LAYOUT)
+        raise absent(CARD, root)
     elif ref_folder is None:
-        raise BenchError(f"{root}: there is {hr_folder.name}/ but no ref/ beside it. Expected {LAYOUT}.")
+        raise BenchError(f"{root}: there is {hr_folder.name}/ but no ref/ beside it. Expected {CARD.layout}.")
     else:
         pairs = _matched(hr_folder, ref_folder)
-    return assemble(NAME, TITLE, root, pairs, published=None, notes=NOTES)
+    return assemble(CARD, root, pairs, notes=NOTES)
 
 
 def _matched(hr_folder: Path, ref_folder: Path) -> list[RefPair]:
     hr = by_id(images_in(hr_folder))
     if not hr:
-        raise BenchError(f"{hr_folder}: holds no images. Expected {LAYOUT}.")
+        raise BenchError(f"{hr_folder}: holds no images. Expected {CARD.layout}.")
     by_stem = by_id(images_in(ref_folder))
     found = {stem: _references(stem, hr, by_stem, ref_folder) for stem in hr}
     require([hr[stem].name for stem, refs in found.items() if not refs], "references: none", ref_folder)
@@ -68,17 +62,17 @@ def _listed(root: Path, hr_folders: list[Path], ref_folders: list[Path]) -> list
     return [RefPair(stem, source(path), r) for (stem, path), r in zip(hr.items(), refs, strict=True)]
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="Your own photos: any sizes, any number of references per image.",
-        open=_open,
-        home=HOME,
-        terms="yours",
-        layout=LAYOUT,
-        n_pairs=None,
-        refs_per_pair="1 or more",
-        folder="",
+CARD = DatasetCard(
+    name="folder",
+    title="Own pairs",
+    description="Your own photos: any sizes, any number of references per image.",
+    open=_open,
+    home="your own disk",
+    terms="yours",
+    layout=(
+        "hr/X.png (or input/) with ref/X.png, ref/X_ref.png, ref/X_1.png, ref/X_2.png .. or a folder ref/X/ of "
+        "several; or pairs.txt with lines 'hr ref [ref ...]'"
     ),
+    refs_per_pair="1 or more",
 )
+DATASETS = (CARD,)

@@ -1,32 +1,27 @@
 """HPatches and other folders of photo pairs with a homography: real photographs whose every pixel's place is known.
 
-Planar scenes, or a camera that turned about itself, seen twice; ``datasets.transform.truth_of`` reads the matrix.
+The scenes are planar, or the camera turned about itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, some
-from refsr_bench.geometry import transforms
-from refsr_bench.geometry.transforms import Matrix, Transformation
-from refsr_bench.pixels.images import image_size, source
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_list, size_of, some
+from refsr_bench.geometry.kinds import GIVEN
+from refsr_bench.geometry.transformation import MIN_VISIBLE, Matrix, TooLittle, Transformation, check
+from refsr_bench.geometry.truth import TransformationTruth
+from refsr_bench.pixels.images import source
 
-NAME, TITLE = "hpatches", "HPatches and homography folders"
-HOME = "https://github.com/hpatches/hpatches-dataset (full image sequences)"
-LAYOUT = (
-    "SEQUENCE/1.png .. 6.png with H_1_2 .. H_1_6 (HPatches), img1.png .. with H1to2p .. (Oxford), 1/X.png and 2/X.png "
-    "with h/X.txt (EVD), or X_1.png and X_2.png with X.txt; the 3x3 matrix maps pixels of the first to the other"
-)
-PAIRS = 580
 CANDIDATES = ("", "hpatches-sequences-release", "HPatches", "hpatches")
 _MATRIX = re.compile(r"H_?1(?:_|to)(\d+)p?(?:\.txt)?")
 _CHANGES = {"v_": "viewpoint", "i_": "illumination"}
@@ -39,30 +34,26 @@ def _open(root: Path | None) -> Dataset:
         if base.is_dir() and (found := list(_pairs(base))):
             break
     if not found:
-        raise absent(NAME, root, HOME, LAYOUT)
+        raise absent(CARD, root)
     pairs, matrices, hidden = [], [], []
     for pair_id, first, other, file in found:
-        matrix = read_homography(file)
-        (width, height), (ref_width, ref_height) = image_size(first), image_size(other)
-        made = Transformation("homography", "given", matrix, (ref_height, ref_width))
+        hr, ref = source(first), source(other, 1)
+        made, size = Transformation("homography", GIVEN, read_homography(file), size_of(ref)), size_of(hr)
         try:
-            transforms.check(made, (height, width), f"pair '{pair_id}' ({file})")
-        except transforms.TooLittle:
+            check(made, size, f"pair '{pair_id}' ({file})")
+        except TooLittle:
             hidden.append(pair_id)
             continue
-        facts = {"homography": json.dumps(matrix), "sequence": file.parent.name}
+        facts = {"sequence": file.parent.name}
         if change := _CHANGES.get(file.parent.name[:2]):
             facts["change"] = change
-        pairs.append(RefPair(pair_id, source(first), (source(other, 1),), facts))
-        matrices.append([pair_id, matrix])
+        pairs.append(RefPair(pair_id, hr, (ref,), facts, partial(TransformationTruth, made, size)))
+        matrices.append([pair_id, made.matrix])
     if not pairs:
-        raise BenchError(f"{base}: none of {len(found)} pairs shows {transforms.MIN_VISIBLE:.0%} of its first photo.")
-    notes = (
-        [f"left out, since less than {transforms.MIN_VISIBLE:.0%} of the first photo is in the other: {some(hidden)}"]
-        if hidden
-        else []
-    )
-    opened = assemble(NAME, TITLE, base, pairs, published=PAIRS, notes=notes)
+        raise BenchError(f"{base}: none of {len(found)} pairs shows {MIN_VISIBLE:.0%} of its first photo.")
+    left_out = f"left out, since less than {MIN_VISIBLE:.0%} of the first photo is in the other: {some(hidden)}"
+    opened = assemble(CARD, base, pairs, notes=[left_out] if hidden else [])
+    # The matrices are part of what is measured, and no image file holds them.
     return dataclasses.replace(opened, manifest_sha256=digest([opened.manifest_sha256, matrices]))
 
 
@@ -95,7 +86,7 @@ def _one(photos: dict[str, Path], stem: str, file: Path) -> Path:
         return photos[stem]
     raise BenchError(
         f"{file}: its photo '{stem}' is missing beside it. PPM photos are turned into PNG by 'refsr-bench data prepare "
-        f"{NAME} --from DIR'."
+        f"{CARD.name} --from DIR'."
     )
 
 
@@ -106,25 +97,30 @@ def _texts(folder: Path) -> list[Path]:
 def read_homography(path: Path) -> Matrix:
     """Nine numbers, by blanks, commas or lines, of a 3x3 matrix. Raises BenchError naming the file."""
     try:
-        values = [float(value) for value in path.read_text(encoding="utf-8-sig").replace(",", " ").split()]
-    except (OSError, ValueError) as error:
+        values = [float(value) for value in read_list(path).replace(",", " ").split()]
+    except ValueError as error:
         raise BenchError(f"{path}: not nine numbers of a 3x3 matrix ({error}).") from None
     if len(values) != 9:
         raise BenchError(f"{path}: a 3x3 matrix has nine numbers, this file has {len(values)}.")
-    return transforms.matrix_of([values[0:3], values[3:6], values[6:9]], str(path))
+    if not all(map(math.isfinite, values)):
+        raise BenchError(f"{path}: the numbers of a 3x3 matrix must be finite.")
+    a, b, c, d, e, f, g, h, i = values
+    return (a, b, c), (d, e, f), (g, h, i)
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="Planar scenes photographed several times, with their homographies: true correspondences.",
-        open=_open,
-        home=HOME,
-        terms="repository under MIT; the photographs come from several earlier data sets, named in its references.txt",
-        layout=LAYOUT,
-        n_pairs=PAIRS,
-        refs_per_pair="1",
-        folder="HPatches",
+CARD = DatasetCard(
+    name="hpatches",
+    title="HPatches and homography folders",
+    description="Planar scenes photographed several times, with their homographies: true correspondences.",
+    open=_open,
+    home="https://github.com/hpatches/hpatches-dataset (full image sequences)",
+    terms="repository under MIT; the photographs come from several earlier data sets, named in its references.txt",
+    layout=(
+        "SEQUENCE/1.png .. 6.png with H_1_2 .. H_1_6 (HPatches), img1.png .. with H1to2p .. (Oxford), 1/X.png and "
+        "2/X.png with h/X.txt (EVD), or X_1.png and X_2.png with X.txt; the 3x3 matrix maps pixels of the first to the "
+        "other"
     ),
+    n_pairs=580,
+    folder="HPatches",
 )
+DATASETS = (CARD,)

@@ -14,10 +14,6 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in
 from refsr_bench.pixels.images import source
 
-NAME, TITLE = "manga109", "Manga109"
-HOME = "http://www.manga109.org (academic use, on request)"
-LAYOUT = "109 images in one folder, one page per volume, any names"
-PAIRS = 109
 CANDIDATES = ("", "Manga109", "manga109", "HR")
 
 
@@ -28,9 +24,9 @@ def _open(root: Path | None) -> Dataset:
             if volumes.is_dir() and sum(1 for folder in volumes.iterdir() if images_in(folder)) > 1:
                 raise BenchError(
                     f"{volumes}: holds folders of pages, as the full release does. The SR set is one page per volume "
-                    f"({LAYOUT}); which page is published nowhere: copy the pages you compare on into one folder."
+                    f"({CARD.layout}); which page is published nowhere: copy the pages you compare on into one folder."
                 )
-        raise absent(NAME, root, HOME, LAYOUT)
+        raise absent(CARD, root)
     pages = [source(path) for path in by_id(images_in(base)).values()]
     if len(pages) < 2:
         raise BenchError(f"{base}: one page only ({pages[0].name}); a page's references are the other pages.")
@@ -38,20 +34,19 @@ def _open(root: Path | None) -> Dataset:
         RefPair(page.path.stem, page, (*pages[:k], *pages[k + 1 :]), {"source": "Manga109, (c) the authors"})
         for k, page in enumerate(pages)
     ]
-    return assemble(NAME, TITLE, base, pairs, published=PAIRS)
+    return assemble(CARD, base, pairs)
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="One page of each of 109 manga volumes; the reference is another page, drawn by the protocol.",
-        open=_open,
-        home=HOME,
-        terms="academic use; redistribution to third parties forbidden, crops included; attribution to the authors",
-        layout=LAYOUT,
-        n_pairs=PAIRS,
-        refs_per_pair="108 (every other page)",
-        folder="Manga109",
-    ),
+CARD = DatasetCard(
+    name="manga109",
+    title="Manga109",
+    description="One page of each of 109 manga volumes; the reference is another page, drawn by the protocol.",
+    open=_open,
+    home="http://www.manga109.org (academic use, on request)",
+    terms="academic use; redistribution to third parties forbidden, crops included; attribution to the authors",
+    layout="109 images in one folder, one page per volume, any names",
+    n_pairs=109,
+    refs_per_pair="108 (every other page)",
+    folder="Manga109",
 )
+DATASETS = (CARD,)

@@ -15,8 +15,6 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in
 from refsr_bench.pixels.images import source
 
-HOME = "https://github.com/jbhuang0604/SelfExSR"
-LAYOUT = "image_SRF_4/img_NNN_SRF_4_HR.png, or a plain folder of HR images"
 _HR_STEM = re.compile(r"(img_\d+)_SRF_4_HR")
 _ANY_STEM = re.compile(r"img_\d+_SRF_\d+_(HR|LR)")
 
@@ -27,19 +25,18 @@ DIGESTS = {
 }
 
 
-def _open(name: str, title: str, published: int, root: Path | None) -> Dataset:
-    candidates = [
-        f"{above}{below}" for above in ("", f"{title}/", f"data/{title}/") for below in ("image_SRF_4", "HR", "")
-    ]
+def _open(name: str, root: Path | None) -> Dataset:
+    card = CARDS[name]
+    above = ("", f"{card.title}/", f"data/{card.title}/")
+    candidates = [f"{folder}{below}" for folder in above for below in ("image_SRF_4", "HR", "")]
     base = first_folder(root, candidates, lambda folder: bool(_released(folder) or _plain(folder)))
     if base is None:
-        raise absent(name, root, HOME, LAYOUT)
+        raise absent(card, root)
     released = _released(base)
     files = released or _plain(base)
     pairs = [RefPair(pair_id, source(path), ()) for pair_id, path in files.items()]
     differences = [] if released else ["file names are not those of the SelfExSR release"]
-    digest = DIGESTS.get(name)
-    return assemble(name, title, base, pairs, published=published, differences=differences, official_digest=digest)
+    return assemble(card, base, pairs, differences, official_digest=DIGESTS.get(name))
 
 
 def _released(folder: Path) -> dict[str, Path]:
@@ -55,10 +52,10 @@ def _card(name: str, title: str, published: int, description: str) -> DatasetCar
         name=name,
         title=title,
         description=description,
-        open=partial(_open, name, title, published),
-        home=HOME,
+        open=partial(_open, name),
+        home="https://github.com/jbhuang0604/SelfExSR",
         terms="unknown: the repository carries no licence for the images; do not redistribute",
-        layout=LAYOUT,
+        layout="image_SRF_4/img_NNN_SRF_4_HR.png, or a plain folder of HR images",
         n_pairs=published,
         refs_per_pair="0",
         folder=title,
@@ -71,3 +68,4 @@ DATASETS = (
     _card("set14", "Set14", 14, "Fourteen classic images, three of them grey; for checking a protocol."),
     _card("bsd100", "BSD100", 100, "The 100 test images of BSDS300; for checking a protocol."),
 )
+CARDS = {card.name: card for card in DATASETS}

@@ -15,13 +15,7 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, require
 from refsr_bench.pixels.images import source
 
-NAME, TITLE = "sun80", "Sun80"
-HOME = "https://cs.brown.edu/~lbsun/SRproj2012/ (the project page has been reported gone since 2022)"
-LAYOUT = (
-    "a folder of ground-truth photos X.jpg beside a folder of match folders named X.jpg; "
-    "or NNN.jpg with NNN_1.jpg .. NNN_20.jpg; or img_NNN_SRF_8_HR.png without references"
-)
-PAIRS, REFS = 80, 20
+REFS = 20
 _BASES = ("", "Sun80", "SUN80", "Sun_Hays_SR")
 _TRUTH = ("Sun_Hays_SR_groundtruth", "groundtruth", "GT", "HR", "hr", "input", "")
 _MATCHES = ("Sun_Hays_SR_scenematches", "scenematches", "ref", "Ref", "refs", "")
@@ -43,10 +37,8 @@ def _open(root: Path | None) -> Dataset:
         alone = by_id(images_in(folder), lambda stem: m[1] if (m := _HR_STEM.fullmatch(stem)) else None)
         if alone:
             pairs = [RefPair(f"img_{i}", source(path), ()) for i, path in alone.items()]
-            return assemble(
-                NAME, TITLE, folder, pairs, published=PAIRS, differences=["photos without their references"]
-            )
-    raise absent(NAME, root, HOME, LAYOUT)
+            return assemble(CARD, folder, pairs, differences=["photos without their references"])
+    raise absent(CARD, root)
 
 
 def _nested(base: Path, names: tuple[str, ...]) -> list[Path]:
@@ -83,26 +75,29 @@ def _dataset(base: Path, groups: Groups, matches: Path) -> Dataset:
             photo.stem,
             source(photo),
             tuple(source(ref) for ref in refs),
-            {"source": "internet scene matches", "position": str(position)},  # the shipped list counts from 1
+            {"source": "internet scene matches"},
+            position=position,
         )
         for position, (photo, refs) in enumerate(groups.items(), 1)
     ]
     counts = sorted({len(pair.refs) for pair in pairs})
     differences = [] if counts == [REFS] else [f"{'/'.join(map(str, counts))} references per photo instead of {REFS}"]
-    return assemble(NAME, TITLE, base, pairs, published=PAIRS, differences=differences)
+    return assemble(CARD, base, pairs, differences=differences)
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="Sun and Hays 2012: photos with internet scene matches; the ground truth is JPEG itself.",
-        open=_open,
-        home=HOME,
-        terms="unknown: no licence found; do not redistribute",
-        layout=LAYOUT,
-        n_pairs=PAIRS,
-        refs_per_pair="20",
-        folder="Sun80",
+CARD = DatasetCard(
+    name="sun80",
+    title="Sun80",
+    description="Sun and Hays 2012: photos with internet scene matches; the ground truth is JPEG itself.",
+    open=_open,
+    home="https://cs.brown.edu/~lbsun/SRproj2012/ (the project page has been reported gone since 2022)",
+    terms="unknown: no licence found; do not redistribute",
+    layout=(
+        "a folder of ground-truth photos X.jpg beside a folder of match folders named X.jpg; "
+        "or NNN.jpg with NNN_1.jpg .. NNN_20.jpg; or img_NNN_SRF_8_HR.png without references"
     ),
+    n_pairs=80,
+    refs_per_pair="20",
+    folder="Sun80",
 )
+DATASETS = (CARD,)

@@ -10,10 +10,6 @@ from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in, read_pairs_file, require
 from refsr_bench.pixels.images import source
 
-NAME, TITLE = "wrsr", "WR-SR"
-HOME = "https://github.com/yumingj/C2-Matching (download links in its DATASETS.md)"
-LAYOUT = "input/NNN.png with ref/NNN_ref.png; a pairs file WR-SR_pairs.txt or pairs.txt ('input ref') takes precedence"
-PAIRS = 80
 CANDIDATES = ("", "WR-SR", "WR_SR", "wr-sr", "WRSR")
 PAIRS_FILES = ("WR-SR_pairs.txt", "pairs.txt")
 _FACTS = {"source": "BSDS500, Flickr and web image search"}
@@ -22,10 +18,10 @@ _FACTS = {"source": "BSDS500, Flickr and web image search"}
 def _open(root: Path | None) -> Dataset:
     base = first_folder(root, CANDIDATES, lambda folder: (folder / "input").is_dir() or (folder / "ref").is_dir())
     if base is None:
-        raise absent(NAME, root, HOME, LAYOUT)
+        raise absent(CARD, root)
     inputs, refs = images_in(base / "input"), images_in(base / "ref")
     if not inputs:
-        raise BenchError(f"{base / 'input'}: holds no images. Expected {LAYOUT}.")
+        raise BenchError(f"{base / 'input'}: holds no images. Expected {CARD.layout}.")
     # C2-Matching keeps the list beside the WR-SR folder, hence also the root.
     lists = [folder / name for folder in (base, root) for name in PAIRS_FILES]
     listed = next((path for path in lists if path.is_file()), None)
@@ -35,7 +31,7 @@ def _open(root: Path | None) -> Dataset:
         differences.append(f"inputs are not named 001 .. {len(pairs):03d}")
     if any(pair.refs[0].path.stem != f"{pair.id}_ref" for pair in pairs):
         differences.append("references are not named NNN_ref")
-    return assemble(NAME, TITLE, base, pairs, published=PAIRS, differences=differences)
+    return assemble(CARD, base, pairs, differences=differences)
 
 
 def _matched(base: Path, inputs: list[Path], refs: list[Path]) -> list[RefPair]:
@@ -58,17 +54,17 @@ def _listed(base: Path, listed: Path, inputs: list[Path], refs: list[Path]) -> l
     ]
 
 
-DATASETS = (
-    DatasetCard(
-        name=NAME,
-        title=TITLE,
-        description="Test set of C2-Matching: inputs from BSDS500 and Flickr, references found on the web.",
-        open=_open,
-        home=HOME,
-        terms="images: unknown, copyright of web photos unstated; do not redistribute",
-        layout=LAYOUT,
-        n_pairs=PAIRS,
-        refs_per_pair="1",
-        folder="WR-SR",
+CARD = DatasetCard(
+    name="wrsr",
+    title="WR-SR",
+    description="Test set of C2-Matching: inputs from BSDS500 and Flickr, references found on the web.",
+    open=_open,
+    home="https://github.com/yumingj/C2-Matching (download links in its DATASETS.md)",
+    terms="images: unknown, copyright of web photos unstated; do not redistribute",
+    layout=(
+        "input/NNN.png with ref/NNN_ref.png; a pairs file WR-SR_pairs.txt or pairs.txt ('input ref') takes precedence"
     ),
+    n_pairs=80,
+    folder="WR-SR",
 )
+DATASETS = (CARD,)

@@ -9,7 +9,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import NO_LEAK, MethodInfo
 from refsr_bench.core.schema import Leak as LeakInfo
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.leaks import Leak, describe, find_leaks
+from refsr_bench.data.leaks import BY_CONSTRUCTION, Leak, describe, find_leaks
 from refsr_bench.protocols.base import Protocol
 
 
@@ -44,8 +44,8 @@ def refuse_leaks(
         if allow:
             return {}  # every record says so anyway
         raise Misuse(
-            f"{dataset.name} has references made from the ground truth, a leak by construction. Measure on it with "
-            "'refsr-bench robustness', or give --allow-leaks, which the results say."
+            f"{dataset.name} has {BY_CONSTRUCTION}. Measure on it with 'refsr-bench robustness', or give "
+            "--allow-leaks, which the results say."
         )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:

@@ -1,1 +1,1 @@
-"""How one image lies in another: transformations, their truth, and the errors of correspondences."""
+"""Places in one image and in another: transformations, their truth, and the errors of correspondences."""

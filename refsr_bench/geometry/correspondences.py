@@ -1,4 +1,4 @@
-"""How good correspondences are: their distance from the truth.
+"""The errors of correspondences: their distance from the truth.
 
 A matcher says where points of the input lie in the reference (``types.Correspondence``). A *truth* says where they
 really lie, and at which of them the question can be asked. All distances are in HR pixels of the reference.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from refsr_bench.core.schema import MetricInfo
-from refsr_bench.core.types import Correspondence
-from refsr_bench.geometry.transforms import Truth
+from refsr_bench.core.types import Correspondence, Truth
 
 CELL = 4  # HR pixels: matchers of this field give one correspondence per LR pixel
 PCK = (1, 3, 5, 10)
@@ -44,8 +43,10 @@ def measure(matches: Correspondence, truth: Truth, size: tuple[int, int]) -> dic
         raise ValueError(f"points {points.shape} and targets {found.shape}: both must be (n, 2)")
     height, width = size
     kept = np.isfinite(points).all(1) & np.isfinite(found).all(1)
+    # A pixel reaches half a pixel beyond its middle, which is where its coordinates are whole.
     kept &= (points >= -0.5).all(1) & (points < (width - 0.5, height - 0.5)).all(1)
     points, found = points[kept], found[kept]
+    # A point whose place the reference does not show can be neither right nor wrong.
     if len(points):
         visible = np.asarray(truth.valid(points), bool)
         points, found = points[visible], found[visible]
@@ -61,6 +62,7 @@ def _coverage(points: np.ndarray, truth: Truth, size: tuple[int, int]) -> float:
     rows, columns = (side // CELL for side in size)
     visible = np.asarray(truth.valid(cell_centres(*size)), bool).reshape(rows, columns)
     matched = np.zeros((rows, columns), bool)
+    # The last rows and columns may form no whole cell; nothing is counted there.
     cells = np.floor((points + 0.5) / CELL).astype(int)
     cells = cells[(cells < (columns, rows)).all(1)]
     matched[cells[:, 1], cells[:, 0]] = True

@@ -1,4 +1,4 @@
-"""What PSNR and SSIM share: the channel that is measured and the border that is left out."""
+"""The part that PSNR and SSIM share: the channel that is measured and the border that is left out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def planes(image: Image, channel: str, y_rounded: bool) -> np.ndarray:
     if channel == "rgb":
         return image.astype(np.float64)
     luma = {"y": luma_bt601, "y-full": luma_full}[channel](image)
+    # Halves go up, as in MATLAB's uint8(); numpy would round them to even.
     return (np.floor(luma + 0.5) if y_rounded else luma)[..., None]
 
 
@@ -36,5 +37,6 @@ def measured(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool) -
             f"Nothing is left to measure: the image is {hr.shape[1]}x{hr.shape[0]} pixels and the protocol leaves out "
             f"{border} on every side. Use a larger image or --set border=0."
         )
+    # The border goes before the conversion: luma is pointwise, so the values are the same and less is computed.
     inside = (slice(border, border + height), slice(border, border + width))
     return planes(sr[inside], channel, y_rounded), planes(hr[inside], channel, y_rounded)

@@ -19,6 +19,7 @@ def psnr(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool = Fals
     each side. The squared error is a float64 mean. Raises BenchError when sizes differ or nothing is left.
     """
     a, b = measured(sr, hr, channel, border, y_rounded)
+    # One mean over all measured values: for RGB the channels share an error, their PSNRs are not averaged.
     mse = float(np.mean((a - b) ** 2))
     return math.inf if mse == 0 else 10 * math.log10(255.0**2 / mse)
 

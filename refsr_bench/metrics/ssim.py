@@ -14,6 +14,7 @@ from refsr_bench.metrics._planes import measured
 WINDOWS = {"gauss11": 11, "uniform7": 7}
 """Side of the sliding window in pixels."""
 
+# K1 = 0.01, K2 = 0.03 and the Gaussian are the paper's; C1 and C2 keep flat windows from dividing by zero.
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 _SIGMA = 1.5
@@ -47,10 +48,12 @@ def _gauss11(a: np.ndarray, b: np.ndarray) -> float:
     kernel /= kernel.sum()
 
     def mean(x: np.ndarray) -> np.ndarray:
+        # Positions at which the window leaves the image are cut off, as MATLAB's filter2(..., 'valid') does.
         return correlate1d(correlate1d(x, kernel, axis=0), kernel, axis=1)[5:-5, 5:-5]
 
     mu_a, mu_b = mean(a), mean(b)
     var_a, var_b, cov = mean(a * a) - mu_a**2, mean(b * b) - mu_b**2, mean(a * b) - mu_a * mu_b
+    # Population moments, E[xy] - E[x]E[y]; scikit-image's box takes sample moments, which is a part of its flavour.
     similarity = (2 * mu_a * mu_b + _C1) * (2 * cov + _C2) / ((mu_a**2 + mu_b**2 + _C1) * (var_a + var_b + _C2))
     return float(similarity.mean())
 

@@ -12,7 +12,6 @@ The rules, the same for every data set and every photo a person brings:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +21,7 @@ import numpy as np
 from PIL import Image as PilImage
 from PIL import UnidentifiedImageError
 
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image, ImageSource
 
@@ -99,18 +99,12 @@ def write_png(path: str | Path, image: Image) -> None:
         raise Misuse(f"{path}: images are written as PNG, without loss; give the file a name that ends in .png.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise TypeError(f"expected uint8 H x W x 3, got {image.dtype} {image.shape}")
-    partial_path = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    files.make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            PilImage.fromarray(image).save(partial_path, format="PNG")
-            partial_path.replace(path)
-        finally:
-            partial_path.unlink(missing_ok=True)
+        with files.writing(path) as partial:
+            PilImage.fromarray(image).save(partial, format="PNG")
     except OSError as error:
-        raise BenchError(
-            f"{path}: cannot be written ({error.strerror or error}). Choose another folder or make room."
-        ) from None
+        raise files.cannot_write(path, error) from None
 
 
 @contextmanager

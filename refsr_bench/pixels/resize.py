@@ -53,6 +53,7 @@ def _resize_axis(image: Image, axis: int, n_out: int, factor: float) -> Image:
     by_axis = np.moveaxis(image, axis, 0)
     total = np.zeros((n_out, *by_axis.shape[1:]), np.float64)
     column = (slice(None),) + (None,) * (by_axis.ndim - 1)
+    # Tap by tap: gathering all taps at once would hold a dozen copies of the image.
     for k in range(taps.shape[1]):
         total += weights[:, k][column] * by_axis[taps[:, k]]
     return np.moveaxis(np.clip(np.floor(total + 0.5), 0, 255).astype(np.uint8), 0, axis)

@@ -21,9 +21,10 @@ An id that is no safe file name gets a digest behind it (``stem``); readers find
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -31,56 +32,77 @@ from PIL import Image as PilImage
 
 from refsr_bench.core import files, reader
 from refsr_bench.core.names import stem
-from refsr_bench.core.reader import Count, Format, Name, Real, Sha256, Text
+from refsr_bench.core.reader import Count, Format, Real, Sha256, Text
 from refsr_bench.core.types import Correspondence, Image, Sample
 from refsr_bench.pixels import images
 
 INPUTS, MATCHES = "inputs.json", "matches.json"
 VERSION = 1
+MOST_BYTES = 1 << 20  # of either file: a pair with a hundred references has some 30 KB
 LONGEST = 2  # times the median displacement is full saturation: wrong matches far away do not pale the rest
+GREY = 224  # of cells without a match: light, so that it is no colour of a direction
+
+Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-class SavedPicture(Format):
-    """One file beside the index. role: "hr", "lr", "ref", or of correspondences; name: the reference's, "" of others;
-    size: (width, height); sha256: of the pixels."""
+class File(Format):
+    """One picture. file: its name in the folder; name: of the reference it shows, "" for others; size: (width, height);
+    sha256: of the pixels."""
 
-    file: Annotated[str, Meta(pattern=r"^(hr|lr|ref-[0-9]{1,3}|flow|confidence|patches)\.png\Z", max_length=16)]
+    file: Annotated[str, Meta(pattern=r"^(?:hr|lr|ref-\d{1,3}|flow|confidence|patches)\.png\Z", max_length=20)]
     role: Literal["hr", "lr", "ref", "flow", "confidence", "patches"]
     name: Text
-    size: tuple[Count, Count]
+    size: tuple[Side, Side]
     sha256: Sha256
 
 
-class SavedInputs(Format):
-    """``inputs.json``. refs: names; crop: (top, left, height, width) of HR in what LR was made of."""
+class Inputs(Format):
+    """``inputs.json``: what was scored and what methods were given. crop: (top, left, height, width) of HR in SR."""
 
-    kind: Literal["inputs"]
-    schema_version: Literal[1]
-    id: Name
+    id: Text
     refs: tuple[Text, ...]
-    scale: Count
-    crop: tuple[Count, Count, Count, Count]
+    scale: Side
+    crop: tuple[Count, Count, Side, Side]
     dataset: Text
     manifest_sha256: Sha256
     protocol: Text
     protocol_digest: Sha256
-    files: tuple[SavedPicture, ...]
+    files: tuple[File, ...]
+    kind: Literal["inputs"] = "inputs"
+    schema_version: Literal[VERSION] = VERSION
 
 
-class SavedMatches(Format):
-    """``matches.json``. points: matches inside the image; cells: it has; longest: the displacement in pixels at full
-    saturation; mean_confidence: None where the method states none."""
+class Matches(Format):
+    """``matches.json``: where a method found the reference.
 
-    kind: Literal["matches"]
-    schema_version: Literal[1]
-    id: Name
+    sr_sha256: of the SR picture it belongs to. points: matches inside the scored area, of so many cells. longest: the
+    displacement at full saturation, HR pixels. mean_confidence: None, and then no field, where the method states none.
+    """
+
+    id: Text
     sr_sha256: Sha256
     reference: Text
     points: Count
     cells: Count
     longest: Real
-    files: tuple[SavedPicture, ...]
+    files: tuple[File, ...]
     mean_confidence: Real | None = None
+    kind: Literal["matches"] = "matches"
+    schema_version: Literal[VERSION] = VERSION
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to be written. role, name: as in ``File``."""
+
+    file: str
+    role: str
+    pixels: Image
+    name: str = ""
+
+    def described(self) -> File:
+        height, width = self.pixels.shape[:2]
+        return File(self.file, self.role, self.name, (width, height), pixels_digest(self.pixels))
 
 
 def pixels_digest(image: Image) -> str:
@@ -88,65 +110,56 @@ def pixels_digest(image: Image) -> str:
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def save_inputs(folder: Path, sample: Sample, about: dict[str, str]) -> Path:
+def save_inputs(folder: Path, sample: Sample, about: Mapping[str, str]) -> Path:
     """Write what was scored and what methods were given of one pair below ``folder``; nothing where it is there.
 
-    about: dataset, manifest_sha256, protocol, protocol_digest. Returns the pair's folder. Raises BenchError and OSError
-    when it cannot be written.
+    about: dataset, manifest_sha256, protocol, protocol_digest. Returns the pair's folder. Raises BenchError when it
+    cannot be written.
     """
-    pictures = [("hr.png", "hr", "", sample.hr), ("lr.png", "lr", "", sample.lr)]
     names = sample.ref_names if len(sample.ref_names) == len(sample.refs) else (" + ".join(sample.ref_names),)
-    for number, (name, ref) in enumerate(zip(names, sample.refs, strict=True), 1):
-        pictures.append((f"ref-{number}.png", "ref", name, ref))
-    facts = {
-        "kind": "inputs",
-        "schema_version": VERSION,
-        "id": sample.id,
-        "refs": sample.ref_names,
-        "scale": sample.scale,
-        "crop": sample.crop,
-        **about,
-    }
-    return _save(folder, sample.id, facts, pictures, INPUTS, versions=True)
+    pictures = [
+        Picture("hr.png", "hr", sample.hr),
+        Picture("lr.png", "lr", sample.lr),
+        *(
+            Picture(f"ref-{number}.png", "ref", ref, name)
+            for number, (name, ref) in enumerate(zip(names, sample.refs, strict=True), 1)
+        ),
+    ]
+    described = tuple(picture.described() for picture in pictures)
+    facts = Inputs(sample.id, sample.ref_names, sample.scale, sample.crop, files=described, **about)
+    return _save(folder / f"{stem(sample.id)}-{reader.digest(facts)[:12]}", INPUTS, facts, pictures)
 
 
 def save_matches(folder: Path, sample: Sample, matches: Correspondence, sr: Image) -> Path | None:
     """Write pictures of where a method found the first reference of one pair; None where it found nothing.
 
-    sr: the method's image, which the file names by its digest. Raises BenchError and OSError as ``save_inputs``.
+    sr: the method's image, which the file names by its digest. Raises BenchError as ``save_inputs``.
     """
     drawn = _drawn(matches, sample)
     if drawn is None:
         return None
-    pictures, facts = drawn
-    facts |= {
-        "kind": "matches",
-        "schema_version": VERSION,
-        "id": sample.id,
-        "sr_sha256": pixels_digest(sr),
-        "reference": sample.ref_names[0] if sample.ref_names else "",
-    }
-    return _save(folder, sample.id, facts, pictures, MATCHES, versions=False)
+    facts = Matches(
+        id=sample.id,
+        sr_sha256=pixels_digest(sr),
+        reference=sample.ref_names[0] if sample.ref_names else "",
+        points=drawn.points,
+        cells=drawn.cells,
+        longest=round(drawn.longest, 2),
+        files=tuple(picture.described() for picture in drawn.pictures),
+        mean_confidence=drawn.mean_confidence,
+    )
+    return _save(folder / stem(sample.id), MATCHES, facts, drawn.pictures)
 
 
-def _save(
-    folder: Path, pair_id: str, facts: dict[str, Any], pictures: Iterable[tuple[str, str, str, Image]], index: str,
-    versions: bool,
-) -> Path:  # fmt: skip
-    pictures = list(pictures)
-    facts["files"] = [
-        {"file": file, "role": role, "name": name, "size": [image.shape[1], image.shape[0]],
-         "sha256": pixels_digest(image)}
-        for file, role, name, image in pictures
-    ]  # fmt: skip
-    target = folder / (f"{stem(pair_id)}-{reader.digest(facts)[:12]}" if versions else stem(pair_id))
-    text = reader.dumps(facts)
+def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[Picture]) -> Path:
+    """The index is written last: where it says the same already, all pictures are there."""
+    values = {key: value for key, value in reader.to_json(facts).items() if value is not None}
+    text = reader.dumps(values)
     written = target / index
-    if written.is_file() and written.read_text(encoding="utf-8") == text:
+    if written.is_file() and written.read_bytes() == text.encode():
         return target
-    target.mkdir(parents=True, exist_ok=True)
-    for file, _, _, image in pictures:
-        images.write_png(target / file, image)
+    for picture in pictures:
+        images.write_png(target / picture.file, picture.pixels)
     files.write_text(written, text)
     return target
 
@@ -154,8 +167,19 @@ def _save(
 # -- correspondences as pictures -----------------------------------------------------------------------------------
 
 
-def _drawn(matches: Correspondence, sample: Sample) -> tuple[list[tuple[str, str, str, Image]], dict[str, Any]] | None:
-    """The three pictures and what they show, on the scored area; None without a match inside it."""
+@dataclass(frozen=True)
+class _Drawn:
+    """The three pictures of correspondences, or two, and what they show; see ``Matches``."""
+
+    pictures: list[Picture]
+    points: int
+    cells: int
+    longest: float
+    mean_confidence: float | None
+
+
+def _drawn(matches: Correspondence, sample: Sample) -> _Drawn | None:
+    """The pictures on the scored area; None without a match inside it."""
     scale, (top, left, height, width) = sample.scale, sample.crop
     points = np.asarray(matches.points, np.float64) - (left, top)
     targets = np.asarray(matches.targets, np.float64)
@@ -164,32 +188,39 @@ def _drawn(matches: Correspondence, sample: Sample) -> tuple[list[tuple[str, str
     points, targets = points[inside], targets[inside]
     if not len(points):
         return None
-    flow = targets - points
-    rows, columns = -(-height // scale), -(-width // scale)
+    shape = (-(-height // scale), -(-width // scale))
     x, y = np.floor((points + 0.5) / scale).astype(int).T
-    length = np.hypot(*flow.T)
+    length = np.hypot(*(targets - points).T)
     longest = max(1.0, LONGEST * float(np.median(length)))
-    hsv = np.zeros((rows, columns, 3), np.uint8)
-    hsv[..., 2] = 224  # cells without a match: light grey
-    hue = (np.arctan2(flow[:, 1], flow[:, 0]) / (2 * np.pi)) % 1
-    hsv[y, x] = np.stack((hue * 255, np.clip(length / longest, 0, 1) * 255, np.full(len(hue), 255)), 1).round()
-    rgb = np.asarray(PilImage.fromarray(hsv, "HSV").convert("RGB"))
-    pictures = [("flow.png", "flow", "", rgb)]
-    facts: dict[str, Any] = {"points": len(points), "cells": rows * columns, "longest": round(longest, 2)}
+    pictures = [Picture("flow.png", "flow", _flow(targets - points, length / longest, (y, x), shape))]
+    mean_confidence = None
     if matches.confidence is not None:
         confidence = np.asarray(matches.confidence, np.float64)[inside]
-        grey = np.zeros((rows, columns), np.uint8)
+        grey = np.zeros(shape, np.uint8)
         grey[y, x] = (np.clip(confidence, 0, 1) * 255).round()
-        pictures.append(("confidence.png", "confidence", "", np.repeat(grey[..., None], 3, 2)))
-        facts["mean_confidence"] = round(float(confidence.mean()), 4)
+        pictures.append(Picture("confidence.png", "confidence", np.repeat(grey[..., None], 3, 2)))
+        mean_confidence = round(float(confidence.mean()), 4)
     if sample.refs:
-        pictures.append(("patches.png", "patches", "", _patches(sample.refs[0], points, targets, height, width, scale)))
-    return pictures, facts
+        patches = _patches(sample.refs[0], points, targets, sample.crop[2:], scale)
+        pictures.append(Picture("patches.png", "patches", patches))
+    return _Drawn(pictures, len(points), shape[0] * shape[1], longest, mean_confidence)
 
 
-def _patches(ref: Image, points: np.ndarray, targets: np.ndarray, height: int, width: int, scale: int) -> Image:
+def _flow(
+    flow: np.ndarray, saturation: np.ndarray, cells: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]
+) -> Image:
+    """Displacements (n, 2) as colours of their cells (rows, columns): hue is the direction."""
+    hsv = np.zeros((*shape, 3), np.uint8)
+    hsv[..., 2] = GREY
+    hue = (np.arctan2(flow[:, 1], flow[:, 0]) / (2 * np.pi)) % 1
+    hsv[cells] = np.stack((hue * 255, np.clip(saturation, 0, 1) * 255, np.full(len(hue), 255)), 1).round()
+    return np.asarray(PilImage.fromarray(hsv, "HSV").convert("RGB"))
+
+
+def _patches(ref: Image, points: np.ndarray, targets: np.ndarray, size: tuple[int, int], scale: int) -> Image:
     """Each cell of an HR image filled with the reference's pixels that its point was found at; grey without a match."""
-    canvas = np.full((height, width, 3), 224, np.uint8)
+    height, width = size
+    canvas = np.full((height, width, 3), GREY, np.uint8)
     corners = (np.floor((points + 0.5) / scale) * scale).astype(int)
     shift = np.rint(targets - points).astype(int)
     for dy in range(scale):
@@ -203,6 +234,6 @@ def _patches(ref: Image, points: np.ndarray, targets: np.ndarray, height: int, w
 
 
 def size(folders: Iterable[Path]) -> tuple[int, int]:
-    """How many pictures lie below some folders, and their bytes."""
-    files = [path for folder in folders if folder.is_dir() for path in folder.rglob("*.png") if path.is_file()]
-    return len(files), sum(path.stat().st_size for path in files)
+    """The number of pictures below some folders, and their bytes."""
+    found = [path for folder in folders if folder.is_dir() for path in folder.rglob("*.png") if path.is_file()]
+    return len(found), sum(path.stat().st_size for path in found)

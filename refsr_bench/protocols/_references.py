@@ -18,7 +18,7 @@ PLAIN_RULES = ("all", "first", "list", "lr", "none")
 LISTS = {"sun80": (80, 20), "manga109": (109, 109)}
 """Data sets with a shipped list: lines in it, and the largest index a line may hold."""
 
-LIST_SEED = 1
+LIST_SEED = 1  # of version v1 of the lists; another seed would be another version, as results carry it
 
 
 def parse_rule(text: str) -> str:
@@ -58,6 +58,7 @@ def choose(rule: str, pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
 
 def draw(key: str, n: int) -> int:
     """A number in 0..n-1 from SHA-256 of ``key``: the same on every machine, Python and library version."""
+    # 256 bits modulo a few hundred: the bias is below 1e-60.
     return int.from_bytes(hashlib.sha256(key.encode()).digest(), "big") % n
 
 
@@ -87,9 +88,10 @@ def _from_list(pair: RefPair, dataset: str) -> ImageSource:
         )
     indices = read_list(dataset)
     if dataset == "sun80":
-        pool, position = list(pair.refs), _position(pair)
+        pool, position = list(pair.refs), pair.position or 0
         fits = len(pool) == LISTS[dataset][1] and 1 <= position <= len(indices)
     else:
+        # The list counts all 109 pages in the order of their names, the input's own among them.
         by_name = {ref.name: ref for ref in (*pair.refs, pair.hr)}
         names = sorted(by_name)
         pool, position = [by_name[name] for name in names], names.index(pair.hr.name) + 1
@@ -100,12 +102,6 @@ def _from_list(pair: RefPair, dataset: str) -> ImageSource:
             f"fit pair '{pair.id}', number {position or 'unknown'} with {len(pool)} candidates. Use --refs random:SEED."
         )
     return pool[indices[position - 1] - 1]
-
-
-def _position(pair: RefPair) -> int:
-    """1-based number of the pair: its fact "position", else the digits its id ends with; 0 when it has neither."""
-    match = re.search(r"(\d+)$", pair.facts.get("position", pair.id))
-    return int(match[1]) if match else 0
 
 
 @cache

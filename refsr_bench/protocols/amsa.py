@@ -1,4 +1,4 @@
-"""As AMSA's released test code measures (Xia et al., AAAI 2022); DATSR's loader cuts HR the same way."""
+"""The convention of AMSA's released test code (Xia et al., AAAI 2022); DATSR's loader cuts HR the same way."""
 
 from refsr_bench.protocols.base import Protocol
 

@@ -12,8 +12,9 @@ from typing import Any
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
-from refsr_bench.pixels.crop import ceil_multiple, mod_crop, pad_replicate_centred, pad_zero
+from refsr_bench.pixels.crop import ceil_multiple, mod_crop
 from refsr_bench.pixels.resize import RESIZERS
+from refsr_bench.protocols._pixels import fit, framed, pad_common
 from refsr_bench.protocols._references import choose, parse_rule, stitch
 from refsr_bench.protocols.wording import WORDS, words
 
@@ -237,13 +238,7 @@ class Protocol:
         """
         where = f"'{pair.id}' of {dataset}"
         multiple = dict(self.hr_multiple_for).get(dataset, self.hr_multiple)
-        hr = frame = pair.hr.load()
-        top = left = 0
-        if self.hr_fit == "mod-crop":
-            hr = frame = mod_crop(hr, multiple)
-        else:
-            height, width = (ceil_multiple(n, multiple) for n in hr.shape[:2])
-            frame, top, left = pad_replicate_centred(hr, height, width)
+        hr, frame, corner = framed(pair.hr.load(), self.hr_fit, multiple)
         if min(hr.shape[:2]) < self.scale:
             raise BenchError(
                 f"The HR image of pair {where} ({pair.hr.name}) is too small: {hr.shape[1]}x{hr.shape[0]} pixels "
@@ -254,16 +249,16 @@ class Protocol:
         if self.stitch != "none" and len(refs) > 1:
             refs = [stitch(refs, names, self.stitch, pair.id)]
         if self.ref_size == "pad-common":
-            frame, refs = _pad_common(frame, refs, self.scale)
+            frame, refs = pad_common(frame, refs, self.scale)
         else:
-            refs = [_fit(ref, frame, self.ref_size, RESIZERS[self.lr_resizer]) for ref in refs]
+            refs = [fit(ref, frame, self.ref_size, RESIZERS[self.lr_resizer]) for ref in refs]
         return Sample(
             id=pair.id,
             hr=hr,
             lr=self._degrade(frame),
             refs=tuple(refs),
             scale=self.scale,
-            crop=(top, left, *hr.shape[:2]),
+            crop=(*corner, *hr.shape[:2]),
             ref_names=tuple(names),
         )
 
@@ -291,27 +286,6 @@ class Protocol:
             images.append(image)
             names.append(ref.name)
         return images, names
-
-
-def _pad_common(frame: Image, refs: Sequence[Image], scale: int) -> tuple[Image, list[Image]]:
-    """Black at the bottom and right of all images up to their largest height and width.
-
-    A large reference makes the frame, and so LR, as large as itself: that is the convention (its matching needs maps of
-    one size). Sides are rounded up to the scale, which only a stitching canvas can need.
-    """
-    height, width = (ceil_multiple(max(image.shape[axis] for image in (frame, *refs)), scale) for axis in (0, 1))
-    return pad_zero(frame, height, width), [pad_zero(ref, height, width) for ref in refs]
-
-
-def _fit(ref: Image, frame: Image, how: str, resize: Callable[[Image, int, int], Image]) -> Image:
-    height, width = frame.shape[:2]
-    if how == "crop-pad":
-        return pad_zero(ref[:height, :width], height, width)
-    if how == "resize":
-        return resize(ref, height, width)
-    if how == "replicate-16":
-        return pad_replicate_centred(ref, ceil_multiple(ref.shape[0], 16), ceil_multiple(ref.shape[1], 16))[0]
-    return ref  # "native" and "mod-crop", which was done on reading
 
 
 def parse_label(label: str, get: Callable[[str], Protocol]) -> Protocol:

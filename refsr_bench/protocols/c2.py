@@ -1,4 +1,4 @@
-"""As the C2-Matching authors' released test code measures (Jiang et al., CVPR 2021)."""
+"""The convention of the C2-Matching authors' released test code (Jiang et al., CVPR 2021)."""
 
 from refsr_bench.protocols.base import Protocol
 

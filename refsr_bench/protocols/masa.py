@@ -1,4 +1,4 @@
-"""As MASA-SR's released test code measures (Lu et al., CVPR 2021)."""
+"""The convention of MASA-SR's released test code (Lu et al., CVPR 2021)."""
 
 from refsr_bench.protocols.base import Protocol, standard_refs
 

@@ -1,4 +1,4 @@
-"""As mmagic's configuration files for TTSR measure: in RGB."""
+"""The convention of mmagic's configuration files for TTSR: metrics in RGB."""
 
 from refsr_bench.protocols.base import Protocol
 

@@ -1,4 +1,4 @@
-"""As rows that come from SRNTT are best explained (Zhang et al., CVPR 2019).
+"""The convention that explains the rows of SRNTT best (Zhang et al., CVPR 2019).
 
 SRNTT's code holds no metric script. What is known: LR by scipy's imresize (Pillow bicubic), HR cut to multiples of 4,
 references at their own sizes and matched jointly. That no border is left out and that SSIM is the 7x7 box is inferred:

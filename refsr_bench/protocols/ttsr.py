@@ -1,4 +1,4 @@
-"""As TTSR's paper reports (Yang et al., CVPR 2020), with its author's answers where the released code does less."""
+"""The measurements of TTSR's paper (Yang et al., CVPR 2020), and its author's answers where the code does less."""
 
 from refsr_bench.protocols.base import Protocol, standard_refs
 

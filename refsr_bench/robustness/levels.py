@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.core.types import Dataset, RefPair, Truth
+from refsr_bench.data.split.making import transformed, unrelated
+from refsr_bench.data.split.reading import at_level
 from refsr_bench.data.texture import texture_subset
-from refsr_bench.datasets.transform import at_level, transformed, truth_of, unrelated
-from refsr_bench.geometry.transforms import KINDS, Truth, level_name
+from refsr_bench.geometry.kinds import GIVEN, KINDS, LEVELS, UNRELATED, level_name
+from refsr_bench.geometry.truth import truth_of
 
 log = logging.getLogger(__name__)
-
-GIVEN = "given"  # the data set's own references, where their true correspondence is known
-UNRELATED = "unrelated"
-DEFAULT_LEVELS = ("identity", "small", "medium", "large", UNRELATED)
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join((GIVEN, *KINDS))}."
         raise Misuse(f"There is no transformation called '{transform}'. {hint}")
     own = tuple(dict.fromkeys(_split_levels(dataset)))
-    known = (*(own or (GIVEN,)), UNRELATED) if transform == GIVEN else DEFAULT_LEVELS
+    known = (*(own or (GIVEN,)), UNRELATED) if transform == GIVEN else LEVELS
     names = list(known) if text is None else [part.strip() for part in text.split(",") if part.strip()]
     if transform != GIVEN:
         names = [name if name == UNRELATED else level_name(transform, name) for name in names]
@@ -59,7 +57,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
 
 def _split_levels(dataset: Dataset) -> list[str]:
     """The level of every pair of a split that 'data build transform' wrote, none for other data sets."""
-    return [pair.facts["level"] for pair in dataset.pairs if {"level", "image"} <= pair.facts.keys()]
+    return [pair.variation.level for pair in dataset.pairs if pair.variation]
 
 
 def open_levels(

@@ -19,7 +19,7 @@ from refsr_bench.cli import builder as cli
 from refsr_bench.cli.common import Commands
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.data.prepare import verify
+from refsr_bench.data.verification import verify
 from refsr_bench.pixels.images import read_image
 
 SMALL = {"query_min_long_side": 100, "ref_min_long_side": 100}

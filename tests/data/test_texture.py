@@ -34,11 +34,11 @@ def test_the_split_keeps_the_subset_of_its_source(tmp_path):
     made = CliRunner().invoke(main, [*command.split(), "--out", str(tmp_path / "split")])
     assert made.exit_code == 0 and "4 inputs" in made.output
     split = open_dataset("transform", tmp_path / "split")
-    assert {pair.facts["image"] for pair in split.pairs} == set(chosen)
+    assert {pair.variation.base for pair in split.pairs} == set(chosen)
     assert robustness.texture_ids(split) == sorted(texture.texture_subset(split_images(split)))
 
 
 def split_images(split):
-    from refsr_bench.datasets.transform import at_level
+    from refsr_bench.data.split.reading import at_level
 
     return at_level(split, "small")

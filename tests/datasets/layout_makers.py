@@ -72,7 +72,7 @@ def hpatches(root: Path) -> None:
 
 def transform(root: Path) -> None:
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.datasets.transform import build
+    from refsr_bench.data.split.writing import build
 
     source = root.parent / f"{root.name}-source"
     wrsr(source)

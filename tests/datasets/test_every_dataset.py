@@ -1,4 +1,4 @@
-"""What every data set of the catalogue keeps: found, absent, opened, read, handed to Hugging Face, documented."""
+"""Every data set of the catalogue: found, absent, opened, read, handed to Hugging Face, documented."""
 
 import dataclasses
 import re

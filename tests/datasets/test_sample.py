@@ -5,15 +5,15 @@ import pytest
 from PIL import Image
 
 from refsr_bench.core.errors import BenchError
+from refsr_bench.data import sample_pictures
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.datasets import sample
 
 DIGEST = "3fddcff0329ff5404fbe0d68572c2ea1fb27f08066487d0f81c2b27be6b8e7cb"
 
 
 def test_same_bytes_on_every_machine():
     dataset = open_dataset("sample")
-    assert dataset.manifest_sha256 == DIGEST == sample.MANIFEST_SHA256
+    assert dataset.manifest_sha256 == DIGEST == sample_pictures.MANIFEST_SHA256
     assert dataset.official
 
 
@@ -35,7 +35,7 @@ def test_real_and_synthetic_are_told_apart():
 
 
 def test_l5_comes_from_another_photo_and_l4_does_not_show_the_input():
-    for scene in sample.SCENES.values():
+    for scene in sample_pictures.SCENES.values():
         assert scene.unrelated[0] not in (scene.photo, scene.other)
         (left, top, width, height), (x, y, w, h) = scene.hr, scene.aside
         assert x >= left + width or y >= top + height or x + w <= left or y + h <= top
@@ -46,7 +46,7 @@ def test_true_disparity_points_at_the_same_thing(pair_id):
     """Reference pixels fetched along the true disparity resemble the input far more than the pixels below it."""
     pair = next(pair for pair in open_dataset("sample").pairs if pair.id == pair_id)
     hr, right = pair.hr.load().astype(int), pair.refs[0].load().astype(int)
-    true = sample.disparity(pair_id)
+    true = sample_pictures.disparity(pair_id)
     assert true.dtype == np.float32 and true.shape == hr.shape[:2]
     y, x = np.nonzero(np.isfinite(true))
     there = np.rint(x - true[y, x]).astype(int)
@@ -59,7 +59,7 @@ def test_true_disparity_points_at_the_same_thing(pair_id):
 
 def test_no_disparity_for_synthetic_pairs():
     with pytest.raises(BenchError, match="no true disparity for 'cat'"):
-        sample.disparity("cat")
+        sample_pictures.disparity("cat")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def smooth_photo():
 @pytest.mark.parametrize("zoom", [1.0, 0.8])
 def test_render_agrees_with_pillows_resize(smooth_photo, zoom):
     """Pillow's resize has the same kernel (a = -0.5); what differs is our rounding of positions to 64ths."""
-    ours = sample.render(np.asarray(smooth_photo), sample.View((64, 48), (80.3, 60.6), zoom))
+    ours = sample_pictures.render(np.asarray(smooth_photo), sample_pictures.View((64, 48), (80.3, 60.6), zoom))
     left, top = 80.8 - zoom * 32, 61.1 - zoom * 24  # Pillow counts from pixel corners
     box = (left, top, left + zoom * 64, top + zoom * 48)
     theirs = smooth_photo.resize((64, 48), Image.Resampling.BICUBIC, box=box)
@@ -80,24 +80,24 @@ def test_render_agrees_with_pillows_resize(smooth_photo, zoom):
 
 def test_render_turns_and_averages(smooth_photo):
     photo = np.asarray(smooth_photo)
-    turned = sample.render(photo, sample.View((40, 60), (79.5, 59.5), 1.0, 0.0, 1.0))
+    turned = sample_pictures.render(photo, sample_pictures.View((40, 60), (79.5, 59.5), 1.0, 0.0, 1.0))
     np.testing.assert_array_equal(turned, np.rot90(photo[40:80, 50:110], 1))
-    halved = sample.render(photo, sample.View((30, 20), (79.5, 59.5), 2.0))
+    halved = sample_pictures.render(photo, sample_pictures.View((30, 20), (79.5, 59.5), 2.0))
     blocks = photo[40:80, 50:110].reshape(20, 2, 30, 2, 3).astype(int).sum(axis=(1, 3))
     np.testing.assert_array_equal(halved, (blocks + 2) // 4)
 
 
 def test_render_refuses_what_lies_outside():
     with pytest.raises(ValueError, match="outside"):
-        sample.render(np.zeros((40, 40, 3), np.uint8), sample.View((30, 30), (10.0, 20.0)))
+        sample_pictures.render(np.zeros((40, 40, 3), np.uint8), sample_pictures.View((30, 30), (10.0, 20.0)))
 
 
 def test_changed_source_photo_is_refused(monkeypatch):
-    changed = sample.Photo("coffee.png", "0" * 64, "")
+    changed = sample_pictures.Photo("coffee.png", "0" * 64, "")
     with pytest.raises(BenchError, match=r"another version of data/coffee\.png"):
-        sample._checked(changed)
+        sample_pictures._checked(changed)
     with pytest.raises(BenchError, match=r"lacks data/none\.png"):
-        sample._checked(sample.Photo("none.png", "0" * 64, ""))
+        sample_pictures._checked(sample_pictures.Photo("none.png", "0" * 64, ""))
 
 
 def test_loaded_arrays_are_the_callers_own():

@@ -8,7 +8,8 @@ import pytest
 from refsr_bench.core.types import Correspondence
 from refsr_bench.geometry import correspondences
 from refsr_bench.geometry.correspondences import cell_centres, measure
-from refsr_bench.geometry.transforms import TransformationTruth, draw
+from refsr_bench.geometry.drawing import draw
+from refsr_bench.geometry.truth import TransformationTruth
 
 SIZE = (24, 32)
 

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 from figure_runs import HOSTILE, known, robust, under
 from runs import make, store
+from test_leaderboard_study import report
 
-from leaderboard.figures import ablation, cost, levels, protocols, style
+from leaderboard.figures import ablation, cost, levels, protocols, robustness, style
 from leaderboard.figures import study as study_plot
 from leaderboard.figures.figure import Figure
 from leaderboard.figures.labels import place
@@ -27,7 +28,8 @@ from leaderboard.tables.tables import build_tables
 from refsr_bench.cli.leaderboard import leaderboard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import digest, dumps
-from refsr_bench.core.schema import Result
+from refsr_bench.core.schema import Result, Weights
+from refsr_bench.study.report_format import parse_report
 
 DRAWING = {"svg", "title", "desc", "style", "defs", "g", "path", "clipPath", "rect", "text", "tspan", "use", "pattern"}
 
@@ -148,6 +150,18 @@ def test_robustness_has_error_psnr_and_gain_of_the_same_images(tmp_path):
     assert [(row["level"], float(row["psnr"])) for row in rows(curve)] == [("20", 27.0), ("unrelated", 25.5)]
 
 
+def test_namesakes_with_other_weights_are_other_series():
+    weights = [Weights("own", name, digest(name)) for name in ("a.pth", "b.pth")]
+    runs = [known(robust("a", "blur small", (26, 27 + n), (4, 6)), weights=w) for n, w in enumerate(weights)]
+    (study,) = studies(loaded(*runs))
+    assert [(row.method, row.title) for row in study.rows] == [("a", "a, a.pth"), ("a", "a, b.pth")]
+    (figure,) = robustness.figures([study], {"a": 3})
+    assert [(row["psnr"], row["weights_sha256"]) for row in rows(figure)] == [
+        ("26.5", weights[0].sha256), ("27.0", weights[1].sha256)
+    ]  # fmt: skip
+    assert "a, a.pth" in figure.svg and "a, b.pth" in figure.svg
+
+
 # -- ablation ------------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +220,12 @@ def test_an_ablation_that_does_not_fit_is_refused(tmp_path, changes, reason):
 
 
 def test_preferences_are_percentages_with_their_votes():
-    found = study_plot.figure("Who is preferred", "Votes.", [study_plot.Preference(HOSTILE, "b", 0.8125, 0.7, 0.9, 64)])
+    methods = [{"name": name, "title": title, "weights": ""} for name, title in (("a", HOSTILE), ("b", "b"))]
+    row = {"a": "a", "b": "b", "wins": 52, "losses": 12, "ties": 0, "share": 0.8125, "wilson": [0.7, 0.9],
+           "bootstrap": None, "shown": "wilson"}  # fmt: skip
+    ranking = {"interval": "wald", "prior": False, "groups": 1, "methods": []}
+    values = report(methods=methods, preferences=[row], votes=64, focus="", ranking=ranking)
+    found = study_plot.of(parse_report(values, "x"))
     assert [(row["preferred_percent"], row["low_percent"], row["votes"]) for row in rows(found)] == [
         ("81.25", "70.0", "64")
     ]

@@ -1,8 +1,10 @@
 """The tidy frame: a row for every image and metric, with the facts of its run beside it."""
 
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from runs import make, store, store_several
@@ -66,6 +68,19 @@ def test_the_public_entry_reads_a_folder_and_says_what_it_left_out(tmp_path):
     assert [path for path, _ in table.attrs["left_out"]] == ["broken/result.json"]
     means = table[(table.kind == "benchmark") & (table.metric == "psnr_y")].groupby(["dataset", "method"]).value.mean()
     assert means["cufed5", "c2matching-gan"] == 27.0
+
+
+def test_the_documented_lines_run_and_every_column_is_documented(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "run-files.md").read_text(encoding="utf-8")
+    section = page.partition("## The numbers as one table")[2].partition("\n## ")[0]
+    store_several(tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for block in re.findall(r"```python\n(.*?)```", section, flags=re.S):
+        exec(compile(block, "run-files.md", "exec"), found)
+    assert found["means"].loc["c2matching-gan", ("cufed5", "psnr_y")] == 27.0
+    cells = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", cells)) == set(COLUMNS)
 
 
 def test_pandas_is_loaded_only_when_results_are():

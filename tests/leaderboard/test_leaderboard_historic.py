@@ -49,7 +49,7 @@ def test_robustness_has_the_levels_and_numbers_that_it_wrote():
     assert (study.dataset, study.title, study.change) == ("sample", "Sample (scikit-image photographs)", "rotation")
     run = next(iter(study.runs.values()))["identity"].result.run
     columns = robustness.columns_of(MEASURES, [metric for metric in run.metrics if metric not in MEASURES])
-    text = robustness.csv_text(study.rows, columns, study.change, study.dataset)
+    text = robustness.to_csv(study.rows, columns, study.change, study.dataset)
     assert text == (EXPORTS / "rotation.csv").read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 from runs import make
 
-from leaderboard.reading.load import LoadedRun, weights_key
+from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.tables.records import CSV_COLUMNS, to_csv
 from leaderboard.tables.tables import build_tables
 from leaderboard.text import anchor, clean, number
@@ -256,7 +256,7 @@ def test_what_outside_code_made_is_a_group_of_its_own(origin):
 
 def test_reference_gain_is_measured_minus_unrelated_under_one_protocol():
     result, other = make("a", [30, 31, 32]), make("b", [25, 25, 25])
-    place = (result.run.protocol.digest, "cufed5", "a", weights_key(result.run.method))
+    place = (result.run.protocol.digest, "cufed5", *method_key(result.run.method))
     runs = [LoadedRun("a/result.json", result), LoadedRun("b/result.json", other)]
     (table,) = build_tables(runs, {place: {"p0": 28.0, "p1": 29.5, "p2": 30.0}})
     assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "lpips", "reference_gain", "seconds"]

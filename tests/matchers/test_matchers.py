@@ -15,7 +15,9 @@ from refsr_bench.core.cards import LoadedMatcher
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.types import Correspondence, Image, Match
 from refsr_bench.geometry.correspondences import cell_centres, measure
-from refsr_bench.geometry.transforms import TransformationTruth, apply, draw
+from refsr_bench.geometry.drawing import draw
+from refsr_bench.geometry.truth import TransformationTruth
+from refsr_bench.geometry.warping import apply
 from refsr_bench.learning.checkpoints import synthetic
 from refsr_bench.matchers import enlarged, opencv
 from refsr_bench.pixels.resize import resize_pil_bicubic

@@ -1,4 +1,4 @@
-"""What every metric card promises."""
+"""The promises of every metric card."""
 
 import numpy as np
 import pytest

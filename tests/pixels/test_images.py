@@ -174,7 +174,7 @@ def test_write_png_is_whole_or_nothing(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["sr.png"]
     with pytest.raises(Misuse, match=r"ends in \.png"):
         write_png(tmp_path / "sr.jpg", RGB)
-    with pytest.raises(BenchError, match="cannot be written"):
+    with pytest.raises(BenchError, match="cannot be made"):
         write_png(path / "below-a-file" / "sr.png", RGB)
     with pytest.raises(TypeError):
         write_png(path, RGB.astype(np.float32))

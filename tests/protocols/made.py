@@ -15,10 +15,10 @@ def image_source(image, name, level=None, path=None):
     return ImageSource(name, lambda: image, path, level)
 
 
-def make_pair(pair_id="000", hr=(50, 66), refs=((44, 71), (60, 52)), **facts):
+def make_pair(pair_id="000", hr=(50, 66), refs=((44, 71), (60, 52)), position=None):
     """HR and references of the given sizes; the references have levels 1, 2, ..."""
     sources = tuple(image_source(noise(*size, k), f"{pair_id}_{k}.png", k) for k, size in enumerate(refs, 1))
-    return RefPair(pair_id, image_source(noise(*hr), f"{pair_id}_0.png"), sources, facts)
+    return RefPair(pair_id, image_source(noise(*hr), f"{pair_id}_0.png"), sources, position=position)
 
 
 def manga(k, n=109):

@@ -1,4 +1,4 @@
-"""What every protocol promises, whatever its convention."""
+"""The promises of every protocol, whatever its convention."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_prepare_serves_the_sets_with_lists(name):
     page, names = manga(3)
     chosen = PROTOCOLS[name].prepare(page, "manga109").ref_names
     assert len(chosen) == 1 and chosen[0] != page.hr.name and chosen[0] in [*names, "lr"]
-    scene = make_pair("017", refs=[(40, 40)] * 20)
+    scene = make_pair("lake", refs=[(40, 40)] * 20, position=17)
     assert PROTOCOLS[name].prepare(scene, "sun80").ref_names[0] in [ref.name for ref in scene.refs]
 
 

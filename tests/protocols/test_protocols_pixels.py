@@ -1,4 +1,4 @@
-"""What each convention does to pixels, against the authors' own loader where its output is known."""
+"""The pixels of each convention, against the authors' own loader where its output is known."""
 
 from pathlib import Path
 

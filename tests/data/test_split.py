@@ -1,8 +1,7 @@
-"""The split as a data set: in memory, on disk, at Hugging Face; its truth; real pairs with homographies."""
+"""The split as a data set: in memory, on disk, at Hugging Face; its truth."""
 
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -11,13 +10,19 @@ from layout_makers import put, wrsr
 from PIL import Image
 
 from refsr_bench.cli.build import build as build_command
+from refsr_bench.core import catalogue, reader
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.schema import Variation
+from refsr_bench.data import sample_pictures
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.data.prepare import prepare, verify
-from refsr_bench.datasets import sample as sample_set
-from refsr_bench.datasets.hpatches import read_homography
-from refsr_bench.datasets.transform import at_level, build, transformed, truth_of, unrelated
-from refsr_bench.geometry import transforms
+from refsr_bench.data.split import manifest
+from refsr_bench.data.split.making import transformed, unrelated
+from refsr_bench.data.split.reading import at_level
+from refsr_bench.data.split.writing import build
+from refsr_bench.data.verification import verify
+from refsr_bench.evaluate import checks
+from refsr_bench.geometry.transformation import visible
+from refsr_bench.geometry.truth import truth_of
 
 RECORDED = "f3619a823bc47cb69da41b6a6b4ee71bb3fc8eacc3bee832406d39d6c4034433"
 
@@ -37,6 +42,7 @@ def small(tmp_path):
 def test_every_pair_has_its_reference_and_its_truth(sample):
     made = transformed(sample, "rotation", "medium")
     assert made.name == "sample.rotation.medium" and not made.official
+    assert made.leak == "by construction" and made.variation == Variation("sample", "rotation", "medium")
     assert any("leak by construction" in note for note in made.notes)
     for pair, original in zip(made.pairs, sample.pairs, strict=True):
         assert (pair.id, pair.hr) == (original.id, original.hr)
@@ -61,9 +67,9 @@ def test_pairs_do_not_depend_on_each_other_or_their_order(sample):
     whole = transformed(sample, "perspective", "large")
     turned_round = dataclasses.replace(sample, pairs=sample.pairs[::-1])
     few = transformed(turned_round, "perspective", "large", only=["cat", "brick"])
-    by_id = {pair.id: pair.facts["transformation"] for pair in whole.pairs}
+    by_id = {pair.id: pair.truth() for pair in whole.pairs}
     assert [pair.id for pair in few.pairs] == ["brick", "cat"]
-    assert all(pair.facts["transformation"] == by_id[pair.id] for pair in few.pairs)
+    assert all(pair.truth() == by_id[pair.id] for pair in few.pairs)
     assert few.manifest_sha256 != whole.manifest_sha256
     assert transformed(sample, "perspective", "medium").manifest_sha256 != whole.manifest_sha256
     with pytest.raises(Misuse, match="nobody"):
@@ -87,7 +93,7 @@ def test_unrelated_references_are_somebody_elses(sample):
 
 def test_the_truth_of_the_stereo_pair_is_its_disparity(sample):
     pair = sample.pairs[0]
-    truth, disparity = truth_of(sample, "motorcycle"), sample_set.disparity("motorcycle")
+    truth, disparity = truth_of(sample, "motorcycle"), sample_pictures.disparity("motorcycle")
     height, width = disparity.shape
     y, x = np.mgrid[:height, :width]
     points = np.stack((x, y), -1).reshape(-1, 2)
@@ -122,22 +128,27 @@ def test_written_to_disk_it_is_the_same_split(small, tmp_path):
     for level in ("large", "0.7"):
         memory, disk = transformed(small, "scale", level), at_level(opened, level)
         for a, b in zip(memory.pairs, disk.pairs, strict=True):
-            assert a.id == b.id and a.facts["transformation"] == b.facts["transformation"]
+            assert a.id == b.id and a.truth() == b.truth()
             np.testing.assert_array_equal(a.hr.load(), b.hr.load())
             np.testing.assert_array_equal(a.refs[0].load(), b.refs[0].load())
             points = np.array([[3.0, 4.0], [20.0, 10.0], [400.0, 4.0]])
             np.testing.assert_array_equal(truth_of(memory, a.id).targets(points), truth_of(disk, b.id).targets(points))
             np.testing.assert_array_equal(truth_of(memory, a.id).valid(points), truth_of(disk, b.id).valid(points))
+    assert opened.leak == "by construction" and opened.variation is None
+    assert opened.pairs[0].variation == Variation("001", "scale", "identity")
+    assert at_level(opened, "0.7").variation == Variation("transform", "given", "0.7")
+    stranger = unrelated(at_level(opened, "0.7"))
+    assert stranger.name == "transform.0.7.unrelated"
+    assert stranger.variation == Variation("transform", "unrelated", "unrelated")
     assert not truth_of(opened, "001_unrelated").valid(np.zeros((1, 2))).any()
     with pytest.raises(Misuse, match="it has identity, large"):
         at_level(opened, "small")
     report = verify("transform", folder)
     assert report.ok and report.manifest and report.n_pairs == 16
-    manifest = json.loads((folder / "manifest.json").read_text())
-    for entry in manifest["pairs"]:
-        if entry["transformation"]:
-            made = transforms.Transformation.from_dict(entry["transformation"])
-            assert entry["visible"] == pytest.approx(transforms.visible(made, tuple(entry["hr_size"])).mean(), abs=1e-6)
+    for entry in manifest.read(folder).pairs:
+        if entry.transformation:
+            share = visible(entry.transformation, entry.hr_size).mean()
+            assert entry.visible == pytest.approx(share, abs=1e-6)
 
 
 def test_hugging_face_opens_the_folder_as_it_is(small, tmp_path, monkeypatch):
@@ -149,7 +160,7 @@ def test_hugging_face_opens_the_folder_as_it_is(small, tmp_path, monkeypatch):
     row, pair = table[5], open_dataset("transform", folder).pairs[5]
     np.testing.assert_array_equal(np.asarray(row["hr"]), pair.hr.load())
     np.testing.assert_array_equal(np.asarray(row["ref"]), pair.refs[0].load())
-    assert row["matrix"] == json.loads(pair.facts["transformation"])["matrix"] and row["level"] == "90"
+    assert row["matrix"] == reader.to_json(pair.truth().transformation.matrix) and row["level"] == "90"
     assert table[11]["matrix"] is None
     front = (folder / "README.md").read_text().split("---")[1]
     assert "super-resolution" in front and "leak by construction" in (folder / "README.md").read_text()
@@ -200,17 +211,22 @@ def test_damaged_splits_are_named(small, tmp_path):
 
     made = good["pairs"][0]["transformation"]
     for entry, said in (
-        ({"hr": "../../x.png"}, "no file of a split"),
-        ({"hr": None}, "no file of a split"),
-        ({"transformation": 3}, "not a transformation"),
+        ({"hr": "../../x.png"}, "no path inside"),
+        ({"ref": "ref/../../../x.png"}, "no path inside"),
+        ({"hr": None}, r"pairs.*hr: expected str"),
+        ({"transformation": 3}, r"pairs.*transformation: expected object"),
+        ({"transformation": made | {"matrix": [[1, 0], [0, 1], [0, 0]]}}, r"pairs.*transformation\.matrix"),
         ({"transformation": made | {"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}}, "singular"),
         ({"transformation": made | {"matrix": [[1, 0, 0], [0, 1, 0], [-0.1, 0, 1]]}}, "folds"),
-        ({"hr_size": [2]}, "damaged|001_small"),
+        ({"hr_size": [2]}, r"pairs.*hr_size"),
     ):
         with pytest.raises(BenchError, match=said):
             opened(**entry)
+    path.write_text(json.dumps(good | {"format": "another"}))
+    with pytest.raises(BenchError, match="but 'another'"):
+        open_dataset("transform", folder)
     path.write_text("{")
-    with pytest.raises(BenchError, match="not the manifest"):
+    with pytest.raises(BenchError, match=r"manifest\.json: not JSON"):
         open_dataset("transform", folder)
     path.write_text(json.dumps(good))
     (folder / "input" / "002.png").unlink()
@@ -232,110 +248,9 @@ def test_from_the_command_line(tmp_path):
         assert isinstance(result.exception, Misuse) and said in str(result.exception)
 
 
-# -- real photographs with homographies ----------------------------------------------------------------------------
-
-
-def ppm(path, seed, width=40, height=30):
-    put(path.with_suffix(".png"), seed, width, height)
-    Image.open(path.with_suffix(".png")).save(path)
-    path.with_suffix(".png").unlink()
-
-
-def test_hpatches_is_prepared_from_ppm(tmp_path):
-    for n, name in enumerate(("i_wall", "v_door")):
-        (tmp_path / "raw" / name).mkdir(parents=True)
-        for k in range(1, 7):
-            ppm(tmp_path / "raw" / name / f"{k}.ppm", 10 * n + k)
-            if k > 1:
-                (tmp_path / "raw" / name / f"H_1_{k}").write_text(f"1 0 {k} \n0 1 -3\n0 0 1\n")
-    folder = prepare("hpatches", tmp_path / "raw", tmp_path / "root")
-    opened = open_dataset("hpatches", tmp_path / "root")
-    assert [pair.id for pair in opened.pairs][:6] == [*(f"i_wall_1_{k}" for k in range(2, 7)), "v_door_1_2"]
-    np.testing.assert_array_equal(opened.pairs[0].hr.load(), np.asarray(Image.open(tmp_path / "raw/i_wall/1.ppm")))
-    assert opened.pairs[0].facts["change"] == "illumination"
-    truth = truth_of(opened, "v_door_1_4")
-    np.testing.assert_array_equal(truth.targets(np.array([[10.0, 20.0]])), [[14.0, 17.0]])
-    points = np.array([[10.0, 20.0], [10.0, 2.0], [36.0, 20.0]])
-    np.testing.assert_array_equal(truth.valid(points), [True, False, False])
-    (folder / "v_door" / "H_1_4").write_text("1 0 9\n0 1 -3\n0 0 1\n")
-    assert open_dataset("hpatches", folder).manifest_sha256 != opened.manifest_sha256
-    assert verify("hpatches", folder).changed == ("v_door/H_1_4",)
-
-
-def test_other_layouts_of_homographies(tmp_path):
-    oxford = tmp_path / "oxford"
-    for k in (1, 2, 3):
-        put(oxford / "bikes" / f"img{k}.png", k, 40, 30)
-    for k in (2, 3):
-        (oxford / "bikes" / f"H1to{k}p").write_text(f"1 0 {k}\n0 1 0\n0 0 1")
-    assert [pair.id for pair in open_dataset("hpatches", oxford).pairs] == ["bikes_1_2", "bikes_1_3"]
-    evd = tmp_path / "evd"
-    for k in (1, 2):
-        put(evd / f"{k}" / "cafe.png", k, 40, 30)
-    (evd / "h").mkdir()
-    (evd / "h" / "cafe.txt").write_text("1,0,5\n0,1,0\n0,0,1")
-    opened = open_dataset("hpatches", evd)
-    np.testing.assert_array_equal(truth_of(opened, "cafe").targets(np.array([[1.0, 2.0]])), [[6.0, 2.0]])
-    plain = tmp_path / "plain"
-    for k in (1, 2):
-        put(plain / f"a_{k}.png", k, 40, 30 + k)
-    (plain / "a.txt").write_text("1 0 0 0 1 7 0 0 1")
-    assert [pair.id for pair in open_dataset("hpatches", plain).pairs] == ["a"]
-
-
-@pytest.mark.parametrize(
-    "text, said",
-    [
-        ("1 0 0\n0 0 0\n0 0 1", "singular"),
-        ("1 0 0\n0 1 0\n-0.1 0 1", "folds"),
-        ("1 0 39\n0 1 0\n0 0 1", "5%"),
-        ("1 0 0 0", "nine numbers"),
-        ("one 0 0 0 1 0 0 0 1", "nine numbers"),
-        ("nan 0 0 0 1 0 0 0 1", "finite"),
-    ],
-)
-def test_bad_homographies_are_named(tmp_path, text, said):
-    for k in (1, 2):
-        put(tmp_path / f"a_{k}.png", k, 40, 30)
-    (tmp_path / "a.txt").write_text(text)
-    with pytest.raises(BenchError, match=said) as caught:
-        open_dataset("hpatches", tmp_path)
-    assert str(tmp_path) in str(caught.value)
-
-
-def test_pairs_that_hardly_overlap_are_left_out_and_named(tmp_path, layouts):
-    layouts["hpatches"](tmp_path)
-    (tmp_path / "v_door" / "H_1_3").write_text("1 0 39\n0 1 0\n0 0 1")
-    opened = open_dataset("hpatches", tmp_path)
-    assert "v_door_1_3" not in {pair.id for pair in opened.pairs} and len(opened.pairs) == 3
-    assert any("v_door_1_3" in note for note in opened.notes)
-    shutil.move(tmp_path / "i_wall" / "2.png", tmp_path / "i_wall" / "2.webm")
-    with pytest.raises(BenchError, match="missing beside it"):
-        open_dataset("hpatches", tmp_path)
-
-
-def test_ppm_with_more_than_eight_bits_is_refused(tmp_path):
-    (tmp_path / "raw" / "v_x").mkdir(parents=True)
-    ppm(tmp_path / "raw" / "v_x" / "1.ppm", 1)
-    (tmp_path / "raw" / "v_x" / "2.ppm").write_bytes(b"P6 40 30 65535\n" + bytes(40 * 30 * 6))
-    (tmp_path / "raw" / "v_x" / "H_1_2").write_text("1 0 0\n0 1 0\n0 0 1")
-    with pytest.raises(BenchError, match=r"2\.ppm.*8 bits"):
-        prepare("hpatches", tmp_path / "raw", tmp_path / "root")
-    assert not (tmp_path / "root" / "HPatches").exists()
-
-
-def test_read_homography_takes_commas_and_a_byte_order_mark(tmp_path):
-    (tmp_path / "h").write_bytes("\ufeff1, 2, 3\r\n4, 5, 6\r\n7, 8, 9\r\n".encode())
-    assert read_homography(tmp_path / "h") == ((1, 2, 3), (4, 5, 6), (7, 8, 9))
-
-
 def test_a_split_is_refused_as_a_benchmark(tmp_path) -> None:
-    from refsr_bench.core import catalogue
-    from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate import checks
-
     split = transformed(open_dataset("sample"), "rotation", "small")
     protocol = catalogue.get("PROTOCOLS", "c2")
     with pytest.raises(Misuse, match="refsr-bench robustness"):
         checks.refuse_leaks(split, protocol, split.pairs, False)
-    assert checks.refuse_leaks(split, protocol, split.pairs, True) == ()
+    assert checks.refuse_leaks(split, protocol, split.pairs, True) == {}

@@ -1,0 +1,199 @@
+"""Unpacking downloads that nobody trusts.
+
+Names that leave the folder, links, devices, encrypted or oversized members and bombs are refused, and only images and
+text lists are taken out. What is counted is what really comes out, not what a header promises.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError
+from refsr_bench.pixels.images import EXTENSIONS
+
+# The largest set of the field, CUFED's training pairs, has 23,742 files; the largest photographs have some 50 MiB.
+MAX_FILES = 200_000
+MAX_FILE_BYTES = 256 << 20
+MAX_TOTAL_BYTES = 32 << 30
+MAX_RATIO = 200
+"""Unpacked to packed bytes of a member over 1 MiB; photographs are compressed already and stay near 1."""
+
+TEXT, PPM = ".txt", ".ppm"
+HOMOGRAPHY = r"H_1_\d+|H1to\d+p?"
+"""Files of HPatches and of Oxford's affine sequences that hold a 3x3 matrix and have no suffix."""
+
+_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_BLOCK = 1 << 20  # bytes copied at once; smaller members are not worth the question whether they are bombs
+_HIDDEN = (".", "__MACOSX")  # what systems leave in archives
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # a compression this Python does not know
+    RuntimeError,
+)
+
+
+class Unpacker:
+    """Copies images and text lists out of folders and archives into one folder, within bounds over all of them."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.files = 0
+        self.bytes = 0
+
+    def take(self, source: Path) -> None:
+        """Raises BenchError for anything unsafe, damaged or too large; OSError when the target cannot be written."""
+        if source.is_dir():
+            self._folder(source)
+        else:
+            self._archive(source, PurePosixPath())
+        if not self.files:
+            raise BenchError(f"{source}: holds no images.")
+
+    def _folder(self, source: Path) -> None:
+        for folder, folders, names in os.walk(source):
+            folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
+            for name in sorted(folders + names):
+                path = Path(folder, name)
+                below = PurePosixPath(path.relative_to(source).as_posix())
+                if path.is_symlink():
+                    raise BenchError(
+                        f"{path}: is a link; links are not followed. Give a folder with the files themselves."
+                    )
+                if not path.is_file():
+                    continue
+                if name.lower().endswith(_SUFFIXES):
+                    self._archive(path, below.parent / name[: -len(_suffix(name))])
+                elif wanted(below):
+                    with path.open("rb") as file:
+                        self._write(f"{path}", below, file)
+
+    def _archive(self, source: Path, below: PurePosixPath) -> None:
+        try:
+            if zipfile.is_zipfile(source):
+                self._zip(source, below)
+            elif tarfile.is_tarfile(source):
+                self._tar(source, below)
+            else:
+                raise BenchError(
+                    f"{source}: neither a ZIP nor a tar archive; a download that stopped half-way or a web page saved "
+                    "under this name looks like that. Download it again."
+                )
+        except OSError as error:
+            if error.errno is None:  # gzip and bz2 report damaged data this way
+                raise _damaged(source, error) from None
+            raise
+        except _DAMAGED as error:
+            raise _damaged(source, error) from None
+        lift(self.target / below, below.name)
+
+    def _zip(self, source: Path, below: PurePosixPath) -> None:
+        with zipfile.ZipFile(source) as archive:
+            for info in archive.infolist():
+                what = f"{source}: member {info.filename!r}"
+                name = self._safe(info.filename, what)
+                kind = stat.S_IFMT(info.external_attr >> 16)  # 0: made where files have no Unix mode
+                if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                    raise BenchError(f"{what} is a link or a device; only files and folders are unpacked.")
+                if info.is_dir() or not wanted(name):
+                    continue
+                if info.flag_bits & 1:
+                    raise BenchError(f"{what} is encrypted. Unpack the archive yourself and give the folder.")
+                if info.file_size > _BLOCK and info.file_size > MAX_RATIO * max(1, info.compress_size):
+                    raise BenchError(f"{what} grows more than {MAX_RATIO}-fold when unpacked, no photograph does.")
+                with archive.open(info) as file:
+                    self._write(what, below / name, file)
+
+    def _tar(self, source: Path, below: PurePosixPath) -> None:
+        packed = source.stat().st_size
+        with tarfile.open(source) as archive:
+            for info in archive:
+                what = f"{source}: member {info.name!r}"
+                name = self._safe(info.name, what)
+                if not (info.isfile() or info.isdir()):
+                    raise BenchError(f"{what} is a link or a device; only files and folders are unpacked.")
+                # A tar is compressed as a whole: the offset is what has been unpacked so far, skipped members included.
+                if info.offset > _BLOCK and info.offset > MAX_RATIO * packed:
+                    raise BenchError(f"{source}: grows more than {MAX_RATIO}-fold when unpacked, no photographs do.")
+                if info.isfile() and wanted(name):
+                    with archive.extractfile(info) as file:
+                        self._write(what, below / name, file)
+
+    def _safe(self, name: str, what: str) -> PurePosixPath:
+        """A member's path, refused when it could land outside the folder it is unpacked into."""
+        if name not in (".", "./"):  # many tars begin with the folder itself
+            try:
+                files.inside(self.target, name)
+            except BenchError:
+                raise BenchError(
+                    f"{what} leads out of the folder it is unpacked into; the archive is not to be trusted."
+                ) from None
+        return PurePosixPath(name)
+
+    def _write(self, what: str, name: PurePosixPath, file: IO[bytes]) -> None:
+        self.files += 1
+        if self.files > MAX_FILES:
+            raise BenchError(f"{what}: more than {MAX_FILES} files; no known data set has as many.")
+        path = self.target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            files.write_new(path, self._counted(what, file))
+        except FileExistsError:
+            raise BenchError(
+                f"{what}: {name} comes twice (on this disk, names that differ in case alone are the same)."
+            ) from None
+
+    def _counted(self, what: str, file: IO[bytes]) -> Iterator[bytes]:
+        """The blocks of one file, as long as they stay within the bounds."""
+        size = 0
+        while block := file.read(_BLOCK):
+            size += len(block)
+            self.bytes += len(block)
+            if size > MAX_FILE_BYTES:
+                raise BenchError(f"{what} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for an image.")
+            if self.bytes > MAX_TOTAL_BYTES:
+                raise BenchError(
+                    f"{what}: more than {MAX_TOTAL_BYTES >> 30} GiB in all; no known data set is as large."
+                )
+            yield block
+
+
+def wanted(name: PurePosixPath) -> bool:
+    """True for the files of a data set: an image, a list or a matrix, and not hidden."""
+    hidden = any(part.startswith(_HIDDEN) for part in name.parts)
+    known = name.suffix.lower() in EXTENSIONS or name.suffix.lower() in (TEXT, PPM)
+    return not hidden and (known or bool(re.fullmatch(HOMOGRAPHY, name.name)))
+
+
+def lift(folder: Path, only: str | None = None) -> bool:
+    """When a folder holds nothing but one folder (called ``only``), put that one's content in its place."""
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    if len(inside) != 1 or not inside[0].is_dir() or only not in (None, inside[0].name):
+        return False
+    aside = folder.with_name(folder.name + ".lifted")
+    files.move(inside[0], aside)
+    folder.rmdir()
+    files.move(aside, folder)
+    return True
+
+
+def _damaged(source: Path, error: Exception) -> BenchError:
+    return BenchError(f"{source}: damaged archive ({error or type(error).__name__}). Download it again.")
+
+
+def _suffix(name: str) -> str:
+    return max((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), key=len)

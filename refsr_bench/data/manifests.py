@@ -1,0 +1,84 @@
+"""``manifest.json``: the SHA-256 of every file of a data set, written when it is prepared or built."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from refsr_bench.core import files, reader
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import Count, Format, Name, Sha256, Text
+from refsr_bench.pixels.images import EXTENSIONS, image_size
+
+MANIFEST = "manifest.json"
+MOST_BYTES = 256 << 20  # a split of CUFED's 11,871 training pairs at five levels has 70 MiB
+
+Side = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class File(Format):
+    """One file. width, height: of an image, upright; None for other files, which then have no such fields."""
+
+    sha256: Sha256
+    bytes: Count
+    width: Side | None = None
+    height: Side | None = None
+
+
+class Manifest(Format):
+    """A prepared data set. pairs: how many; manifest_sha256: of the opened set; files: by name below the folder."""
+
+    dataset: Name
+    made_by: Text
+    pairs: Count
+    manifest_sha256: Sha256
+    files: Mapping[Name, File]
+
+
+class _Digest(msgspec.Struct, frozen=True):
+    sha256: Sha256
+
+
+class _Files(msgspec.Struct, frozen=True):
+    """The part that the manifests of prepared sets, of splits and of exported sets share: what ``verify`` looks at."""
+
+    files: Mapping[Name, _Digest]
+
+
+def describe(path: Path) -> File:
+    """The entry of one file. Raises BenchError when it cannot be read."""
+    width, height = image_size(path) if path.suffix.lower() in EXTENSIONS else (None, None)
+    return File(file_sha256(path), path.stat().st_size, width, height)
+
+
+def write(folder: Path, manifest: msgspec.Struct) -> None:
+    """Write the manifest of a folder. Raises BenchError when the disk refuses."""
+    values = reader.to_json(manifest)
+    values["files"] = {name: _without_none(file) for name, file in values["files"].items()}
+    files.write_text(folder / MANIFEST, reader.dumps(values))
+
+
+def _without_none(file: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in file.items() if value is not None}
+
+
+def recorded(folder: Path) -> dict[str, str] | None:
+    """SHA-256 of every file that the folder's manifest names; None without one. Raises BenchError for a damaged one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    return {name: file.sha256 for name, file in reader.read_json(path, _Files, MOST_BYTES).files.items()}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None

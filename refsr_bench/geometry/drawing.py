@@ -1,0 +1,180 @@
+"""Random transformations that are the same everywhere: ``draw`` makes one from an image's name by SHA-256 alone.
+
+Neither the order of images nor the version of a library matters. Matrices are written down with twelve decimals, and
+what is written is the truth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+
+from refsr_bench.geometry.kinds import EDGES, GROUPS, Edges, level_name
+from refsr_bench.geometry.transformation import (
+    IDENTITY,
+    Box,
+    Matrix,
+    Size,
+    Transformation,
+    check,
+    outline,
+    project,
+)
+
+VERSION = "v1"
+"""Part of every seed: a change to what ``draw`` or ``warping.apply`` do to the same name raises it."""
+
+SEED_RECIPE = (
+    "SHA-256 of 'name|level|kind|v1', in hex; the k-th number, from 0, is the first 53 bits of SHA-256 of 'seed|k'"
+)
+_DECIMALS = 12  # coarser than the last bits in which cosines differ between libraries, finer than any pixel
+
+
+class Dice:
+    """Numbers from a text, the same on every machine: see SEED_RECIPE."""
+
+    def __init__(self, seed: str) -> None:
+        self.seed, self.thrown = seed, 0
+
+    def bits(self) -> int:
+        """53 random bits, as many as a float64 between 0 and 1 can hold."""
+        found = hashlib.sha256(f"{hashlib.sha256(self.seed.encode()).hexdigest()}|{self.thrown}".encode()).digest()
+        self.thrown += 1
+        return int.from_bytes(found[:8], "big") >> 11
+
+    def between(self, low: float, high: float, logarithmic: bool = False) -> float:
+        """A number from ``low`` to ``high``, uniform, or uniform in its logarithm."""
+        u = self.bits() / 2**53
+        return low * (high / low) ** u if logarithmic else low + (high - low) * u
+
+    def coin(self) -> int:
+        """1 or -1."""
+        return 1 if self.bits() & 1 else -1
+
+
+def draw(kind: str, level: str | float, name: str, size: Size) -> Transformation:
+    """The transformation of one image. name: the image's, it seeds; size: (height, width) of the HR image.
+
+    Groups draw a magnitude between their edges and a direction by a coin; a number is taken as it is. Raises Misuse for
+    a level out of range, BenchError naming the image when too little of it stays visible.
+    """
+    level = level_name(kind, level)
+    dice = Dice(f"{name}|{level}|{kind}|{VERSION}")
+    if level == "identity":
+        return Transformation(kind, level, IDENTITY, size, seed=dice.seed)
+    magnitude = _magnitude(dice, EDGES[kind], level) if level in GROUPS else float(level)
+    moved = _moved(dice, kind, level, magnitude, size)
+    matrix, canvas = (IDENTITY, size) if moved is None else fitted(moved, size)
+    photometric = {key: round(value, _DECIMALS) for key, value in sorted(_values(dice, kind, magnitude).items())}
+    occluders = _rectangle(dice, magnitude, size) if kind == "occlusion" else ()
+    made = Transformation(kind, level, matrix, canvas, photometric, occluders, dice.seed)
+    check(made, size, f"'{name}'")
+    return made
+
+
+def _magnitude(dice: Dice, edges: Edges, group: str) -> float:
+    ranges = edges.ranges(group)
+    low, high = ranges[dice.coin() > 0 if len(ranges) > 1 else 0]
+    return dice.between(low, high, edges.logarithmic)
+
+
+# -- where pixels go -----------------------------------------------------------------------------------------------
+
+
+def _moved(dice: Dice, kind: str, level: str, magnitude: float, size: Size) -> np.ndarray | None:
+    """The 3x3 map about the image's middle; None where pixels stay."""
+    group = level in GROUPS
+    if kind == "perspective" and magnitude:
+        return _corners(dice, magnitude * min(size), size)
+    if kind == "scale":
+        return similarity(0.0, magnitude)
+    if kind not in ("rotation", "rotation+scale"):
+        return None
+    degrees = dice.coin() * magnitude if group else magnitude
+    factor = 1.0
+    if kind == "rotation+scale":
+        factor = _magnitude(dice, EDGES["scale"], level) if group else _factor(abs(degrees)) ** dice.coin()
+    return similarity(degrees, factor)
+
+
+def _factor(degrees: float) -> float:
+    """The scale that goes with an angle of rotation+scale: straight between the groups' edges."""
+    return float(np.interp(degrees, (0, 10, 30, 90), (1, 1.1, 1.5, 2.5)))
+
+
+def similarity(degrees: float, factor: float) -> np.ndarray:
+    """A turn, counter-clockwise as one sees it (y points down), and a scale about (0, 0): 3x3."""
+    quarter, rest = divmod(degrees % 360, 90)  # cos(90 degrees) is not 0 in floats, and quarter turns shall be exact
+    cos, sin = math.cos(math.radians(rest)), math.sin(math.radians(rest))
+    for _ in range(int(quarter)):
+        cos, sin = -sin, cos
+    return np.asarray([[factor * cos, factor * sin, 0], [-factor * sin, factor * cos, 0], [0, 0, 1.0]])
+
+
+def _corners(dice: Dice, move: float, size: Size) -> np.ndarray:
+    """The homography that moves every corner by ``move`` along both axes; signs by coins until it tilts."""
+    signs = np.zeros((4, 2))
+    while not (signs[0] - signs[1] + signs[2] - signs[3]).any():  # zero: a parallelogram stays one, nothing tilts
+        signs = np.asarray([[dice.coin(), dice.coin()] for _ in range(4)], np.float64)
+    source = outline(size)
+    there = source + move * signs
+    rows, right = [], []
+    for (x, y), (u, v) in zip(source, there, strict=True):  # direct linear transform with the last entry fixed at 1
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        right += [u, v]
+    return np.append(np.linalg.solve(np.asarray(rows), np.asarray(right)), 1.0).reshape(3, 3)
+
+
+def fitted(about_middle: np.ndarray, size: Size) -> tuple[Matrix, Size]:
+    """The matrix from HR to reference pixels, and the reference's size.
+
+    The reference is the bounding box of the transformed photo about its middle, no larger than the photo: the same
+    camera takes both.
+    """
+    there = project(about_middle, outline(size))
+    low, high = there.min(axis=0), there.max(axis=0)
+    quarter = np.array_equal(np.abs(about_middle), [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    sides = []
+    for extent, limit in zip((high - low)[::-1], size, strict=True):
+        side = max(1, math.floor(extent + 0.5))
+        # A side that a quarter turn cuts stays odd or even, so that pixels still fall on pixels.
+        odd = (side - limit) % 2 if quarter else 0
+        sides.append(side if side <= limit else max(1, limit - odd))
+    middle = (np.asarray(sides[::-1]) - 1) / 2 - (low + high) / 2
+    matrix = _shift(*middle) @ about_middle @ _shift(-(size[1] - 1) / 2, -(size[0] - 1) / 2)
+    matrix = matrix / matrix[2, 2]
+    # Adding 0.0 turns -0.0 into 0.0: the two would have different digests.
+    return tuple(tuple(round(float(v), _DECIMALS) + 0.0 for v in row) for row in matrix), (sides[0], sides[1])
+
+
+def _shift(x: float, y: float) -> np.ndarray:
+    return np.asarray([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+
+
+# -- what happens to values ----------------------------------------------------------------------------------------
+
+
+def _values(dice: Dice, kind: str, magnitude: float) -> dict[str, float]:
+    """The photometric parameters of a kind, none for kinds that move or hide pixels."""
+    if kind == "blur":
+        return {"blur": magnitude}
+    if kind == "noise":
+        return {"noise": magnitude, "noise_seed": float(dice.bits())}
+    if kind == "jpeg":
+        return {"jpeg": float(math.floor(magnitude + 0.5))}
+    if kind == "illumination":
+        cast = 0.25 * abs(math.log(magnitude))  # the colour cast grows with the change of exposure
+        return {"gamma": magnitude} | {f"gain_{channel}": math.exp(dice.between(-cast, cast)) for channel in "rgb"}
+    return {}
+
+
+def _rectangle(dice: Dice, share: float, size: Size) -> tuple[Box, ...]:
+    """One rectangle of this share of the area, up to twice as wide or high (relative to the image), anywhere inside."""
+    height, width = size
+    aspect = dice.between(max(0.5, share), min(2.0, 1 / share), True) if share else 1.0
+    w = math.floor(width * math.sqrt(share * aspect) + 0.5)
+    h = math.floor(height * math.sqrt(share / aspect) + 0.5)
+    left, top = math.floor(dice.between(0, width - w + 1)), math.floor(dice.between(0, height - h + 1))
+    return ((left, top, w, h),) if w and h else ()

@@ -1,0 +1,117 @@
+"""The transformations there are, what their magnitudes mean, and where the groups of magnitudes end.
+
+The paper measures robustness in three groups, small, medium and large (section 5.4, Fig. 6), without saying where one
+ends. The edges here (``EDGES``) are this toolkit's own, each with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from refsr_bench.core.errors import Misuse
+
+GROUPS = ("identity", "small", "medium", "large")
+UNRELATED = "unrelated"  # the level at which a reference is another input: nothing of the input is in it
+LEVELS = (*GROUPS, UNRELATED)
+GIVEN = "given"  # the kind of references that nobody made here: a data set's own
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The ends of a kind's groups: (least, most) of the magnitude; ``other``: the same in the other direction.
+
+    unit: of the magnitude, as axes name it; beside: what changes with it. numbers: what a level given as a number may
+    be. logarithmic: how magnitudes are spread between the edges.
+    """
+
+    unit: str
+    small: Range
+    medium: Range
+    large: Range
+    numbers: Range
+    why: str
+    logarithmic: bool = False
+    other: tuple[Range, ...] = ()
+    beside: str = ""
+
+    @property
+    def meaning(self) -> str:
+        """The unit with all that changes beside it."""
+        return f"{self.unit}; {self.beside}" if self.beside else self.unit
+
+    def ranges(self, group: str) -> list[Range]:
+        """The ranges of a group: one, or two of which a coin chooses one."""
+        own = getattr(self, group)
+        return [own, self.other[GROUPS.index(group) - 1]] if self.other else [own]
+
+
+EDGES = {
+    "rotation": Edges(
+        "degrees, either way", (0, 10), (10, 30), (30, 90), (-180, 180),
+        "below 10 is about what C2-Matching sees in training (its random corners turn an image by at most 8 degrees); "
+        "10 to 30 is SRNTT's 'warp' augmentation; above 30 nobody in this field trains",
+    ),
+    "scale": Edges(
+        "reference pixels per input pixel", (1, 1.1), (1.1, 1.5), (1.5, 2.5), (0.25, 4),
+        "0.9 and 0.66 are the size ratios at which LMR parts its levels, 0.4 is about AMSA's smallest (0.8^4); "
+        "training shows C2-Matching 0.82 to 1.24",
+        logarithmic=True, other=((0.9, 1), (0.66, 0.9), (0.4, 0.66)),
+    ),
+    "rotation+scale": Edges(
+        "degrees", (0, 10), (10, 30), (30, 90), (-90, 90), "those of rotation and of scale",
+        beside="the factor is drawn from the same group of scale. A number is degrees either way, and the factor, up "
+        "or down by a coin, follows the edges (10: 1.1, 30: 1.5, 90: 2.5)",
+    ),
+    "perspective": Edges(
+        "every corner moves by this share of the shorter side, along both axes", (0, 0.06), (0.06, 0.12), (0.12, 0.2),
+        (0, 0.3), "C2-Matching's training moves corners of 160 pixels by 0 to 9, which is up to 0.056",
+    ),
+    "blur": Edges(
+        "standard deviation of a Gaussian, reference pixels", (0.4, 1), (1, 2), (2, 4), (0, 20),
+        "a photo shrunk and enlarged x4 by bicubic is nearest to a deviation of 1.75 (measured on the sample set)",
+        logarithmic=True,
+    ),
+    "noise": Edges(
+        "standard deviation of Gaussian noise, grey levels", (1, 5), (5, 15), (15, 50), (0, 100),
+        "denoising papers report 15, 25 and 50", logarithmic=True,
+    ),
+    "jpeg": Edges(
+        "quality, as libjpeg counts it, colour at half resolution", (75, 95), (40, 75), (10, 40), (1, 100),
+        "75 is libjpeg's default; deblocking papers report 10 to 40",
+    ),
+    "illumination": Edges(
+        "gamma, or one over it", (1, 1.2), (1.2, 1.6), (1.6, 2.5), (0.2, 5),
+        "half a stop less exposure moves mid-grey as gamma 1.2 does, "
+        "a stop and a half as 1.6, three and a half as 2.5", logarithmic=True,
+        other=((1 / 1.2, 1), (1 / 1.6, 1 / 1.2), (1 / 2.5, 1 / 1.6)),
+        beside="gains of red, green and blue of up to gamma^0.25 either way go with it",
+    ),
+    "occlusion": Edges(
+        "share of the reference under one grey rectangle", (0, 0.1), (0.1, 0.3), (0.3, 0.6), (0, 0.9),
+        "LMR parts its levels at 30 and 10 per cent of overlap; we hide those shares",
+    ),
+}  # fmt: skip
+KINDS = tuple(EDGES)
+
+
+def level_name(kind: str, level: str | float) -> str:
+    """A level in its one spelling: a group, or a number ("25", "0.7"). Raises Misuse for what ``kind`` cannot be."""
+    if kind not in KINDS:
+        raise Misuse(f"There is no transformation called '{kind}'. Known: {', '.join(KINDS)}.")
+    text = str(level).strip()
+    if text in GROUPS:
+        return text
+    low, high = EDGES[kind].numbers
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high:  # NaN too
+        raise Misuse(
+            f"Level {text!r} of {kind} is out of range: {', '.join(GROUPS)}, or a number from {low:g} to {high:g} "
+            f"({EDGES[kind].meaning})."
+        )
+    return f"{number:.6g}" if number else "0"
