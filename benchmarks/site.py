@@ -116,7 +116,7 @@ def make(root: Path, images: int, methods: int, protocols: int) -> None:
         info = MethodInfo(name_of(method), f"Method {method}", group, "one", method % 3 == 2, year, "",
                           10**6 * (method + 1), Weights("own", "own", digest(method)))  # fmt: skip
         (protocol,) = [item for item in rules if item.label == label]
-        run = Run(info, data, protocol, METRICS, tuple(sorted(records)), Machine("", {"numpy": np.__version__}))
+        run = Run(info, data, protocol, METRICS, tuple(sorted(records)), Machine("cpu", {"numpy": np.__version__}))
         write_result(root / label / data.name / name_of(method) / "result.json", seal(run, records))
 
 

@@ -9,8 +9,7 @@ function sheets(key, forms) {
 async function sheetOf(grid, form) {
   if (!written.has(grid.key)) {
     await new Promise((resolve, reject) => {
-      const script = Object.assign(document.createElement("script"), { src: grid.script, onload: resolve, onerror: reject });
-      document.head.append(script);
+      document.head.append(make("script", { src: grid.script, onload: resolve, onerror: reject }));
     });
   }
   return written.get(grid.key)[form];
@@ -18,24 +17,17 @@ async function sheetOf(grid, form) {
 
 /** The buttons that copy and download. grid, view, link: functions that return what is shown; say: tells a person. */
 function startExports({ grid, view, link, say }) {
-  const by = (id) => document.getElementById(id);
   const copy = async (text, what) => {
-    by("fallback").hidden = true;
-    try {
-      await navigator.clipboard.writeText(text);
-      say(`${what} copied`);
-    } catch {
-      by("fallback").hidden = false;
-      by("text").value = text;
-      by("text").select();
-      say("This browser does not let a page copy: the text is selected in the field below the buttons");
-    }
+    const done = await copied(text);
+    by("fallback").hidden = done;
+    if (done) return say(`${what} copied`);
+    by("text").value = text;
+    by("text").select();
+    say("This browser does not let a page copy: the text is selected in the field below the buttons");
   };
   const download = (text, sheet) => {
     const name = `${grid().key}.${sheet.ending}`;
-    const url = URL.createObjectURL(new Blob([text], { type: `${sheet.kind};charset=utf-8` }));
-    Object.assign(document.createElement("a"), { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10000);
+    offer(new Blob([text], { type: `${sheet.kind};charset=utf-8` }), name);
     say(`${name} downloaded`);
   };
   const failed = () => say("The folder exports is not beside this page");

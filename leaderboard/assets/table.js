@@ -4,9 +4,8 @@
  * (leaderboard/pages/index.py). The state is that of the controls, and is kept in the address after "#". */
 "use strict";
 (() => {
-  const GRIDS = JSON.parse(document.getElementById("grids").textContent);
+  const GRIDS = JSON.parse(by("grids").textContent);
   if (!GRIDS.length) return;
-  const by = (id) => document.getElementById(id);
   const plainText = (text) => text.normalize("NFKD").toLowerCase();
   const boxes = (name) => [...by(name).querySelectorAll("input")];
   const chosen = (name) => boxes(name).flatMap((box, n) => (box.checked ? [n] : []));
@@ -218,7 +217,7 @@
   }
 
   function follow() {
-    const values = new URLSearchParams(location.hash.slice(1));
+    const values = addressed();
     const target = location.hash.includes("=") ? null : by([...values.keys()][0]);
     // A link to a note or a table: show the table it belongs to, as it stands.
     const section = target?.closest("section.grid")?.id;

@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from leaderboard.exports.numbers import to_csv, to_json
 from leaderboard.exports.sheet import Sheet, View, joined
 from leaderboard.exports.typeset import to_latex, to_markdown
+from leaderboard.reading.load import Problem, read_folder
+from leaderboard.reading.published import published
+from leaderboard.statistics.robustness import unrelated
 from leaderboard.tables.model import Table
-from refsr_bench.core.errors import BenchError
+from leaderboard.tables.published import with_published
+from leaderboard.tables.tables import build_tables
+from refsr_bench.core.errors import Misuse
 
 FORMATS: dict[str, Callable[[Table], Sheet]] = {
     "csv": to_csv,
@@ -22,14 +28,32 @@ FORMATS: dict[str, Callable[[Table], Sheet]] = {
 NAMES = {"csv": "CSV", "json": "JSON", "latex": "LaTeX", "markdown": "Markdown"}
 
 
-def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> View:
-    """Every data set of a table with its usual metrics, or with those named.
+def export_folder(
+    folder: Path, form: str, protocol: str | None = None, metrics: Sequence[str] = (), beside: bool = True
+) -> tuple[str, tuple[Problem, ...]]:
+    """One table of a results folder as text, and the files that were left out.
 
-    Raises BenchError for a metric that the table has not.
+    protocol: its label, or the start of its digest; not needed where there is one only. metrics: instead of the
+    protocol's PSNR and SSIM. beside: with published numbers. Raises Misuse where no table, several, or no such metric
+    is found, and BenchError as ``read_folder``.
     """
+    results = read_folder(folder)
+    tables = build_tables(results.benchmarks(), unrelated(results.runs))
+    labels = ", ".join(f"{table.title} ({table.digest[:8]})" for table in tables)
+    found = [t for t in tables if protocol is None or t.title == protocol or t.digest.startswith(protocol)]
+    if not found:
+        raise Misuse(f"Nothing below {folder} was measured under protocol {protocol}. There is {labels}.")
+    if len(found) > 1:
+        raise Misuse(f"Which protocol? Name one with --protocol: {labels}.")
+    table = with_published(found[0], published())
+    return export(table, whole(table, metrics, beside), form), results.problems
+
+
+def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> View:
+    """Every data set of a table with its usual metrics, or with those named. Raises Misuse for one that it has not."""
     names = [metric.name for metric in table.metrics]
     if unknown := [name for name in metrics if name not in names]:
-        raise BenchError(f"no metric {unknown[0]!r} in {table.title}; there are {', '.join(names)}")
+        raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
     shown = tuple(names.index(name) for name in metrics) or table.shown
     return View(shown, tuple(range(len(table.columns))), published=published)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaderboard.pages.index import data_block
+from leaderboard.pages.pages import Site, render
 from leaderboard.statistics import paired, records, words
 from leaderboard.statistics.contests import FEWEST_FOR_RANKS, Contest, Pair
 from leaderboard.statistics.words import interval_text, value_text
@@ -101,6 +102,11 @@ def context(found: Sequence[Contest]) -> dict[str, Any]:
         "exact": paired.EXACT,
         "fewest": FEWEST_FOR_RANKS,
     }
+
+
+def page(site: Site, found: Sequence[Contest]) -> str:
+    """``statistics.html``, for the site's root."""
+    return render("statistics.html.j2", here="statistics", root="", site=site, **context(found))
 
 
 def to_csv(found: Iterable[Contest]) -> str:

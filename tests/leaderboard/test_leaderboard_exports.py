@@ -9,16 +9,15 @@ from click.testing import CliRunner
 from msgspec import structs
 from runs import make, store
 
-from leaderboard.exports.export import FORMATS, all_json, export, whole
+from leaderboard.exports.export import FORMATS, all_json, export, script, whole
 from leaderboard.exports.sheet import View
 from leaderboard.exports.typeset import latex, markdown
 from leaderboard.reading.load import LoadedRun
 from leaderboard.reading.published import published
 from leaderboard.tables.published import as_published, single_reports, with_published
 from leaderboard.tables.tables import build_tables
-from leaderboard.text import signed
 from refsr_bench.cli import main
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import Weights
 
 NASTY = "=1+1 \\input{/etc/passwd} $x_1$ 50% & #{~^} <b>|`*_[a](javascript:x)\n@all www.evil.example"
@@ -97,14 +96,6 @@ def test_published_numbers_take_no_part_in_the_ranking():
     (found,) = grids(rec(20.0), make("a", [21] * 3))
     marks = {row.title: row.cells[0].scores["psnr_y"].mark for row in found.rows}
     assert marks == {"C²-Matching-rec": "second", "a": "best"}
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "zero", "text"),
-    [(0.004, 2, True, "0.00"), (-0.0004, 3, False, ".000"), (-1.216, 2, True, "−1.22"), (0.5, 3, False, "+.500")],
-)
-def test_differences_as_printed(value, digits, zero, text):
-    assert signed(value, digits, zero) == text
 
 
 def test_as_published_every_number_of_a_table_once():
@@ -206,6 +197,17 @@ def test_hostile_text_stays_text(form):
         assert len(text.splitlines()) == 4
 
 
+@pytest.mark.parametrize("title", ["A", NASTY + "</script>\u2028"])
+def test_the_script_of_a_table_holds_its_sheets_and_nothing_else(title):
+    (found,) = grids(make("a", title=title))
+    text = script(found)
+    assert text.isascii() and text.count("\n") == 1 and text.endswith(");\n")
+    key, _, sheets = text.removeprefix("sheets(").removesuffix(");\n").partition(", ")
+    assert json.loads(key) == found.key and list(json.loads(sheets)) == list(FORMATS)
+    row = json.loads(sheets)["latex"]["rows"][0]
+    assert row["first"] == latex(title) and row["cells"][0]["numbers"][:2] == ["25.00", ".7500"]
+
+
 def test_latex_and_markdown_escapes():
     assert latex('a_b 50% "x" C²') == r"a\_b 50\% \textquotedbl{}x\textquotedbl{} C\textsuperscript{2}"
     assert latex("a\nb\u2028\u202ec") == "a b \ufffdc"
@@ -214,7 +216,7 @@ def test_latex_and_markdown_escapes():
 
 
 def test_an_unknown_metric_is_refused(mixed):
-    with pytest.raises(BenchError, match=r"no metric 'lpip'.*psnr_y, ssim_y, lpips, seconds"):
+    with pytest.raises(Misuse, match=r"No run has a metric lpip\. There is psnr_y, ssim_y, lpips, seconds"):
         whole(mixed, ["lpip"])
     assert whole(mixed, ["lpips", "psnr_y"]).metrics == (2, 0)
 

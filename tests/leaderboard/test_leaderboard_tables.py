@@ -12,7 +12,6 @@ from runs import make
 from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.tables.records import CSV_COLUMNS, to_csv
 from leaderboard.tables.tables import build_tables
-from leaderboard.text import anchor, clean, number
 from refsr_bench.core.results import seal
 
 
@@ -165,34 +164,6 @@ def test_a_method_is_described_as_its_latest_run_does():
         make("a", title="New", started="2025-06-01"), make("a", title="Old", dataset="sun80", started="2025-01-01")
     )
     assert order(table) == [("Ref-SR", ["New"])]
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "zero", "text"),
-    [
-        (None, 2, True, "-"),
-        (math.inf, 2, True, "∞"),
-        (0.745, 3, False, ".745"),
-        (-0.5, 1, False, "-.5"),
-        (1.0, 4, False, "1.0000"),
-        (0.745, 3, True, "0.745"),
-        (10.0, 2, False, "10.00"),
-    ],
-)
-def test_numbers_as_printed(value, digits, zero, text):
-    assert number(value, digits, zero) == text
-
-
-@pytest.mark.parametrize("text", ["../../etc/passwd", "<script>", "", "...", "CON+border=0", "é" * 99, "a/b\\c:d"])
-def test_anchors_are_safe_file_names(text):
-    made = anchor(text)
-    assert made and len(made) <= 60 and not made.startswith((".", "-"))
-    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
-
-
-def test_clean_removes_what_damages_or_disguises():
-    assert clean("a\x00b\ud800c\u202ed\r") == "a\ufffdb\ufffdc\ufffdd\ufffd"
-    assert clean("C²-Matching\n ∞ 漢字") == "C²-Matching\n ∞ 漢字"
 
 
 def test_csv_has_every_run_unrounded_and_no_formulas():
