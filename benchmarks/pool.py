@@ -1,4 +1,4 @@
-"""How large a pool may be: memory and time of the index, and how many photographs a second are embedded.
+"""The limits of a pool: memory and time of the index, and how many photographs a second are embedded.
 
     python benchmarks/pool.py --images 100000                 synthetic embeddings: build, save, open, 200 queries
     python benchmarks/pool.py --photos DIR [DIR ...]          real photographs: embedding, matching
@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-DIMENSIONS = 704  # of the descriptor: whitened VLAD 384, colours 192, layout 128
+DIMENSIONS = 704  # the descriptor's: whitened VLAD 384, colours 192, layout 128
 CENTRES = 2000
 
 
 def write_shards(folder: Path, images: int, seed: int = 0) -> None:
-    """Parquet shards as the index has them, with made-up files."""
+    """Write Parquet shards as the index has them, with made-up files."""
     import pyarrow as pa
 
     from refsr_bench.builder.similarity import index
@@ -55,7 +55,7 @@ def write_shards(folder: Path, images: int, seed: int = 0) -> None:
 
 
 def peak() -> float:
-    """GiB."""
+    """The peak resident set of this process, GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

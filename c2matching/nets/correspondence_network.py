@@ -1,4 +1,4 @@
-"""The contrastive correspondence network (paper section 3.1, Table 2)."""
+"""The contrastive correspondence network: what gives descriptors to match (paper section 3.1, Table 2, Fig. 2a)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ContrastiveExtractor(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.feature_extraction_image1 = Extractor()
+        self.feature_extraction_image1 = Extractor()  # the names in the authors' files
         self.feature_extraction_image2 = Extractor()
 
     def forward(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
