@@ -19,18 +19,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from leaderboard.reading.pictures import luma, psnr
 from refsr_bench.core.reader import digest
 from refsr_bench.core.results import seal, write_result
 from refsr_bench.core.schema import (
     DatasetInfo,
     ImageRecord,
+    Machine,
     MethodInfo,
     MetricInfo,
     ProtocolInfo,
     Run,
+    Weights,
 )
 from refsr_bench.core.types import Sample
+from refsr_bench.metrics.psnr import psnr
 from refsr_bench.pixels import saved
 from refsr_bench.pixels.images import write_png
 
@@ -86,7 +88,7 @@ def one_image(index: int, root: Path, methods: int, protocols: tuple[ProtocolInf
         for method in range(methods):
             sr = np.roll(restored(hr, method), number, 1)
             write_png(folder / name_of(method) / "images" / f"{pair}.png", sr)
-            values = {"psnr_y": psnr(luma(sr), luma(hr)), "ssim_y": KNOWN_SSIM}
+            values = {"psnr_y": psnr(sr, hr, "y", border=0), "ssim_y": KNOWN_SSIM}
             cost = {"seconds": 0.1 * (method + 1)}
             records.append(
                 (rules.label, method,
@@ -112,9 +114,9 @@ def make(root: Path, images: int, methods: int, protocols: int) -> None:
     for (label, method), records in found.items():
         group, year = "SISR" if method < 6 else "Ref-SR", 2015 + method % 10
         info = MethodInfo(name_of(method), f"Method {method}", group, "one", method % 3 == 2, year, "",
-                          10**6 * (method + 1), "own", digest(method))  # fmt: skip
+                          10**6 * (method + 1), Weights("own", "own", digest(method)))  # fmt: skip
         (protocol,) = [item for item in rules if item.label == label]
-        run = Run(info, data, protocol, METRICS, tuple(sorted(records)), {"numpy": np.__version__})
+        run = Run(info, data, protocol, METRICS, tuple(sorted(records)), Machine("cpu", {"numpy": np.__version__}))
         write_result(root / label / data.name / name_of(method) / "result.json", seal(run, records))
 
 

@@ -23,3 +23,15 @@ def to_hf(dataset, streaming: bool = False):
     from refsr_bench.data import hf
 
     return hf.to_hf(dataset, streaming=streaming)
+
+
+def load_results(folder: str | Path):
+    """Every run below a results folder as one tidy pandas frame, a row for each image and metric.
+
+    ``load_results("results")`` has columns for the run (method, weights, dataset, protocol ...), the image (pair,
+    seconds ...) and the number (metric, value, status); ``leaderboard.frame`` describes them. Raises
+    ``refsr_bench.core.errors.BenchError`` when there is nothing to read.
+    """
+    from leaderboard import frame
+
+    return frame.load_results(folder)

@@ -32,7 +32,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "study": ("core", "pixels", "data", "protocols", "evaluate", "local_page"),
     "c2matching": (*BELOW, "data", "learning", "matchers", "metrics"),
     "baselines": ("core", "pixels", "learning"),
-    "leaderboard": (*BELOW, "data", "protocols", "study", "robustness"),
+    "leaderboard": (*BELOW, "data", "protocols", "metrics", "study", "robustness"),
 }
 ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so
     *("baselines/nets/amsa.py", "baselines/nets/datsr.py", "baselines/nets/mrefsr.py", "baselines/nets/family.py"),

@@ -3,13 +3,6 @@
 "use strict";
 
 (() => {
-  const $ = (id) => document.getElementById(id);
-  const make = (name, properties = {}, ...children) => {
-    const element = Object.assign(document.createElement(name), properties);
-    element.append(...children);
-    return element;
-  };
-  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const MOST = 32;
 
   const scenes = [...document.querySelectorAll("section.scene")].map((section) => ({
@@ -29,8 +22,8 @@
   }));
   if (!scenes.length) return;
 
-  const protocol = $("protocol");
-  const [left, right, errors, status] = ["left", "right", "errors", "status"].map($);
+  const protocol = by("protocol");
+  const [left, right, errors, status] = ["left", "right", "errors", "status"].map(by);
   const view = { z: 1, cx: 0.5, cy: 0.5 };
   let split = 50;
   let scene = scenes[0];
@@ -39,17 +32,10 @@
 
   // -- the stage: two pictures, one above the other ---------------------------------------------------------------
 
-  const under = make("img", { alt: "", draggable: false });
-  const over = make("img", { alt: "", draggable: false });
-  const names = { a: make("span", { className: "name a" }), b: make("span", { className: "name b" }) };
-  const frame = make("div", { className: "box", hidden: true });
-  const handle = make("div", { className: "handle", tabIndex: 0, role: "slider" });
-  handle.setAttribute("aria-label", "Divider between the two pictures");
-  handle.setAttribute("aria-valuemin", "0");
-  handle.setAttribute("aria-valuemax", "100");
-  const stage = make("div", { className: "stage zoomable", tabIndex: -1 },
-    make("div", { className: "layer" }, under), make("div", { className: "layer over" }, over), frame, names.a, names.b, handle);
-  $("compare").append(stage);
+  const [stage, frame, handle] = ["stage", "frame", "handle"].map(by);
+  const [under, over] = [...stage.querySelectorAll(".layer")].map((layer) => (
+    layer.appendChild(make("img", { alt: "", draggable: false }))));
+  const names = { a: by("name-left"), b: by("name-right") };
 
   const panel = (key) => scene.panels.find((item) => item.key === key) || scene.panels[0];
   const source = (item) => (errors.checked && item.error ? item.error : item.plain);
@@ -70,8 +56,8 @@
     root.setProperty("--y", `${(50 - 100 * view.cy * view.z).toFixed(4)}%`);
     document.body.classList.toggle("zoomed", view.z > 1);
     document.body.classList.toggle("crisp", view.z * stage.clientWidth > 1.9 * scene.width);
-    for (const id of ["out", "fit"]) $(id).disabled = view.z <= 1;
-    $("in").disabled = view.z >= MOST;
+    for (const id of ["out", "fit"]) by(id).disabled = view.z <= 1;
+    by("in").disabled = view.z >= MOST;
     paintBox();
   };
   const paintBox = () => {
@@ -118,7 +104,7 @@
     return found.length === count && found.every(Number.isFinite) ? found : null;
   };
   const read = () => {
-    const state = new URLSearchParams(location.hash.slice(1));
+    const state = addressed();
     const wanted = state.get("p") || location.hash.slice(1);
     choose(scenes.find((item) => item.key === wanted) || scenes[0], state.get("a"), state.get("b"));
     split = clamp(Number(state.get("s") || 50) || 0, 0, 100);
@@ -144,7 +130,9 @@
     pick(left, a, first.key);
     pick(right, b, best.key);
     errors.disabled = !scene.panels.some((item) => item.error);
-    buildCropTools();
+    setDrawing(false);
+    tools = scene.tools;
+    fields = tools ? tools.inputs : [];
   };
 
   // -- pointers and keys ------------------------------------------------------------------------------------------
@@ -281,7 +269,7 @@
     const height = clamp(Math.round(h) || 0, 8, scene.height);
     return [clamp(Math.round(x) || 0, 0, scene.width - width), clamp(Math.round(y) || 0, 0, scene.height - height), width, height];
   };
-  let tools = null;
+  let tools = null; // of the scene's close-ups: the elements of its .croptools
   let fields = [];
   const setDrawing = (on) => {
     drawing = on;
@@ -296,37 +284,22 @@
       status.textContent = "Drag a rectangle on the compared picture; Escape leaves it as it is.";
     } else status.textContent = "";
   };
-  const buildCropTools = () => {
-    setDrawing(false);
-    const place = scene.section.querySelector(".croptools");
-    tools = null;
-    if (!place) return;
-    const draw = make("button", { type: "button", className: "draw", textContent: "Choose another part" });
-    draw.setAttribute("aria-pressed", "false");
+  const chooseBox = (next) => {
+    box = fitted(next);
+    keep();
+    closeups();
+  };
+  const prepareTools = ({ section, crop }) => {
+    const place = section.querySelector(".croptools");
+    if (!place) return null;
+    const [draw, again, save, list, note] = [".draw", ".again", ".save", ".closeups", ".hint"].map((name) => place.querySelector(name));
+    const inputs = [...place.querySelectorAll("input")];
     draw.addEventListener("click", () => setDrawing(!drawing));
-    fields = [["x", "x"], ["y", "y"], ["width", "width"], ["height", "height"]].map(([name, label], index) => {
-      const input = make("input", { type: "number", min: index < 2 ? 0 : 8, step: 1, inputMode: "numeric", name });
-      input.addEventListener("change", () => {
-        box = fitted(fields.map((field) => Number(field.value)));
-        keep();
-        closeups();
-      });
-      place.append(input);
-      return input;
-    });
-    const again = make("button", { type: "button", textContent: "Most telling part" });
-    again.addEventListener("click", () => { box = scene.crop.slice(); keep(); closeups(); });
-    const save = make("button", { type: "button", className: "save", textContent: "Download as PNG" });
+    again.addEventListener("click", () => chooseBox(crop));
     save.addEventListener("click", download);
-    const list = make("ul", { className: "closeups" });
-    const note = make("p", { className: "hint", textContent: "" });
-    place.replaceChildren(
-      make("div", { className: "bar" }, draw,
-        make("fieldset", {}, ...fields.map((field) => make("label", {}, make("span", { textContent: field.name }), field))),
-        again, save),
-      list, note);
+    for (const input of inputs) input.addEventListener("change", () => chooseBox(inputs.map((field) => Number(field.value))));
     place.hidden = false;
-    tools = { place, draw, save, list, note, still: scene.section.querySelector(".still") };
+    return { draw, save, list, note, inputs, still: section.querySelector(".still") };
   };
 
   const ready = async (image) => {
@@ -423,11 +396,7 @@
       context.font = "13px Helvetica, Arial, sans-serif";
       context.fillText(shot.line, a + tile / 2, b + high + 36, tile);
     });
-    canvas.toBlob((blob) => {
-      const link = make("a", { href: URL.createObjectURL(blob), download: `close-up-${box.join("-")}.png` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    });
+    canvas.toBlob((blob) => offer(blob, `close-up-${box.join("-")}.png`));
   };
 
   // -- controls ---------------------------------------------------------------------------------------------------
@@ -443,18 +412,13 @@
       keep();
     });
   }
-  $("in").addEventListener("click", () => zoom(1.5));
-  $("out").addEventListener("click", () => zoom(1 / 1.5));
-  $("fit").addEventListener("click", whole);
-  $("link").addEventListener("click", async () => {
+  by("in").addEventListener("click", () => zoom(1.5));
+  by("out").addEventListener("click", () => zoom(1 / 1.5));
+  by("fit").addEventListener("click", whole);
+  by("link").addEventListener("click", async () => {
     const link = `${location.href.split("#")[0]}#${address()}`;
     history.replaceState(null, "", link);
-    try {
-      await navigator.clipboard.writeText(link);
-      status.textContent = "The link is copied.";
-    } catch {
-      status.textContent = "The link is in the address bar.";
-    }
+    status.textContent = (await copied(link)) ? "The link is copied." : "The link is in the address bar.";
   });
   const carry = (event) => { // to the neighbour with the same two methods
     const link = event.target.closest("#previous, #next");
@@ -467,6 +431,7 @@
   window.addEventListener("resize", paintView);
   window.addEventListener("hashchange", read);
   for (const item of scenes) for (const { figure, apart } of item.panels) if (!apart) figure.querySelector(".view").classList.add("zoomable");
-  $("tools").hidden = false;
+  for (const item of scenes) item.tools = prepareTools(item);
+  by("tools").hidden = false;
   read();
 })();

@@ -2,9 +2,7 @@
 "use strict";
 
 (() => {
-  const search = document.getElementById("search");
-  const order = document.getElementById("order");
-  const status = document.getElementById("status");
+  const [search, order, status] = ["search", "order", "status"].map(by);
   const sets = [...document.querySelectorAll("section.set")].map((section) => ({
     section,
     title: section.dataset.title.toLowerCase(),
@@ -40,7 +38,7 @@
   };
 
   const read = () => {
-    const state = new URLSearchParams(location.hash.slice(1));
+    const state = addressed();
     search.value = state.get("q") || "";
     order.value = ["hard", "easy"].includes(state.get("order")) ? state.get("order") : "";
     show();
@@ -48,6 +46,6 @@
   search.addEventListener("input", show);
   order.addEventListener("change", show);
   window.addEventListener("hashchange", read);
-  document.getElementById("find").hidden = false;
+  by("find").hidden = false;
   read();
 })();

@@ -21,10 +21,7 @@
     if (body.rows.length < 2) continue;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "sort";
-      button.append(...head.childNodes);
+      const button = make("button", { type: "button", className: "sort" }, ...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => {
         const numeric = head.classList.contains("num");
@@ -40,7 +37,7 @@
 
   // The address of a run opens what belongs to it.
   const open = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = by([...addressed().keys()][0]);
     const details = target && target.closest("details");
     if (details) details.open = true;
   };

@@ -3,12 +3,12 @@
 
 (() => {
   const blocks = [...document.querySelectorAll("section.contest")];
-  const form = document.getElementById("choose");
+  const form = by("choose");
   if (!form || !blocks.length) return;
   const select = {
-    digest: document.getElementById("choose-protocol"),
-    dataset: document.getElementById("choose-dataset"),
-    metric: document.getElementById("choose-metric"),
+    digest: by("choose-protocol"),
+    dataset: by("choose-dataset"),
+    metric: by("choose-metric"),
   };
   let current = blocks[0];
 
@@ -40,12 +40,12 @@
       );
     show(blocks.reduce((best, block) => (fit(block) > fit(best) ? block : best)));
     history.replaceState(null, "", `#${current.id}`);
-    document.getElementById("chosen").textContent =
+    by("chosen").textContent =
       `Shown: ${current.dataset.dataset}, ${current.dataset.metric}, protocol ${current.dataset.protocol}.`;
   }
 
   for (const [name, element] of Object.entries(select)) element.addEventListener("change", () => choose(name));
-  const asked = () => blocks.find((block) => `#${block.id}` === decodeURIComponent(location.hash));
+  const asked = () => blocks.find((block) => addressed().has(block.id));
   addEventListener("hashchange", () => {
     const block = asked();
     if (block) show(block);
@@ -86,7 +86,7 @@
     tell();
   }
 
-  document.getElementById("contents").hidden = true;
+  by("contents").hidden = true;
   form.hidden = false;
   show(asked() ?? blocks[0]);
   if (asked()) current.scrollIntoView();

@@ -9,22 +9,16 @@ from typing import TYPE_CHECKING
 
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, dataset_words, name_of, protocol_words, table_of
-from leaderboard.statistics.ablation import Ablation
 from leaderboard.statistics.estimates import Estimate, estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+    from leaderboard.reading.ablation import Ablation
+    from leaderboard.reading.load import LoadedAblation
     from leaderboard.reading.published import Published
 
 KIND = "ablation"
-SOURCE = "c2matching-ablation"
-STEPS = {
-    "dyn-agg": "with Dynamic Aggregation",
-    "contrastive": "with Contrastive",
-    "distilled": "with Teacher-Student",
-}
-"""Our variants, and how the published step that belongs to each begins."""
 SETS = {"full set": "cufed5", "texture subset": "cufed5-texture"}
 
 
@@ -43,14 +37,8 @@ class Step:
 
 def paper_steps(published: Iterable[Published]) -> dict[tuple[str, str], Published]:
     """Published gains by (variant, set of images)."""
-    own = [entry for entry in published if entry.source.key == SOURCE and entry.delta_psnr is not None]
-    return {
-        (variant, images): entry
-        for variant, start in STEPS.items()
-        for images, dataset in SETS.items()
-        for entry in own
-        if entry.dataset == dataset and entry.condition.startswith(start)
-    }
+    named = {dataset: images for images, dataset in SETS.items()}
+    return {(entry.step, named[entry.dataset]): entry for entry in published if entry.step and entry.dataset in named}
 
 
 def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
@@ -58,7 +46,7 @@ def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
     paper = paper_steps(published)
     ids = list(study.variants[0].scores)
     found = []
-    for images, chosen in (("full set", ids), ("texture subset", [i for i in ids if i in set(study.subset)])):
+    for images, chosen in (("full set", ids), ("texture subset", [i for i in ids if i in set(study.texture_subset)])):
         for n, variant in enumerate(study.variants):
             if not chosen:
                 continue
@@ -67,23 +55,23 @@ def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
             entry = paper.get((variant.name, images)) if n else None
             found.append(
                 Step(variant.name, variant.title, images, estimate([variant.scores[i] for i in chosen]), gain,
-                     entry.delta_psnr if entry else None, bool(entry and "about" in entry.note))
+                     entry.delta_psnr if entry else None, bool(entry and entry.about))
             )  # fmt: skip
     return found
 
 
-def figures(studies: Iterable[Ablation], published: Iterable[Published]) -> list[Figure]:
+def figures(studies: Iterable[LoadedAblation], published: Iterable[Published]) -> list[Figure]:
     """One figure per study."""
     published = tuple(published)
-    return [_figure(study, steps(study, published)) for study in studies]
+    return [_figure(loaded.path, loaded.study, steps(loaded.study, published)) for loaded in studies]
 
 
-def _figure(study: Ablation, found: list[Step]) -> Figure:
-    digests = {variant.name: variant.weights_sha256 for variant in study.variants}
+def _figure(path: str, study: Ablation, found: list[Step]) -> Figure:
+    digests = {variant.name: variant.weights_sha256 or "" for variant in study.variants}
     records = [
         {"variant": step.variant, "title": step.title, "images": step.images, "n": step.psnr.images, "psnr": step.psnr,
          "gain": step.gain, "paper_gain": step.paper, "paper_says_about": "yes" if step.about else "",
-         "weights_sha256": digests[step.variant], "file": study.path}
+         "weights_sha256": digests[step.variant], "file": path}
         for step in found
     ]  # fmt: skip
     unit = f"{study.metric.title}, {study.metric.unit}"
@@ -100,8 +88,8 @@ def _figure(study: Ablation, found: list[Step]) -> Figure:
         f"Mean {study.metric.title} on {dataset_words(study.dataset)}, {protocol_words(study.protocol)}; whiskers are "
         f"95 % bootstrap intervals of the step, image by image. Trained: {budget}, "
         f"{study.budget.get('photos')} photos. "
-        f"Texture subset: {study.rule}. Hollow: the steps in the paper's text (section 5.3), on CUFED5 after full "
-        "training, of which only differences are printed."
+        f"Texture subset: {study.texture_rule}. Hollow: the steps in the paper's text (section 5.3), on CUFED5 after "
+        "full training, of which only differences are printed."
     )
     whole = [step for step in found if step.images == "full set"]
     alt = "Steps in PSNR on the full set: " + "; ".join(
@@ -109,7 +97,7 @@ def _figure(study: Ablation, found: list[Step]) -> Figure:
         for step in whole if step.gain
     ) + "."  # fmt: skip
     return Figure(
-        KIND, name_of(KIND, study.dataset.name, study.path, [[v.name, v.weights_sha256] for v in study.variants]),
+        KIND, name_of(KIND, study.dataset.name, path, list(digests.items())),
         f"{study.dataset.title}: one component after the other", caption, alt, table_of(records, columns),
         csv_of(records), lambda narrow: draw(found, unit, narrow),
     )  # fmt: skip
@@ -155,16 +143,10 @@ def draw(found: Sequence[Step], unit: str, narrow: bool) -> Drawing:
         axis.grid(True, axis="x")
         axis.grid(False, axis="y")
         axis.tick_params(axis="y", length=0)
-        axis.set_yticks(range(len(names)), [_folded(name, 22) for name in names])
+        axis.set_yticks(range(len(names)), [style.folded(name, 22, 60) for name in names])
         axis.locator_params(axis="x", nbins=5)
     if not narrow:
         gains.set_yticklabels([])
     gains.axvline(0, color=style.DIM, linewidth=0.9)
     style.legend(figure, handles, labels, narrow)
     return figure
-
-
-def _folded(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(style.label(text, 60), width))

@@ -1,9 +1,10 @@
-"""What quality costs: PSNR against parameters (the paper's Table 4), seconds per image and multiply-additions."""
+"""The cost of quality: PSNR against parameters (the paper's Table 4), seconds per image and multiply-additions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,13 @@ from leaderboard.figures.figure import (
 )
 from leaderboard.figures.labels import place
 from leaderboard.reading.load import LoadedRun, dataset_key
-from leaderboard.tables.grid import TITLES
-from leaderboard.tables.tables import Table
+from leaderboard.tables.model import Table
+from leaderboard.tables.published import title_of
+from refsr_bench.core.reader import to_json
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
     from leaderboard.reading.published import Published
@@ -37,15 +41,35 @@ OTHER = style.COLOURS[2]
 
 
 @dataclass(frozen=True)
+class Axis:
+    """A kind of cost. name: in lists; heading: of its panel; label: of its axis; timed: in seconds."""
+
+    name: str
+    heading: str
+    label: str
+    timed: bool = False
+
+
+PARAMETERS = Axis("parameters", "Parameters", "parameters")
+GMACS = Axis("GMACs", "Multiply-additions", "GMACs")
+
+
+def seconds_on(device: str) -> Axis:
+    """Seconds per image on one device: times of different ones do not compare."""
+    name = device or "an unnamed device"
+    return Axis(f"seconds on {name}", f"Time on {name}", "seconds per image", timed=True)
+
+
+@dataclass(frozen=True)
 class Point:
-    """One method. costs: by axis ("parameters", "seconds on cpu", "GMACs"), positive; record: for the table."""
+    """One method. costs: positive; record: for the table."""
 
     title: str
     group: str
     gan: bool
     psnr: float
     published: bool
-    costs: dict[str, float]
+    costs: Mapping[Axis, float]
     record: dict[str, Any]
 
 
@@ -65,40 +89,46 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
             dataset = column.dataset
             if table.protocol.label != table.protocol.name and dataset_key(dataset) in drawn:
                 continue
-            cells = [row.cells[n] for group in table.groups for row in group.rows if row.cells[n]]
-            runs = [cell.run for cell in cells if cell.status == "complete" and cell.psnr.value is not None]
-            points = measured(runs)
             fits = dataset.official and dataset.name not in shown and table.protocol.fields.get("scale", 4) == 4
-            beside, source = as_published(published, dataset.name) if fits else ([], None)
-            axes = _axes([*points, *beside])
-            if not axes:
-                continue
-            shown.add(dataset.name)
-            drawn.add(dataset_key(dataset))
-            caption = f"Mean {table.psnr.title} on {dataset_words(dataset)}, {protocol_words(table.protocol)}."
-            if any(axis.startswith("seconds") for axis in axes):
-                caption += " Seconds are means per image; a device is what the run file calls it."
-            if source:
-                caption += f" Hollow: as published in {source}, not measured here and not under this protocol."
-            flat = [point.title for point in points if not point.costs.get("parameters")]
-            if flat and "parameters" in axes:
-                caption += f" Dashed: without parameters ({', '.join(flat)})."
-            found.append(
-                _figure(
-                    f"{dataset.title}: what quality costs, protocol {table.protocol.label}", caption,
-                    name_of(KIND, f"{dataset.name}-{table.protocol.label}", table.protocol.digest, dataset),
-                    [*points, *beside], axes, f"{table.psnr.title}, dB",
-                )
-            )  # fmt: skip
+            if figure := _of_column(table, n, published if fits else ()):
+                shown.add(dataset.name)
+                drawn.add(dataset_key(dataset))
+                found.append(figure)
     for name in sorted({entry.dataset for entry in published if entry.dataset and entry.dataset not in shown}):
         beside, source = as_published(published, name)
         if axes := _axes(beside):
             found.append(
-                _figure(f"{TITLES.get(name, name)}: PSNR against parameters, as published",
+                _figure(f"{title_of(name)}: PSNR against parameters, as published",
                         f"As published in {source}; nothing here was measured.",
                         name_of(KIND, f"{name}-published", name), beside, axes, "PSNR, dB")
             )  # fmt: skip
     return found
+
+
+def _of_column(table: Table, place: int, published: Iterable[Published]) -> Figure | None:
+    """The figure of one data set under one protocol; None with too few points."""
+    dataset = table.columns[place].dataset
+    cells = [row.cells[place] for row in table.rows if row.cells[place]]
+    points = measured([cell.run for cell in cells if cell.status == "complete" and cell.psnr.value is not None])
+    beside, source = as_published(published, dataset.name)
+    axes = _axes([*points, *beside])
+    if not axes:
+        return None
+    caption = f"Mean {table.psnr.title} on {dataset_words(dataset)}, {protocol_words(table.protocol)}."
+    if any(axis.timed for axis in axes):
+        caption += " Seconds are means per image; a device is what the run file calls it."
+    if source:
+        caption += f" Hollow: as published in {source}, not measured here and not under this protocol."
+    flat = [point.title for point in points if PARAMETERS not in point.costs]
+    if flat and PARAMETERS in axes:
+        caption += f" Dashed: without parameters ({', '.join(flat)})."
+    # Figures keep the names, and addresses, that they had before data sets had variations.
+    identity = {name: value for name, value in to_json(dataset).items() if name != "variation"}
+    return _figure(
+        f"{dataset.title}: what quality costs, protocol {table.protocol.label}", caption,
+        name_of(KIND, f"{dataset.name}-{table.protocol.label}", table.protocol.digest, identity),
+        [*points, *beside], axes, f"{table.psnr.title}, dB",
+    )  # fmt: skip
 
 
 def measured(runs: Sequence[LoadedRun]) -> list[Point]:
@@ -112,8 +142,7 @@ def measured(runs: Sequence[LoadedRun]) -> list[Point]:
         seconds = [image.cost["seconds"] for image in result.images if "seconds" in image.cost]
         mean = math.fsum(seconds) / len(seconds) if seconds else None
         gmacs = run.method.gmacs
-        device = run.machine.device or "an unnamed device"
-        costs = {"parameters": run.method.parameters or 0, f"seconds on {device}": mean or 0, "GMACs": gmacs or 0}
+        costs = {PARAMETERS: run.method.parameters or 0, seconds_on(run.machine.device): mean or 0, GMACS: gmacs or 0}
         record = method_facts(run.method) | {
             "group": run.method.group, "gan": str(run.method.gan).lower(), "psnr": psnr,
             "parameters": run.method.parameters or None, "seconds_per_image": mean, "device": run.machine.device,
@@ -140,29 +169,26 @@ def as_published(entries: Iterable[Published], dataset: str) -> tuple[list[Point
                   "gan": str(bool(entry.gan)).lower(),
                   "psnr": entry.psnr, "parameters": round(entry.params_m * 1e6),
                   "source": f"published: {source.name}"}  # fmt: skip
-        costs = {"parameters": entry.params_m * 1e6}
+        costs = {PARAMETERS: entry.params_m * 1e6}
         points.append(Point(entry.title, entry.group, bool(entry.gan), entry.psnr, True, costs, record))
     return points, f"{source.title}, {source.name}"
 
 
-def _axes(points: Sequence[Point]) -> list[str]:
+def _axes(points: Sequence[Point]) -> list[Axis]:
     """Axes with enough points: parameters, seconds by device, GMACs."""
-    counted: dict[str, int] = {}
-    for point in points:
-        for axis in point.costs:
-            counted[axis] = counted.get(axis, 0) + 1
-    order = sorted(counted, key=lambda axis: (axis != "parameters", axis == "GMACs", axis))
+    counted = Counter(axis for point in points for axis in point.costs)
+    order = sorted(counted, key=lambda axis: (axis != PARAMETERS, axis == GMACS, axis.name))
     return [axis for axis in order if counted[axis] >= LEAST]
 
 
-def _figure(title: str, caption: str, name: str, points: list[Point], axes: list[str], unit: str) -> Figure:
+def _figure(title: str, caption: str, name: str, points: list[Point], axes: list[Axis], unit: str) -> Figure:
     records = [point.record for point in points]
     best = max(points, key=lambda point: point.psnr)
-    small = min((p for p in points if "parameters" in p.costs), key=lambda p: p.costs["parameters"], default=None)
-    alt = f"Scatter plot of {len(points)} methods, {unit} against {', '.join(axes)}."
+    small = min((p for p in points if PARAMETERS in p.costs), key=lambda p: p.costs[PARAMETERS], default=None)
+    alt = f"Scatter plot of {len(points)} methods, {unit} against {', '.join(axis.name for axis in axes)}."
     alt += f" Highest: {best.title}, {best.psnr:.2f} dB."
     if small:
-        alt += f" Fewest parameters: {small.title}, {small.costs['parameters'] / 1e6:.2f} million, {small.psnr:.2f} dB."
+        alt += f" Fewest parameters: {small.title}, {small.costs[PARAMETERS] / 1e6:.2f} million, {small.psnr:.2f} dB."
     columns = (
         Column("title", "Method"), Column("weights", "Weights"), Column("group", "Group"), Column("psnr", unit, 2),
         Column("parameters", "Parameters", 0), Column("seconds_per_image", "Seconds per image", 3),
@@ -172,72 +198,70 @@ def _figure(title: str, caption: str, name: str, points: list[Point], axes: list
                   lambda narrow: draw(points, axes, unit, narrow))  # fmt: skip
 
 
-def draw(points: Sequence[Point], axes: Sequence[str], unit: str, narrow: bool) -> Drawing:
+def draw(points: Sequence[Point], axes: Sequence[Axis], unit: str, narrow: bool) -> Drawing:
     """Scatter plots over logarithmic costs, up and to the left is better; colour: group, triangle: GAN-trained."""
-    from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     figure, panels = style.panels(len(axes), narrow, height=3.3 if len(axes) > 1 or narrow else 3.6)
-    for axis, name in zip(panels, axes, strict=True):
-        own = [point for point in points if name in point.costs]
-        for point in own:
-            colour = GROUPS.get(point.group, OTHER)
-            axis.plot(
-                point.costs[name], point.psnr, GAN if point.gan else PLAIN, color=colour, markersize=6.5,
-                markerfacecolor=style.PAPER if point.published else colour, markeredgewidth=1.3, linestyle="none",
-            )  # fmt: skip
-        axis.set_xscale("log")
-        low, high = (edge(point.costs[name] for point in own) for edge in (min, max))
-        room = max(1.6, (high / low) ** 0.18)
-        axis.set_xlim(low / room, high * room)
-        flat = _flat(points, name)
-        values = [point.psnr for point in [*own, *flat]]
-        margin = 0.16 * max(max(values) - min(values), 0.4)
-        axis.set_ylim(min(values) - margin, max(values) + margin)
-        for point in flat:
-            axis.axhline(point.psnr, color=GROUPS.get(point.group, OTHER), linewidth=1, linestyle=(0, (4, 2)), zorder=1)
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
-        axis.xaxis.set_major_formatter(lambda value, _: _short(value))
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_xlabel(style.label(f"{'seconds per image' if name.startswith('seconds') else name}"))
-        axis.set_title(style.label(_heading(name), 40))
-        axis.set_ylabel(unit)
-    present = [group for group in (*GROUPS, None) if any(_group(point) == group for point in points)]
-    handles = [
-        Line2D([], [], linestyle="none", marker=PLAIN, color=GROUPS.get(g, OTHER), markersize=6.5) for g in present
-    ]
-    labels = [group or "other" for group in present]
-    for wanted, look, text in (
-        (any(p.gan for p in points), {"marker": GAN, "color": style.DIM}, "GAN-trained"),
-        (any(p.published for p in points),
-         {"marker": PLAIN, "color": style.DIM, "markerfacecolor": style.PAPER, "markeredgewidth": 1.3}, "as published"),
-    ):  # fmt: skip
-        if wanted:
-            handles.append(Line2D([], [], linestyle="none", markersize=6.5, **look))
-            labels.append(text)
-    style.legend(figure, handles, labels, narrow)
-    for axis, name in zip(panels, axes, strict=True):
-        marks = [(p.costs[name], p.psnr, style.label(p.title, 22)) for p in points if name in p.costs]
-        place(figure, axis, marks)
-        for point in _flat(points, name):
-            axis.annotate(style.label(point.title, 22), (0, point.psnr), (3, 2), xycoords=axis.get_yaxis_transform(),
-                          textcoords="offset points", fontsize=7, color=style.INK, in_layout=False)  # fmt: skip
+    for panel, axis in zip(panels, axes, strict=True):
+        _scatter(panel, axis, points)
+        panel.set_ylabel(unit)
+    style.legend(figure, *_key(points), narrow)
+    for panel, axis in zip(panels, axes, strict=True):
+        place(figure, panel, [(p.costs[axis], p.psnr, style.label(p.title, 22)) for p in points if axis in p.costs])
+        for point in _flat(points, axis):
+            panel.annotate(style.label(point.title, 22), (0, point.psnr), (3, 2), xycoords=panel.get_yaxis_transform(),
+                           textcoords="offset points", fontsize=7, color=style.INK, in_layout=False)  # fmt: skip
     return figure
 
 
-def _flat(points: Sequence[Point], axis: str) -> list[Point]:
+def _scatter(panel: Axes, axis: Axis, points: Sequence[Point]) -> None:
+    """One panel: a mark for each method of which the cost is known, lines for those without parameters."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    own, flat = [point for point in points if axis in point.costs], _flat(points, axis)
+    for point in own:
+        colour = GROUPS.get(point.group, OTHER)
+        panel.plot(
+            point.costs[axis], point.psnr, GAN if point.gan else PLAIN, color=colour, markersize=6.5,
+            markerfacecolor=style.PAPER if point.published else colour, markeredgewidth=1.3, linestyle="none",
+        )  # fmt: skip
+    panel.set_xscale("log")
+    low, high = (edge(point.costs[axis] for point in own) for edge in (min, max))
+    room = max(1.6, (high / low) ** 0.18)  # names stand beside the outermost marks
+    panel.set_xlim(low / room, high * room)
+    values = [point.psnr for point in [*own, *flat]]
+    margin = 0.16 * max(max(values) - min(values), 0.4)
+    panel.set_ylim(min(values) - margin, max(values) + margin)
+    for point in flat:
+        panel.axhline(point.psnr, color=GROUPS.get(point.group, OTHER), linewidth=1, linestyle=(0, (4, 2)), zorder=1)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+    panel.xaxis.set_major_formatter(lambda value, _: _short(value))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel(style.label(axis.label))
+    panel.set_title(style.label(axis.heading, 40))
+
+
+def _key(points: Sequence[Point]) -> tuple[list[Artist], list[str]]:
+    """The legend: what colours and marks mean, of those that occur."""
+    from matplotlib.lines import Line2D
+
+    groups = [group for group in (*GROUPS, None) if any(_group(point) == group for point in points)]
+    hollow = {"markerfacecolor": style.PAPER, "markeredgewidth": 1.3}
+    entries = [(group or "other", {"marker": PLAIN, "color": GROUPS.get(group, OTHER)}) for group in groups]
+    if any(point.gan for point in points):
+        entries.append(("GAN-trained", {"marker": GAN, "color": style.DIM}))
+    if any(point.published for point in points):
+        entries.append(("as published", {"marker": PLAIN, "color": style.DIM, **hollow}))
+    handles = [Line2D([], [], linestyle="none", markersize=6.5, **look) for _, look in entries]
+    return handles, [label for label, _ in entries]
+
+
+def _flat(points: Sequence[Point], axis: Axis) -> list[Point]:
     """Measured methods without parameters: a line across the first panel."""
-    return [point for point in points if not point.published and axis == "parameters" and axis not in point.costs]
+    return [point for point in points if not point.published and axis == PARAMETERS and axis not in point.costs]
 
 
 def _group(point: Point) -> str | None:
     return point.group if point.group in GROUPS else None
-
-
-def _heading(axis: str) -> str:
-    return {"parameters": "Parameters", "GMACs": "Multiply-additions"}.get(
-        axis, f"Time {axis.removeprefix('seconds ')}"
-    )
 
 
 def _short(value: float) -> str:

@@ -1,9 +1,7 @@
-"""What a figure is beside its drawing: title, caption, alternative text, and its data as a table and as CSV."""
+"""Everything of a figure beside its drawing: title, caption, alternative text, and its data as a table and as CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboard.figures import style
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.tables.tables import MISSING, number, plain_cell, slug
+from leaderboard.text import MISSING, anchor, csv_text, number
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, ProtocolInfo
 
@@ -62,12 +60,12 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """For the site: wide, dark where the page is."""
+        """The drawing for the site: wide, dark where the page is."""
         return style.svg(self.draw, False, self.title, self.alt)
 
     @cached_property
     def narrow(self) -> str:
-        """The same for a phone."""
+        """The drawing for a phone."""
         return style.svg(self.draw, True, self.title, self.alt)
 
     def file(self, kind: str, narrow: bool = False) -> bytes:
@@ -88,7 +86,7 @@ class Missing:
 
 def name_of(kind: str, words: str, *identity: Any) -> str:
     """A figure's name: readable, and with the digest of what tells it from every other."""
-    return f"{kind}-{slug(words)[:40].strip('-.')}-{digest(identity)[:8]}"
+    return f"{kind}-{anchor(words)[:40].strip('-.')}-{digest(identity)[:8]}"
 
 
 def table_of(records: Sequence[Record], columns: Sequence[Column]) -> DataTable:
@@ -121,25 +119,19 @@ def csv_of(records: Sequence[Record]) -> str:
     """The records unrounded, an estimate as three columns (name, name_low, name_high), formulas defused."""
     keys = list(dict.fromkeys(key for record in records for key in record))
     spread = {key for key in keys if any(isinstance(record.get(key), Estimate) for record in records)}
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [name for key in keys for name in ((key, f"{key}_low", f"{key}_high") if key in spread else (key,))]
-    )
+    head = [name for key in keys for name in ((key, f"{key}_low", f"{key}_high") if key in spread else (key,))]
+    lines = []
     for record in records:
-        line: list[Any] = []
-        for key in keys:
-            value = record.get(key)
-            if key in spread:
-                line += ["", "", ""] if value is None else [value.mean, value.low, value.high]
-            else:
-                line.append("" if value is None else value)
-        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else plain_cell(v) for v in line])
-    return out.getvalue()
+        values = [(record.get(key), key in spread) for key in keys]
+        lines.append([
+            cell for value, wide in values
+            for cell in ((value,) if not wide else (value.mean, value.low, value.high) if value else (None,) * 3)
+        ])  # fmt: skip
+    return csv_text(head, lines)
 
 
 def method_facts(method: MethodInfo) -> dict[str, Any]:
-    """What a record says of its method."""
+    """The facts that a record has of its method."""
     return {"method": method.name, "title": method.title, "weights": method.weights.name,
             "weights_sha256": method.weights.sha256 or ""}  # fmt: skip
 
@@ -158,7 +150,7 @@ def protocol_words(protocol: ProtocolInfo) -> str:
 def titles_of(methods: Sequence[MethodInfo]) -> list[str]:
     """Titles that tell methods with their weights apart: the weights beside those that share a title."""
     plain = [method.title for method in methods]
-    named = [f"{m.title}, {m.weights}" if plain.count(m.title) > 1 else m.title for m in methods]
+    named = [f"{m.title}, {m.weights.name}" if plain.count(m.title) > 1 else m.title for m in methods]
     return [
         f"{name} {(method.weights.sha256 or '')[:6]}".rstrip() if named.count(name) > 1 else name
         for name, method in zip(named, methods, strict=True)

@@ -1,4 +1,4 @@
-"""What the reference is worth as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
+"""The worth of the reference as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
 
 Runs belong to one figure when their protocols differ in the choice of references alone.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, dataset_words, method_facts, name_of, table_of, titles_of
-from leaderboard.reading.load import LoadedRun, dataset_key, weights_key
+from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import MethodInfo
@@ -48,22 +48,27 @@ def rule_of(loaded: LoadedRun) -> str:
     return rule if isinstance(rule, str) else ""
 
 
+def fit_to_draw(runs: Iterable[LoadedRun]) -> list[LoadedRun]:
+    """Complete runs with weights that mean something and a finite PSNR, in the order of paths."""
+    return [
+        loaded
+        for loaded in sorted(runs, key=lambda run: run.path)
+        if loaded.result.complete
+        and loaded.result.run.method.ranked
+        and math.isfinite(loaded.result.means.get(loaded.result.run.protocol.psnr, math.inf))
+    ]
+
+
 def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]:
     """One figure per data set and set of other choices, where at least one method was measured at two levels.
 
     order: see ``style.marks``.
     """
     groups: dict[tuple, list[LoadedRun]] = {}
-    for loaded in sorted(runs, key=lambda run: run.path):
+    for loaded in fit_to_draw(runs):
         run = loaded.result.run
         others = {name: value for name, value in run.protocol.fields.items() if name not in _REFERENCES}
-        if (
-            loaded.result.complete
-            and run.method.ranked
-            and math.isfinite(loaded.result.means.get(run.protocol.psnr, math.inf))
-        ):
-            key = (digest(others), dataset_key(run.dataset), run.protocol.psnr)
-            groups.setdefault(key, []).append(loaded)
+        groups.setdefault((digest(others), dataset_key(run.dataset), run.protocol.psnr), []).append(loaded)
     return [figure for key, members in sorted(groups.items()) if (figure := _figure(key, members, order))]
 
 
@@ -71,7 +76,7 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
     by_method: dict[tuple[str, str], list[LoadedRun]] = {}
     for loaded in members:
         method = loaded.result.run.method
-        by_method.setdefault((method.name, weights_key(method)), []).append(loaded)
+        by_method.setdefault(method_key(method), []).append(loaded)
     methods = [runs[0].result.run.method for runs in by_method.values()]
     lines: list[Line] = []
     records: list[dict[str, Any]] = []
@@ -84,8 +89,8 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
         return None
     levels = sorted({level for line in curved for level in line.points})
     lines = [line for line in lines if line.flat or len(line.points) > 1]
-    kept = {(line.method.name, weights_key(line.method)) for line in lines}
-    records = [r for r in records if (r["method"], r.pop("key")) in kept]
+    kept = {method_key(line.method) for line in lines}
+    records = [record for record in records if record.pop("key") in kept]
     run = members[0].result.run
     metric = next(metric for metric in run.metrics if metric.name == run.protocol.psnr)
     labels = sorted({loaded.result.run.protocol.label for loaded in members}, key=lambda text: (len(text), text))
@@ -141,7 +146,7 @@ def _lines(runs: Sequence[LoadedRun], title: str) -> tuple[list[Line], list[dict
         record = method_facts(run.method) | {
             "references": "none" if blind else f"L{found[1]}" if found else rule, "psnr": mean, "images": mean.images,
             "protocol": run.protocol.label, "protocol_digest": run.protocol.digest, "run_file": loaded.path,
-            "key": weights_key(run.method),
+            "key": method_key(run.method),
         }  # fmt: skip
         records.append(record)
     records.sort(key=lambda record: record["references"])
@@ -162,12 +167,11 @@ def draw(lines: Sequence[Line], levels: Sequence[int], unit: str, narrow: bool, 
             continue
         own = sorted(line.points)
         means = [line.points[level].mean for level in own]
-        kwargs = {"linestyle": look.dash, "color": look.colour, "marker": look.marker, "markeredgecolor": style.PAPER}
-        axis.plot(own, means, markeredgewidth=0.5, **kwargs)
+        axis.plot(own, means, **look.line)
         low = [v.mean if math.isnan(v.low) else v.low for v in (line.points[level] for level in own)]
         high = [v.mean if math.isnan(v.high) else v.high for v in (line.points[level] for level in own)]
         axis.fill_between(own, low, high, color=look.colour, alpha=0.12, linewidth=0)
-        handles.append(Line2D([], [], **kwargs))
+        handles.append(Line2D([], [], **{**look.line, "markeredgewidth": None}))
     axis.set_xticks(levels, [f"L{level}" for level in levels])
     axis.set_xlim(levels[0] - 0.25, levels[-1] + 0.25)
     axis.set_xlabel("reference level, from most to least like the input")

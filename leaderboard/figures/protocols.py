@@ -1,4 +1,4 @@
-"""How much each choice of a protocol moves the numbers: the same method, weights and images under several protocols.
+"""The weight of each choice of a protocol: the same method, weights and images under several protocols.
 
 Differences are taken image by image against a base protocol. A protocol that differs from it in one field is named by
 that field, others by their label.
@@ -24,13 +24,14 @@ from leaderboard.figures.figure import (
     table_of,
     titles_of,
 )
-from leaderboard.figures.levels import rule_of
-from leaderboard.reading.load import LoadedRun, dataset_key, weights_key
+from leaderboard.figures.levels import fit_to_draw, rule_of
+from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, difference, estimate
 from leaderboard.tables.tables import build_tables
 from refsr_bench.core.schema import ProtocolInfo, Result
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
 KIND = "protocols"
@@ -46,7 +47,7 @@ class Change:
     words: str
     protocol: ProtocolInfo
     fields: int
-    effects: dict[tuple[str, str], tuple[Estimate, Estimate | None]]
+    effects: Mapping[tuple[str, str], tuple[Estimate, Estimate | None]]
 
 
 def changes_between(base: LoadedRun, other: LoadedRun) -> dict[str, tuple[Any, Any]]:
@@ -78,65 +79,47 @@ def _plain(value: Any) -> str:
     return "-" if value is None else json.dumps(value, sort_keys=True)
 
 
+Series = tuple[str, str]
+"""A method with its weights: its name, and what tells the weights apart."""
+
+
 def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]:
     """One figure per data set that one method at least was measured on completely under two protocols.
 
     order: see ``style.marks``.
     """
     by_dataset: dict[tuple, list[LoadedRun]] = {}
-    for loaded in sorted(runs, key=lambda run: run.path):
-        run = loaded.result.run
-        if (
-            loaded.result.complete
-            and run.method.ranked
-            and math.isfinite(loaded.result.means.get(run.protocol.psnr, math.inf))
-        ):
-            by_dataset.setdefault(dataset_key(run.dataset), []).append(loaded)
+    for loaded in fit_to_draw(runs):
+        by_dataset.setdefault(dataset_key(loaded.result.run.dataset), []).append(loaded)
     return [figure for key, members in sorted(by_dataset.items()) if (figure := _figure(key, members, order))]
 
 
 def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> Figure | None:
-    by_protocol: dict[str, dict[tuple[str, str], LoadedRun]] = {}
+    by_protocol: dict[str, dict[Series, LoadedRun]] = {}
     for loaded in members:
         run = loaded.result.run
-        by_protocol.setdefault(run.protocol.digest, {})[run.method.name, weights_key(run.method)] = loaded
-    chosen = _base(by_protocol, [table.protocol.digest for table in build_tables(members)])
-    base = by_protocol[chosen]
-    changes = []
-    for digest, own in by_protocol.items():
-        if digest == chosen:
-            continue
-        common = [series for series in base if series in own]
-        effects = {series: _effect(base[series].result, own[series].result) for series in common}
-        effects = {series: effect for series, effect in effects.items() if effect}
-        if effects:
-            first = common[0]
-            differing = changes_between(base[first], own[first])
-            protocol = own[first].result.run.protocol
-            named = words(differing, protocol.label)
-            if len(differing) == 1 and protocol.name != base[first].result.run.protocol.name:
-                named += f" ({protocol.name})"
-            changes.append(Change(named, protocol, len(differing), effects))
+        by_protocol.setdefault(run.protocol.digest, {})[method_key(run.method)] = loaded
+    base = by_protocol[_base(by_protocol, [table.protocol.digest for table in build_tables(members)])]
+    found = (_change(base, own) for own in by_protocol.values() if own is not base)
+    changes = sorted(filter(None, found), key=lambda change: (change.fields > 1, change.words))
     if not changes:
         return None
-    changes.sort(key=lambda change: (change.fields > 1, change.words))
     series = [name for name in base if any(name in change.effects for change in changes)]
-    methods = [base[name].result.run.method for name in series]
-    titles = dict(zip(series, titles_of(methods), strict=True))
-    dataset, protocol = next(iter(base.values())).result.run.dataset, next(iter(base.values())).result.run.protocol
+    titles = dict(zip(series, titles_of([base[name].result.run.method for name in series]), strict=True))
+    first = next(iter(base.values())).result.run
+    dataset, protocol = first.dataset, first.protocol
     records = [
         method_facts(base[name].result.run.method)
         | {
-            "change": change.words, "fields_changed": change.fields, "psnr_change": change.effects[name][0],
-            "ssim_change": change.effects[name][1], "images": change.effects[name][0].images,
+            "title": titles[name], "change": change.words, "fields_changed": change.fields,
+            "psnr_change": change.effects[name][0], "ssim_change": change.effects[name][1],
+            "images": change.effects[name][0].images,
             "protocol": change.protocol.label, "protocol_digest": change.protocol.digest,
             "base": protocol.label, "base_digest": protocol.digest,
             "run_file": by_protocol[change.protocol.digest][name].path,
         }
         for change in changes for name in series if name in change.effects
     ]  # fmt: skip
-    for record in records:
-        record["title"] = titles[record["method"], record["weights_sha256"] or f"name:{record['weights']}"]
     columns = (
         Column("change", "Choice"), Column("title", "Method"), Column("weights", "Weights"),
         Column("psnr_change", "PSNR, dB [95 %]", 2, True), Column("ssim_change", "SSIM [95 %]", 4, True),
@@ -156,6 +139,22 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
         f"{dataset.title}: what each choice of protocol moves, against {protocol.label}", caption, alt,
         table_of(records, columns), csv_of(records), lambda narrow: draw(changes, titles, narrow, order),
     )  # fmt: skip
+
+
+def _change(base: Mapping[Series, LoadedRun], own: Mapping[Series, LoadedRun]) -> Change | None:
+    """One protocol against the base; None without a method that has images under both."""
+    common = [series for series in base if series in own]
+    effects = {series: _effect(base[series].result, own[series].result) for series in common}
+    effects = {series: effect for series, effect in effects.items() if effect}
+    if not effects:
+        return None
+    before, after = base[common[0]], own[common[0]]
+    differing = changes_between(before, after)
+    protocol = after.result.run.protocol
+    named = words(differing, protocol.label)
+    if len(differing) == 1 and protocol.name != before.result.run.protocol.name:
+        named += f" ({protocol.name})"
+    return Change(named, protocol, len(differing), effects)
 
 
 def _base(by_protocol: Mapping[str, Mapping[tuple[str, str], LoadedRun]], order: Sequence[str]) -> str:
@@ -183,37 +182,23 @@ def _effect(base: Result, other: Result) -> tuple[Estimate, Estimate | None] | N
     return (found[0], found[1]) if found[0] else None
 
 
-def draw(
-    changes: Sequence[Change], titles: Mapping[tuple[str, str], str], narrow: bool, order: Mapping[str, int]
-) -> Drawing:
+def draw(changes: Sequence[Change], titles: Mapping[Series, str], narrow: bool, order: Mapping[str, int]) -> Drawing:
     """A row per change, a mark per method, zero is the base; PSNR, then SSIM."""
     from matplotlib.lines import Line2D
 
     both = any(effect[1] for change in changes for effect in change.effects.values())
-    count = 2 if both else 1
-    spread = min(0.7, 0.16 * (len(titles) - 1))
     line = 0.3 + 0.07 * min(len(titles), 8)
-    figure, panels = style.panels(count, narrow, height=0.75 + line * len(changes), extra=0.5)
+    figure, panels = style.panels(2 if both else 1, narrow, height=0.75 + line * len(changes), extra=0.5)
     looks = dict(zip(titles, style.marks([name for name, _ in titles], order), strict=True))
     for which, axis in enumerate(panels):
         for row, change in enumerate(changes):
-            for n, (series, look) in enumerate(looks.items()):
-                effect = change.effects.get(series)
-                if effect is None or effect[which] is None:
-                    continue
-                value = effect[which]
-                y = row + (n / max(1, len(looks) - 1) - 0.5) * spread if len(looks) > 1 else row
-                if not math.isnan(value.low):
-                    axis.plot([value.low, value.high], [y, y], color=look.colour, linewidth=1.1, alpha=0.8)
-                axis.plot(value.mean, y, look.marker, color=look.colour, markeredgecolor=style.PAPER,
-                          markeredgewidth=0.5, markersize=6)  # fmt: skip
+            _dots(axis, row, {name: effect[which] for name, effect in change.effects.items()}, looks)
         axis.axvline(0, color=style.DIM, linewidth=0.9, zorder=1)
         axis.grid(True, axis="both")
         axis.set_ylim(len(changes) - 0.5, -0.5)
-        if which == 0 or narrow:
-            axis.set_yticks(range(len(changes)), [_folded(change.words, 20 if narrow else 28) for change in changes])
-        else:
-            axis.set_yticks(range(len(changes)), [""] * len(changes))
+        named = which == 0 or narrow
+        labels = [style.folded(change.words, 20 if narrow else 28, 56) if named else "" for change in changes]
+        axis.set_yticks(range(len(changes)), labels)
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel("change of PSNR, dB" if which == 0 else "change of SSIM")
         low, high = axis.get_xlim()
@@ -230,7 +215,17 @@ def draw(
     return figure
 
 
-def _folded(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(style.label(text, 56), width, break_on_hyphens=True))
+def _dots(
+    axis: Axes, row: int, effects: Mapping[Series, Estimate | None], looks: Mapping[Series, style.Mark]
+) -> None:
+    """One change: a mark with its whisker for each method that has the effect, below each other within the row."""
+    spread = min(0.7, 0.16 * (len(looks) - 1))
+    for n, (series, look) in enumerate(looks.items()):
+        value = effects.get(series)
+        if value is None:
+            continue
+        y = row + (n / max(1, len(looks) - 1) - 0.5) * spread if len(looks) > 1 else row
+        if not math.isnan(value.low):
+            axis.plot([value.low, value.high], [y, y], color=look.colour, linewidth=1.1, alpha=0.8)
+        axis.plot(value.mean, y, look.marker, color=look.colour, markeredgecolor=style.PAPER, markeredgewidth=0.5,
+                  markersize=6)  # fmt: skip

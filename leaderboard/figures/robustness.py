@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, name_of, protocol_words, table_of
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.statistics.robustness import GAIN, GIVEN, UNITS, UNRELATED, Row, Study, level_number
+from leaderboard.statistics.robustness import GAIN, Row, Study, level_number
+from refsr_bench.core.files import write_bytes, write_text
+from refsr_bench.geometry.kinds import EDGES, GIVEN, UNRELATED
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
@@ -34,15 +39,13 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
     psnr = study.protocol.psnr
     sweep = form == "curves"
     shown = [row for row in rows if (level_number(row.level) is not None) == sweep or row.level == UNRELATED]
-    runs = {row.method: {} for row in rows}
-    for series, levels in zip(runs, study.runs.values(), strict=True):
-        runs[series] = levels
+    runs = dict(zip(dict.fromkeys(row.series for row in rows), study.runs.values(), strict=True))
     records = [
         {"level": row.level, "method": row.method, "title": row.title, "weights": row.weights,
-         "weights_sha256": runs[row.method][row.level].result.run.method.weights.sha256 or "", "images": row.images,
+         "weights_sha256": runs[row.series][row.level].result.run.method.weights.sha256 or "", "images": row.images,
          "failed": row.failed, "aee": row.values.get("aee"), "coverage": row.values.get("coverage"),
          "psnr": row.values.get(psnr), "ssim": row.values.get(study.protocol.ssim), "gain": row.values.get(GAIN.name),
-         "run_file": runs[row.method][row.level].path}
+         "run_file": runs[row.series][row.level].path}
         for row in shown
     ]  # fmt: skip
     columns = (
@@ -55,7 +58,7 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
     caption = (
         f"{images} of {study.title}, {protocol_words(study.protocol)}. AEE: mean distance of matches from the true "
         f"place, HR pixels. {'Bands' if sweep else 'Whiskers'} are 95 % bootstrap intervals over images. "
-        + (f"Levels: {UNITS[study.change]}. " if sweep and study.change in UNITS else "")
+        + (f"Levels: {EDGES[study.change].unit}. " if sweep and study.change in EDGES else "")
         + ("Dotted: with an unrelated reference. " if sweep else "")
         + "Matchers make no SR image and have no PSNR."
     )
@@ -71,15 +74,39 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
 def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
     """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
 
-    psnr: the PSNR metric's name. change: what was changed, see ``statistics.robustness.UNITS``. Returns the files.
+    psnr: the PSNR metric's name. change: what was changed, one of ``geometry.kinds.KINDS`` or GIVEN. Returns the files.
+    Raises BenchError when the disk refuses.
     """
-    files = []
+    written = []
     for name, draw in drawings(rows, psnr, change, title).items():
         svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-        svg.write_text(style.svg(draw, False, title, describe(rows, psnr), themed=False), encoding="utf-8")
-        png.write_bytes(style.image(draw, False, "png"))
-        files += [svg, png]
-    return files
+        write_text(svg, style.svg(draw, False, title, describe(rows, psnr), themed=False))
+        write_bytes(png, style.image(draw, False, "png"))
+        written += [svg, png]
+    return written
+
+
+@dataclass(frozen=True)
+class Plot:
+    """The contents of one drawing. psnr: the PSNR metric's name; units: what the levels of a sweep are; unrelated: rows
+    with an unrelated reference, beside a sweep; order: see ``style.marks``."""
+
+    rows: Sequence[Row]
+    psnr: str
+    title: str = ""
+    units: str = ""
+    unrelated: Sequence[Row] = ()
+    order: Mapping[str, int] = field(default_factory=dict)
+
+    def by_level(self, series: str, metric: str) -> dict[str, Estimate]:
+        """The values of one series in a metric, by level; infinite means cannot be drawn."""
+        found = {row.level: row.values[metric] for row in self.rows if row.series == series and metric in row.values}
+        return {level: value for level, value in found.items() if math.isfinite(value.mean)}
+
+    def levels(self, metric: str) -> list[str]:
+        """The levels that any method has, in the order of the groups, UNRELATED last."""
+        seen = dict.fromkeys(row.level for row in self.rows if metric in row.values)
+        return sorted(seen, key=lambda level: level == UNRELATED)
 
 
 def drawings(
@@ -90,89 +117,66 @@ def drawings(
     numbers = [row for row in rows if level_number(row.level) is not None]
     found: dict[str, Callable[[bool], Drawing]] = {}
     if {row.level for row in groups} - {UNRELATED}:
-        found["bars"] = lambda narrow: bars(groups, psnr, title, narrow=narrow, order=order)
+        found["bars"] = partial(bars, Plot(groups, psnr, title, order=order or {}))
     if numbers:
         unrelated = [row for row in groups if row.level == UNRELATED]
-        unit = f"{change}: {UNITS[change]}" if change in UNITS else change
-        found["curves"] = lambda narrow: curves(numbers, psnr, unit, title, unrelated, narrow=narrow, order=order)
+        units = f"{change}: {EDGES[change].unit}" if change in EDGES else change
+        found["curves"] = partial(curves, Plot(numbers, psnr, title, units, unrelated, order or {}))
     return found
 
 
-def bars(
-    rows: Sequence[Row], psnr: str, title: str = "", *, narrow: bool = False, order: Mapping[str, int] | None = None
-) -> Drawing:
+def bars(plot: Plot, narrow: bool = False) -> Drawing:
     """AEE (HR pixels), PSNR and reference gain (dB) by group; whiskers are 95 % intervals."""
     import numpy as np
     from matplotlib.patches import Patch
 
-    figure, shown, marks = _start(rows, psnr, title, narrow, order or {})
+    figure, shown, marks = _start(plot, narrow)
     for axis, metric in shown:
-        levels = _levels(rows, metric)
-        methods = [m for m in marks if any(r.method == m and metric in r.values for r in rows)]
-        width = 0.82 / max(2, len(methods))
-        for n, method in enumerate(methods):
-            found = _by_level(rows, method, metric)
-            x = np.array([levels.index(level) + (n - (len(methods) - 1) / 2) * width for level in found])
+        levels = plot.levels(metric)
+        present = [name for name in marks if any(r.series == name and metric in r.values for r in plot.rows)]
+        width = 0.82 / max(2, len(present))
+        for n, series in enumerate(present):
+            found = plot.by_level(series, metric)
+            x = np.array([levels.index(level) + (n - (len(present) - 1) / 2) * width for level in found])
             mean, error = _mean_and_error(list(found.values()))
-            look = marks[method]
+            look = marks[series]
             axis.bar(x, mean, width * 0.9, color=look.colour, hatch=look.hatch, edgecolor=style.PAPER, linewidth=0)
             axis.errorbar(x, mean, error, fmt="none", ecolor=style.INK, elinewidth=0.8, capsize=1.8, capthick=0.8)
         slanted = {"rotation": 28, "ha": "right", "rotation_mode": "anchor"} if len(levels) > 4 else {}
         axis.set_xticks(range(len(levels)), [style.label(level, 12) for level in levels], **slanted)
         axis.tick_params(axis="x", length=0)
-        if metric == psnr:
-            axis.set_ylim(*_psnr_limits(rows, psnr))
+        if metric == plot.psnr:
+            axis.set_ylim(*_psnr_limits(plot))
             axis.set_ylabel(f"{axis.get_ylabel()} (axis cut)")
         if metric == GAIN.name:
             axis.axhline(0, color=style.DIM, linewidth=0.8)
     handles = [Patch(facecolor=m.colour, hatch=m.hatch, edgecolor=style.PAPER, linewidth=0) for m in marks.values()]
-    style.legend(figure, handles, _titles(rows, marks), narrow)
+    style.legend(figure, handles, _titles(plot, marks), narrow)
     return figure
 
 
-def curves(
-    rows: Sequence[Row],
-    psnr: str,
-    units: str,
-    title: str = "",
-    unrelated: Sequence[Row] = (),
-    *,
-    narrow: bool = False,
-    order: Mapping[str, int] | None = None,
-) -> Drawing:
+def curves(plot: Plot, narrow: bool = False) -> Drawing:
     """AEE, PSNR and gain over a sweep, bands are 95 % intervals; dotted: the method with an unrelated reference."""
     from matplotlib.lines import Line2D
 
-    figure, shown, marks = _start(rows, psnr, title, narrow, order or {})
+    figure, shown, marks = _start(plot, narrow)
     dotted = False
     for axis, metric in shown:
-        for method, look in marks.items():
-            found = sorted((level_number(level), value) for level, value in _by_level(rows, method, metric).items())
+        for series, look in marks.items():
+            found = sorted((level_number(level), value) for level, value in plot.by_level(series, metric).items())
             if not found:
                 continue
-            x, values = [level for level, _ in found], [value for _, value in found]
+            x, values = zip(*found, strict=True)
             mean, error = _mean_and_error(values)
-            axis.plot(x, mean, linestyle=look.dash, color=look.colour, marker=look.marker, markeredgecolor=style.PAPER,
-                      markeredgewidth=0.5)  # fmt: skip
+            axis.plot(x, mean, **look.line)
             axis.fill_between(x, mean - error[0], mean + error[1], color=look.colour, alpha=0.11, linewidth=0)
-            for row in unrelated:
-                if row.method == method and metric in row.values and math.isfinite(row.values[metric].mean):
+            for row in plot.unrelated:
+                if row.series == series and metric in row.values and math.isfinite(row.values[metric].mean):
                     axis.axhline(row.values[metric].mean, color=look.colour, linestyle=(0, (1, 2)), linewidth=1)
                     dotted = True
-        axis.set_xlabel("\n".join(_wrapped(units, 34 if len(shown) > 2 and not narrow else 52)))
-        levels = sorted(level_number(row.level) for row in rows)
-        if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are as far from 1
-            axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        if metric == "aee":
-            axis.set_ylim(bottom=0)
-        if metric == GAIN.name:
-            axis.axhline(0, color=style.DIM, linewidth=0.8)
-    handles = [
-        Line2D([], [], linestyle=m.dash, color=m.colour, marker=m.marker, markeredgecolor=style.PAPER)
-        for m in marks.values()
-    ]
-    labels = _titles(rows, marks)
+        _sweep_axis(axis, metric, plot, 34 if len(shown) > 2 and not narrow else 52)
+    handles = [Line2D([], [], **{**look.line, "markeredgewidth": None}) for look in marks.values()]
+    labels = _titles(plot, marks)
     if dotted:
         handles.append(Line2D([], [], linestyle=(0, (1, 2)), color=style.DIM, linewidth=1))
         labels.append("with an unrelated reference")
@@ -180,11 +184,24 @@ def curves(
     return figure
 
 
+def _sweep_axis(axis: Axes, metric: str, plot: Plot, width: int) -> None:
+    """Scales and labels of one panel of a sweep. width: characters of a line of the label."""
+    axis.set_xlabel(style.folded(plot.units, width))
+    levels = sorted(level_number(row.level) for row in plot.rows)
+    if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are as far from 1
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if metric == "aee":
+        axis.set_ylim(bottom=0)
+    if metric == GAIN.name:
+        axis.axhline(0, color=style.DIM, linewidth=0.8)
+
+
 def describe(rows: Sequence[Row], psnr: str) -> str:
     """The figure in words: each series' first and last level."""
     said = []
-    for method in dict.fromkeys(row.method for row in rows):
-        own = [row for row in rows if row.method == method and row.level != UNRELATED]
+    for series in dict.fromkeys(row.series for row in rows):
+        own = [row for row in rows if row.series == series and row.level != UNRELATED]
         for metric, name, unit in (("aee", "AEE", "pixels"), (psnr, _name(psnr), "dB")):
             ends = [row for row in own if metric in row.values]
             if ends:
@@ -196,55 +213,36 @@ def describe(rows: Sequence[Row], psnr: str) -> str:
     return "; ".join(said) + "."
 
 
-def _start(
-    rows: Sequence[Row], psnr: str, title: str, narrow: bool, order: Mapping[str, int]
-) -> tuple[Drawing, list[tuple[Axes, str]], dict[str, style.Mark]]:
+def _start(plot: Plot, narrow: bool) -> tuple[Drawing, list[tuple[Axes, str]], dict[str, style.Mark]]:
     """An axis for AEE, PSNR and gain, those of which there is something to show, and a mark per method."""
     labels = {
         "aee": ("Matching error, lower is better", "AEE, HR pixels"),
-        psnr: ("Restoration, higher is better", f"{_name(psnr)}, dB"),
+        plot.psnr: ("Restoration, higher is better", f"{_name(plot.psnr)}, dB"),
         GAIN.name: ("Reference gain", "dB over an unrelated reference"),
     }
-    shown = [m for m in labels if any(m in row.values for row in rows)] or ["aee"]
-    methods = list(dict.fromkeys(row.method for row in rows if set(shown) & row.values.keys()))
-    marks = dict(zip(methods, style.marks([method.partition(" ")[0] for method in methods], order), strict=True))
+    shown = [m for m in labels if any(m in row.values for row in plot.rows)] or ["aee"]
+    methods = {row.series: row.method for row in plot.rows if set(shown) & row.values.keys()}
+    looks = style.marks(list(methods.values()), plot.order)
     with style.look():
         figure, axes = style.panels(len(shown), narrow)
         for axis, metric in zip(axes, shown, strict=True):
             axis.set_title(labels[metric][0])
             axis.set_ylabel(labels[metric][1])
-        if title:
-            figure.suptitle("\n".join(_wrapped(title, 50 if narrow else 100)), fontsize=8.5)
-    return figure, list(zip(axes, shown, strict=True)), marks
+        if plot.title:
+            figure.suptitle(style.folded(plot.title, 50 if narrow else 100), fontsize=8.5)
+    return figure, list(zip(axes, shown, strict=True)), dict(zip(methods, looks, strict=True))
 
 
-def _titles(rows: Sequence[Row], marks: Mapping[str, style.Mark]) -> list[str]:
-    titles = {row.method: row.title for row in rows}
-    return [style.label(titles[method]) for method in marks]
+def _titles(plot: Plot, marks: Mapping[str, style.Mark]) -> list[str]:
+    titles = {row.series: row.title for row in plot.rows}
+    return [style.label(titles[series]) for series in marks]
 
 
 def _name(psnr: str) -> str:
     return psnr.upper().replace("_", "-")
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(" ".join(text.split()), width)
-
-
-def _by_level(rows: Sequence[Row], method: str, metric: str) -> Mapping[str, Estimate]:
-    found = {row.level: row.values[metric] for row in rows if row.method == method and metric in row.values}
-    return {level: value for level, value in found.items() if math.isfinite(value.mean)}
-
-
-def _levels(rows: Sequence[Row], metric: str) -> list[str]:
-    """In the order of the groups, UNRELATED last, whichever method has them."""
-    seen = dict.fromkeys(row.level for row in rows if metric in row.values)
-    return [level for level in seen if level != UNRELATED] + [level for level in seen if level == UNRELATED]
-
-
-def _mean_and_error(values: Sequence[Estimate]):
+def _mean_and_error(values: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
     """Means (n,) and the lengths of their whiskers down and up (2, n); no whiskers without an interval."""
     import numpy as np
 
@@ -253,8 +251,9 @@ def _mean_and_error(values: Sequence[Estimate]):
     return mean, np.where(np.isfinite(error), error, 0).clip(0)
 
 
-def _psnr_limits(rows: Sequence[Row], psnr: str) -> tuple[float, float]:
+def _psnr_limits(plot: Plot) -> tuple[float, float]:
     """PSNR has no zero worth showing: from a little below the lowest whisker to a little above the highest."""
-    ends = [e for row in rows if psnr in row.values for v in [row.values[psnr]] for e in (v.mean, v.low, v.high)]
+    values = [row.values[plot.psnr] for row in plot.rows if plot.psnr in row.values]
+    ends = [end for value in values for end in (value.mean, value.low, value.high)]
     ends = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
     return min(ends) - 0.5, max(ends) + 0.5

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from leaderboard.tables.tables import clean
+from leaderboard.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -78,12 +79,18 @@ _RC = {
 
 @dataclass(frozen=True)
 class Mark:
-    """How one series looks, in lines and in bars."""
+    """The look of one series, in lines and in bars."""
 
     colour: str
     marker: str
     dash: object
     hatch: str
+
+    @property
+    def line(self) -> dict[str, object]:
+        """A line with its marks, as matplotlib takes it."""
+        return {"linestyle": self.dash, "color": self.colour, "marker": self.marker, "markeredgecolor": PAPER,
+                "markeredgewidth": 0.5}  # fmt: skip
 
 
 def mark(n: int) -> Mark:
@@ -121,6 +128,11 @@ def label(text: str, most: int = 34) -> str:
     return f"\u2005{line}" if line.startswith("_") else line  # matplotlib takes "_x" for a hidden label
 
 
+def folded(text: str, width: int, most: int = 1000) -> str:
+    """Text from a run file as a label of several lines of at most ``width`` characters."""
+    return "\n".join(textwrap.wrap(label(text, most), width))
+
+
 @contextmanager
 def look() -> Iterator[None]:
     """The style, whatever the user's matplotlibrc says. Everything of a figure is made and saved within it."""
@@ -153,7 +165,7 @@ def panels(number: int, narrow: bool, height: float = 2.7, extra: float = 0.55) 
 
 
 def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], narrow: bool) -> None:
-    """Below all panels, in as many columns as fit."""
+    """Write the legend below all panels, in as many columns as fit."""
     if not labels:
         return
     longest = max(map(len, labels)) + 6

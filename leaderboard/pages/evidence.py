@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from leaderboard.pages.gallery import Gallery, ImagePage, method_path
+from leaderboard.pages.gallery import Gallery, ImagePage
 from leaderboard.pages.pages import Site, render, safe_link
-from leaderboard.reading.load import weights_key
-from leaderboard.tables.tables import Cell, Column, Row, Table, clean, number
-from refsr_bench.core.schema import ImageRecord, MethodInfo, MetricInfo
+from leaderboard.tables.model import Cell, Column, Row, Table, method_path
+from leaderboard.text import clean, number
+from refsr_bench.core.schema import IN_WORDS, VERIFIED, ImageRecord, LeakKind, Machine, MethodInfo, MetricInfo
 
 EXTREMES = 3  # images shown at either end
 _ARXIV = re.compile(r"\barXiv:\s?(\d{4}\.\d{4,5})\b")
@@ -33,6 +34,11 @@ class RunView:
     chart: Markup
     worst: tuple[tuple[ImageRecord, ImagePage | None], ...]
     best: tuple[tuple[ImageRecord, ImagePage | None], ...]
+
+    @property
+    def leaks(self) -> list[tuple[LeakKind, int]]:
+        """How many images there are of each kind of leak."""
+        return Counter(image.leak.kind for image in self.cell.run.result.measured).most_common()
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def methods(tables: Sequence[Table], gallery: Gallery) -> tuple[MethodPage, ...]
         for group in table.groups:
             for row in group.rows:
                 entry = found.setdefault(row.method.name, {})
-                runs = entry.setdefault(weights_key(row.method), (row.method, clean(row.weights), []))[2]
+                runs = entry.setdefault(row.method.weights.key, (row.method, clean(row.weights), []))[2]
                 runs += [
                     _run(table, column, row, cell, gallery)
                     for column, cell in zip(table.columns, row.cells, strict=True) if cell
@@ -91,6 +97,9 @@ def pages(tables: Sequence[Table], gallery: Gallery, site: Site) -> Iterator[tup
                 gallery=gallery,
                 size=_size,
                 brief=_brief,
+                machine=_machine,
+                words=IN_WORDS,
+                verified=VERIFIED,
             ),
         )
 
@@ -125,6 +134,12 @@ def _run(table: Table, column: Column, row: Row, cell: Cell, gallery: Gallery) -
 
 def _size(image: ImageRecord) -> str:
     return f"{image.hr_size[0]} × {image.hr_size[1]}" if image.hr_size else ""
+
+
+def _machine(machine: Machine) -> str:
+    """What is known of it: "cpu, Xeon, 2 threads"."""
+    threads = "" if machine.threads is None else f"{machine.threads} thread{'s' if machine.threads != 1 else ''}"
+    return ", ".join(filter(None, (machine.device, machine.processor, threads)))
 
 
 def _brief(names: Sequence[str]) -> str:

@@ -15,14 +15,13 @@ from leaderboard.figures import study as preferences
 from leaderboard.figures.figure import DataTable, Figure, Missing
 from leaderboard.figures.style import size_of
 from leaderboard.pages.pages import Site, render
-from leaderboard.pages.study import load_reports
-from leaderboard.reading.load import LoadedRun, Problem, load_results
+from leaderboard.reading.load import Problem, Results, read_folder
 from leaderboard.reading.published import Published, published
-from leaderboard.statistics.ablation import load_ablations
-from leaderboard.statistics.robustness import Study, load_studies
-from leaderboard.tables.tables import Table, build_tables
-from refsr_bench.core.errors import BenchError
-from refsr_bench.core.files import write_text
+from leaderboard.statistics.robustness import Study
+from leaderboard.statistics.robustness import studies as robustness_studies
+from leaderboard.tables.model import Table
+from leaderboard.tables.tables import build_tables
+from refsr_bench.core.files import make_folder, write_bytes, write_text
 
 __all__ = [
     "FOLDER",
@@ -31,7 +30,6 @@ __all__ = [
     "Figure",
     "Missing",
     "Section",
-    "figures",
     "files",
     "gather",
     "sections",
@@ -105,34 +103,25 @@ class Section:
     figures: tuple[Figure, ...]
 
 
-def figures(
-    results_dir: Path, runs: tuple[LoadedRun, ...], published_numbers: Sequence[Published] | None = None
-) -> tuple[Figure, ...]:
-    """Every figure there is data for, in the order of KINDS. runs: the benchmark runs of ``load_results``."""
-    return gather(results_dir, runs, published_numbers)[0]
-
-
 def gather(
-    results_dir: Path, runs: tuple[LoadedRun, ...], published_numbers: Sequence[Published] | None = None
-) -> tuple[tuple[Figure, ...], tuple[Missing, ...], tuple[Problem, ...]]:
-    """Figures, those left out with reason and command, and files of robustness and ablation that cannot be trusted."""
+    results: Results, published_numbers: Sequence[Published] | None = None
+) -> tuple[tuple[Figure, ...], tuple[Missing, ...]]:
+    """Every figure there is data for, in the order of KINDS, and those left out with reason and command."""
     numbers = published() if published_numbers is None else tuple(published_numbers)
-    studies, robustness_problems = load_studies(results_dir)
-    ablations, ablation_problems = load_ablations(results_dir)
-    reports, report_problems = load_reports(results_dir)
+    runs, studies = results.of_kind("benchmark"), robustness_studies(results.of_kind("robustness"))
     tables = build_tables(runs)
     order = _order(tables, studies)
     found = (
         *robustness.figures(studies, order),
         *cost.figures(tables, numbers),
-        *ablation.figures(ablations, numbers),
+        *ablation.figures(results.ablations, numbers),
         *levels.figures(runs, order),
         *protocols.figures(runs, order),
-        *(preferences.of(report) for report in reports if report.preferences),
+        *(preferences.of(report) for report in results.studies if report.preferences),
     )
     drawn = {figure.kind for figure in found}
     left = tuple(Missing(kind.key, f"needs {kind.needs}", kind.command) for kind in KINDS if kind.key not in drawn)
-    return found, left, (*robustness_problems, *ablation_problems, *report_problems)
+    return found, left
 
 
 def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
@@ -160,7 +149,7 @@ def files(found: Sequence[Figure]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``write`` did. missing, problems: as of ``gather``."""
+    """What ``write`` did. missing: as of ``gather``; problems: files left out."""
 
     files: tuple[Path, ...]
     missing: tuple[Missing, ...]
@@ -173,26 +162,18 @@ def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Repo
     narrow: one column wide (3.6 inches) instead of two. Raises BenchError for a results folder without any run, and
     when ``out`` cannot be written.
     """
-    try:
-        runs, problems = load_results(results_dir)
-    except BenchError:
-        runs, problems = (), ()
-        if not load_studies(results_dir)[0] and not load_ablations(results_dir)[0]:
-            raise
-    found, left, others = gather(results_dir, runs)
+    results = read_folder(results_dir)
+    found, left = gather(results)
+    if not (results.runs or results.ablations or results.studies):
+        results.benchmarks()  # says what is missing
+    make_folder(out)
     written = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for figure in found:
-            drawing, data = out / f"{figure.name}.{kind}", out / f"{figure.name}.csv"
-            partial = drawing.with_name(f".{drawing.name}.partial")
-            partial.write_bytes(figure.file(kind, narrow))
-            partial.replace(drawing)
-            write_text(data, figure.csv)
-            written += [drawing, data]
-    except OSError as error:
-        raise BenchError(f"{error.filename or out}: cannot write figures there ({error.strerror})") from None
-    return Report(tuple(written), left, tuple(dict.fromkeys((*problems, *others))))
+    for figure in found:
+        drawing, data = out / f"{figure.name}.{kind}", out / f"{figure.name}.csv"
+        write_bytes(drawing, figure.file(kind, narrow))
+        write_text(data, figure.csv)
+        written += [drawing, data]
+    return Report(tuple(written), left, results.problems)
 
 
 def page(site: Site, found: Sequence[Figure]) -> str:

@@ -3,65 +3,103 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from leaderboard import exports
+from leaderboard.exports import export
+from leaderboard.exports.numbers import value_of
+from leaderboard.exports.sheet import FIELDS, field_text
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
-from leaderboard.tables import grid
-from leaderboard.tables.tables import Table
-from refsr_bench.core.schema import MethodInfo
+from leaderboard.tables.model import Cell, Table
+from leaderboard.tables.protocols import differences
+from leaderboard.tables.published import as_published, single_reports, title_of, with_published
+from leaderboard.text import cleaned
 
-FEWEST = 8  # numbers of one source that make a table; fewer stand in the list of single ones
 
-
-def grids(
-    tables: Sequence[Table],
-    entries: Iterable[Published],
-    method_path: Callable[[MethodInfo], str],
-    download: Callable[[Table], str],
-) -> tuple[grid.Grid, ...]:
-    """Every table of the page: the measured ones, then the published ones."""
+def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tuple[Table, ...]:
+    """Every table of the page: the measured ones with published numbers beside them, then the published ones."""
     entries = tuple(entries)
-    return (*grid.measured(tables, entries, method_path, download), *grid.as_published(entries, FEWEST))
+    return (*(with_published(table, entries) for table in measured), *as_published(entries))
 
 
-def context(
-    tables: Sequence[Table],
-    problems: Sequence[Problem],
-    entries: Iterable[Published],
-    method_path: Callable[[MethodInfo], str],
-    download: Callable[[Table], str],
-) -> dict[str, Any]:
-    """What ``index.html.j2`` shows. method_path: a method's page, download: a table's CSV file, both from the page."""
+def context(measured: Sequence[Table], problems: Sequence[Problem], entries: Iterable[Published]) -> dict[str, Any]:
+    """What ``index.html.j2`` shows."""
     entries = tuple(entries)
-    found = grids(tables, entries, method_path, download)
-    runs = [cell.run.result.run for table in tables for cell in table.cells]
+    found = every_table(measured, entries)
+    runs = [cell.run.result.run for table in measured for cell in table.cells]
     return {
         "problems": problems,
-        "measured": [item for item in found if item.kind == "measured"],
-        "published": [item for item in found if item.kind == "published"],
-        "reports": grid.single_reports(entries, FEWEST),
+        "measured": [table for table in found if table.kind == "measured"],
+        "published": [table for table in found if table.kind == "published"],
+        "changes": {table.key: _changes(table, measured) for table in measured},
+        "reports": single_reports(entries),
         "counts": (
             (len({run.method.name for run in runs}), "method"),
             (len({run.dataset.name for run in runs}), "data set"),
-            (len(tables), "protocol"),
+            (len(measured), "protocol"),
         ),
-        "group_names": tuple(dict.fromkeys(row.group for item in found for row in item.rows)),
-        "fields": exports.FIELDS,
-        "data": data_block([grid.wire(item) for item in found]),
-        "joined": grid.joined,
+        "group_names": tuple(dict.fromkeys(row.group for table in found for row in table.rows)),
+        "fields": FIELDS,
+        "field": field_text,
+        "formats": export.NAMES.items(),
+        "data": data_block([facts(table) for table in found]),
         "source_link": source_link,
-        "dataset_title": lambda name: grid.TITLES.get(name, name),
+        "dataset_title": title_of,
+    }
+
+
+def _changes(table: Table, others: Iterable[Table]) -> list[tuple[str, str, list[str]]]:
+    """Key and title of every other measured table, and what separates its protocol from this one's."""
+    return [
+        (other.key, other.title, differences(table.protocol, other.protocol)) for other in others if other is not table
+    ]
+
+
+def facts(table: Table) -> dict[str, Any]:
+    """What the script filters, sorts and marks the rows of a table by. Cells hold each metric's value and its rank."""
+
+    def cell(found: Cell | None) -> Any:
+        scores = found.scores.values() if found else ()
+        return found and [[value_of(score) for score in scores], [score.rank for score in scores]]
+
+    return {
+        "key": table.key,
+        "name": f"Protocol {table.title}" if table.kind == "measured" else table.title,
+        "measured": table.kind == "measured",
+        "script": export.script_name(table),
+        "sets": [{"key": each.key, "label": each.label, "title": each.title} for each in table.columns],
+        "metrics": [
+            {
+                "key": each.name,
+                "label": f"{each.title} ({each.unit})" if each.unit else each.title,
+                "title": each.title,
+                "lower": each.direction == "lower",
+            }
+            for each in table.metrics
+        ],
+        "shown": table.shown,
+        "rows": [
+            {
+                "group": row.group,
+                "gan": row.gan,
+                "year": row.year,
+                "references": row.references,
+                "verified": row.verified,
+                "parameters": row.parameters,
+                "gmacs": row.gmacs,
+                "cells": [cell(item) for item in row.cells],
+            }
+            for row in table.rows
+        ],
     }
 
 
 def data_block(value: Any) -> Markup:
-    """JSON that can stand between script tags: nothing in it ends them."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Clean JSON that can stand between script tags: nothing in it ends them."""
+    text = json.dumps(cleaned(value), ensure_ascii=False, separators=(",", ":"))
     escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     for character, escape in escapes.items():
         text = text.replace(character, escape)

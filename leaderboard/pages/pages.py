@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leaderboard.tables.tables import MISSING, clean, number
+from leaderboard.text import MISSING, clean, count, number, seconds
 
 ASSETS = Path(__file__).parents[1] / "assets"
 GENERATOR = '<meta name="generator" content="refsr-bench leaderboard">'
@@ -64,6 +65,7 @@ def _environment() -> Environment:
         "seconds": seconds,
         "count": count,
         "safe_link": safe_link,
+        "last_known": last_known,
     }
     environment.globals |= {"missing": MISSING}
     return environment
@@ -74,20 +76,11 @@ def safe_link(text: str) -> str | None:
     return text if _LINK.fullmatch(text) else None
 
 
+def last_known(texts: Sequence[str], shown: Iterable[int]) -> int:
+    """The last of the shown places that has a text, -1 where none has."""
+    return max((place for place in shown if texts[place]), default=-1)
+
+
 def plain(value: Any) -> str:
     """A protocol field or the like: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def seconds(value: float | None) -> str:
-    """A duration: three significant digits below 100 s, whole seconds above."""
-    if value is None:
-        return MISSING
-    return f"{value:.0f} s" if value >= 100 else f"{value:.3g} s"
-
-
-def count(parameters: int) -> str:
-    """A number of parameters: 8.9 M, 730 k."""
-    if parameters >= 1_000_000:
-        return f"{parameters / 1e6:.1f} M"
-    return f"{parameters / 1e3:.0f} k" if parameters >= 1_000 else str(parameters)

@@ -7,20 +7,24 @@ site's own files, should escaping ever fail.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.exports import all_json
-from leaderboard.pages import evidence, figures, gallery, index, statistics_page, study
+from leaderboard.exports.export import all_json, script, script_name
+from leaderboard.frame import frame
+from leaderboard.pages import evidence, figures, finder, gallery, index, statistics_page, study
 from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
-from leaderboard.reading.load import Problem, load_results
+from leaderboard.reading.load import Problem, Results, read_folder
 from leaderboard.reading.published import published
-from leaderboard.statistics import statistics
-from leaderboard.statistics.robustness import load_unrelated
-from leaderboard.tables.tables import Table, build_tables, to_csv
+from leaderboard.statistics.contests import Contest
+from leaderboard.statistics.contests import contests as contests_of
+from leaderboard.statistics.robustness import unrelated
+from leaderboard.tables.model import Table
+from leaderboard.tables.records import to_csv
+from leaderboard.tables.tables import build_tables
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.files import write_text
 
 TITLE = "Reference-based super-resolution leaderboard"
 MARK = '"generator": "refsr-bench leaderboard"'
@@ -55,62 +59,77 @@ def build(
     two files claim the same place, when a file of another origin stands where one of these goes, and when ``out``
     cannot be written.
     """
-    runs, problems = load_results(results_dir)
-    tables = build_tables(runs, load_unrelated(results_dir))
-    contests = statistics.contests(tables)
-    plots, _, others = figures.gather(results_dir, runs) if drawn else ((), (), ())
+    results = read_folder(results_dir)
+    tables = build_tables(results.benchmarks(), unrelated(results.runs))
     _refuse_foreign(out, ("index.html", "leaderboard.csv", "leaderboard.json"))
-    pictures = gallery.collect(results_dir, tables, out, images, publish)
-    studies, unread = study.load_reports(results_dir)
-    problems = tuple(dict.fromkeys((*problems, *others, *pictures.problems, *unread)))
+    found = _Content(
+        results,
+        tables,
+        contests_of(frame(results.runs), tables),
+        figures.gather(results)[0] if drawn else (),
+        finder.collect(results_dir, tables, out, images, publish),
+    )
+    texts = dict(_files(found, title))
+    _refuse_foreign(out, texts)
+    for name, text in texts.items():
+        files.make_folder((out / name).parent)
+        if not _holds(out / name, text):
+            files.write_text(out / name, text)
+    pages = [name for name in texts if name.endswith(".html")]
+    return BuildReport(
+        pages=tuple(out / name for name in sorted(pages, key=lambda name: name != "index.html")),
+        exports=tuple(out / name for name in texts if name.endswith(".csv")),
+        tables=tables,
+        problems=found.problems,
+        withheld=found.pictures.withheld,
+    )
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Everything that is shown."""
+
+    results: Results
+    tables: tuple[Table, ...]
+    contests: tuple[Contest, ...]
+    plots: tuple[figures.Figure, ...]
+    pictures: gallery.Gallery
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.results.problems, *self.pictures.problems)
+
+
+def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
+    """(path, text) of every file but the pictures: first what marks the folder as ours, the first page last, so that it
+    never links to what is not there yet."""
+    studies = found.results.studies
     entries = (
         (Entry("table", "Table", "index.html"), True),
-        (Entry("statistics", "Statistics", "statistics.html"), contests),
-        (Entry("figures", "Figures", "figures.html"), plots),
-        (Entry("images", "Images", "images/index.html"), pictures.images),
+        (Entry("statistics", "Statistics", "statistics.html"), found.contests),
+        (Entry("figures", "Figures", "figures.html"), found.plots),
+        (Entry("images", "Images", "images/index.html"), found.pictures.images),
         (Entry("study", "User study", "study.html"), studies),
     )
     site = Site(title, tuple(entry for entry, shown in entries if shown))
-
-    shown = index.context(tables, problems, published(), gallery.method_path, export_name)
-    texts = {"leaderboard.json": all_json(shown["measured"])}  # first: it marks the folder as ours
-    texts |= {f"assets/{path.name}": path.read_text(encoding="utf-8") for path in sorted(ASSETS.iterdir())}
-    texts |= {"leaderboard.csv": to_csv(tables)}
-    texts |= {export_name(table): to_csv((table,)) for table in tables}
-    texts |= figures.files(plots)
-    texts |= dict(evidence.pages(tables, pictures, site))
-    texts |= dict(gallery.image_pages(pictures, site))
-    if contests:
-        texts[statistics_page.CSV_NAME] = statistics_page.to_csv(contests)
-        texts["statistics.html"] = render(
-            "statistics.html.j2", here="statistics", root="", site=site, **statistics_page.context(tables, contests)
-        )
+    shown = index.context(found.tables, found.problems, published())
+    yield "leaderboard.json", all_json(shown["measured"])
+    yield from ((f"assets/{path.name}", path.read_text(encoding="utf-8")) for path in sorted(ASSETS.iterdir()))
+    yield "leaderboard.csv", to_csv(found.tables)
+    yield from ((table.csv_name, to_csv((table,))) for table in found.tables)
+    yield from ((script_name(table), script(table)) for table in (*shown["measured"], *shown["published"]))
+    yield from figures.files(found.plots).items()
+    yield from evidence.pages(found.tables, found.pictures, site)
+    yield from gallery.image_pages(found.pictures, site)
+    if found.contests:
+        yield statistics_page.CSV_NAME, statistics_page.to_csv(found.contests)
+        yield "statistics.html", statistics_page.page(site, found.contests)
     if studies:
-        texts |= study.files(studies)
-        texts["study.html"] = study.page(site, studies)
-    if plots:
-        texts["figures.html"] = figures.page(site, plots)
-    texts["index.html"] = render("index.html.j2", here="table", root="", site=site, **shown)
-    try:
-        _refuse_foreign(out, texts)
-        for name, text in texts.items():  # the first page last: it never links to what is not there yet
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            if not _holds(out / name, text):
-                write_text(out / name, text)
-    except OSError as error:
-        raise BenchError(f"{error.filename or out}: cannot write the site there ({error.strerror})") from None
-    return BuildReport(
-        pages=(out / "index.html", *(out / name for name in texts if name.endswith(".html") and name != "index.html")),
-        exports=tuple(out / name for name in texts if name.endswith(".csv")),
-        tables=tables,
-        problems=problems,
-        withheld=pictures.withheld,
-    )
-
-
-def export_name(table: Table) -> str:
-    """The CSV file of one table, in the folder of the page."""
-    return f"leaderboard-{table.slug}.csv"
+        yield from study.files(studies).items()
+        yield "study.html", study.page(site, studies)
+    if found.plots:
+        yield "figures.html", figures.page(site, found.plots)
+    yield "index.html", render("index.html.j2", here="table", root="", site=site, **shown)
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaderboard.pages.index import data_block
-from leaderboard.statistics import paired, statistics
-from leaderboard.statistics.statistics import Contest, Pair, interval_text, value_text
-from leaderboard.tables.tables import MISSING, Table, clean
+from leaderboard.pages.pages import Site, render
+from leaderboard.statistics import paired, records, words
+from leaderboard.statistics.contests import FEWEST_FOR_RANKS, Contest, Pair
+from leaderboard.statistics.words import interval_text, value_text
+from leaderboard.text import MISSING, clean
 
 CSV_NAME = "statistics.csv"
 SHOWN_NEIGHBOURS = 6  # sentences that stand open; more fold away
@@ -89,9 +91,8 @@ class Block:
     words: Any
 
 
-def context(tables: Sequence[Table], found: Sequence[Contest] | None = None) -> dict[str, Any]:
-    """What ``statistics.html.j2`` shows. found: the contests of the tables, where they are known already."""
-    found = statistics.contests(tables) if found is None else found
+def context(found: Sequence[Contest]) -> dict[str, Any]:
+    """What ``statistics.html.j2`` shows."""
     return {
         "blocks": [block(item) for item in found],
         "csv_name": CSV_NAME,
@@ -99,19 +100,24 @@ def context(tables: Sequence[Table], found: Sequence[Contest] | None = None) -> 
         "draws": f"{paired.DRAWS:,}",
         "flips": f"{paired.FLIPS:,}",
         "exact": paired.EXACT,
-        "fewest": statistics.FEWEST_FOR_RANKS,
+        "fewest": FEWEST_FOR_RANKS,
     }
 
 
+def page(site: Site, found: Sequence[Contest]) -> str:
+    """``statistics.html``, for the site's root."""
+    return render("statistics.html.j2", here="statistics", root="", site=site, **context(found))
+
+
 def to_csv(found: Iterable[Contest]) -> str:
-    """Every pair of every contest, for CSV_NAME; the first line is ``statistics.CSV_COLUMNS``."""
-    return statistics.to_csv(record for item in found for record in statistics.records(item))
+    """Every pair of every contest, for CSV_NAME; the first line is ``records.CSV_COLUMNS``."""
+    return records.to_csv(record for item in found for record in records.records(item))
 
 
 def block(found: Contest) -> Block:
     """A contest of two methods or more."""
     lines, ticks = _lines(found)
-    summary, *neighbours = statistics.sentences(found)
+    summary, *neighbours = words.sentences(found)
     ranks = found.ranks
     k = len(found.standings)
     titles = [found.standings[n].title for n in found.ranked]
@@ -128,12 +134,12 @@ def block(found: Contest) -> Block:
         ticks=ticks,
         matrix=tuple(tuple(None if i == j else _won(found, i, j) for j in range(k)) for i in range(k)),
         neighbours=tuple(neighbours),
-        ranks_words=statistics.ranks_sentence(found),
+        ranks_words=words.ranks_sentence(found),
         wide=_wide(titles, ranks) if ranks else None,
         narrow=_narrow(titles, ranks) if ranks else None,
         ranks_alt=alt,
         notes=_notes(found),
-        words=data_block([statistics.sentence(found, pair) for pair in found.pairs]),
+        words=data_block([words.sentence(found, pair) for pair in found.pairs]),
     )
 
 
@@ -157,7 +163,7 @@ def _notes(found: Contest) -> tuple[str, ...]:
     if any(math.isinf(standing.mean) for standing in found.standings):
         notes.append("∞: an SR image is identical to HR. Such a mean has no interval.")
     if found.ranks is None and len(found.ranked) > 2:
-        notes.append(f"Ranks need at least {statistics.FEWEST_FOR_RANKS} images and are not compared here.")
+        notes.append(f"Ranks need at least {FEWEST_FOR_RANKS} images and are not compared here.")
     return tuple(notes)
 
 
@@ -199,7 +205,7 @@ def _won(found: Contest, i: int, j: int) -> Won:
     """The row's method i against the column's j."""
     pair: Pair = found.pair(i, j)
     if i > j:
-        pair = statistics.turned(pair)
+        pair = pair.turned
     if pair.share is None:
         return Won(MISSING, "")
     mark = ""

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import struct
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError
+from refsr_bench.pixels.colour import luma_bt601
 
 THUMB = 320
 MOST_BYTES = 256 * 2**20
@@ -74,14 +76,11 @@ def read(path: Path, root: Path) -> tuple[bytes, np.ndarray]:
     try:
         if path.is_symlink() or not path.resolve(strict=True).is_relative_to(root.resolve()):
             raise PictureError("is a link, and links are not followed")
-        if not path.is_file():
-            raise PictureError("is not a file")
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        data = files.read_bytes(path, MOST_BYTES)
     except OSError as error:
         raise PictureError(error.strerror or "cannot be read") from None
-    if len(data) > MOST_BYTES:
-        raise PictureError(f"has more than {MOST_BYTES >> 20} MiB")
+    except BenchError as error:
+        raise PictureError(str(error).removeprefix(f"{path}: ").rstrip(".")) from None
     if not data.startswith(b"\x89PNG\r\n\x1a\n") or len(data) < 26:
         raise PictureError("is not a PNG picture")
     width, height = struct.unpack(">II", data[16:24])
@@ -98,20 +97,9 @@ def read(path: Path, root: Path) -> tuple[bytes, np.ndarray]:
         raise PictureError(f"is damaged ({type(error).__name__})") from None
 
 
-def pixels_digest(image: np.ndarray) -> str:
-    """SHA-256 (hex) of pixels, as records state it."""
-    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
-
-
 def luma(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) RGB -> float32 (H, W), 16 .. 235: ITU-R BT.601, as PSNR-Y takes it."""
-    return image.astype(np.float32) @ (np.array([65.481, 128.553, 24.966], np.float32) / 255) + np.float32(16)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two luma images of one size, peak 255, in dB; inf for equal ones."""
-    error = float(np.mean((a.astype(np.float64) - b) ** 2))
-    return 10 * np.log10(255**2 / error) if error else float("inf")
+    """Luma as PSNR-Y takes it, uint8 (H, W, 3) RGB -> float32 (H, W): a scene holds that of all its methods at once."""
+    return luma_bt601(image).astype(np.float32)
 
 
 class Store:
@@ -121,7 +109,7 @@ class Store:
         self.out, self.mode = out, mode
 
     def put(self, data: bytes, image: np.ndarray) -> Picture:
-        """Store a PNG file with its thumbnail. Raises OSError."""
+        """Store a PNG file with its thumbnail. Raises BenchError when the disk refuses."""
         height, width = image.shape[:2]
         picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.mode == "all")
         if picture.full:
@@ -130,14 +118,14 @@ class Store:
         return picture
 
     def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
-        """|SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; its path. Raises OSError."""
+        """|SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; its path. Raises BenchError."""
         name = hashlib.sha256(f"{_ERROR_VERSION} {hr.digest} {sr.digest} {ERROR_MOST}".encode()).hexdigest()
         path = f"errors/{name}.webp"
         self._write(path, lambda: _webp(colours(difference), (difference.shape[1], difference.shape[0]), 60))
         return path
 
     def crops(self, text: str) -> str:
-        """Store a figure; its path. Raises OSError."""
+        """Store a figure; its path. Raises BenchError."""
         data = text.encode()
         path = f"crops/{hashlib.sha256(data).hexdigest()}.svg"
         self._write(path, lambda: data, len(data))
@@ -147,14 +135,8 @@ class Store:
         target = self.out / name
         if target.is_file() and target.stat().st_size and size in (None, target.stat().st_size):
             return
-        data = make()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.partial")
-        try:
-            partial.write_bytes(data)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        files.make_folder(target.parent)
+        files.write_bytes(target, make())
 
 
 def _webp(image: np.ndarray, size: tuple[int, int], quality: int) -> bytes:

@@ -1,4 +1,4 @@
-"""How sure a mean over images is."""
+"""Means over images, and how sure they are."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ class Estimate:
     images: int
 
 
+def mean_of(values: Sequence[float]) -> float:
+    """The mean of one value per image, at least one, correctly rounded; infinite where one of them is."""
+    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else float(sum(values) / len(values))
+
+
 def estimate(values: Sequence[float]) -> Estimate:
-    """Of one value per image, at least one; infinite ones allowed."""
-    mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else float(sum(values) / len(values))
-    return Estimate(mean, *interval(values), len(values))
+    """The mean of one value per image, at least one, and how sure it is; infinite values allowed."""
+    return Estimate(mean_of(values), *interval(values), len(values))
 
 
 def interval(values: Sequence[float], share: float = 0.95, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:

@@ -1,5 +1,6 @@
-"""Numbers of the same images compared between methods: bootstrap, sign flips, Holm, Friedman and Nemenyi. Arrays alone.
+"""Paired statistics over shared draws; ours because scipy compares one pair at a time and draws anew for each.
 
+Bootstrap, sign flips, Holm, Friedman and Nemenyi, on arrays alone; the tests hold them against scipy's and R's values.
 Everything drawn at random comes from a fixed seed and the number of images, so the same input gives the same numbers
 and all methods of a column see the same draws.
 """

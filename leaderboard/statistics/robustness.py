@@ -1,51 +1,35 @@
 """Robustness runs (``kind: robustness``) as rows: means, intervals and the reference gain, by level of a change.
 
-Their references were made from the ground truth, so they are never ranked; ``reading.load`` passes them over. What
-was changed, and how far, stands in the data set's name: ``sample.rotation.20``, ``sample.unrelated``.
+Their references were made from the ground truth, so they are never ranked. What was changed, and how far, stands in the
+data set's ``variation``.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from leaderboard.reading import load
-from leaderboard.reading.load import LoadedRun, Problem, weights_key
-from leaderboard.statistics.estimates import Estimate, difference, estimate
-from leaderboard.tables.tables import plain_cell
-from refsr_bench.core.errors import BenchError
-from refsr_bench.core.schema import MetricInfo, ProtocolInfo, Result
+import numpy as np
+import pandas as pd
 
-GIVEN = "given"  # the data set's own references, where their true correspondence is known
-UNRELATED = "unrelated"
-SPLIT = "transform"  # the data set of references made beforehand: "transform.small"
+from leaderboard.frame import MEASURED, frame
+from leaderboard.reading.load import LoadedRun, method_key
+from leaderboard.statistics.estimates import Estimate, estimate
+from leaderboard.text import csv_text
+from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
+from refsr_bench.geometry.kinds import GIVEN, GROUPS, UNRELATED
+
 GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
-GROUPS = ("identity", "small", "medium", "large")
-UNITS = {
-    "rotation": "degrees, either way",
-    "scale": "reference pixels per input pixel",
-    "rotation+scale": "degrees",
-    "perspective": "every corner moves by this share of the shorter side, along both axes",
-    "blur": "standard deviation of a Gaussian, reference pixels",
-    "noise": "standard deviation of Gaussian noise, grey levels",
-    "jpeg": "quality, as libjpeg counts it, colour at half resolution",
-    "illumination": "gamma, or one over it",
-    "occlusion": "share of the reference under one grey rectangle",
-}
-"""The changes there are, and what their numbers mean."""
-
-_NAME = re.compile(rf"(?P<base>.+)\.(?P<change>{'|'.join(map(re.escape, UNITS))})\.(?P<level>[a-z]+|-?\d[\d.e+-]*)")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed."""
+    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed.
+
+    series: what tells a method with its weights from its namesakes; the method's name where it has none.
+    """
 
     method: str
     title: str
@@ -54,14 +38,18 @@ class Row:
     images: int
     failed: int
     values: Mapping[str, Estimate] = field(default_factory=dict)
+    series: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "series", self.series or self.method)
 
 
 @dataclass(frozen=True)
 class Study:
     """Everything measured of one change on the same images under one protocol.
 
-    dataset, title: of the data set whose images were changed; change: a key of UNITS or GIVEN; runs: by series (a
-    method or matcher with its weights), then by level, UNRELATED last.
+    dataset, title: of the data set whose images were changed; change: one of ``geometry.kinds.KINDS``, or GIVEN;
+    runs: by series (a method or matcher with its weights), then by level, UNRELATED last.
     """
 
     dataset: str
@@ -73,58 +61,25 @@ class Study:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """One row per level of each series; ``method`` is unique to the series, weights tell namesakes apart."""
-        found = []
+        """One row per level of each series; weights tell namesakes apart."""
         names = [name for name, _ in self.runs]
+        found = []
         for (name, weights), levels in self.runs.items():
-            of_series = rows({level: run.result for level, run in levels.items()})
-            if names.count(name) > 1:
-                of_series = [
-                    dataclasses.replace(row, method=f"{name} {weights}", title=f"{row.title}, {row.weights}")
-                    for row in of_series
-                ]
-            found += of_series
+            for row in rows({level: run.result for level, run in levels.items()}):
+                title = f"{row.title}, {row.weights}" if names.count(name) > 1 else row.title
+                found.append(dataclasses.replace(row, title=title, series=f"{name} {weights}"))
         return tuple(found)
 
 
-def load_studies(folder: Path) -> tuple[tuple[Study, ...], tuple[Problem, ...]]:
-    """Every robustness run below ``folder``, those that belong together in one Study; what cannot be trusted as
-    Problems (``load_results`` names these too).
-
-    Raises BenchError when ``folder`` is not a folder.
-    """
-    runs: list[LoadedRun] = []
-    problems: list[Problem] = []
-    for path in load.find_results(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            if b"robustness" not in load.raw(path):
-                continue  # read by load_results: parsing thousands of records twice takes its time
-            result = load.read(path)
-        except BenchError as error:
-            problems.append(Problem(name, str(error).replace(str(path), name).removeprefix(f"{name}: ")))
-            continue
-        if result.run.kind == "robustness":
-            runs.append(LoadedRun(name, result))
-    return studies(runs), tuple(problems)
-
-
-def load_unrelated(folder: Path) -> dict[tuple[str, str, str, str], dict[str, float]]:
-    """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights; what cannot be
-    read is passed over (``load_studies`` says so). Raises BenchError when ``folder`` is not a folder."""
+def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict[str, float]]:
+    """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights."""
     found: dict[tuple[str, str, str, str], dict[str, float]] = {}
-    for path in load.find_results(folder):
-        try:
-            if f'.{UNRELATED}"'.encode() not in load.raw(path):  # most run files need not be parsed
-                continue
-            result = load.read(path)
-        except BenchError:
-            continue
-        run = result.run
-        base, _, level = parse_name(run.dataset.name)
+    for loaded in runs:
+        run = loaded.result.run
+        base, _, level = change_of(run.dataset)
         if run.kind == "robustness" and level == UNRELATED:
-            place = (run.protocol.digest, base, run.method.name, weights_key(run.method))
-            found.setdefault(place, _psnr(result))
+            place = (run.protocol.digest, base, *method_key(run.method))
+            found.setdefault(place, _psnr(loaded.result))
     return found
 
 
@@ -135,21 +90,21 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
     was measured is none.
     """
     placed: dict[tuple, dict[tuple[str, str], dict[str, LoadedRun]]] = {}
-    unrelated: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
+    baselines: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
     protocols: dict[str, ProtocolInfo] = {}
     for loaded in sorted(runs, key=lambda run: run.path):
         run = loaded.result.run
         protocols.setdefault(run.protocol.digest, run.protocol)
-        base, change, level = parse_name(run.dataset.name)
-        series = (run.method.name, weights_key(run.method))
+        base, change, level = change_of(run.dataset)
+        series = method_key(run.method)
         if level == UNRELATED:
-            unrelated.setdefault((base, run.protocol.digest, run.pair_ids), {}).setdefault(series, loaded)
+            baselines.setdefault((base, run.protocol.digest, run.pair_ids), {}).setdefault(series, loaded)
         else:
             key = (base, change, run.protocol.digest, run.pair_ids)
             placed.setdefault(key, {}).setdefault(series, {}).setdefault(level, loaded)
     found = []
     for (base, change, digest, ids), by_series in sorted(placed.items()):
-        beside = unrelated.get((base, digest, ids), {})
+        beside = baselines.get((base, digest, ids), {})
         complete = {
             series: dict(sorted(levels.items(), key=lambda item: _place(item[0])))
             | ({UNRELATED: beside[series]} if series in beside else {})
@@ -160,16 +115,10 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
     return tuple(found)
 
 
-def parse_name(name: str) -> tuple[str, str, str]:
-    """(data set, change, level) of a robustness run's data set: "sample.scale.0.5" -> ("sample", "scale", "0.5")."""
-    if name.endswith(f".{UNRELATED}"):
-        base = name.removesuffix(f".{UNRELATED}")
-        return (SPLIT if base.startswith(f"{SPLIT}.") else base), "", UNRELATED
-    if match := _NAME.fullmatch(name):
-        return match["base"], match["change"], match["level"]
-    if name.startswith(f"{SPLIT}."):
-        return SPLIT, GIVEN, name.removeprefix(f"{SPLIT}.")
-    return name, GIVEN, GIVEN
+def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
+    """(data set that was changed, change, level); (its name, GIVEN, GIVEN) for one measured with its own references."""
+    change = dataset.variation
+    return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
 
 
 def _title(level: str, loaded: LoadedRun, change: str) -> str:
@@ -205,49 +154,53 @@ def rows(results: Mapping[str, Result]) -> list[Row]:
     *Reference gain* is the PSNR with this level's reference minus that of the same image with the unrelated one: it
     tells a method that uses its reference from a good network for single images.
     """
-    baseline = _psnr(results[UNRELATED]) if UNRELATED in results else {}
-    return [_row(level, result, {} if level == UNRELATED else baseline) for level, result in results.items()]
+    values = frame(LoadedRun(level, result) for level, result in results.items())
+    values = values[values.status == MEASURED]
+    psnr = values[values.metric.isin([result.run.protocol.psnr for result in results.values()])]
+    with_gain = pd.concat([values, _gains(psnr, psnr.path == UNRELATED)])
+    found = with_gain.groupby(["path", "metric"], sort=False).value.agg(list)
+    return [
+        Row(
+            method=result.run.method.name,
+            title=result.run.method.title,
+            weights=result.run.method.weights.name,
+            level=level,
+            images=len(result.measured),
+            failed=len(result.failed),
+            values={metric: estimate(own) for (path, metric), own in found.items() if path == level},
+        )
+        for level, result in results.items()
+    ]
 
 
-def _row(level: str, result: Result, baseline: Mapping[str, float]) -> Row:
-    run, measured = result.run, [image for image in result.images if image.error is None]
-    columns = {m.name: [i.metrics[m.name] for i in measured if m.name in i.metrics] for m in run.metrics}
-    psnr = _psnr(result)
-    columns[GAIN.name] = [difference(psnr[name], baseline[name]) for name in psnr if name in baseline]
-    return Row(
-        method=run.method.name,
-        title=run.method.title,
-        weights=run.method.weights.name,
-        level=level,
-        images=len(measured),
-        failed=len(result.failed),
-        values={name: estimate(values) for name, values in columns.items() if values},
-    )
+def _gains(psnr: pd.DataFrame, beside: pd.Series) -> pd.DataFrame:
+    """Rows of GAIN for rows of PSNR of one method. beside: which of them have the unrelated reference."""
+    changed, baseline = psnr[~beside], psnr[beside].set_index("pair").value
+    before = baseline.reindex(changed.pair).to_numpy()
+    gain = (changed.value - before).mask(changed.value == before, 0.0)  # of infinite ones, too
+    return changed.assign(metric=GAIN.name, value=gain)[~np.isnan(before)]
 
 
 def _psnr(result: Result) -> dict[str, float]:
     name = result.run.protocol.psnr
-    return {i.id: i.metrics[name] for i in result.images if i.error is None and name in i.metrics}
+    return {i.id: i.metrics[name] for i in result.measured if name in i.metrics}
 
 
 def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
-    """Columns of the table: matching first, then restoration, PSNR followed by the gain."""
-    quality: list[MetricInfo] = []
-    for metric in metrics:
-        quality += [metric, GAIN] if metric.name.startswith("psnr") and GAIN not in quality else [metric]
+    """Columns of the table: matching first, then restoration, the first in dB (PSNR) followed by the gain."""
+    quality = list(metrics)
+    if places := [n for n, metric in enumerate(quality, 1) if metric.unit == GAIN.unit]:
+        quality.insert(places[0], GAIN)
     return (*matching, *quality)
 
 
-def csv_text(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
+def to_csv(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
     """Every mean and both ends of its interval, unrounded; empty where there is nothing to measure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["dataset", "transform", "level", "method", "title", "weights", "images", "failed",
-                     *(f"{column.name}{end}" for column in columns for end in ("", "_low", "_high"))])  # fmt: skip
+    ends = [f"{column.name}{end}" for column in columns for end in ("", "_low", "_high")]
+    lines = []
     for row in rows:
         found = [row.values.get(column.name) for column in columns]
-        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else ("", "", ""))]
-        numbers = ["" if isinstance(n, float) and math.isnan(n) else n for n in numbers]
-        facts = [dataset, change, row.level, row.method, row.title, row.weights, row.images, row.failed]
-        writer.writerow([*map(plain_cell, facts), *numbers])
-    return text.getvalue()
+        numbers = [n for v in found for n in ((v.mean, v.low, v.high) if v else (None, None, None))]
+        facts = (dataset, change, row.level, row.method, row.title, row.weights, row.images, row.failed)
+        lines.append([*facts, *numbers])
+    return csv_text(["dataset", "transform", "level", "method", "title", "weights", "images", "failed", *ends], lines)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboard.reading import load
 from leaderboard.reading.published import Published
+from refsr_bench.core import files, migrations, reader, schema
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.results import contradiction, migrate, parse_result
+from refsr_bench.core.results import contradiction
 from refsr_bench.core.schema import Result
 
 MOST_IMAGES = 100_000
@@ -63,15 +63,23 @@ def grouped(findings: Iterable[Finding]) -> list[Finding]:
     return [Finding(level, named(wheres), text) for (level, text), wheres in places.items()]
 
 
-def read_submission(path: Path) -> Any:
-    """The JSON value of a stranger's file. Raises BenchError, in words, for all that is not plain, whole JSON."""
-    if path.is_symlink():
-        raise BenchError(f"{path}: a link, not a file; send the file itself")
-    return load.value(path)
+def read(path: Path) -> tuple[Result | None, list[Finding]]:
+    """A stranger's run file of any version, with everything wrong about it; None where it is no run file at all."""
+    try:
+        if path.is_symlink():
+            raise BenchError(f"{path}: a link, not a file; send the file itself.")
+        value = reader.parse_json(files.read_text(path), str(path))
+        return file_findings(value, str(path))
+    except BenchError as error:
+        return None, [_of(error, str(path))]
 
 
-def schema_findings(value: Any, schema: dict[str, Any]) -> Iterator[Finding]:
-    """What the JSON Schema of run files refuses, field by field, the first MOST_SHOWN."""
+def _of(error: BenchError, where: str) -> Finding:
+    return Finding("error", "", str(error).removeprefix(f"{where}: "))
+
+
+def schema_findings(value: Any) -> Iterator[Finding]:
+    """What the published JSON Schema of run files refuses, field by field, the first MOST_SHOWN."""
     from jsonschema import Draft202012Validator, ValidationError, validators
 
     def unique(validator: Any, due: bool, items: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -80,7 +88,7 @@ def schema_findings(value: Any, schema: dict[str, Any]) -> Iterator[Finding]:
         if due and len(set(texts)) < len(texts):
             yield ValidationError("names something twice")
 
-    errors = validators.extend(Draft202012Validator, {"uniqueItems": unique})(schema).iter_errors(value)
+    errors = validators.extend(Draft202012Validator, {"uniqueItems": unique})(schema.published()).iter_errors(value)
     for error in itertools.islice(errors, MOST_SHOWN):
         # Of what may also be null, the complaint about the other choice is the one that helps.
         found = next((inner for inner in error.context or () if inner.validator_value != "null"), error)
@@ -109,26 +117,25 @@ def _words(error: Any) -> str:
     return said.get(rule, f"{shown}: {error.message[:160]}")
 
 
-def file_findings(value: Any, where: str, schema: dict[str, Any]) -> tuple[Result | None, list[Finding]]:
+def file_findings(value: Any, where: str) -> tuple[Result | None, list[Finding]]:
     """A submission's JSON value as a Result, with everything wrong about it; None where it is no run file at all.
 
-    A file of an older version is brought to this one first, as every reader does; the schema then sees it as it was
-    sent, before texts that look like numbers or absent fields could be taken for what they should be.
+    A file of an older version is brought to this one first, as every reader does. The reader stops at the first field
+    that does not fit; what else is wrong then comes from the published JSON Schema.
     """
     run = value.get("run") if isinstance(value, dict) else None
     pairs = run.get("pair_ids") if isinstance(run, dict) else None
     for name, items in (("images", value.get("images") if isinstance(value, dict) else None), ("run.pair_ids", pairs)):
         if isinstance(items, list) and len(items) > MOST_IMAGES:
             return None, [Finding("error", name, f"has {len(items)} entries; at most {MOST_IMAGES} are read")]
+    current = None
     try:
-        result = parse_result(value, where)
-        findings = list(schema_findings({**value, "run": migrate(value["run"], where)}, schema))
+        current = migrations.current(value, where)
+        result = reader.convert(current, Result, where)
     except BenchError as error:
-        return None, [Finding("error", "", str(error).removeprefix(f"{where}: "))]
-    if not findings and (wrong := contradiction(result)):
-        findings.append(Finding("error", "", wrong))
-    if findings:
-        return result, findings
+        return None, list(schema_findings(current) if current is not None else ()) or [_of(error, where)]
+    if wrong := contradiction(result):
+        return result, [Finding("error", "", wrong)]
     return result, [*_paths(result), *_values(result)]
 
 

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from refsr_bench.cli.common import path_type
 from refsr_bench.core.errors import Misuse
+
+if TYPE_CHECKING:
+    from leaderboard.reading.load import Problem
+
+
+def _there(context: click.Context, option: click.Parameter, folder: Path) -> Path:
+    if not folder.is_dir():
+        raise Misuse(f"There is no results folder {folder}.")
+    return folder
+
+
+results_option = click.option(
+    "--results", "results_dir", type=path_type(), callback=_there, default=Path("results"), show_default=True
+)
 
 
 @click.group()
@@ -18,7 +34,7 @@ def leaderboard() -> None:
 
 
 @leaderboard.command("build")
-@click.option("--results", "results_dir", type=path_type(), default=Path("results"), show_default=True)
+@results_option
 @click.option("--out", type=path_type(), default=Path("site"), show_default=True)
 @click.option("--title", help="The page's heading.")
 @click.option(
@@ -39,20 +55,15 @@ def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: s
     """Build the static site of every result below a folder: tables, statistics, figures, methods, images."""
     from leaderboard.pages.site import build
 
-    if not results_dir.is_dir():
-        raise Misuse(f"There is no results folder {results_dir}.")
     report = build(results_dir, out, images=images, publish=publish, **({"title": title} if title else {}))
     for name, reason in report.withheld:
         click.echo(f"no pictures of {name}: {reason}; --publish-inputs {name} if you may.", err=True)
-    for problem in report.problems:
-        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
     click.echo(f"{report.pages[0]} ({len(report.pages)} pages)")
-    if report.problems:
-        sys.exit(1)
+    _left_out(report.problems)
 
 
 @leaderboard.command("export")
-@click.option("--results", "results_dir", type=path_type(), default=Path("results"), show_default=True)
+@results_option
 @click.option("--protocol", help="Its label, or the start of its digest; not needed where there is one only.")
 @click.option("--metric", "metrics", multiple=True, help="Instead of the protocol's PSNR and SSIM; may be given again.")
 @click.option("--published/--no-published", default=True, show_default=True, help="Published numbers beside measured.")
@@ -62,40 +73,15 @@ def leaderboard_export(
     results_dir: Path, protocol: str | None, metrics: tuple[str, ...], published: bool, form: str
 ) -> None:
     """Print one table of the leaderboard, as its page exports it."""
-    from leaderboard import exports
-    from leaderboard.reading.load import load_results
-    from leaderboard.reading.published import published as entries
-    from leaderboard.statistics.robustness import load_unrelated
-    from leaderboard.tables import grid
-    from leaderboard.tables.tables import build_tables
+    from leaderboard.exports.export import export_folder
 
-    if not results_dir.is_dir():
-        raise Misuse(f"There is no results folder {results_dir}.")
-    runs, problems = load_results(results_dir)
-    tables = build_tables(runs, load_unrelated(results_dir))
-    labels = ", ".join(f"{table.protocol.label} ({table.protocol.digest[:8]})" for table in tables)
-    found = [
-        table
-        for table in tables
-        if protocol is None or table.protocol.label == protocol or table.protocol.digest.startswith(protocol)
-    ]
-    if not found:
-        raise Misuse(f"Nothing below {results_dir} was measured under protocol {protocol}. There is {labels}.")
-    if len(found) > 1:
-        raise Misuse(f"Which protocol? Name one with --protocol: {labels}.")
-    (shown,) = grid.measured(found, entries(), lambda method: "", lambda table: "")
-    names = [metric.name for metric in shown.metrics]
-    if unknown := [name for name in metrics if name not in names]:
-        raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
-    click.echo(exports.export(shown, exports.whole(shown, metrics, published), form), nl=False)
-    for problem in problems:
-        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-    if problems:
-        sys.exit(1)
+    text, problems = export_folder(results_dir, form, protocol, metrics, published)
+    click.echo(text, nl=False)
+    _left_out(problems)
 
 
 @leaderboard.command("figures")
-@click.option("--results", "results_dir", type=path_type(), default=Path("results"), show_default=True)
+@results_option
 @click.option("--out", type=path_type(), default=Path("figures"), show_default=True)
 @click.option("--format", "kind", type=click.Choice(["svg", "png", "pdf"]), default="pdf", show_default=True)
 @click.option("--narrow", is_flag=True, help="One column wide (3.6 inches) instead of two (7.2).")
@@ -106,15 +92,18 @@ def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -
     """
     from leaderboard.pages.figures import write
 
-    if not results_dir.is_dir():
-        raise Misuse(f"There is no results folder {results_dir}.")
     report = write(results_dir, out, kind, narrow)
     for path in report.files:
         click.echo(path)
     for missing in report.missing:
         command = missing.command.replace("RESULTS", shlex.quote(str(results_dir)))
         click.echo(f"no {missing.kind} figure: {missing.reason}\n    {command}", err=True)
-    for problem in report.problems:
+    _left_out(report.problems)
+
+
+def _left_out(problems: Sequence[Problem]) -> None:
+    """Say which files were left out and why; where there were any, the command has failed."""
+    for problem in problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-    if report.problems:
+    if problems:
         sys.exit(1)

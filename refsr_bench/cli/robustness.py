@@ -131,7 +131,7 @@ def _study(asked: RobustnessOptions) -> RobustnessStudy:
 
 
 def _title(study: RobustnessStudy, images: int) -> str:
-    from refsr_bench.robustness.levels import GIVEN
+    from refsr_bench.geometry.kinds import GIVEN
 
     what = "references as given" if study.transform == GIVEN else f"{study.transform} of the reference"
     subset = ", texture subset" if study.textured else ""
@@ -150,13 +150,13 @@ def _write(
 ) -> None:
     """Write the table as CSV and draw what the levels allow."""
     from leaderboard.figures.robustness import write
-    from leaderboard.statistics.robustness import columns_of, csv_text
+    from leaderboard.statistics.robustness import columns_of, to_csv
     from refsr_bench.core.files import make_folder, write_text
     from refsr_bench.geometry.correspondences import MEASURES
 
     columns = columns_of(MEASURES, [metric.info for metric in plan.metrics])
     table = make_folder(target) / "table.csv"
-    write_text(table, csv_text(rows, columns, study.transform, study.dataset.name))
+    write_text(table, to_csv(rows, columns, study.transform, study.dataset.name))
     drawn = write(rows, plan.protocol.psnr, study.transform, title, target)
     click.echo("\n" + "\n".join(f"Written: {path}" for path in (table, *drawn)))
 
@@ -175,8 +175,9 @@ LEAK_REMARK = (
 def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
     """Text: matching, then restoration; means, with the intervals of AEE, PSNR, gain and SSIM; n/a where a method has
     nothing to measure, as one without correspondences."""
-    from leaderboard.statistics.robustness import UNRELATED, columns_of
+    from leaderboard.statistics.robustness import columns_of
     from refsr_bench.geometry.correspondences import MEASURES
+    from refsr_bench.geometry.kinds import UNRELATED
 
     matching = [column for column in MEASURES if column.name != "points"]
     seen = [row for row in rows if row.level != UNRELATED]
@@ -212,7 +213,8 @@ def _cell(value: Estimate | None, column: MetricInfo) -> str:
 
 def remarks(rows: Sequence[Row], transform: str) -> str:
     """What a reader must know of the tables."""
-    from leaderboard.statistics.robustness import GAIN, GIVEN
+    from leaderboard.statistics.robustness import GAIN
+    from refsr_bench.geometry.kinds import GIVEN
 
     said = [MATCHING_REMARK]
     if any(GAIN.name in row.values for row in rows):

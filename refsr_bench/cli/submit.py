@@ -2,23 +2,80 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import Bar, data_root_option, lpips_option, path_type
+from refsr_bench.cli.common import Bar, data_root_option, into, lpips_option, path_type
 from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
     from leaderboard.submissions.submission import Finding
     from refsr_bench.core.schema import Result
+    from refsr_bench.evaluate.metrics import Metric
+    from refsr_bench.evaluate.remeasure import Disagreement
 
 SAMPLE = 10
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """The options of ``submit check``."""
+
+    files: tuple[Path, ...]
+    images: Path | None
+    sample: str
+    as_json: bool
+    data_root: Path | None
+    lpips_weights: Path | None
+
+    @property
+    def count(self) -> int | None:
+        """How many images to measure again; None for all."""
+        if self.sample == "all":
+            return None
+        if not self.sample.isascii() or not self.sample.isdigit() or len(self.sample) > 6:
+            raise Misuse(f"--sample takes a number or 'all', not '{self.sample}'.")
+        return int(self.sample)
+
+    def refuse_misuse(self) -> None:
+        """Raises Misuse for options that do not fit each other or the disk."""
+        _ = self.count
+        if self.images and len(self.files) > 1:
+            raise Misuse("--images belongs to one run file; give them one at a time.")
+        if self.images and not self.images.is_dir():
+            raise Misuse(f"--images {self.images}: no such folder.")
+        for path in self.files:
+            if not path.exists() and not path.is_symlink():
+                raise Misuse(f"There is no file {path}.")
+
+
+@dataclass
+class Report:
+    """What was found in one file. measured_again: images; note: a sentence on them."""
+
+    file: str
+    note: str = "No image was measured again: the file itself is wrong."
+    measured_again: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.level == "error" for finding in self.findings)
+
+    def add(self, found: Iterable[Disagreement], level: str = "error") -> bool:
+        """Take over what the toolkit disagrees with; whether there was anything."""
+        from leaderboard.submissions.submission import Finding
+
+        more = [Finding(level, each.where, each.text) for each in found]
+        self.findings += more
+        return bool(more)
 
 
 @click.group()
@@ -33,136 +90,23 @@ def submit() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
 @data_root_option
 @lpips_option
-def check(
-    files: tuple[Path, ...],
-    images: Path | None,
-    sample: str,
-    as_json: bool,
-    data_root: Path | None,
-    lpips_weights: Path | None,
-) -> None:
+@into(CheckOptions)
+def check(asked: CheckOptions) -> None:
     """Check run files as a leaderboard would: schema, means, protocol, data set, plausibility.
 
     Where SR images and the data set are at hand, some images are measured again. Exit code 1 when a check fails;
     warnings want a person's eye and fail nothing. Nothing in a file is executed.
     """
-    from leaderboard.submissions import submission
-
-    @functools.cache
-    def ready(metric: str) -> dict:
-        from refsr_bench.core import catalogue
-        from refsr_bench.evaluate import runner
-
-        card = catalogue.get("METRICS", metric)
-        return runner.load_metrics([card], "cpu", lpips_weights, lambda text: click.echo(text, err=True))
-
-    count = _count(sample)
-    if images and len(files) > 1:
-        raise Misuse("--images belongs to one run file; give them one at a time.")
-    if images and not images.is_dir():
-        raise Misuse(f"--images {images}: no such folder.")
-    for path in files:
-        if not path.exists() and not path.is_symlink():
-            raise Misuse(f"There is no file {path}.")
+    asked.refuse_misuse()
     reports = []
-    for path in files:
-        findings, measured, note = _check(path, images, count, data_root, ready)
-        failed = any(finding.level == "error" for finding in findings)
-        reports.append({"file": str(path), "ok": not failed, "measured_again": measured, "note": note,
-                        "findings": [vars(finding) for finding in findings]})  # fmt: skip
-        if not as_json:
-            _say(f"{path}: {'failed' if failed else 'ok'}")
-            for finding in submission.grouped(findings):
-                _say(f"  {finding.level}: {finding.where + ': ' if finding.where else ''}{finding.text}")
-            _say(f"  {note}")
-    if as_json:
-        click.echo(json.dumps(reports, indent=1))
-    if not all(report["ok"] for report in reports):
+    for path in asked.files:
+        reports.append(_check(path, asked))
+        if not asked.as_json:
+            _print(reports[-1])
+    if asked.as_json:
+        click.echo(json.dumps([{**asdict(report), "ok": report.ok} for report in reports], indent=1))
+    if not all(report.ok for report in reports):
         sys.exit(1)
-
-
-def _say(line: str) -> None:
-    """One line, whatever a file's text holds: a line of its own could speak to the terminal, or to the CI service."""
-    from leaderboard.tables.tables import clean
-
-    indent = "  " if line.startswith("  ") else ""
-    click.echo(indent + clean(" ".join(line.split())))
-
-
-def _count(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise Misuse(f"--sample takes a number or 'all', not '{text}'.")
-    return int(text)
-
-
-def _check(
-    path: Path, images: Path | None, count: int | None, data_root: Path | None, ready: Callable[[str], dict]
-) -> tuple[list[Finding], int, str]:
-    """Findings, how many images were measured again, and a sentence on that. ready: loads a metric that can be had."""
-    from leaderboard.reading.published import published
-    from leaderboard.submissions import submission
-    from refsr_bench.core import catalogue
-    from refsr_bench.core.errors import BenchError
-    from refsr_bench.core.schema import published as schema
-    from refsr_bench.evaluate import remeasure
-
-    try:
-        value = submission.read_submission(path)
-    except BenchError as error:
-        return [submission.Finding("error", "", str(error).removeprefix(f"{path}: "))], 0, "Nothing else was checked."
-    result, findings = submission.file_findings(value, str(path), schema())
-    if result is None or any(finding.level == "error" for finding in findings):
-        return findings, 0, "No image was measured again: the file itself is wrong."
-    findings += submission.plausibility(result, published())
-    protocol, wrong = remeasure.protocol_of(result, lambda name: catalogue.get("PROTOCOLS", name))
-    findings += [submission.Finding("error", each.where, each.text) for each in wrong]
-    if result.run.kind != "benchmark":
-        return findings, 0, f"No image was measured again: runs of kind {result.run.kind} are not ranked."
-    # Who says that his images are not the published ones may well have others than are here.
-    level = "error" if result.run.dataset.official else "warning"
-    try:
-        dataset = _open(result, data_root)
-    except BenchError as error:
-        card = catalogue.collect("DATASETS").get(result.run.dataset.name)
-        found = remeasure.card_disagreements(result, card)
-        findings += [submission.Finding(level, each.where, each.text) for each in found]
-        return findings, 0, f"Data set not compared, no image measured again: {error}"
-    if found := list(remeasure.dataset_disagreements(result, dataset)):
-        findings += [submission.Finding(level, each.where, each.text) for each in found]
-        return findings, 0, "No image was measured again: the data set is another."
-    folder = images or path.parent / "images"
-    if protocol is None or count == 0 or not folder.is_dir():
-        why = "the protocol is unknown" if protocol is None else "--sample 0" if count == 0 else f"no folder {folder}"
-        return findings, 0, f"No image was measured again: {why}."
-    stated = {metric.name for metric in result.run.metrics}.intersection(protocol.metrics)
-    metrics = {name: each for metric in protocol.metrics if metric in stated for name, each in ready(metric).items()}
-    left = stated.difference(metrics)
-    chosen = remeasure.choose(result, count)
-    measured = 0
-    for _, wrong in _counted(remeasure.remeasure(result, chosen, folder, dataset, protocol, metrics), len(chosen)):
-        findings += [submission.Finding("error", each.where, each.text) for each in wrong]
-        measured += 1
-    note = f"{measured} of {len(result.images)} images measured again with {', '.join(metrics)}"
-    return findings, measured, f"{note}, not with {', '.join(sorted(left))}." if left else f"{note}."
-
-
-def _counted(items: Iterator[Any], total: int) -> Iterator[Any]:
-    with Bar("measuring again") as progress:
-        for n, item in enumerate(items, 1):
-            yield item
-            progress(n, total)
-
-
-def _open(result: Result, data_root: Path | None) -> Any:
-    from refsr_bench.core import catalogue
-    from refsr_bench.data.opening import open_dataset
-
-    name = result.run.dataset.name
-    if name not in catalogue.collect("DATASETS"):
-        raise BenchError(f"the data set '{name}' is not known here.")
-    return open_dataset(name, data_root)
 
 
 @submit.command("template")
@@ -173,3 +117,97 @@ def template(folder: Path) -> None:
 
     for path in write(folder):
         click.echo(path)
+
+
+def _print(report: Report) -> None:
+    from leaderboard.submissions import submission
+
+    _say(f"{report.file}: {'ok' if report.ok else 'failed'}")
+    for finding in submission.grouped(report.findings):
+        _say(f"  {finding.level}: {finding.where + ': ' if finding.where else ''}{finding.text}")
+    _say(f"  {report.note}")
+
+
+def _say(line: str) -> None:
+    """One line, whatever a file's text holds: a line of its own could speak to the terminal, or to the CI service."""
+    from leaderboard.text import clean
+
+    indent = "  " if line.startswith("  ") else ""
+    click.echo(indent + clean(" ".join(line.split())))
+
+
+def _check(path: Path, asked: CheckOptions) -> Report:
+    """One file: by itself, then beside the protocols and the data set that are here, then with its images."""
+    from leaderboard.reading.published import published
+    from leaderboard.submissions import submission
+    from refsr_bench.core import catalogue
+    from refsr_bench.evaluate import remeasure
+
+    result, findings = submission.read(path)
+    report = Report(str(path), findings=findings)
+    if result is None or not report.ok:
+        return report
+    report.findings += submission.plausibility(result, published())
+    protocol, wrong = remeasure.known_protocol(result, lambda name: catalogue.get("PROTOCOLS", name))
+    report.add(wrong)
+    report.note = "No image was measured again: "
+    if result.run.kind != "benchmark":
+        report.note += f"runs of kind {result.run.kind} are not ranked."
+        return report
+    dataset = _dataset(result, asked.data_root, report)
+    folder = asked.images or path.parent / "images"
+    if dataset is None:
+        return report
+    if protocol is None or asked.count == 0 or not folder.is_dir():
+        why = "the protocol is unknown" if protocol is None else "--sample 0" if asked.count == 0 else ""
+        report.note += f"{why or f'no folder {folder}'}."
+        return report
+    stated = {metric.name for metric in result.run.metrics}.intersection(protocol.metrics)
+    wanted = tuple(name for name in protocol.metrics if name in stated)
+    metrics = _metrics(wanted, asked.lpips_weights)
+    chosen = remeasure.draw_records(result, asked.count)
+    again = remeasure.Remeasurement(result, folder, dataset, protocol, metrics)
+    with Bar("measuring again") as progress:
+        for _, wrong in remeasure.remeasure(again, chosen):
+            report.add(wrong)
+            report.measured_again += 1
+            progress(report.measured_again, len(chosen))
+    names = [metric.card.name for metric in metrics]
+    left = ", ".join(sorted(stated.difference(names)))
+    report.note = (
+        f"{report.measured_again} of {len(result.images)} images measured again with {', '.join(names)}"
+        f"{f', not with {left}' if left else ''}."
+    )
+    return report
+
+
+def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
+    """The data set at hand, where it is that of the run; None otherwise, which the report then says."""
+    from refsr_bench.core import catalogue
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate import remeasure
+
+    stated = result.run.dataset
+    # Who says that his images are not the published ones may well have others than are here.
+    level = "error" if stated.official else "warning"
+    card = catalogue.collect("DATASETS").get(stated.name)
+    try:
+        if card is None:
+            raise BenchError(f"the data set '{stated.name}' is not known here.")
+        dataset = open_dataset(stated.name, data_root)
+    except BenchError as error:
+        report.add(remeasure.card_disagreements(result, card), level)
+        report.note = f"Data set not compared, no image measured again: {error}"
+        return None
+    if report.add(remeasure.dataset_disagreements(result, dataset), level):
+        report.note += "the data set is another."
+        return None
+    return dataset
+
+
+@cache
+def _metrics(names: tuple[str, ...], lpips_weights: Path | None) -> tuple[Metric, ...]:
+    """Metrics ready to use; what cannot be had here is left out, which is said once."""
+    from refsr_bench.evaluate.metrics import load_metrics
+
+    return load_metrics(names, "cpu", lpips_weights)

@@ -6,6 +6,7 @@ rule, that was its way of saying a fact, and it is read as such here and nowhere
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,14 @@ from refsr_bench.core.schema import MARKS, SCHEMA_VERSION
 
 Values = dict[str, Any]
 
-_V2_UNRELATED = "unrelated"  # version 2 called data sets NAME.unrelated, NAME.KIND.LEVEL, transform.LEVEL
+# Version 2 wrote these in place of the name of weights.
+_V2_ORIGINS = {"folder": "SR images from outside", "command": "command "}
+# Version 2 called data sets of robustness runs NAME.KIND.LEVEL, NAME.unrelated, transform.LEVEL.
+_V2_UNRELATED = "unrelated"
+_V2_CHANGED = re.compile(
+    r"(.+)\.(rotation|scale|rotation\+scale|perspective|blur|noise|jpeg|illumination|occlusion)"
+    r"\.([a-z]+|-?\d[\d.e+-]*)"
+)
 
 
 def current(result: Any, where: str) -> Any:
@@ -66,10 +74,12 @@ def _from_2(run: Values) -> Values:
     if isinstance(dataset, dict):
         run["dataset"] = {**dataset, "variation": _variation_of_2(run.get("kind"), dataset.get("name"))}
     run["machine"] = {"device": run.pop("device", ""), "versions": run.pop("versions", {})}
+    weights = method.get("weights") if isinstance(method, dict) else None
+    origin = next((kind for kind, text in _V2_ORIGINS.items() if str(weights).startswith(text)), "unknown")
     return {
-        "origin": "unknown",
+        "origin": origin,
         "code": None,
-        "timing": "unknown",
+        "timing": "not measurable" if origin == "folder" else "unknown",
         "arithmetic": {"tiling": "unknown", "numbers": "unknown"},
         **run,
     }
@@ -85,7 +95,7 @@ def _method_of_2(method: Values) -> Values:
         kind = "none" if name == "none" and sha256 is None else "unknown"
     method["weights"] = {"kind": kind, "name": name, "sha256": sha256}
     method["verified"] = next((known for known, text in MARKS.items() if text == mark), "unknown")
-    if method.get("parameters") == 0:  # version 2 wrote 0 for networks that nobody had counted, too
+    if method.get("parameters") == 0 and kind != "none":  # version 2 wrote 0 for networks nobody had counted, too
         method["parameters"] = None
     return method
 
@@ -93,13 +103,14 @@ def _method_of_2(method: Values) -> Values:
 def _variation_of_2(kind: Any, name: Any) -> Values | None:
     if kind != "robustness" or not isinstance(name, str):
         return None
+    if name.endswith(f".{_V2_UNRELATED}"):
+        base = name.removesuffix(f".{_V2_UNRELATED}")
+        split = base.startswith("transform.")  # the unrelated references are those of all of its levels
+        return {"base": "transform" if split else base, "kind": _V2_UNRELATED, "level": _V2_UNRELATED}
+    if changed := _V2_CHANGED.fullmatch(name):
+        return dict(zip(("base", "kind", "level"), changed.groups(), strict=True))
     base, _, level = name.partition(".")
-    if level and base == "transform":
-        return {"base": base, "kind": "given", "level": level}
-    if level == _V2_UNRELATED:
-        return {"base": base, "kind": _V2_UNRELATED, "level": _V2_UNRELATED}
-    change, _, level = level.partition(".")
-    return {"base": base, "kind": change, "level": level} if level else None
+    return {"base": base, "kind": "given", "level": level} if level and base == "transform" else None
 
 
 _STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2}

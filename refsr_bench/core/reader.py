@@ -105,7 +105,9 @@ def convert(value: Any, kind: type[T], where: str) -> T:
 def _in_words(text: str) -> str:
     """msgspec's ``Expected `int`, got `str` - at `$.x` `` with the place first: ``x: expected int, got str``."""
     reason, _, place = text.partition(" - at `$")
-    reason = reason.replace("`", "").replace("Object contains", "has an").replace("Object missing", "lacks the")
+    reason = re.sub("field `(.*)`$", r"field '\1'", reason, flags=re.DOTALL).replace("`", "")
+    reason = reason.replace("Object contains", "has an").replace("Object missing", "lacks the")
+    reason = re.sub("Invalid enum value (.*)", r"\1 is not among the values that may stand there", reason)
     place = place.rstrip("`").lstrip(".").replace("[...]", "")
     return f"{place}: {reason[:1].lower()}{reason[1:]}" if place else f"{reason[:1].lower()}{reason[1:]}"
 

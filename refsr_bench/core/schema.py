@@ -53,6 +53,38 @@ MARKS: dict[Verified, str] = {
 }
 """What tables show beside a method whose implementation could not be checked against its authors'."""
 
+IN_WORDS: dict[str, dict[str, str]] = {
+    "weights": {
+        "none": "none",
+        "bundled": "come with the toolkit",
+        "authors": "as the method's authors publish them",
+        "own": "trained with this toolkit",
+        "synthetic": "made by formula, never trained",
+        "unknown": "of unknown origin",
+    },
+    "origin": {
+        "measured": "a method of the catalogue",
+        "command": "a program, run once for each image",
+        "folder": "images that other code made",
+        "published": "a publication",
+        "unknown": "not recorded",
+    },
+    "timing": {
+        "measured": "measured",
+        "not measurable": "not measurable, as other code made the images",
+        "unknown": "not recorded",
+    },
+    "tiling": {"whole": "whole images", "strips": "images in strips", "unknown": "not recorded"},
+    "leak": {
+        "none": "no leak found",
+        "duplicate": "a reference is the ground truth itself",
+        "crop": "a reference holds the ground truth, or a part of it",
+        "by construction": "references are made from the ground truth",
+        "unknown": "not recorded",
+    },
+}
+"""What the values of closed sets are called on pages."""
+
 _Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 

@@ -16,6 +16,7 @@ from refsr_bench.pixels.crop import ceil_multiple, mod_crop
 from refsr_bench.pixels.resize import RESIZERS
 from refsr_bench.protocols._pixels import fit, framed, pad_common
 from refsr_bench.protocols._references import choose, parse_rule, stitch
+from refsr_bench.protocols.wording import WORDS, words
 
 # Tables by data set name; "*" stands for every other one. Sets without reference images take the LR image, as Urban100
 # does in the papers.
@@ -74,15 +75,14 @@ def _table(parse: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...
     return tuple(sorted(table.items(), key=lambda item: (item[0] == "*", item[0])))
 
 
-def _value(default: Any, parse: Callable[[str], Any], help: str) -> Any:
+def _value(default: Any, parse: Callable[[str], Any]) -> Any:
     """A field that ``changed`` reads with ``parse`` (text to value, ValueError saying what is possible)."""
-    return dataclasses.field(default=default, metadata={"parse": parse, "help": help, "words": {}})
+    return dataclasses.field(default=default, metadata={"parse": parse})
 
 
-def _choice(help: str, words: Mapping[str, str]) -> Any:
-    """A field with a few named values, each explained in words; the first is the default."""
-    parse = partial(_one_of, tuple(words))
-    return dataclasses.field(default=next(iter(words)), metadata={"parse": parse, "help": help, "words": words})
+def _choice(name: str) -> Any:
+    """A field with the few values that WORDS names; the first is the default."""
+    return dataclasses.field(default=next(iter(WORDS[name])), metadata={"parse": partial(_one_of, tuple(WORDS[name]))})
 
 
 @dataclass(frozen=True)
@@ -95,74 +95,23 @@ class Protocol:
 
     name: str
     version: int
-    scale: int = _value(4, partial(_number, 2, 16), "ratio of HR size to LR size")
-    hr_fit: str = _choice(
-        "how HR gets a size that can be divided",
-        {
-            "mod-crop": "HR is cut at the bottom and right",
-            "pad-replicate": "HR is padded on all sides by repeating its border before degradation; SR is cut back",
-        },
-    )
-    hr_multiple: int = _value(4, partial(_number, 2, 1024), "HR sides become multiples of this")
-    hr_multiple_for: tuple[tuple[str, int], ...] = _value(
-        (), partial(_table, partial(_number, 2, 1024)), "other multiples by data set"
-    )
-    lr_resizer: str = _choice(
-        "how HR becomes LR, uint8 in and out",
-        {
-            "pil-bicubic": "Pillow's antialiased bicubic, as scipy's imresize was",
-            "matlab-bicubic": "MATLAB's imresize, antialiased bicubic",
-        },
-    )
-    sr_values: str = _choice("what is measured of SR", {"uint8": "SR clipped and rounded to 8 bits, as all code does"})
-    border: int = _value(4, partial(_number, 0, 1024), "pixels left out on every side before measuring")
-    channel: str = _choice(
-        "the channel of PSNR and SSIM",
-        {
-            "y": "studio-range luma (BT.601, 16..235)",
-            "y-full": "full-range luma (0.299, 0.587, 0.114; 0..255)",
-            "rgb": "the RGB channels",
-        },
-    )
-    y_rounded: bool = _value(False, _truth, "luma rounded to whole numbers before measuring")
-    ssim_window: str = _choice(
-        "the window of SSIM",
-        {"gauss11": "11x11 Gaussian of sigma 1.5", "uniform7": "7x7 box, scikit-image's default"},
-    )
-    refs: str = _value(
-        "standard",
-        _standard_or_rule,
-        "which references: standard (by data set, see standard_refs), all, L1 or level:K, first, random:SEED, list "
-        "(the shipped draw for sun80 and manga109), lr (the LR image itself), none",
-    )
-    standard_refs: tuple[tuple[str, str], ...] = _value(
-        standard_refs(), partial(_table, parse_rule), "the reference rule by data set behind refs=standard"
-    )
-    ref_lists: str = _choice("the lists behind the rule 'list'", {"v1": "the first lists shipped"})
-    lr_ref: str = _choice(
-        "the reference under the rule 'lr'",
-        {"lr": "the LR image at LR size", "lr-up": "the LR image resized back to HR size"},
-    )
-    stitch: str = _choice(
-        "several references for a method that takes one (a single reference stays as it is)",
-        {
-            "none": "references stay separate",
-            "black-500": "each top left on a black 500x500 canvas, stacked",
-            "replicate-512": "each centred on a 512x512 canvas with repeated borders, stacked",
-        },
-    )
-    ref_size: str = _choice(
-        "references of another size than HR",
-        {
-            "pad-common": "HR and references cut to multiples, then padded with black at the bottom and right to their "
-            "common size, before degradation",
-            "native": "references as they are",
-            "mod-crop": "references cut to multiples like HR",
-            "crop-pad": "references cut, or padded with black, to HR's size",
-            "resize": "references resized to HR's size",
-            "replicate-16": "references padded on all sides to multiples of 16 by repeating their border",
-        },
-    )
+    # What each field decides, and what its values are called, is said in ``wording``.
+    scale: int = _value(4, partial(_number, 2, 16))
+    hr_fit: str = _choice("hr_fit")
+    hr_multiple: int = _value(4, partial(_number, 2, 1024))
+    hr_multiple_for: tuple[tuple[str, int], ...] = _value((), partial(_table, partial(_number, 2, 1024)))
+    lr_resizer: str = _choice("lr_resizer")
+    sr_values: str = _choice("sr_values")
+    border: int = _value(4, partial(_number, 0, 1024))
+    channel: str = _choice("channel")
+    y_rounded: bool = _value(False, _truth)
+    ssim_window: str = _choice("ssim_window")
+    refs: str = _value("standard", _standard_or_rule)
+    standard_refs: tuple[tuple[str, str], ...] = _value(standard_refs(), partial(_table, parse_rule))
+    ref_lists: str = _choice("ref_lists")
+    lr_ref: str = _choice("lr_ref")
+    stitch: str = _choice("stitch")
+    ref_size: str = _choice("ref_size")
     base: Protocol | None = dataclasses.field(default=None, compare=False, repr=False)  # set by changed()
 
     def __post_init__(self) -> None:
@@ -356,16 +305,6 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
             raise Misuse(f"The field '{name.strip()}' is set twice.")
         values[name.strip()] = value
     return values
-
-
-def field_help(name: str) -> str:
-    """What a field of Protocol decides, in words."""
-    return _METADATA[name]["help"]
-
-
-def words(name: str, value: str) -> str:
-    """A field's value in words, or the value itself where it needs none. value: as ``value_text`` writes it."""
-    return _METADATA[name]["words"].get(value, value)
 
 
 def value_text(value: Any) -> str:

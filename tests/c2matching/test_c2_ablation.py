@@ -9,7 +9,7 @@ from PIL import Image
 
 from c2matching.bundle import load_bundle
 from c2matching.training import ablation
-from leaderboard.statistics.ablation import load_ablations
+from leaderboard.reading.ablation import read_ablation
 from refsr_bench.cli import main
 from refsr_bench.core.results import read_result
 from refsr_bench.data.opening import open_dataset
@@ -44,8 +44,8 @@ def test_the_whole_ablation_in_miniature(tmp_path):
         model.extractor.feature_extraction_image1.model.conv1_1.weight for model in models.values()
     ]
     assert torch.equal(keys[0], keys[1]) and not torch.equal(keys[1], keys[2]) and not torch.equal(keys[2], keys[3])
-    (study,), problems = load_ablations(tmp_path / "out")
-    assert problems == () and [v.name for v in study.variants] == [v.name for v in ablation.VARIANTS]
+    study = read_ablation(tmp_path / "out" / "ablation.json")
+    assert [v.name for v in study.variants] == [v.name for v in ablation.VARIANTS]
     measured = json.loads((tmp_path / "out/ablation.json").read_text())
     assert measured["budget"] == {"teacher": 2, "student": 2, "restoration": 2, "photos": 5}
     assert measured["config"]["network"]["channels"] == 8 and len(measured["texture_subset"]) == 4

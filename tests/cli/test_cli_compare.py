@@ -10,8 +10,10 @@ from click.testing import CliRunner, Result
 from msgspec import structs
 from runs import make, store
 
-from leaderboard.reading.load import load_results
-from leaderboard.statistics import statistics
+from leaderboard.frame import frame
+from leaderboard.reading.load import read_folder
+from leaderboard.statistics.contests import contests
+from leaderboard.statistics.words import sentence
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli import main
 from refsr_bench.core.schema import Weights
@@ -42,7 +44,8 @@ def test_two_methods_are_compared_wherever_both_were_measured(results):
     done = call("alpha", "gamma", "--results", results)
     assert done.exit_code == 0, done.output
     assert "CUFED5, PSNR-Y, protocol c2" in done.output and "SUN80" not in done.output
-    (found,) = statistics.contests(build_tables(load_results(results)[0][:3]), ["psnr_y"])
+    runs = read_folder(results).benchmarks()[:3]
+    (found,) = contests(frame(runs), build_tables(runs), ["psnr_y"])
     assert found.standings[0].name == "alpha"
     both = call("alpha", "beta", "--results", results)
     assert both.output.index("CUFED5, PSNR-Y") < both.output.index("SUN80, PSNR-Y")
@@ -50,10 +53,10 @@ def test_two_methods_are_compared_wherever_both_were_measured(results):
 
 def test_it_says_what_the_page_says(results):
     done = call("alpha", "beta", "gamma", "--results", results, "--dataset", "cufed5", "--protocol", "c2")
-    (found,) = [c for c in statistics.contests(build_tables(load_results(results)[0]), ["psnr_y"])
-                if c.dataset.name == "cufed5"]  # fmt: skip
+    runs = read_folder(results).benchmarks()
+    (found,) = [c for c in contests(frame(runs), build_tables(runs), ["psnr_y"]) if c.dataset.name == "cufed5"]
     for pair in found.pairs:
-        assert statistics.sentence(found, pair) in done.output
+        assert sentence(found, pair) in done.output
     assert "p Holm (3)" in done.output
     assert "are not distinguishable on CUFED5" in done.output and "Alpha is better than" in done.output
 
@@ -69,7 +72,8 @@ def test_corrections_count_all_methods_of_the_folder_but_not_beside_paths(result
 
 
 def test_the_images_with_the_largest_differences_are_named(results):
-    records = {run.result.run.method.name: run.result for run in load_results(results)[0] if "cufed5" in run.path}
+    runs = read_folder(results).benchmarks()
+    records = {run.result.run.method.name: run.result for run in runs if "cufed5" in run.path}
     gaps = {
         a.id: a.metrics["psnr_y"] - b.metrics["psnr_y"]
         for a, b in zip(records["beta"].images, records["gamma"].images, strict=True)

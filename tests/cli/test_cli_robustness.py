@@ -25,7 +25,7 @@ from refsr_bench.core.types import Correspondence
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.evaluate.predictors import matcher_predictor
 from refsr_bench.geometry.correspondences import cell_centres
-from refsr_bench.geometry.kinds import KINDS
+from refsr_bench.geometry.kinds import EDGES
 from refsr_bench.robustness import levels as study
 
 PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
@@ -311,15 +311,16 @@ def test_figures_of_more_methods_than_colours(tmp_path):
 
 def test_a_figure_of_what_is_measured_alone(tmp_path):
     rows = [dataclasses.replace(row, values={"aee": row.values["aee"]}) for row in made_rows(["small", "large"], 2)]
-    assert len(plots.bars(rows, "psnr_y", "title").axes) == 1
-    curve = plots.curves(made_rows(["20", "3", "-5"], 1), "psnr_y", "degrees", "title").axes[0].lines[0]
+    assert len(plots.bars(plots.Plot(rows, "psnr_y", "title")).axes) == 1
+    curve = plots.curves(plots.Plot(made_rows(["20", "3", "-5"], 1), "psnr_y", "title")).axes[0].lines[0]
     assert curve.get_xdata().tolist() == [-5, 3, 20]
-    scales = [plots.curves(made_rows(x), "psnr_y", "", "").axes[0].get_xscale() for x in (["0.5", "2"], ["0", "90"])]
+    sweeps = [plots.Plot(made_rows(levels), "psnr_y") for levels in (["0.5", "2"], ["0", "90"])]
+    scales = [plots.curves(sweep).axes[0].get_xscale() for sweep in sweeps]
     assert scales == ["log", "linear"]
 
 
 def test_every_change_has_its_unit_and_no_two_series_look_alike():
-    assert tuple(runs.UNITS) == KINDS
+    assert all(edges.unit for edges in EDGES.values())
     marks = [style.mark(n) for n in range(56)]
     assert len({(mark.colour, mark.marker) for mark in marks}) == 56
     assert len({(mark.colour, mark.hatch) for mark in marks[:35]}) == 35

@@ -149,27 +149,30 @@ def test_a_claim_to_a_published_data_set_is_compared_without_its_files(run, tmp_
     assert done.exit_code == 0 and "Data set not compared" in done.output
 
 
-def test_a_killed_run_of_version_1_goes_on(measured, tmp_path):
-    """What was recorded by an older version is kept; the result is of this version, of the same numbers."""
+def test_a_run_of_version_1_is_kept_and_checked_and_never_mixed_with_a_new_one(measured, tmp_path):
+    """Its code and its arithmetic are not known, so what is measured now is another run."""
     new = tmp_path / "results" / "c2" / "sample" / "bicubic"
     shutil.copytree(measured, new)
-    facts = json.loads((new / "run.json").read_text())
-    facts["schema_version"] = 1
-    del facts["kind"], facts["method"]["gmacs"], facts["method"]["mark"], facts["method"]["notes"]
+    result = json.loads((new / "result.json").read_text())
+    facts = result["run"]
+    facts |= {"schema_version": 1, "device": "cpu", "versions": facts["machine"]["versions"]}
+    facts["method"] |= {"weights": "none", "weights_sha256": None}
+    for name in ("kind", "origin", "code", "timing", "arithmetic", "machine"):
+        del facts[name]
+    for name in ("gmacs", "notes", "verified", "options"):
+        del facts["method"][name]
+    del facts["dataset"]["variation"]
+    for image in result["images"]:
+        del image["leak"]
     (new / "run.json").write_text(json.dumps(facts))
-    first = (new / "images.jsonl").read_text().splitlines()[0]
-    (new / "images.jsonl").write_text(first + '\n{"id": "tor')
-    (new / "result.json").unlink()
+    (new / "result.json").write_text(json.dumps(result))
+    before = {path.name: path.read_bytes() for path in new.glob("*.json*")}
+    done = invoke("submit", "check", new / "result.json", "--sample", "all")
+    assert done.exit_code == 0 and "2 of 2 images measured again" in done.output, done.output
     command = ("run", "--method", "bicubic", "--dataset", "sample", "--limit", 2, "--out", tmp_path / "results")
     done = invoke(*command)
-    assert done.exit_code == 0, done.output
-    assert (new / "images.jsonl").read_text().splitlines()[0] == first
-    was, now = (json.loads((folder / "result.json").read_text()) for folder in (measured, new))
-    assert now["means"] == was["means"] and now["run"] == was["run"]
-    facts["versions"]["numpy"] = "0.1"
-    (new / "run.json").write_text(json.dumps(facts))
-    done = invoke(*command)
-    assert done.exit_code == 2 and "holds another run: versions.numpy (was" in done.output
+    assert done.exit_code == 2 and "holds another run: arithmetic.numbers (was \"unknown\"" in done.output
+    assert {path.name: path.read_bytes() for path in new.glob("*.json*")} == before
 
 
 # -- a repository of results ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from runs import make
 
 from refsr_bench.core.reader import digest
 from refsr_bench.core.results import seal
-from refsr_bench.core.schema import ImageRecord, MetricInfo, Result
+from refsr_bench.core.schema import ImageRecord, MetricInfo, Result, Variation
 
 HOSTILE = "</text><script>alert(1)</script> $\\frac{x}$ \x00\u202e../../etc"
 AEE = MetricInfo("aee", "AEE", "lower", "HR pixels", 2)
@@ -30,9 +30,10 @@ def known(result: Result, **facts: Any) -> Result:
     return structs.replace(result, run=structs.replace(result.run, method=method))
 
 
-def robust(name: str, dataset: str, psnr: Sequence[float], aee: Sequence[float] | None, ids: str = "p") -> Result:
-    """A robustness run; ids: the prefix of its pairs' ids."""
-    result = make(name, psnr, dataset=dataset, kind="robustness")
+def robust(name: str, level: str, psnr: Sequence[float], aee: Sequence[float] | None, ids: str = "p") -> Result:
+    """A robustness run on "sample"; level: "rotation 20", "unrelated"; ids: the prefix of its pairs' ids."""
+    change = Variation("sample", level.split()[0], level.split()[-1])
+    result = make(name, psnr, dataset=f"sample.{level.replace(' ', '.')}", kind="robustness", variation=change)
     records = {
         f"{ids}{n}": ImageRecord(f"{ids}{n}", {"psnr_y": float(value)} | ({"aee": float(aee[n])} if aee else {}))
         for n, value in enumerate(psnr)

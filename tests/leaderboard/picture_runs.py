@@ -1,7 +1,9 @@
 """A results folder with pictures, as runs leave it, for tests of the gallery; small, made without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -9,10 +11,14 @@ from runs import METRICS
 
 from refsr_bench.core.names import stem
 from refsr_bench.core.reader import digest, dumps
-from refsr_bench.core.results import seal, write_result
+from refsr_bench.core.results import read_result, seal, write_result
 from refsr_bench.core.schema import (
+    NO_LEAK,
+    NO_WEIGHTS,
     DatasetInfo,
     ImageRecord,
+    Leak,
+    Machine,
     MethodInfo,
     ProtocolInfo,
     Result,
@@ -58,6 +64,8 @@ def write_run(
     matches: bool = False,
     failed: Sequence[str] = (),
     started: str = "2025-01-01T00:00:00Z",
+    of_run: Mapping[str, Any] = MappingProxyType({}),
+    leak: Leak = NO_LEAK,
     **method: object,
 ) -> Path:
     """One run with its pictures: numbers that fit them, HR, LR and a reference per image. Returns its folder."""
@@ -74,7 +82,7 @@ def write_run(
         error = float(np.mean((hr.astype(float) - sr) ** 2))
         metrics = {"psnr_y": 10 * np.log10(255**2 / error), "ssim_y": 0.5 + quality / 10, "lpips": 0.4 - quality / 20}
         records[image_id] = ImageRecord(
-            image_id, metrics, ("ref.png",), (WIDTH, HEIGHT), pixels_digest(sr), None, {"seconds": 0.5 + n}
+            image_id, metrics, ("ref.png",), (WIDTH, HEIGHT), pixels_digest(sr), None, {"seconds": 0.5 + n}, leak
         )
         if pictures:
             save(place / "images" / f"{stem(image_id)}.png", sr)
@@ -88,9 +96,10 @@ def write_run(
                 {"flow": small, "confidence": small, "patches": photo(n + 100)},
             )  # fmt: skip
     facts = {"group": "Ref-SR", "references": "one", "gan": False, "year": 2021, "paper": "", "parameters": 1_234_567,
-             "weights": "none", "weights_sha256": None} | method  # fmt: skip
-    run = Run(MethodInfo(name, title or name, **facts), data, rules, METRICS, tuple(ids), {"torch": "2.11.0"},
-              started=started)  # fmt: skip
+             "weights": NO_WEIGHTS} | method  # fmt: skip
+    machine = Machine("cpu", {"torch": "2.11.0"}, "Some processor", 2)
+    run = Run(MethodInfo(name, title or name, **facts), data, rules, METRICS, tuple(ids), machine, started=started,
+              **of_run)  # fmt: skip
     place.mkdir(parents=True, exist_ok=True)
     write_result(place / "result.json", seal(run, records, "2025-01-01T00:01:00Z"))
     return place
@@ -132,6 +141,4 @@ def save(path: Path, image: np.ndarray) -> None:
 
 
 def result_of(folder: Path) -> Result:
-    from refsr_bench.core.results import read_result
-
     return read_result(folder / "result.json")

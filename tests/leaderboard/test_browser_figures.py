@@ -12,7 +12,7 @@ from runs import make, store
 
 from leaderboard.pages.figures import files, gather, page
 from leaderboard.pages.pages import ASSETS, Entry, Site
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect
@@ -34,7 +34,7 @@ def site(tmp_path_factory) -> Path:
     ]
     for n, run in enumerate(runs):
         store(results / str(n), run)
-    found, _, _ = gather(results, load_results(results)[0])
+    found, _ = gather(read_folder(results))
     entries = (Entry("table", "Table", "index.html"), Entry("figures", "Figures", "figures.html"))
     texts = {"figures.html": page(Site("Leaderboard", entries), found)} | files(found)
     texts |= {f"assets/{path.name}": path.read_text() for path in ASSETS.iterdir() if path.suffix in (".css", ".js")}

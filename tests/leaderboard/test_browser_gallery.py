@@ -17,11 +17,11 @@ import pytest
 from picture_runs import degraded, photo, write_run
 from PIL import Image
 
-from leaderboard.pages import evidence, gallery
+from leaderboard.pages import evidence, finder, gallery
 from leaderboard.pages.pages import ASSETS, Entry, Site
-from leaderboard.reading import pictures
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.tables.tables import build_tables
+from refsr_bench.metrics.psnr import psnr
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect
@@ -38,9 +38,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(root, "bicubic", 0, title="Bicubic", label=label, group="SISR", references="none")
         write_run(root, "middle", 2, title="Middle", label=label)
         write_run(root, "good", 4, title="Good", label=label, matches=label == "c2")
-    runs, _ = load_results(root)
+    runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
-    found = gallery.collect(root, tables, out)
+    found = finder.collect(root, tables, out)
     for path, text in (*gallery.image_pages(found, SITE), *evidence.pages(tables, found, SITE)):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         (out / path).write_text(text, encoding="utf-8")
@@ -280,7 +280,7 @@ def test_a_close_up_of_ones_own_from_a_server(visit, served: str, one: str) -> N
     assert values == [24, 16, 48, 32]
     expect(page.locator(".stage .box")).to_be_visible()
     area = (slice(16, 48), slice(24, 72))
-    expected = pictures.psnr(pictures.luma(degraded(photo(0), 4)[area]), pictures.luma(photo(0)[area]))
+    expected = psnr(degraded(photo(0), 4)[area], photo(0)[area], "y", border=0)
     expect(scene.locator(".closeups li", has_text="Good")).to_contain_text(f"{expected:.2f} dB")
     with page.expect_download() as download:
         scene.get_by_role("button", name="Download as PNG").click()

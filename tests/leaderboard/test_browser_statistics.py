@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from runs import make
 
+from leaderboard.frame import frame
 from leaderboard.pages import statistics_page
 from leaderboard.pages.pages import ASSETS, Entry, Site, render
 from leaderboard.reading.load import LoadedRun
-from leaderboard.statistics import statistics
+from leaderboard.statistics.contests import Contest, contests
+from leaderboard.statistics.words import sentence
 from leaderboard.tables.tables import build_tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -26,7 +28,7 @@ TITLES = ("Alpha", "Beta", "<img src=x onerror=alert(1)>", "A method whose title
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[statistics.Contest, ...]:
+def found() -> tuple[Contest, ...]:
     """Five methods on two sets under c2, two of them on one set under ttsr."""
     random = np.random.default_rng(5)
     runs = []
@@ -35,7 +37,8 @@ def found() -> tuple[statistics.Contest, ...]:
         for n, title in enumerate(TITLES[:count]):
             psnr = base + 0.3 * (n // 2) + random.normal(0, 0.2, 24)
             runs.append(make(f"m{n}", psnr, psnr / 40, title=title, dataset=dataset, protocol=protocol))
-    return statistics.contests(build_tables([LoadedRun(f"{n}/result.json", run) for n, run in enumerate(runs)]))
+    loaded = [LoadedRun(f"{n}/result.json", run) for n, run in enumerate(runs)]
+    return contests(frame(loaded), build_tables(loaded))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def address(found, tmp_path_factory) -> str:
     out = tmp_path_factory.mktemp("site")
     entries = (Entry("table", "Table", "index.html"), Entry("statistics", "Statistics", "statistics.html"))
     html = render("statistics.html.j2", here="statistics", root="", site=Site("Leaderboard", entries),
-                  **statistics_page.context((), found))  # fmt: skip
+                  **statistics_page.context(found))  # fmt: skip
     (out / "statistics.html").write_text(html, encoding="utf-8")
     (out / "statistics.csv").write_text(statistics_page.to_csv(found), encoding="utf-8")
     shutil.copytree(ASSETS, out / "assets")
@@ -116,18 +119,18 @@ def test_two_methods_in_words_by_select_and_by_cell(visit, found):
     page = visit()
     contest, block = found[0], page.locator(f"#{found[0].anchor}")
     answer = block.locator(".answer")
-    expect(answer).to_have_text(statistics.sentence(contest, contest.pair(0, 1)))
+    expect(answer).to_have_text(sentence(contest, contest.pair(0, 1)))
     block.get_by_role("combobox", name="with", exact=True).select_option("4")
-    expect(answer).to_have_text(statistics.sentence(contest, contest.pair(0, 4)))
+    expect(answer).to_have_text(sentence(contest, contest.pair(0, 4)))
     block.get_by_role("combobox", name="Compare", exact=True).focus()
     page.keyboard.press("End")
     expect(answer).to_have_text("Choose two different methods.")
     block.locator("table.wins tbody tr").nth(3).locator("td").nth(1).click()
-    expect(answer).to_have_text(statistics.sentence(contest, contest.pair(1, 3)))
+    expect(answer).to_have_text(sentence(contest, contest.pair(1, 3)))
     expect(block.get_by_role("combobox", name="Compare", exact=True)).to_have_value("3")
     expect(block.locator("td.picked")).to_have_count(1)
     block.locator("table.wins tbody tr").nth(2).locator("td").nth(2).click()  # itself: nothing
-    expect(answer).to_have_text(statistics.sentence(contest, contest.pair(1, 3)))
+    expect(answer).to_have_text(sentence(contest, contest.pair(1, 3)))
 
 
 def test_without_script_everything_is_there(visit, found):

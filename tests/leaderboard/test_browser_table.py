@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 from runs import make, store
-from site_pages import HOSTILE, index_text
+from site_pages import HOSTILE, write_index
 
-from leaderboard import exports
-from leaderboard.pages import gallery, index
-from leaderboard.pages.pages import ASSETS
-from leaderboard.pages.site import export_name
-from leaderboard.reading.load import load_results
+from leaderboard.exports.export import FORMATS, export, whole
+from leaderboard.exports.sheet import View
+from leaderboard.pages import index
+from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import published
 from leaderboard.tables.tables import build_tables
 
@@ -50,8 +49,8 @@ RUNS = [
     run("c2matching", 28.0, ssim=[0.84], title="C²-Matching-rec", references="many", weights="nano.pth"),
     run("c2matching", 29.9, ssim=[0.81], title="C²-Matching-rec", references="many", weights="nano.pth",
         dataset="sun80"),
-    run("mine", 27.5, title=HOSTILE, weights="command x {lr}", year=2026, official=False, manifest="x",
-        dataset="sun80"),
+    run("mine", 27.5, title=HOSTILE, weights="command x {lr}", origin="command", year=2026, official=False,
+        manifest="x", dataset="sun80"),
     run("bicubic", 24.3, title="Bicubic", group="SISR", year=1981, references="none", protocol="srntt"),
     run("c2matching", 27.9, title="C²-Matching-rec", references="many", weights="nano.pth", protocol="srntt"),
 ]  # fmt: skip
@@ -69,8 +68,7 @@ def results(tmp_path_factory) -> Path:
 def site(tmp_path_factory, results: Path) -> Path:
     """``index.html`` with its style and script."""
     out = tmp_path_factory.mktemp("site")
-    shutil.copytree(ASSETS, out / "assets")
-    (out / "index.html").write_text(index_text(results), encoding="utf-8")
+    write_index(out, results)
     return out
 
 
@@ -98,8 +96,8 @@ def visit(browser: playwright.Browser, site: Path) -> Iterator[Callable[..., pla
 
 
 def grids(results):
-    tables = build_tables(load_results(results)[0])
-    return index.grids(tables, published(), gallery.method_path, export_name)
+    tables = build_tables(read_folder(results).benchmarks())
+    return index.every_table(tables, published())
 
 
 def board(page) -> playwright.Locator:
@@ -255,7 +253,7 @@ def test_columns(visit):
     expect(page.get_by_role("checkbox", name="PSNR-Y (dB)")).to_be_disabled()  # one stays
     page.get_by_role("checkbox", name="Sun80", exact=True).uncheck()
     page.get_by_role("checkbox", name="Sun80 [1]").uncheck()
-    assert board(page).locator("thead th.num").count() == 1 and HOSTILE not in titles(page)
+    assert board(page).locator("thead th.num:visible").count() == 1 and HOSTILE not in titles(page)
     board(page).get_by_role("button", name="Parameters").click()
     assert titles(page)[0] == "Bicubic"
     page.get_by_role("checkbox", name="Parameters").uncheck()  # what is gone sorts nothing
@@ -302,13 +300,13 @@ def test_a_note_keeps_its_table(visit):
     expect(page.locator("li:target")).to_be_visible()
 
 
-@pytest.mark.parametrize("form", exports.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_exports_are_those_of_python(visit, results, form):
     page = visit()
     more(page)
     for grid in grids(results)[:4]:
         page.get_by_label("Table", exact=True).select_option(grid.key)
-        ours, theirs = exports.export(grid, exports.whole(grid), form), exported(page, form)
+        ours, theirs = export(grid, whole(grid), form), exported(page, form)
         assert (json.loads(ours), "") == (json.loads(theirs), "") if form == "json" else ours == theirs
     first = grids(results)[0]
     page.get_by_label("Table", exact=True).select_option(first.key)
@@ -316,8 +314,8 @@ def test_exports_are_those_of_python(visit, results, form):
     page.get_by_role("checkbox", name="Sun80", exact=True).uncheck()
     page.get_by_role("checkbox", name="Parameters").check()
     page.get_by_label("published numbers beside measured ones").uncheck()
-    shown = exports.View((0, 1, len(first.metrics) - 1), (0, 2), ("parameters",), published=False)
-    ours, theirs = exports.export(first, shown, form), exported(page, form)
+    shown = View((0, 1, len(first.metrics) - 1), (0, 2), ("parameters",), published=False)
+    ours, theirs = export(first, shown, form), exported(page, form)
     assert json.loads(ours) == json.loads(theirs) if form == "json" else ours == theirs
 
 
@@ -330,6 +328,39 @@ def test_an_export_is_of_what_is_shown(visit):
     assert [row["Method"] for row in rows] == ["EDSR", "SRCNN", "Bicubic"]
     text = exported(page, "latex")
     assert "multicolumn" not in text and text.index("EDSR") < text.index("Bicubic")
+
+
+def marks(page, method: str) -> list[tuple[str, str]]:
+    """The marked numbers of a method's row, as (class, text)."""
+    row = board(page).locator("tr", has=page.locator(".method", has_text=method))
+    found = row.locator("b:visible, u:visible").evaluate_all("all => all.map(e => [e.className, e.textContent])")
+    return [tuple(one) for one in found]
+
+
+def test_best_and_second_are_those_of_the_rows_shown(visit):
+    page = visit()
+    assert marks(page, "EDSR") == [("second", ".7700")] and marks(page, "SRCNN") == []
+    more(page)
+    page.get_by_label("Group", exact=True).select_option("SISR")
+    status(page, "Best and second are those of the rows shown")
+    assert marks(page, "EDSR") == [("best", "25.70"), ("best", ".7700")]
+    assert marks(page, "SRCNN") == [("second", "25.20"), ("second", ".7500")]
+    text = exported(page, "latex")
+    assert r"EDSR & \textbf{25.70} / \textbf{.7700}" in text and r"SRCNN & \underline{25.20}" in text
+    page.get_by_label("Search", exact=True).fill("edsr")
+    assert marks(page, "EDSR") == []  # a single result is not called the best
+    page.get_by_role("button", name="Reset").click()
+    assert marks(page, "EDSR") == [("second", ".7700")] and marks(page, "SRCNN") == []
+
+
+def test_an_export_whose_pieces_are_missing_says_so(browser, site, tmp_path):
+    shutil.copytree(site, tmp_path / "alone", ignore=shutil.ignore_patterns("exports"))
+    page = browser.new_page()
+    page.goto((tmp_path / "alone" / "index.html").as_uri())
+    more(page)
+    page.get_by_role("button", name="Copy", exact=True).click()
+    status(page, "The folder exports is not beside this page")
+    page.close()
 
 
 def test_copying(visit):
@@ -416,8 +447,7 @@ def test_it_loads_fast(visit, tmp_path_factory, browser):
     ]
     for n, result in enumerate(runs):
         store(results / str(n), result)
-    shutil.copytree(ASSETS, out / "assets")
-    (out / "index.html").write_text(index_text(results), encoding="utf-8")
+    write_index(out, results)
     page = browser.new_page()
     page.goto((out / "index.html").as_uri())
     expect(page.get_by_role("status")).to_contain_text("20 of 20 rows shown")

@@ -9,14 +9,15 @@ from click.testing import CliRunner
 from msgspec import structs
 from runs import make, store
 
-from leaderboard import exports
-from leaderboard.exports import FORMATS, View, export, latex, markdown, whole
+from leaderboard.exports.export import FORMATS, all_json, export, script, whole
+from leaderboard.exports.sheet import View
+from leaderboard.exports.typeset import latex, markdown
 from leaderboard.reading.load import LoadedRun
 from leaderboard.reading.published import published
-from leaderboard.tables import grid
+from leaderboard.tables.published import as_published, single_reports, with_published
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli import main
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import Weights
 
 NASTY = "=1+1 \\input{/etc/passwd} $x_1$ 50% & #{~^} <b>|`*_[a](javascript:x)\n@all www.evil.example"
@@ -24,9 +25,7 @@ NASTY = "=1+1 \\input{/etc/passwd} $x_1$ 50% & #{~^} <b>|`*_[a](javascript:x)\n@
 
 def grids(*results):
     runs = [LoadedRun(f"{i:02d}/result.json", result) for i, result in enumerate(results)]
-    return grid.measured(
-        build_tables(runs), published(), lambda method: f"methods/{method.name}.html", lambda t: "t.csv"
-    )
+    return tuple(with_published(table, published()) for table in build_tables(runs))
 
 
 def cells(found, title):
@@ -95,31 +94,23 @@ def test_the_authors_own_number_comes_before_what_others_quote():
 
 def test_published_numbers_take_no_part_in_the_ranking():
     (found,) = grids(rec(20.0), make("a", [21] * 3))
-    marks = {row.title: row.cells[0].scores[0].mark for row in found.rows}
+    marks = {row.title: row.cells[0].scores["psnr_y"].mark for row in found.rows}
     assert marks == {"C²-Matching-rec": "second", "a": "best"}
 
 
-@pytest.mark.parametrize(
-    ("value", "digits", "zero", "text"),
-    [(0.004, 2, True, "0.00"), (-0.0004, 3, False, ".000"), (-1.216, 2, True, "−1.22"), (0.5, 3, False, "+.500")],
-)
-def test_differences_as_printed(value, digits, zero, text):
-    assert grid.signed(value, digits, zero) == text
-
-
 def test_as_published_every_number_of_a_table_once():
-    tables = grid.as_published(published())
+    tables = as_published(published())
     assert [table.title for table in tables][:2] == ["C²-Matching (2021), Table 1", "WTRN (2022), main table, x4"]
     counts = {t.sources[0].key: sum(cell is not None for row in t.rows for cell in row.cells) for t in tables}
     assert counts["c2matching-table1"] == 81 and counts["georef"] == 244
-    rest = grid.single_reports(published())
+    rest = single_reports(published())
     assert sum(counts.values()) + len(rest) == len(published())
 
 
 def test_reports_with_lower_as_better_rank_so():
-    wtrn = next(table for table in grid.as_published(published()) if table.key == "published-wtrn-x4")
-    at = [metric.name for metric in wtrn.metrics].index("lpips")
-    column = [row.cells[0].scores[at] for row in wtrn.rows if row.cells[0] and row.cells[0].scores[at].value]
+    wtrn = next(table for table in as_published(published()) if table.key == "published-wtrn-x4")
+    scores = [row.cells[0].scores["lpips"] for row in wtrn.rows if row.cells[0]]
+    column = [score for score in scores if score.value]
     best = [score for score in column if score.mark == "best"]
     assert best and best[0].value == min(score.value for score in column)
 
@@ -206,6 +197,17 @@ def test_hostile_text_stays_text(form):
         assert len(text.splitlines()) == 4
 
 
+@pytest.mark.parametrize("title", ["A", NASTY + "</script>\u2028"])
+def test_the_script_of_a_table_holds_its_sheets_and_nothing_else(title):
+    (found,) = grids(make("a", title=title))
+    text = script(found)
+    assert text.isascii() and text.count("\n") == 1 and text.endswith(");\n")
+    key, _, sheets = text.removeprefix("sheets(").removesuffix(");\n").partition(", ")
+    assert json.loads(key) == found.key and list(json.loads(sheets)) == list(FORMATS)
+    row = json.loads(sheets)["latex"]["rows"][0]
+    assert row["first"] == latex(title) and row["cells"][0]["numbers"][:2] == ["25.00", ".7500"]
+
+
 def test_latex_and_markdown_escapes():
     assert latex('a_b 50% "x" C²') == r"a\_b 50\% \textquotedbl{}x\textquotedbl{} C\textsuperscript{2}"
     assert latex("a\nb\u2028\u202ec") == "a b \ufffdc"
@@ -214,13 +216,13 @@ def test_latex_and_markdown_escapes():
 
 
 def test_an_unknown_metric_is_refused(mixed):
-    with pytest.raises(BenchError, match=r"no metric 'lpip'.*psnr_y, ssim_y, lpips, seconds"):
+    with pytest.raises(Misuse, match=r"No run has a metric lpip\. There is psnr_y, ssim_y, lpips, seconds"):
         whole(mixed, ["lpip"])
     assert whole(mixed, ["lpips", "psnr_y"]).metrics == (2, 0)
 
 
 def test_all_json_holds_every_metric(mixed):
-    found = json.loads(exports.all_json([mixed]))
+    found = json.loads(all_json([mixed]))
     assert found["generator"] == "refsr-bench leaderboard"
     names = [metric["metric"] for metric in found["tables"][0]["rows"][0]["results"][0]["metrics"]]
     assert names == ["psnr_y", "ssim_y", "lpips", "seconds"]

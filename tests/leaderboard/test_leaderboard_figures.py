@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
@@ -13,22 +12,24 @@ import pytest
 from click.testing import CliRunner
 from figure_runs import HOSTILE, known, robust, under
 from runs import make, store
+from test_leaderboard_study import report
 
-from leaderboard.figures import ablation, cost, levels, protocols, style
+from leaderboard.figures import ablation, cost, levels, protocols, robustness, style
 from leaderboard.figures import study as study_plot
 from leaderboard.figures.figure import Figure
 from leaderboard.figures.labels import place
-from leaderboard.pages.figures import figures, files, gather, page, sections
+from leaderboard.pages.figures import files, gather, page, sections
 from leaderboard.pages.pages import Entry, Site
-from leaderboard.reading.load import LoadedRun, load_results
+from leaderboard.reading.ablation import read_ablation
+from leaderboard.reading.load import LoadedRun, read_folder
 from leaderboard.reading.published import published
-from leaderboard.statistics.ablation import load_ablations, parse
-from leaderboard.statistics.robustness import load_studies, parse_name
+from leaderboard.statistics.robustness import studies
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli.leaderboard import leaderboard
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.reader import dumps
-from refsr_bench.core.schema import Result
+from refsr_bench.core.reader import digest, dumps
+from refsr_bench.core.schema import Result, Weights
+from refsr_bench.study.report_format import parse_report
 
 DRAWING = {"svg", "title", "desc", "style", "defs", "g", "path", "clipPath", "rect", "text", "tspan", "use", "pattern"}
 
@@ -50,7 +51,7 @@ def test_cost_shows_the_means_of_complete_runs_beside_one_published_table():
         known(make("b", (27, 28)), parameters=500_000, group="SISR"),
         known(make("plain", (20, 21)), parameters=0, group="SISR"),
         known(make("part", (30, 31), limit=1), parameters=9),
-        known(make("fake", (5, 6)), parameters=9, ranked=False),
+        known(make("fake", (5, 6), weights="synthetic"), parameters=9),
     )
     found = cost.figures(build_tables(runs), published())
     own = [row for row in rows(found[0]) if row["source"] == "measured"]
@@ -70,8 +71,9 @@ def test_cost_shows_the_means_of_complete_runs_beside_one_published_table():
 def test_devices_are_not_mixed_and_overrides_do_not_repeat_a_figure():
     fast, slow = ([make(f"{device}{n}", (24, 25 + n), device=device) for n in range(3)] for device in ("gpu", "cpu"))
     points = cost.measured(loaded(*fast, *slow))
-    assert {axis for point in points for axis in point.costs} == {"parameters", "seconds on gpu", "seconds on cpu"}
-    assert sum("seconds on gpu" in point.costs for point in points) == 3
+    axes = {axis.name for point in points for axis in point.costs}
+    assert axes == {"parameters", "seconds on gpu", "seconds on cpu"}
+    assert sum(cost.seconds_on("gpu") in point.costs for point in points) == 3
     again = [under(result, "c2+border=0", border=0) for result in fast]
     assert len(cost.figures(build_tables(loaded(*fast, *again)))) == 1
     assert cost.figures(build_tables(loaded(*fast[:2]))) == []  # two points make no picture
@@ -125,29 +127,19 @@ def test_one_changed_field_is_named_by_it_and_several_by_the_protocol():
 # -- robustness ----------------------------------------------------------------------------------------------------
 
 
-def test_names_of_changed_data_sets_are_read():
-    assert parse_name("sample.rotation+scale.small") == ("sample", "rotation+scale", "small")
-    assert parse_name("my.own.scale.0.5") == ("my.own", "scale", "0.5")
-    assert parse_name("sample.unrelated") == ("sample", "", "unrelated")
-    assert parse_name("transform.small") == ("transform", "given", "small")
-    assert parse_name("transform.small.unrelated") == ("transform", "", "unrelated")
-    assert parse_name("hpatches") == ("hpatches", "given", "given")
-
-
 def test_robustness_has_error_psnr_and_gain_of_the_same_images(tmp_path):
     for level, psnr, aee in (("large", (26, 27), (40, 60)), ("small", (28, 30), (1, 2)), ("20", (27, 27), (3, 5))):
-        store(tmp_path / level, robust("a", f"sample.rotation.{level}", psnr, aee))
-    store(tmp_path / "none", robust("a", "sample.unrelated", (25, 26), None))
-    store(tmp_path / "others", robust("a", "sample.rotation.medium", (1, 2), (3, 4), ids="q"))
+        store(tmp_path / level, robust("a", f"rotation {level}", psnr, aee))
+    store(tmp_path / "none", robust("a", "unrelated", (25, 26), None))
+    store(tmp_path / "others", robust("a", "rotation medium", (1, 2), (3, 4), ids="q"))
     store(tmp_path / "bench", make("b"))
-    damaged = store(tmp_path / "damaged", robust("c", "sample.rotation.small", (26, 27), (40, 60)))
+    damaged = store(tmp_path / "damaged", robust("c", "rotation small", (26, 27), (40, 60)))
     damaged.write_text(damaged.read_text().replace('"psnr_y": 26.0', '"psnr_y": 99.0'))
-    studies, problems = load_studies(tmp_path)
-    assert [problem.path for problem in problems] == ["damaged/result.json"] and "the mean of psnr_y" in problems[
-        0
-    ].reason
-    found, _, _ = gather(tmp_path, (), ())
-    assert len(studies) == 2 and [figure.kind for figure in found] == ["robustness"] * 3
+    results = read_folder(tmp_path)
+    (problem,) = results.problems
+    assert problem.path == "damaged/result.json" and "the mean of psnr_y" in problem.reason
+    found, _ = gather(results, ())
+    assert len(studies(results.of_kind("robustness"))) == 2 and [figure.kind for figure in found] == ["robustness"] * 3
     bars = next(f for f in found if "by group" in f.title and "small" in f.csv)
     by_level = {row["level"]: row for row in rows(bars)}
     assert list(by_level) == ["small", "large", "unrelated"]
@@ -156,6 +148,18 @@ def test_robustness_has_error_psnr_and_gain_of_the_same_images(tmp_path):
     assert by_level["unrelated"]["aee"] == by_level["unrelated"]["gain"] == ""
     curve = next(f for f in found if "sweep" in f.title)
     assert [(row["level"], float(row["psnr"])) for row in rows(curve)] == [("20", 27.0), ("unrelated", 25.5)]
+
+
+def test_namesakes_with_other_weights_are_other_series():
+    weights = [Weights("own", name, digest(name)) for name in ("a.pth", "b.pth")]
+    runs = [known(robust("a", "blur small", (26, 27 + n), (4, 6)), weights=w) for n, w in enumerate(weights)]
+    (study,) = studies(loaded(*runs))
+    assert [(row.method, row.title) for row in study.rows] == [("a", "a, a.pth"), ("a", "a, b.pth")]
+    (figure,) = robustness.figures([study], {"a": 3})
+    assert [(row["psnr"], row["weights_sha256"]) for row in rows(figure)] == [
+        ("26.5", weights[0].sha256), ("27.0", weights[1].sha256)
+    ]  # fmt: skip
+    assert "a, a.pth" in figure.svg and "a, b.pth" in figure.svg
 
 
 # -- ablation ------------------------------------------------------------------------------------------------------
@@ -168,18 +172,23 @@ def study(**changes: Any) -> dict[str, Any]:
     return {
         "schema_version": 1, "kind": "ablation", "dataset": run.dataset, "protocol": run.protocol,
         "metric": run.metrics[0], "texture_subset": ["q"], "texture_rule": "the half",
-        "variants": [{"name": n, "title": f"+ {n}", "weights_sha256": n * 2, "scores": s}
+        "variants": [{"name": n, "title": f"+ {n}", "weights_sha256": digest(n), "result": f"{n}.json", "scores": s}
                      for n, s in zip(names, scores, strict=True)],
         "budget": {"teacher": None, "student": 5, "restoration": 7, "photos": 3},
+        "config": {}, "device": "cpu", "command": "", "versions": {},
     } | changes  # fmt: skip
+
+
+def plain(name: str, **scores: Any) -> dict[str, Any]:
+    return {"name": name, "title": name, "weights_sha256": None, "result": "", "scores": scores}
 
 
 def test_the_ablation_has_our_steps_and_the_paper_s(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "ablation.json").write_text(dumps(study()))
-    (read,), problems = load_ablations(tmp_path)
-    assert problems == ()
-    (figure,) = ablation.figures([read], published())
+    results = read_folder(tmp_path)
+    assert results.problems == ()
+    (figure,) = ablation.figures(results.ablations, published())
     steps = {(row["variant"], row["images"]): row for row in rows(figure)}
     assert float(steps["dyn-agg", "full set"]["gain"]) == pytest.approx(0.2)
     assert float(steps["contrastive", "texture subset"]["gain"]) == pytest.approx(-0.1)
@@ -193,25 +202,30 @@ def test_the_ablation_has_our_steps_and_the_paper_s(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"kind": "benchmark"}, "not an ablation"),
-        ({"variants": []}, "fewer than two variants"),
+        ({"kind": "benchmark"}, "kind: 'benchmark' is not among the values"),
+        ({"variants": []}, "variants: expected array of length >= 2"),
         ({"texture_subset": ["z"]}, "texture_subset"),
-        ({"dataset": {"name": "x"}}, "missing"),
-        ({"metric": {"name": "psnr_y"}}, "wrong type"),
-        (
-            {"variants": [{"name": n, "title": n, "weights_sha256": "", "scores": {n: 1.0}} for n in "ab"]},
-            "same images",
-        ),
-        ({"variants": [{"name": n, "title": n, "weights_sha256": "", "scores": {"p": "nan"}} for n in "ab"]}, "number"),
+        ({"dataset": {"name": "x"}}, "dataset: lacks the required field 'title'"),
+        ({"metric": {"name": "psnr_y"}}, "metric: lacks the required field 'title'"),
+        ({"variants": [plain("a", a=1.0), plain("b", b=1.0)]}, "same images"),
+        ({"variants": [plain("a", p=1.0), plain("a", p=1.0)]}, "one name"),
+        ({"variants": [plain("a", p="nan"), plain("b", p=1.0)]}, r"variants\[0\].scores: expected float, got str"),
+        ({"variants": [plain("a", p=1.0), plain("b", p=1000.0)]}, r"variants\[1\].scores: expected float < 1000"),
     ],
 )
-def test_an_ablation_that_does_not_fit_is_refused(changes, reason):
+def test_an_ablation_that_does_not_fit_is_refused(tmp_path, changes, reason):
+    (tmp_path / "ablation.json").write_text(dumps(study(texture_subset=[]) | changes))
     with pytest.raises(BenchError, match=reason):
-        parse(json.loads(dumps(study(texture_subset=[]) | changes)), "x")
+        read_ablation(tmp_path / "ablation.json")
 
 
 def test_preferences_are_percentages_with_their_votes():
-    found = study_plot.figure("Who is preferred", "Votes.", [study_plot.Preference(HOSTILE, "b", 0.8125, 0.7, 0.9, 64)])
+    methods = [{"name": name, "title": title, "weights": ""} for name, title in (("a", HOSTILE), ("b", "b"))]
+    row = {"a": "a", "b": "b", "wins": 52, "losses": 12, "ties": 0, "share": 0.8125, "wilson": [0.7, 0.9],
+           "bootstrap": None, "shown": "wilson"}  # fmt: skip
+    ranking = {"interval": "wald", "prior": False, "groups": 1, "methods": []}
+    values = report(methods=methods, preferences=[row], votes=64, focus="", ranking=ranking)
+    found = study_plot.of(parse_report(values, "x"))
     assert [(row["preferred_percent"], row["low_percent"], row["votes"]) for row in rows(found)] == [
         ("81.25", "70.0", "64")
     ]
@@ -232,14 +246,14 @@ def everything(tmp_path_factory) -> tuple[Path, tuple[Figure, ...]]:
         known(under(make("c", (26, 26), weights="=1+1")), parameters=10**4),
         under(make("a", (27, 28), title=HOSTILE), f"c2+{HOSTILE}", refs="level:3"),
         under(make("a", (27, 28), title=HOSTILE), "c2+border=0", border=0),
-        *(robust("a", f"sample.scale.{level}", (26, 27), (4, 6)) for level in ("small", "0.5", "2")),
+        *(robust("a", f"scale {level}", (26, 27), (4, 6)) for level in ("small", "0.5", "2")),
     ]
     for n, result in enumerate(results):
         store(folder / str(n), result)
     variants = study()["variants"]
     variants[1]["title"] = HOSTILE
     (folder / "ablation.json").write_text(dumps(study(variants=variants, texture_rule=HOSTILE)))
-    return folder, figures(folder, load_results(folder)[0])
+    return folder, gather(read_folder(folder))[0]
 
 
 def test_there_is_a_figure_of_every_kind(everything):
@@ -267,7 +281,7 @@ def test_svg_is_a_drawing_and_nothing_else(everything):
 
 def test_the_same_runs_make_the_same_bytes(everything):
     folder, found = everything
-    again = figures(folder, load_results(folder)[0])
+    again = gather(read_folder(folder))[0]
     assert [f.name for f in again] == [f.name for f in found]
     assert [(f.csv, f.caption, f.alt, f.table) for f in again] == [(f.csv, f.caption, f.alt, f.table) for f in found]
     for kind in {figure.kind: n for n, figure in enumerate(found)}.values():
@@ -317,15 +331,15 @@ def test_labels_are_one_line_and_shown():
 
 def test_without_data_there_is_no_figure_but_a_reason(tmp_path):
     store(tmp_path / "a", make("a", dataset="sample"))
-    found, missing, problems = gather(tmp_path, load_results(tmp_path)[0], ())
-    assert found == () and problems == ()
+    found, missing = gather(read_folder(tmp_path), ())
+    assert found == ()
     assert [item.kind for item in missing] == ["robustness", "cost", "ablation", "levels", "protocols", "study"]
     assert all(item.command.startswith("refsr-bench ") for item in missing)
 
 
 def test_the_command_writes_figures_and_says_what_is_missing(tmp_path):
     for level in ("small", "large"):
-        store(tmp_path / "in" / level, robust("a", f"sample.blur.{level}", (26, 27), (4, 6)))
+        store(tmp_path / "in" / level, robust("a", f"blur {level}", (26, 27), (4, 6)))
     command = ["figures", "--results", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--format", "pdf"]
     result = CliRunner().invoke(leaderboard, command)
     assert result.exit_code == 0, result.output

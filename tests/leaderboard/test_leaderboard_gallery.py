@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from picture_runs import degraded, photo, result_of, save, write_run
 
-from leaderboard.pages import evidence, gallery
+from leaderboard.pages import evidence, finder, gallery
 from leaderboard.pages.pages import Entry, Site
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
+from leaderboard.tables.model import method_path
 from leaderboard.tables.tables import build_tables
+from refsr_bench.core.schema import Arithmetic, Code, Leak, Weights
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> & \'{{ 7*7 }}'
@@ -24,15 +26,15 @@ def results(tmp_path: Path) -> Path:
     root = tmp_path / "results"
     for label in ("c2", "srntt"):
         write_run(root, "bicubic", 0, label=label, group="SISR", references="none")
-        write_run(root, "good", 4, title="Good one", label=label, matches=label == "c2", weights="w",
-                  weights_sha256="0" * 64)  # fmt: skip
+        write_run(root, "good", 4, title="Good one", label=label, matches=label == "c2",
+                  weights=Weights("authors", "w", "0" * 64))  # fmt: skip
     return root
 
 
 def build(root: Path, out: Path, **options) -> tuple[gallery.Gallery, dict[str, str]]:
-    runs, _ = load_results(root)
+    runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
-    found = gallery.collect(root, tables, out, **options)
+    found = finder.collect(root, tables, out, **options)
     site = Site("Leaderboard", ENTRIES if found.images else ENTRIES[:1])
     return found, dict((*gallery.image_pages(found, site), *evidence.pages(tables, found, site)))
 
@@ -71,7 +73,7 @@ def test_pages_of_images_and_methods(results: Path, tmp_path: Path) -> None:
     assert found.problems == () and found.withheld == ()
     check(pages, tmp_path / "site")
     assert [image.id for image in found.images] == ["one", "three", "two"]
-    assert len(pages) == 1 + 3 + 2 and gallery.method_path(result_of(results / "c2/sample/good").run.method) in pages
+    assert len(pages) == 1 + 3 + 2 and method_path(result_of(results / "c2/sample/good").run.method) in pages
     one = found.images[0]
     assert [scene.table.protocol.label for scene in one.scenes] == ["c2", "srntt"]
     scene = one.scenes[0]
@@ -88,9 +90,9 @@ def test_pages_of_images_and_methods(results: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_of_a_method_holds_what_the_run_file_says(results: Path, tmp_path: Path) -> None:
-    write_run(results, "good", 2, title="Good one", folder="good-2", weights="other", weights_sha256="1" * 64,
+    write_run(results, "good", 2, title="Good one", folder="good-2", weights=Weights("authors", "other", "1" * 64),
               failed=("two",), paper="Somebody et al., arXiv:2103.12345, 2021", started="2026")  # fmt: skip
-    runs, _ = load_results(results)
+    runs = read_folder(results).benchmarks()
     found, pages = build(results, tmp_path / "site")
     (path,) = {name for name in pages if name.startswith("methods/good")}
     text = pages[path]
@@ -104,6 +106,23 @@ def test_the_page_of_a_method_holds_what_the_run_file_says(results: Path, tmp_pa
     assert [fact for fact in facts if fact not in text] == []
     lost = pages[next(image.path for image in found.images if image.id == "two")]
     assert "failed: out of memory" in lost
+
+
+def test_the_page_of_a_method_shows_how_its_numbers_were_made(results: Path, tmp_path: Path) -> None:
+    facts = {"code": Code("my.code", "1.2", "2" * 64), "arithmetic": Arithmetic("strips", "float16")}
+    facts |= {"origin": "command", "command": "refsr-bench run"}
+    write_run(results, "own", 2, weights=Weights("own", "mine", "3" * 64), of_run=facts, leak=Leak("duplicate", 0.99),
+              options={"matching": "coarse"}, verified="text alone")  # fmt: skip
+    write_run(results, "folder", 2, of_run={"origin": "folder", "timing": "not measurable"})
+    _, pages = build(results, tmp_path / "site")
+    check(pages, tmp_path / "site")
+    own, folder = (pages[next(path for path in pages if path.startswith(f"methods/{n}-"))] for n in ("own", "folder"))
+    told = ("my.code 1.2", "2" * 64, "images in strips, float16", "a program, run once for each image", "coarse",
+            "cpu, Some processor, 2 threads", "mine, trained with this toolkit", "duplicate</span>",
+            "3 images: a reference is the ground truth itself", "built from the paper&#39;s text")  # fmt: skip
+    assert [fact for fact in told if fact not in own] == []
+    assert "- per image (not measurable)" in folder and "images that other code made" in folder
+    assert "not measurable, as other code made the images" in folder
 
 
 def test_same_input_same_bytes_and_nothing_made_again(results: Path, tmp_path: Path) -> None:
@@ -216,9 +235,11 @@ def test_runs_without_pictures_have_pages_of_methods_alone(tmp_path: Path) -> No
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     root = tmp_path / "results"
     for name, folder in ((HOSTILE, "a"), ("../../up", "b")):
-        write_run(root, name, 1, title=HOSTILE, ids=(HOSTILE, "../../up", "\u202edi", ""), folder=folder, matches=True,
-                  failed=("",), group=HOSTILE, references=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
-                  weights=HOSTILE, mark=HOSTILE, notes=(HOSTILE,))  # fmt: skip
+        ids = (HOSTILE, "../../up", "\u202edi", "\x00")
+        write_run(root, name, 1, title=HOSTILE, ids=ids, folder=folder, matches=True,
+                  failed=("\x00",), group=HOSTILE, paper=f"{HOSTILE} javascript:alert(1)",
+                  weights=Weights("own", HOSTILE, None), notes=(HOSTILE,), options={HOSTILE: HOSTILE},
+                  of_run={"code": Code(HOSTILE, HOSTILE, None), "command": HOSTILE})  # fmt: skip
     found, pages = build(root, tmp_path / "site")
     assert found.problems == () and len(found.images) == 3
     check(pages, tmp_path / "site")

@@ -9,10 +9,11 @@ from msgspec import structs
 from runs import make, store, store_several
 from site_pages import HOSTILE, Page, index_text
 
-from leaderboard.pages import gallery, index
+from leaderboard.pages import index
 from leaderboard.pages.pages import ASSETS
-from leaderboard.reading.load import load_results
+from leaderboard.reading.load import read_folder
 from leaderboard.reading.published import Source
+from leaderboard.tables.model import method_path
 from leaderboard.tables.tables import build_tables
 
 BIDI = "\u202eevil\u2066"
@@ -112,9 +113,9 @@ def test_the_page_is_accessible_and_valid(results):
 
 
 def test_every_number_leads_to_its_evidence(results):
-    tables = build_tables(load_results(results)[0])
+    tables = build_tables(read_folder(results).benchmarks())
     page = Page(index_text(results))
-    expected = {f"{gallery.method_path(c.run.result.run.method)}#{c.anchor}" for t in tables for c in t.cells}
+    expected = {f"{method_path(c.run.result.run.method)}#{c.anchor}" for t in tables for c in t.cells}
     cells = [cell for board in page.boards for row in board["rows"] for cell in row["cells"] if cell["tag"] == "td"]
     links = [cell["links"][0]["href"] for cell in cells if cell["text"] != "-"]
     assert len(links) == 9 and set(links) == expected
@@ -128,6 +129,8 @@ def test_the_page_needs_no_one_and_its_script_is_a_file(results):
     scripts = [a for t, a in page.tags if t == "script"]
     assert scripts == [
         {"type": "application/json", "id": "grids"},
+        {"src": "assets/page.js", "defer": None},
+        {"src": "assets/exports.js", "defer": None},
         {"src": "assets/table.js", "defer": None},
     ]
     for tag, attributes in page.tags:
@@ -165,7 +168,12 @@ def test_hostile_text_stays_text(tmp_path):
     (tmp_path / "4" / "result.json").write_text('{"<script>alert(4)</script>": 1}')
     text = index_text(tmp_path, title=HOSTILE)
     page = Page(text)
-    assert [a.get("src") for t, a in page.tags if t == "script"] == [None, "assets/table.js"]
+    assert [a.get("src") for t, a in page.tags if t == "script"] == [
+        None,
+        "assets/page.js",
+        "assets/exports.js",
+        "assets/table.js",
+    ]
     assert not {"img", "iframe"} & {tag for tag, _ in page.tags}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     hrefs = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
@@ -176,7 +184,7 @@ def test_hostile_text_stays_text(tmp_path):
     assert not {"\x00", "\u202e", "\u2066"} & set(text)
     block = re.search(r'id="grids">(.*?)</script>', text, re.DOTALL)[1]
     found = json.loads(block)
-    assert any(HOSTILE in row["title"] for item in found for row in item["rows"])
+    assert any(HOSTILE in row["group"] for item in found for row in item["rows"])
     assert "\u202e" not in json.dumps(found, ensure_ascii=False)
     html5lib.HTMLParser(strict=True).parse(text)
 
@@ -218,5 +226,5 @@ def test_the_first_page_of_twenty_methods_is_small(tmp_path):
     ]
     for n, run in enumerate(runs):
         store(tmp_path / str(n), run)
-    size = len(index_text(tmp_path).encode())
-    assert size + sum((ASSETS / name).stat().st_size for name in ("style.css", "table.js")) < 300_000
+    assets = [ASSETS / name for name in ("style.css", "page.js", "exports.js", "table.js")]
+    assert len(index_text(tmp_path).encode()) + sum(path.stat().st_size for path in assets) < 300_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_runs import degraded, photo, save
+from picture_runs import photo, save
 from PIL import Image
 
 from leaderboard.reading import pictures
@@ -91,15 +91,6 @@ def test_thumbnails_alone(tmp_path: Path) -> None:
     save(tmp_path / "a.png", photo(0))
     picture = Store(tmp_path / "site", "thumbs").put(*pictures.read(tmp_path / "a.png", tmp_path))
     assert picture.file == picture.thumb and [p.name for p in (tmp_path / "site").iterdir()] == ["thumbs"]
-
-
-def test_luma_and_psnr_are_those_of_the_metrics() -> None:
-    from refsr_bench.core import catalogue
-
-    hr, sr = photo(1), degraded(photo(1), 2)
-    measured = catalogue.get("METRICS", "psnr_y").load("cpu", None)(sr, hr, 0, False)
-    assert pictures.psnr(pictures.luma(sr), pictures.luma(hr)) == pytest.approx(measured, abs=1e-3)
-    assert pictures.psnr(pictures.luma(hr), pictures.luma(hr)) == np.inf
 
 
 def test_error_maps_have_one_scale(tmp_path: Path) -> None:

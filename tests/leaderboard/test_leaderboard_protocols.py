@@ -1,15 +1,14 @@
-"""Differences between protocols in words, and that they are the toolkit's own words and numbers."""
+"""Differences between protocols in sentences, for the shipped ones and for any fields of a run file."""
 
 import dataclasses
 
 import pytest
 
-from leaderboard.tables import protocols
 from leaderboard.tables.protocols import differences
 from refsr_bench.core import catalogue
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import ProtocolInfo
-from refsr_bench.protocols import base, effects
+from refsr_bench.protocols import base, effects, wording
 
 SHIPPED = catalogue.collect("PROTOCOLS")
 
@@ -22,20 +21,18 @@ def info(protocol, **changes):
     )
 
 
-def test_wording_is_the_toolkits():
-    fields = {f.name: f for f in dataclasses.fields(base.Protocol) if f.name not in ("name", "version", "base")}
-    assert set(protocols.SUBJECTS) == set(fields)
-    for name, field in fields.items():
-        assert protocols.WORDS.get(name, {}) == dict(field.metadata["words"])
+def test_every_field_of_a_protocol_has_its_wording():
+    fields = {f.name for f in dataclasses.fields(base.Protocol) if f.name not in ("name", "version", "base")}
+    assert set(wording.SUBJECTS) == fields and set(wording.WORDS) <= fields
 
 
 def test_every_pair_of_shipped_protocols_is_explained_field_by_field():
     for a in SHIPPED.values():
         for b in SHIPPED.values():
-            ours, theirs = differences(info(a), info(b)), effects.differences(a, b)
-            assert [text.split(":")[0] for text in ours] == [protocols.SUBJECTS[item.field] for item in theirs]
+            ours, theirs = differences(info(a), info(b)), effects.differences(a.fields(), b.fields())
+            assert [text.split(":")[0] for text in ours] == [wording.SUBJECTS[item.field] for item in theirs]
             for text, item in zip(ours, theirs, strict=True):
-                assert bool(item.measured) == ("Worth" in text or "bleeds" in text)
+                assert bool(item.worth) == ("Worth" in text)
 
 
 def test_c2_and_srntt():
@@ -45,7 +42,7 @@ def test_c2_and_srntt():
         "The window of SSIM: c2, 11x11 Gaussian of sigma 1.5; srntt, 7x7 box, scikit-image's default. "
         "Worth Urban100 +0.0165 SSIM, Sun80 +0.0135 SSIM to plain bicubic x4.",
         "Which references, by data set: c2, cufed5 level 1, sample level 1; srntt, cufed5 all, sample all. "
-        "Worth, as published for CUFED5: TTSR 26.99 dB with level 1, 27.09 with all five stitched; "
+        "Worth for CUFED5, as published: TTSR 26.99 dB with level 1, 27.09 with all five stitched; "
         "MASA 27.35 with level 1, 27.54 in its paper.",
         "References of another size than HR: c2, HR and references cut to multiples, then padded with black at the "
         "bottom and right to their common size, before degradation; srntt, references as they are. "
@@ -68,5 +65,5 @@ def test_fields_of_any_kind_are_said_and_cut_short(value):
 def test_random_references():
     a, b = SHIPPED["c2"].changed({"refs": "random:7"}), SHIPPED["c2"].changed({"refs": "all"})
     assert differences(info(a), info(b))[0].startswith(
-        "Which references: c2+refs=random:7, one drawn with seed 7; c2+refs=all, all. Worth, as published"
+        "Which references: c2+refs=random:7, one drawn with seed 7; c2+refs=all, all. Worth for CUFED5, as published"
     )

@@ -8,6 +8,7 @@ import pytest
 from leaderboard.reading import published as module
 from leaderboard.reading.published import EVIDENCE, published
 from refsr_bench.core import catalogue
+from refsr_bench.core.errors import BenchError
 
 
 def cell(title, dataset, source="c2matching-table1", condition=""):
@@ -113,9 +114,9 @@ def test_what_cannot_be_compared_says_so():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"psnr": math.inf}, "not a finite number"),
+        ({"psnr": math.inf}, "Infinity is no JSON number"),
         ({"psnr": None, "ssim": None}, "has no value"),
-        ({"evidence": "hearsay"}, "evidence 'hearsay'"),
+        ({"evidence": "hearsay"}, r"\[1\].evidence: 'hearsay' is not among"),
         (None, "two entries"),
     ],
 )
@@ -128,5 +129,5 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch, change, reason):
         values["results"][1].update(change)
     (tmp_path / "published.json").write_text(json.dumps(values))
     monkeypatch.setattr(module, "DATA", tmp_path / "published.json")
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(BenchError, match=reason):
         published.__wrapped__()

@@ -11,7 +11,9 @@ import pytest
 
 from leaderboard.pages import study
 from leaderboard.pages.pages import Entry, Site
+from leaderboard.reading.load import read_folder
 from refsr_bench.core.errors import BenchError
+from refsr_bench.study.report_format import parse_report
 
 SITE = Site("Board", (Entry("table", "Table", "index.html"), Entry("study", "Study", "study.html")))
 
@@ -70,7 +72,7 @@ def put(folder: Path, values: object, name: str = "a") -> None:
 
 
 def page_of(*values: dict) -> str:
-    return study.page(SITE, tuple(study.parse_report(one, "x") for one in values))
+    return study.page(SITE, tuple(parse_report(one, "x") for one in values))
 
 
 def text_of(html: str) -> str:
@@ -119,7 +121,7 @@ def test_text_is_never_markup() -> None:
     assert "<script" not in html and "<img" not in html and "\u202e" not in html and "\x07" not in html
     html5lib.HTMLParser(strict=True).parse(html)
     assert "&lt;script&gt;alert(1)" in html
-    (found,) = (study.parse_report(report(title="../../x", methods=methods), "x"),)
+    (found,) = (parse_report(report(title="../../x", methods=methods), "x"),)
     assert "/" not in found.csv_name and found.csv_name.startswith("study-")
 
 
@@ -142,38 +144,40 @@ def test_groups_and_ties_are_said_only_where_there_are_some() -> None:
     [
         ({"schema_version": 2}, "schema_version 2"),
         ({"extra": 1}, "unknown field 'extra'"),
-        ({"people": "many"}, "people is str"),
-        ({"people": True}, "people is bool"),
+        ({"people": "many"}, "people: expected int, got str"),
+        ({"people": True}, "people: expected int, got bool"),
         ({"votes": 111}, "votes is not the sum"),
         ({"focus": "x"}, "'x' is not among the methods"),
-        ({"left_share": 1.5}, "share is not between"),
-        ({"methods": []}, "methods names one twice, or none"),
-        ({"preferences": {}}, "preferences: expected a list"),
-        ({"reference": "other"}, "reference is unknown"),
-        ({"images": -1}, "negative"),
-        ({"checks": {"made_from": "", "asked": 1}}, "checks: field 'right' is missing"),
+        ({"left_share": 1.5}, "left_share: expected float <= 1"),
+        ({"methods": []}, "methods: expected array of length >= 1"),
+        ({"preferences": {}}, "preferences: expected array, got object"),
+        ({"reference": "other"}, "reference: 'other' is not among the values"),
+        ({"images": -1}, "images: expected int >= 0"),
+        ({"checks": {"made_from": "", "asked": 1}}, "checks: lacks the required field 'right'"),
         ({"preferences": [report()["preferences"][0] | {"share": 0.99}]}, "votes is not the sum"),
         ({"preferences": [report()["preferences"][0] | {"share": 0.99}], "votes": 100}, "is not that of its votes"),
-        ({"preferences": [report()["preferences"][0] | {"wilson": [0.9]}], "votes": 100}, "an interval"),
-        ({"preferences": [report()["preferences"][1] | {"shown": "bootstrap"}], "votes": 10}, "not an interval"),
+        ({"preferences": [report()["preferences"][0] | {"wilson": [0.9]}], "votes": 100},
+         "preferences[0].wilson: expected array of length 2"),
+        ({"preferences": [report()["preferences"][1] | {"shown": "bootstrap"}], "votes": 10}, "the interval shown"),
         ({"ranking": report()["ranking"] | {"methods": [report()["ranking"]["methods"][0] | {"ability": "inf"}]}},
-         "ability is str"),
-        ({"ranking": report()["ranking"] | {"methods": [1]}}, "expected an object"),
+         "ranking.methods[0].ability: expected float, got str"),
+        ({"ranking": report()["ranking"] | {"methods": [1]}}, "ranking.methods[0]: expected object, got int"),
     ],
 )  # fmt: skip
 def test_what_does_not_hold_together_is_left_out(tmp_path: Path, change: dict, message: str) -> None:
     put(tmp_path, report(**change))
-    reports, (problem,) = study.load_reports(tmp_path)
-    assert reports == () and problem.path == "a/study.json" and message in problem.reason
+    results = read_folder(tmp_path)
+    (problem,) = results.problems
+    assert results.studies == () and problem.path == "a/study.json" and message in problem.reason
     assert str(tmp_path) not in problem.reason
 
 
 def test_infinite_numbers_are_refused() -> None:
     ranking = report()["ranking"] | {"methods": [report()["ranking"]["methods"][0] | {"ability": float("inf")}]}
-    with pytest.raises(BenchError, match="not finite"):
-        study.parse_report(report(ranking=ranking), "x")
+    with pytest.raises(BenchError, match="ability: expected float <="):
+        parse_report(report(ranking=ranking), "x")
     with pytest.raises(BenchError, match="share"):
-        study.parse_report(report(left_share=float("nan")), "x")
+        parse_report(report(left_share=float("nan")), "x")
 
 
 def test_reports_are_found_and_damaged_ones_named(tmp_path: Path) -> None:
@@ -182,18 +186,18 @@ def test_reports_are_found_and_damaged_ones_named(tmp_path: Path) -> None:
     put(tmp_path, report(), "studies/c")
     put(tmp_path, "{", "studies/d")
     put(tmp_path, "[" * 100_000, "studies/e")
-    reports, problems = study.load_reports(tmp_path)
-    assert [one.title for one in reports] == ["First", "Study of CUFED5"]
-    assert [(p.path, p.reason.split("(")[0]) for p in problems] == [
-        ("studies/c/study.json", "a report of a study that another file reports already"),
+    results = read_folder(tmp_path)
+    assert [one.title for one in results.studies] == ["First", "Study of CUFED5"]
+    assert [(p.path, p.reason.split("(")[0]) for p in results.problems] == [
+        ("studies/c/study.json", "a report of a study that another file reports already."),
         ("studies/d/study.json", "not JSON "),
         ("studies/e/study.json", "not JSON "),
     ]
-    assert study.load_reports(tmp_path / "studies/b")[1] == ()
+    assert read_folder(tmp_path / "studies/b").problems == ()
 
 
 def test_the_csv_has_every_number_and_no_formula() -> None:
-    found = study.parse_report(report(title="=1+1"), "x")
+    found = parse_report(report(title="=1+1"), "x")
     (name, text), *_ = study.files([found]).items()
     assert name == found.csv_name
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -202,7 +206,7 @@ def test_the_csv_has_every_number_and_no_formula() -> None:
 
 
 def test_the_figure_is_the_same_every_time_and_says_its_numbers() -> None:
-    found = study.parse_report(report(), "x")
+    found = parse_report(report(), "x")
     text = study.svg(found)
     assert text == study.svg(found)
     tree = ElementTree.fromstring(text)

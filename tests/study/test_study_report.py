@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from leaderboard.pages.study import load_reports
+from leaderboard.reading.load import read_folder
 from refsr_bench.cli import main
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.pixels.images import read_image, write_png
@@ -276,8 +276,8 @@ def test_the_commands(
     bytes_ = [path.read_bytes() for path in sorted((out / "studies/my-study").iterdir())]
     run("report", study, "--results", out)
     assert bytes_ == [path.read_bytes() for path in sorted((out / "studies/my-study").iterdir())]
-    (report,), problems = load_reports(out)
-    assert report.votes == 18 and problems == ()
+    results = read_folder(out)
+    assert [report.votes for report in results.studies] == [18] and results.problems == ()
     assert run("export", study).count("\n") == 1 + len(plans.read(study).pairs) + 2 + 1
     assert run("export", study, "--tasks").startswith("task,left,right,reference")
     assert "no such file" in run("import", study, tmp_path / "none.jsonl", code=2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.files import write_text
 
 FILES = {
     "README.md": "README.md",
@@ -22,13 +22,10 @@ def write(folder: Path) -> list[Path]:
     targets = {folder / target: Path(__file__).with_name(source) for source, target in FILES.items()}
     keep = folder / "results" / ".gitkeep"
     if there := [path for path in (*targets, keep) if path.exists()]:
-        raise BenchError(f"{there[0]} is there already and stays; choose an empty folder")
-    try:
-        for path, source in targets.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, source.read_text(encoding="utf-8"))
-        keep.parent.mkdir(exist_ok=True)
-        keep.touch()
-    except OSError as error:
-        raise BenchError(f"{folder}: cannot be written ({error.strerror})") from None
+        raise BenchError(f"{there[0]} is there already and stays; choose an empty folder.")
+    for path, source in targets.items():
+        files.make_folder(path.parent)
+        files.write_text(path, source.read_text(encoding="utf-8"))
+    files.make_folder(keep.parent)
+    files.write_text(keep, "")
     return [*targets, keep]

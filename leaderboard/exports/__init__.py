@@ -1,0 +1,1 @@
+"""Tables as text in the formats that people paste and programs read."""

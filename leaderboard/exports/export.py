@@ -1,0 +1,89 @@
+"""A table as CSV, JSON, LaTeX (booktabs) or Markdown: the text a person pastes into a paper or an issue."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaderboard.exports.numbers import to_csv, to_json
+from leaderboard.exports.sheet import Sheet, View, joined
+from leaderboard.exports.typeset import to_latex, to_markdown
+from leaderboard.reading.load import Problem, read_folder
+from leaderboard.reading.published import published
+from leaderboard.statistics.robustness import unrelated
+from leaderboard.tables.model import Table
+from leaderboard.tables.published import with_published
+from leaderboard.tables.tables import build_tables
+from refsr_bench.core.errors import Misuse
+
+FORMATS: dict[str, Callable[[Table], Sheet]] = {
+    "csv": to_csv,
+    "json": to_json,
+    "latex": to_latex,
+    "markdown": to_markdown,
+}
+NAMES = {"csv": "CSV", "json": "JSON", "latex": "LaTeX", "markdown": "Markdown"}
+
+
+def export_folder(
+    folder: Path, form: str, protocol: str | None = None, metrics: Sequence[str] = (), beside: bool = True
+) -> tuple[str, tuple[Problem, ...]]:
+    """One table of a results folder as text, and the files that were left out.
+
+    protocol: its label, or the start of its digest; not needed where there is one only. metrics: instead of the
+    protocol's PSNR and SSIM. beside: with published numbers. Raises Misuse where no table, several, or no such metric
+    is found, and BenchError as ``read_folder``.
+    """
+    results = read_folder(folder)
+    tables = build_tables(results.benchmarks(), unrelated(results.runs))
+    labels = ", ".join(f"{table.title} ({table.digest[:8]})" for table in tables)
+    found = [t for t in tables if protocol is None or t.title == protocol or t.digest.startswith(protocol)]
+    if not found:
+        raise Misuse(f"Nothing below {folder} was measured under protocol {protocol}. There is {labels}.")
+    if len(found) > 1:
+        raise Misuse(f"Which protocol? Name one with --protocol: {labels}.")
+    table = with_published(found[0], published())
+    return export(table, whole(table, metrics, beside), form), results.problems
+
+
+def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> View:
+    """Every data set of a table with its usual metrics, or with those named. Raises Misuse for one that it has not."""
+    names = [metric.name for metric in table.metrics]
+    if unknown := [name for name in metrics if name not in names]:
+        raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
+    shown = tuple(names.index(name) for name in metrics) or table.shown
+    return View(shown, tuple(range(len(table.columns))), published=published)
+
+
+def export(table: Table, view: View, form: str) -> str:
+    """The table as text in one of FORMATS, with a final newline."""
+    text = joined(FORMATS[form](table), table, view)
+    return json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n" if form == "json" else text
+
+
+def document(table: Table, view: View) -> dict[str, Any]:
+    """The value that the JSON export writes."""
+    return json.loads(joined(to_json(table), table, view))
+
+
+def all_json(tables: Sequence[Table]) -> str:
+    """Every table with all of its metrics and data sets, in one document."""
+    documents = [
+        document(table, View(tuple(range(len(table.metrics))), tuple(range(len(table.columns))))) for table in tables
+    ]
+    value = {"generator": "refsr-bench leaderboard", "tables": documents}
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def script(table: Table) -> str:
+    """The sheets of a table as a script that hands them to ``assets/table.js``, for the page's exports."""
+    value = {form: dataclasses.asdict(write(table)) for form, write in FORMATS.items()}
+    return f"sheets({json.dumps(table.key)}, {json.dumps(value, separators=(',', ':'))});\n"
+
+
+def script_name(table: Table) -> str:
+    """The file of ``script``, from the page."""
+    return f"exports/{table.key}.js"

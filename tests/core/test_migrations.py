@@ -1,0 +1,25 @@
+"""What run files of older versions say by their wording, as fields."""
+
+import pytest
+
+from refsr_bench.core.migrations import current_run
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sample.rotation+scale.small", ("sample", "rotation+scale", "small")),
+        ("my.own.scale.0.5", ("my.own", "scale", "0.5")),
+        ("sample.rotation.-20", ("sample", "rotation", "-20")),
+        ("my.own.unrelated", ("my.own", "unrelated", "unrelated")),
+        ("transform.small", ("transform", "given", "small")),
+        ("transform.small.unrelated", ("transform", "unrelated", "unrelated")),
+        ("hpatches", None),
+        ("my.own", None),
+    ],
+)
+def test_the_name_of_a_changed_data_set_was_its_variation(name, expected):
+    run = {"schema_version": 2, "kind": "robustness", "dataset": {"name": name}}
+    found = current_run(run, "x")["dataset"]["variation"]
+    assert found == (expected and dict(zip(("base", "kind", "level"), expected, strict=True)))
+    assert current_run(run | {"kind": "benchmark"}, "x")["dataset"]["variation"] is None

@@ -1,0 +1,62 @@
+"""Run files of the program that wrote version 2 give the numbers, exports and comparisons that it gave.
+
+``tests/historic/2``: results/, run files of bicubic, C2-Matching and a partial run on the sample, with those of
+a robustness run; exports/, what that program printed and built of them.
+"""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from leaderboard.frame import load_results
+from leaderboard.pages.site import build
+from leaderboard.reading.load import read_folder
+from leaderboard.statistics import robustness
+from refsr_bench.cli import main
+from refsr_bench.geometry.correspondences import MEASURES
+
+ROOT = Path(__file__).parents[1] / "historic" / "2"
+RESULTS, EXPORTS = ROOT / "results", ROOT / "exports"
+
+
+def printed(*arguments: str) -> str:
+    done = CliRunner().invoke(main, [*arguments, "--results", str(RESULTS)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "latex", "markdown"])
+def test_exports_are_those_it_printed(form):
+    shown = printed("leaderboard", "export", "--format", form)
+    assert shown == (EXPORTS / f"c2.{form}").read_text(encoding="utf-8")
+
+
+def test_a_comparison_is_that_it_printed():
+    shown = printed("compare", "bicubic", "c2matching").replace("─", "-")
+    assert shown == (EXPORTS / "compare.txt").read_text(encoding="utf-8")
+
+
+def test_the_site_has_the_numbers_that_it_built(tmp_path):
+    build(RESULTS, tmp_path, images="none", drawn=False)
+    for name in ("leaderboard.csv", "statistics.csv"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == (EXPORTS / name).read_text(encoding="utf-8")
+
+
+def test_robustness_has_the_levels_and_numbers_that_it_wrote():
+    """Version 2 said what was changed, and how far, by the name of the data set alone."""
+    (study,) = robustness.studies(read_folder(RESULTS).of_kind("robustness"))
+    assert (study.dataset, study.title, study.change) == ("sample", "Sample (scikit-image photographs)", "rotation")
+    run = next(iter(study.runs.values()))["identity"].result.run
+    columns = robustness.columns_of(MEASURES, [metric for metric in run.metrics if metric not in MEASURES])
+    text = robustness.to_csv(study.rows, columns, study.change, study.dataset)
+    assert text == (EXPORTS / "rotation.csv").read_text(encoding="utf-8")
+
+
+def test_the_frame_says_unknown_where_version_2_was_silent():
+    table = load_results(RESULTS)
+    assert table.path.nunique() == 12 and table.attrs["left_out"] == []
+    assert set(table.origin) == {"unknown"} and set(table.leak) == {"unknown"} and table.code.isna().all()
+    assert set(table[table.kind == "robustness"].level) == {"identity", "small", "medium", "large", "unrelated"}
+    kinds = table.drop_duplicates("method").set_index("method").weights_kind.to_dict()
+    assert kinds["bicubic"] == "none" and kinds["ttsr-rec"] == "synthetic"
