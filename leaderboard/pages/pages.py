@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leaderboard.text import MISSING, clean, count, number, seconds
+from leaderboard.text import MISSING, clean, count, number, percent, seconds, signed
 
 ASSETS = Path(__file__).parents[1] / "assets"
 GENERATOR = '<meta name="generator" content="refsr-bench leaderboard">'
@@ -62,6 +62,8 @@ def _environment() -> Environment:
     environment.filters |= {
         "number": number,
         "plain": plain,
+        "signed": signed,
+        "percent": percent,
         "seconds": seconds,
         "count": count,
         "safe_link": safe_link,

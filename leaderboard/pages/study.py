@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from leaderboard.figures import study as figure
 from leaderboard.pages.pages import Site, render
-from leaderboard.text import csv_text, percent
+from leaderboard.text import csv_text
 from refsr_bench.study.report_format import Preference, Ranked, StudyReport
-
-PAGE = "study.html"
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,7 @@ def places(report: StudyReport) -> tuple[Place, ...]:
 
 def page(site: Site, reports: Sequence[StudyReport], here: str = "study") -> str:
     """``study.html``, for the site's root."""
-    return render("study.html.j2", here=here, root="", site=site, reports=reports, bars=bars, places=places,
-                  percent=percent)  # fmt: skip
+    return render("study.html.j2", here=here, root="", site=site, reports=reports, bars=bars, places=places)
 
 
 def files(reports: Sequence[StudyReport]) -> Mapping[str, str]:
