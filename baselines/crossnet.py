@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.learning.keys import renamed
-from refsr_bench.learning.system import System, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 from refsr_bench.pixels.crop import ceil_multiple
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], s
     sr_init (N, 3, 4h, 4w): an enlargement by a SISR network, lr_up without one.
     """
     from baselines.nets.crossnet import MULTIPLE
-    from c2matching.nets.restoration import at_grid
+    from refsr_bench.learning.scales import at_grid
 
     [ref] = refs
     height, width = lr_up.shape[-2:]

@@ -60,7 +60,6 @@ def gmacs(restore: Restore, net: torch.nn.Module, refs: int, sides: tuple[int, .
 
 
 def main() -> None:
-    from c2matching.nets.model import C2Matching
     from refsr_bench.learning.checkpoints import synthetic
 
     done: dict[int, float] = {}
@@ -71,7 +70,6 @@ def main() -> None:
             net = synthetic(card.system.build()).eval()
             done[id(card.system)] = gmacs(card.system.restore, net, card.references != "none")
         print(f"{card.name:<14} {done[id(card.system)]:10.1f}", flush=True)
-    print(f"{'c2matching':<14} {gmacs(lambda net, *images: net(*images), synthetic(C2Matching()).eval(), 1):10.1f}")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
         return tuple(F.normalize(torch.randn(256, *s), dim=0) for s in ((h, w), (ref_h, ref_w)))
     from skimage import data
 
-    from c2matching.bundle import BUNDLED, load_bundle
+    from c2matching.checkpoints import BUNDLED
     from c2matching.nets.model import in_strips
+    from c2matching.training.prepare import read_extractors
     from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
@@ -53,7 +54,7 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
         top, left = (mosaic.shape[0] - 4 * h) // 2, (mosaic.shape[1] - 4 * w) // 2
         mosaic[top : top + 4 * h, left : left + 4 * w] = ref
         ref = mosaic
-    net = load_bundle(BUNDLED).extractor.requires_grad_(False)
+    net = read_extractors(BUNDLED).requires_grad_(False)
     inputs = ((net.feature_extraction_image1, degrade(image)[1]), (net.feature_extraction_image2, ref))
     return tuple(
         F.normalize(in_strips(lambda x, f=f: {"d": f(x)}, to_tensor(i)[None], {"d": 4})["d"][0], dim=0)

@@ -18,15 +18,9 @@ from torch import Tensor, nn
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
 from c2matching.matching.correspondence import Correspondence, index_to_flow, patch_norms, pre_offsets
-from c2matching.nets.restoration import (
-    SCALES,
-    ContentExtractor,
-    DynAggRestoration,
-    RestorationConfig,
-    RestorationNet,
-    at_grid,
-)
+from c2matching.nets.restoration import ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
 from refsr_bench.learning.deform import sample_reference, tap_offsets
+from refsr_bench.learning.scales import SCALES, at_grid
 
 SIZES = 5  # of the reference: itself, and reduced by 0.8 to the power 1, 2, 3, 4
 SHARPNESS = 10.0  # of the softmax over match scores

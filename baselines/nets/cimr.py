@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from baselines.nets.blocks import conv, residual_blocks
 from baselines.nets.srntt import LAYERS, enlarged, leaky, texture_features, transfer
 from baselines.nets.swap import find_each, ranked, swap_all, weight_map
-from c2matching.nets.restoration import SCALES
+from refsr_bench.learning.scales import SCALES
 
 
 class Attention(nn.Module):

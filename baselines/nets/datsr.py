@@ -17,8 +17,9 @@ from baselines.nets.blocks import conv, shuffled
 from baselines.nets.family import C2Family
 from baselines.nets.swinir import SwinGroup, channels_first, channels_last, initialise, shift_mask
 from c2matching.matching.correspondence import Correspondence, pre_offsets
-from c2matching.nets.restoration import SCALES, RestorationNet
+from c2matching.nets.restoration import RestorationNet
 from refsr_bench.learning.deform import DynamicAggregation, sample_reference, tap_offsets
+from refsr_bench.learning.scales import SCALES
 
 REACH = 10.0  # pixels; learned displacements are 10 * tanh
 WINDOW = 8

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from c2matching.matching.correspondence import Correspondence, correspond
 from c2matching.nets.extractor import ContrastiveExtractor
-from c2matching.nets.restoration import SCALES
+from refsr_bench.learning.scales import SCALES
 from refsr_bench.learning.vgg import VGG19Features
 
 SCALE = 4

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
 from c2matching.matching.correspondence import pre_offsets
-from c2matching.nets.restoration import SCALES, ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
+from c2matching.nets.restoration import ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
+from refsr_bench.learning.scales import SCALES
 
 
 def _leaky(x: Tensor) -> Tensor:

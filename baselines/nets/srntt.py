@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.nets.blocks import conv, residual_blocks, shuffled
 from baselines.nets.swap import Found, find, swap_all, weight_map
-from c2matching.nets.restoration import SCALES
+from refsr_bench.learning.scales import SCALES
 from refsr_bench.learning.vgg import VGG19Features
 
 LAYERS = {layer: factor for layer, _, factor in SCALES.values()}  # relu3_1: 1, relu2_1: 2, relu1_1: 4

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from c2matching.matching.correspondence import Correspondence, correspond, on_canvas, pre_offsets
 from c2matching.nets.extractor import ContrastiveExtractor
-from c2matching.nets.restoration import FULL, SCALES, RestorationConfig, RestorationNet
+from c2matching.nets.restoration import FULL, RestorationConfig, RestorationNet
 from c2matching.nets.strips import restore_within_memory
+from refsr_bench.learning.scales import SCALES
 from refsr_bench.learning.vgg import VGG19Features
 
 HALO = 16  # image rows on either side of a strip: more than conv3_1's receptive field reaches (11)

@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from refsr_bench.learning.deform import DynamicAggregation, copy_patches
+from refsr_bench.learning.scales import SCALES, at_grid
 
-# scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
-SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}
 OFFSET_CONVOLUTIONS = 3  # before an offset: two for the features, one for offsets and masks
 AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradients
 
@@ -164,13 +163,6 @@ def by_rows(f: Callable[[int, int], Tensor], height: int, rows: int, halo: int) 
             whole = part.new_empty(*part.shape[:2], height * s, part.shape[3])
         whole[:, :, top * s : end * s] = part[:, :, (top - first) * s : (end - first) * s]
     return whole
-
-
-def at_grid(ref: Tensor, size: tuple[int, int], origin: tuple[int, int]) -> Tensor:
-    """Cut (or zero-pad at the bottom and right) a reference map (N, C, H, W) to the grid of ``size`` at ``origin``."""
-    h, w = size
-    cut = ref[..., origin[0] : origin[0] + h, origin[1] : origin[1] + w]
-    return F.pad(cut, (0, w - cut.shape[-1], 0, h - cut.shape[-2]))
 
 
 class RestorationNet(nn.Module):

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from c2matching.matching.correspondence import pre_offsets
-from c2matching.nets.restoration import OFFSET_CONVOLUTIONS, SCALES, RestorationNet, by_rows
+from c2matching.nets.restoration import OFFSET_CONVOLUTIONS, RestorationNet, by_rows
+from refsr_bench.learning.scales import SCALES
 
 PIXELS = 1 << 19  # SR pixels restored at once; about 2 kB of memory each with 64 channels
 

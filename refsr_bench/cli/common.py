@@ -134,7 +134,7 @@ def load_methods(
     """The methods of a run, one after the other. ``all``: every method whose weights are here, the others are named;
     with ``--weights synthetic`` those others too."""
     from refsr_bench.core import catalogue
-    from refsr_bench.learning.checkpoints import SYNTHETIC
+    from refsr_bench.learning.weights import SYNTHETIC
 
     everything = "all" in names
     chosen = [name for name in catalogue.collect("METHODS") if name != "external"] if everything else list(names)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from filled import error, fill, tensor, vgg19, vgg19_file
 
-from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationNet
+from refsr_bench.learning.training.discriminator import ImageDiscriminator
 from refsr_bench.learning.vgg import from_torchvision, vgg_layers
 
 
