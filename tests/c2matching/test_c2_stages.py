@@ -35,6 +35,15 @@ def random_batch(n=2):
     return {name: torch.rand(shape) for name, shape in shapes.items()}
 
 
+@pytest.fixture
+def same_on_every_processor():
+    """oneDNN rounds otherwise on every generation of processors, and Adam makes whole steps of it: the penalty of the
+    third step then differs by up to 7 %."""
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield
+
+
+@pytest.mark.usefixtures("same_on_every_processor")
 @pytest.mark.parametrize("backend", ["torchvision", "grid"])
 def test_three_steps_of_the_authors_training(whole, backend, monkeypatch):
     """Pixel loss alone, then twice the GAN loss. Tolerances are the golden vectors' own where they state one; updates
@@ -181,11 +190,21 @@ def restoration_stage(**changes):
     return RestorationStage(C2Matching(TINY), Setting(RestorationTraining(**changes)))
 
 
+def gradients(stage, name):
+    """A tenth of each parameter's gradient, after the first step."""
+    moments = stage.optimisers[name].state
+    return [moments[p]["exp_avg"] for p in stage.networks[name].parameters()]
+
+
 @pytest.mark.parametrize(
     ("stage_of", "batch_of"), [(matching_stage, matching_batch), (restoration_stage, random_batch)]
 )
 def test_micro_batches_and_processes_change_nothing(stage_of, batch_of):
-    """Two micro-batches, and two processes that add their gradients up, take the step of the whole batch."""
+    """Two micro-batches, and two processes that add their gradients up, have the gradients of the whole batch.
+
+    Gradients are compared as Adam remembers them, not the steps: where one is rounding alone its sign makes the step.
+    """
+    torch.manual_seed(1)
     batch = batch_of(4)
     whole, cut, first = (stage_of() for _ in range(3))
     wanted, terms = whole.step([batch], 1), cut.step(halves(batch), 1)
@@ -204,10 +223,11 @@ def test_micro_batches_and_processes_change_nothing(stage_of, batch_of):
     contributions = iter(sent)
     first.parallel = Parallel(2, 0, lambda tensor: tensor + next(contributions))
     assert first.step([shares[0]], 1) == pytest.approx(wanted, rel=1e-5)
-    for name, network in whole.networks.items():
+    for name in whole.networks:
+        expected = gradients(whole, name)
         for other in (cut, first):
-            for p, q in zip(network.parameters(), other.networks[name].parameters(), strict=True):
-                assert torch.allclose(p, q, atol=2e-5)
+            for p, q in zip(expected, gradients(other, name), strict=True):
+                assert (p - q).norm() <= 1e-4 * p.norm()
 
 
 def test_a_batch_without_usable_pairs_updates_nothing():

@@ -28,7 +28,7 @@ from refsr_bench.learning import imagenet
 from refsr_bench.learning.checkpoints import read_weights
 from refsr_bench.learning.training import config, trainer
 from refsr_bench.learning.training.config import Training
-from refsr_bench.learning.training.parallel import Parallel
+from refsr_bench.learning.training.parallel import ALONE, Parallel
 from refsr_bench.learning.training.photos import ImageStream, batches, find_photos, split
 from refsr_bench.learning.training.prepare import Plan, Sources, make_stage
 
@@ -196,7 +196,7 @@ def test_processes_share_a_batch(photos):
     stream = MatchingStream(find_photos([photos]), Training(), 160, "training")
     stream.draw = lambda photo, rng: {"x": torch.tensor(rng.uniform())}
 
-    def numbers(accumulate=1, parallel=Parallel()):
+    def numbers(accumulate=1, parallel=ALONE):
         drawn = batches(stream, 8, 3, 4, accumulate, parallel)
         return [torch.cat([m.tensors["x"] for m in micros]) for micros in drawn]
 

@@ -196,7 +196,7 @@ def test_a_bundle_with_half_an_extractor(tmp_path, model):
     path = bundle(model, tmp_path / "mine.safetensors")
     state = {key: value for key, value in load_file(path).items() if "feature_extraction_image2" not in key}
     save_file(state, path)
-    with pytest.raises(BenchError, match="it lacks extractor.feature_extraction_image2"):
+    with pytest.raises(BenchError, match=r"it lacks extractor\.feature_extraction_image2"):
         load(path, "cpu")
 
 
