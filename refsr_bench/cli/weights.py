@@ -47,12 +47,12 @@ def _check_out(out: Path, force: bool) -> None:
 @weights.command("list")
 def list_() -> None:
     """The weights that come with the package, and those that were imported."""
-    from refsr_bench.learning.checkpoints import sha256
+    from refsr_bench.learning.checkpoints import read_metadata, sha256
     from refsr_bench.learning.weights import folder, owner
 
     for path in (*_bundled().values(), *sorted(folder().glob("*.safetensors"))):
-        size = f"{path.stat().st_size / 1e6:.1f} MB"
-        click.echo(f"{path.stem}  {owner(path).name}  {size}  sha256 {sha256(path)[:12]}  {path}")
+        size, method = f"{path.stat().st_size / 1e6:.1f} MB", read_metadata(path).get("method") or owner(path).name
+        click.echo(f"{path.stem}  {method}  {size}  sha256 {sha256(path)[:12]}  {path}")
     click.echo("Others: --weights FILE, a .safetensors of 'train' or 'weights import', or a file of the authors.")
 
 

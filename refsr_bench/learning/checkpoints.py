@@ -62,7 +62,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _unreadable(path: Path, error: Exception) -> BenchError:
     code = re.search(r"\bGLOBAL (\w+(?:\.\w+)*) (?:was|whose)\b", str(error))
-    if code and path.read_bytes()[:2] in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
+    with path.open("rb") as file:
+        start = file.read(2)
+    if code and start in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
         return BenchError(
             f"The weights file {path} asks for {code[1]} while it is read: code, which a file of weights has no need "
             "for. It was not run. Get the file from its authors again; if it is yours, save the state dict alone."

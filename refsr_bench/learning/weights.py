@@ -97,7 +97,7 @@ def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple
     found = read(system, name, [path])
     label = found.metadata.get("name", path.name)
     kind: WeightsKind = "own" if "training" in found.metadata else "authors"
-    if path == bundled:
+    if bundled is not None and path.resolve() == bundled.resolve():
         kind, label = "bundled", f"bundled {path.stem}"
     return found.net, Weights(kind, label, sha256(*found.files))
 
