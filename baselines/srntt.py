@@ -117,7 +117,7 @@ def _from_pytorch(state: State) -> tuple[dict[str, Any], dict[str, Tensor]] | No
 
 
 def _is_list(state: State) -> bool:
-    """Whether the keys are 0, 1, 2, ...: arrays without names (``learning.tensorlayer_npz``)."""
+    """Tell whether the keys are 0, 1, 2, ...: arrays without names (``learning.tensorlayer_npz``)."""
     return len(state) > 0 and all(str(n) in state for n in range(len(state)))
 
 

@@ -37,8 +37,9 @@ COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others"), VGG1
 
 
 def parts(states: Sequence[State]) -> dict[str, dict[str, Tensor]]:
-    """What several files hold, in any order, files of other models left out: state dicts of ``restoration`` (under the
-    authors' keys), ``extractor`` and ``vgg``. One file with a prefix for each part does as well."""
+    """Sort what several files hold into state dicts of ``restoration`` (under the authors' keys), ``extractor`` and
+    ``vgg``. The order does not matter, files of other models are left out, and one file with a prefix for each part
+    does as well."""
     from refsr_bench.learning.vgg import from_torchvision
 
     found: dict[str, dict[str, Tensor]] = {}
@@ -84,7 +85,7 @@ def whole(
 
 
 def _deeper(key: str, last: str) -> bool:
-    """Whether a key of VGG19 belongs to a convolution behind ``last``; names sort as the layers do."""
+    """Tell whether a key of VGG19 belongs to a convolution behind ``last``; names sort as the layers do."""
     layer = re.match(r"vgg_net\.(conv\d_\d)\.", key)
     return layer is not None and layer[1] > last
 

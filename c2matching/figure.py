@@ -29,8 +29,8 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # 
 
 @dataclass(frozen=True)
 class Match:
-    """What is drawn. enlarged: LR at four times its size; refs: cut to multiples of four; names: of all images, LR
-    first."""
+    """The contents of a figure. enlarged: LR at four times its size; refs: cut to multiples of four; names: of all
+    images, LR first."""
 
     enlarged: Image
     refs: Sequence[Image]

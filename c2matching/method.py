@@ -35,8 +35,8 @@ def build(**options: Any) -> C2Matching:
 
 
 def restore(net: C2Matching, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """Of several references each patch uses the best match among all. Without gradients, in strips of rows: the same
-    numbers in bounded memory, for one image."""
+    """Match, aggregate, restore; each patch uses the best match among all references. One image without gradients is
+    restored strip by strip: the same numbers in bounded memory."""
     import torch
 
     if torch.is_grad_enabled() or len(lr) > 1:
@@ -45,7 +45,7 @@ def restore(net: C2Matching, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) 
 
 
 def match(net: C2Matching, lr_up: Tensor, ref: Tensor) -> Correspondence:
-    """Where the middle of every 3x3 patch of descriptors is found, with the cosine of the two patches."""
+    """Locate the middle of every 3x3 patch of descriptors in the reference, with the cosine of the two patches."""
     (found,) = net.correspondences(lr_up, ref)
     return matches_of(found.flow, found.similarity)
 

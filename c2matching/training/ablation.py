@@ -186,7 +186,7 @@ def document(results: Mapping[str, tuple[Result, Path]], subset: Sequence[str], 
 
 
 def budget_line(made: Ablation) -> str:
-    """What these trainings had, beside the paper's, in a sentence."""
+    """Say in a sentence what these trainings had, beside the paper's."""
     training, teacher = made.plan.training, made.plan.sources.teacher
     first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"
     return (

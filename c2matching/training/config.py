@@ -1,4 +1,4 @@
-"""What the training of C2-Matching can be told beyond what every training can: its matching stages and its network."""
+"""The configuration of C2-Matching's training: its matching stages and its network, beside what every training has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a configuration and files of weights to a stage of C2-Matching that is ready to train."""
+"""Making a stage of C2-Matching that is ready to train, of a configuration and files of weights."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _row(card: MethodCard) -> tuple[str, ...]:
 @methods.command()
 @click.argument("name", shell_complete=names("METHODS"))
 def info(name: str) -> None:
-    """What one method is: its paper, its size, its weights, how it was verified, and what had to be guessed."""
+    """Show one method: its paper, its size, its weights, how it was verified, and what had to be guessed."""
     from refsr_bench.core import catalogue
     from refsr_bench.learning.weights import state_of
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a training was asked for. stage, gan, teacher and vgg16: of systems with stages of their own."""
+    """The options of a training. stage, gan, teacher and vgg16: of systems with stages of their own."""
 
     folders: tuple[Path, ...]
     out: Path

@@ -59,7 +59,7 @@ def list_() -> None:
 @weights.command()
 @click.argument("name", metavar="FILE|NAME")
 def info(name: str) -> None:
-    """What a file of weights holds and how it came to be."""
+    """Show what a file of weights holds and how it came to be."""
     from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256
 
     path = _found(name)

@@ -130,8 +130,8 @@ def _images(ref: Tensor, groups: int) -> Tensor:
 def _samples(
     ref: Tensor, offset: Tensor, mask: Tensor, origin: tuple[int, int], top: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """For output rows from ``top``: samples (N, groups, C / groups, 9, rows, w) of the reference, the grid they were
-    taken at (N * groups, 9 * rows, w, 2) and the mask in the shape they are multiplied with."""
+    """Sample the reference for output rows from ``top``: (N, groups, C / groups, 9, rows, w), the grid they were taken
+    at (N * groups, 9 * rows, w, 2) and the mask in the shape they are multiplied with."""
     n, _, h, w = offset.shape
     groups, (height, width) = mask.shape[1] // 9, ref.shape[-2:]
     tap = torch.arange(3, device=ref.device) - 1

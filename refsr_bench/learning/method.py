@@ -1,4 +1,4 @@
-"""From a system to a method of the benchmark: the card of a row, and the one way between images and tensors.
+"""The card of a system's row, and the one way between images and tensors.
 
 Nothing here imports torch before weights are loaded.
 """

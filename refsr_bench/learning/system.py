@@ -1,4 +1,4 @@
-"""What a network of the field says of itself, so that it can be run, given weights and trained like any other."""
+"""The description of a network by which it is run, given weights and trained like any other."""
 
 from __future__ import annotations
 

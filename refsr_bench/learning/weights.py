@@ -55,7 +55,7 @@ class Incomplete(BenchError):
 
 
 def folder() -> Path:
-    """Where imported weights lie: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
+    """The folder of imported weights: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
     import platformdirs
 
     if chosen := os.environ.get(ENVIRONMENT):
@@ -70,7 +70,7 @@ def find(name: str, bundled: Path | None = None) -> Path | None:
 
 
 def state_of(card: MethodCard) -> str:
-    """In a word, where the weights of a method are: "needs none", "imported", "bundled" or "none" here."""
+    """Say in a word whose weights a method would run with: "needs none", "imported", "bundled", "none"."""
     if card.system is None:
         return "needs none"
     path = find(card.name, card.bundled)
@@ -82,8 +82,8 @@ def state_of(card: MethodCard) -> str:
 
 @dataclass
 class Read:
-    """What files of weights held. net: the network; metadata: of a file of ours; files: all that were read, those that
-    were found beside the given ones too."""
+    """The contents of files of weights. net: the network; metadata: of a file of ours; files: all that were read, those
+    that were found beside the given ones too."""
 
     net: nn.Module
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -153,7 +153,7 @@ def _older(system: System, metadata: Mapping[str, str], state: State, path: Path
 
 
 def _converted(system: System, name: str, files: list[Path], states: list[State]) -> Converted:
-    """What foreign files hold. Those that are missing are looked for beside the first, and appended to both lists."""
+    """Convert foreign files. Those that are missing are looked for beside the first, and appended to both lists."""
     while True:
         try:
             converted = _fit(system, states)
@@ -196,12 +196,12 @@ def _fit(system: System, states: Sequence[State]) -> Converted | None:
 
 
 def family(system: System) -> str:
-    """What the variants of one network share (``srntt`` and ``srntt-rec``): the function that builds it."""
+    """The name that variants of one network share (``srntt`` and ``srntt-rec``): that of the function that builds it."""
     return f"{system.build.__module__}.{system.build.__qualname__}"
 
 
 def _better_fit(states: Sequence[State], asked: System) -> str:
-    """Whose weights they are instead, as the end of a sentence; empty when nobody knows them."""
+    """Name whose weights they are instead, as the end of a sentence."""
     found = [card.name for card in fitting(states) if family(card.system) != family(asked)]
     return f"; they fit {' or '.join(found)}" if found else ": no method of the catalogue knows its tensors"
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -335,8 +334,8 @@ def test_an_interrupted_write_leaves_the_checkpoint(tmp_path, monkeypatch):
     training = config.load(C2Training, SMALL, TINY, "teacher")
     stage = make_stage("teacher", Plan(METHODS[0], training, Sources()))
 
-    def breaks(content: dict, file: BinaryIO) -> None:
-        file.write(b"ha")
+    def breaks(content: dict, part: Path) -> None:
+        part.write_bytes(b"ha")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", breaks)

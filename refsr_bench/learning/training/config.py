@@ -30,7 +30,7 @@ Kind = TypeVar("Kind", bound="Training")
 
 
 class Run(Format):
-    """How a training is carried out. accumulate: micro-batches per step and process. held_out: photos kept for
+    """The way a training is carried out. accumulate: micro-batches per step and process. held_out: photos kept for
     validation, at most a fifth. validation: pairs measured at a validation. workers: processes that read images.
     log_every, validate_every (and checkpoint): iterations."""
 
@@ -120,7 +120,7 @@ class Training(Format):
 
 
 def factor_at(iteration: int, decays: Sequence[int], ramp: int = 0) -> float:
-    """What a rate is multiplied by: 0.1 for each of ``decays`` (ascending) before ``iteration``, less in the ramp."""
+    """The factor of a rate: 0.1 for each of ``decays`` (ascending) before ``iteration``, less in the ramp."""
     return 0.1 ** bisect_left(decays, iteration) * min(1.0, iteration / ramp if ramp else 1.0)
 
 

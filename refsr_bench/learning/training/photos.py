@@ -51,8 +51,8 @@ class Sample:
 
 
 def find_photos(folders: Sequence[Path]) -> list[Photo]:
-    """What the folders hold, sorted: pairs (``input/`` or ``hr/`` with ``ref/``, or ``pairs.txt``), scenes (one folder
-    of photos each), or single photos, at any mixture. Raises Misuse for a folder without photos."""
+    """List what the folders hold, sorted: pairs (``input/`` or ``hr/`` with ``ref/``, or ``pairs.txt``), scenes (one
+    folder of photos each), or single photos, at any mixture. Raises Misuse for a folder without photos."""
     found = []
     for folder in folders:
         here = _photos_of(folder)
@@ -199,7 +199,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 def batches(
     stream: Stream, batch: int, first: int, last: int, accumulate: int = 1, parallel: Parallel = ALONE
 ) -> Iterator[list[Batch]]:
-    """For each iteration first..last (counted from 1) the micro-batches of this process.
+    """Draw the micro-batches of this process for each iteration first..last, counted from 1.
 
     An iteration uses ``batch`` consecutive numbers of the stream; the processes share them, whatever their number.
     """

@@ -1,4 +1,4 @@
-"""From a card, a configuration and files of weights to a stage that is ready to train."""
+"""Making a stage that is ready to train, of a card, a configuration and files of weights."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a stage is made from. options: of the network, as ``System.build`` takes them; gan: whether it is trained
+    """The ingredients of a stage. options: of the network, as ``System.build`` takes them; gan: whether it is trained
     with the adversarial losses."""
 
     card: MethodCard

@@ -1,4 +1,4 @@
-"""What the trainer trains: a stage, and the one of every network that makes SR images (supplement A of C2-Matching).
+"""The stage, which the trainer trains, and the one of any network that makes SR images (C2-Matching, supplement A).
 
 A stage takes micro-batches, sums their gradients (over processes too) and updates its networks once. Losses are divided
 by the numbers of the whole iteration, so how it is cut into micro-batches and processes changes rounding alone. (Not so
@@ -38,7 +38,7 @@ Tensors = Mapping[str, Tensor]
 
 
 class Stage(Protocol):
-    """What the trainer trains.
+    """Networks in training, as the trainer drives them.
 
     best: the score of ``validate`` that decides which weights are the best, and ``min`` or ``max``. stream: what its
     samples are drawn by. config: with at least ``iterations``, ``batch`` and ``crop``.
@@ -63,7 +63,7 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """How a network is trained. seed: of the random numbers of the losses."""
+    """The circumstances of a training. seed: of the random numbers of the losses."""
 
     config: RestorationTraining = RESTORATION
     parallel: Parallel = ALONE
@@ -72,7 +72,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Critics:
-    """What a GAN training compares images with: a discriminator, and features at relu5_1."""
+    """The judges of a GAN training: a discriminator, and features at relu5_1 that images are compared by."""
 
     discriminator: ImageDiscriminator
     perceptual: VGG19Features

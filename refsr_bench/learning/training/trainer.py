@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class State:
-    """Where a training stands. iteration: the last one done. best: of the validations so far, None before the first."""
+    """The progress of a training. iteration: the last one done. best: of the validations, None before the first."""
 
     iteration: int = 0
     best: float | None = None
@@ -77,8 +77,8 @@ def save_checkpoint(folder: Path, stage: Stage, training: Training, state: State
     }
     path = folder / CHECKPOINT
     try:
-        with writing(path) as part, part.open("wb") as file:
-            torch.save(content, file)
+        with writing(path) as part:
+            torch.save(content, part)
     except Exception as error:  # PyTorch raises a kind of its own for a full or vanished disk
         raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
 
