@@ -28,7 +28,7 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # 
 
 
 @dataclass(frozen=True)
-class Match:
+class Matched:
     """The contents of a figure. enlarged: LR at four times its size; refs: cut to multiples of four; names: of all
     images, LR first."""
 
@@ -38,7 +38,7 @@ class Match:
     names: Sequence[str]
 
 
-def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, matching: str = MATCHING[0]) -> Match:
+def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, matching: str = MATCHING[0]) -> Matched:
     """Match an LR image with one or several references. weights: None for those that come with the package.
 
     Raises BenchError naming an image that cannot be read or is too small.
@@ -54,7 +54,7 @@ def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, 
         (found,) = net.correspondences(lr_up, ref_tensors)
     cut = [mod_crop(ref, CELL) for ref in refs]
     names = [lr_path.name, *(path.name for path in ref_paths)]
-    return Match(resize_pil_bicubic(lr, 4 * lr.shape[0], 4 * lr.shape[1]), cut, found, names)
+    return Matched(resize_pil_bicubic(lr, 4 * lr.shape[0], 4 * lr.shape[1]), cut, found, names)
 
 
 def matched_points(found: Correspondence, heights: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +90,7 @@ def spread(confidence: np.ndarray, n: int) -> list[tuple[int, int]]:
     return sorted(cells, key=lambda cell: -confidence[cell])[:n]
 
 
-def draw(match: Match, lines: int, path: Path) -> None:
+def draw(match: Matched, lines: int, path: Path) -> None:
     """Write the figure: PNG, PDF or SVG by the suffix of ``path``. Raises BenchError when the disk refuses."""
     figure = _figure(match, lines)
     try:
@@ -100,7 +100,7 @@ def draw(match: Match, lines: int, path: Path) -> None:
         raise cannot_write(path, error) from None
 
 
-def _figure(match: Match, lines: int) -> Figure:
+def _figure(match: Matched, lines: int) -> Figure:
     enlarged, refs, found, names = match.enlarged, match.refs, match.found, match.names
     own, there = matched_points(found, [ref.shape[0] // CELL for ref in refs])
     confidence, reference = found.similarity.cpu().numpy(), found.reference.cpu().numpy()

@@ -196,7 +196,7 @@ def _fit(system: System, states: Sequence[State]) -> Converted | None:
 
 
 def family(system: System) -> str:
-    """The name that variants of one network share (``srntt`` and ``srntt-rec``): that of the function that builds it."""
+    """The name that variants of a network (``srntt``, ``srntt-rec``) share: that of the function that builds it."""
     return f"{system.build.__module__}.{system.build.__qualname__}"
 
 
@@ -263,15 +263,30 @@ def write(path: Path, trained: Trained, system: System, method: str, about: Mapp
 
 
 def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> None:
-    """Write tensors and metadata, the whole file or nothing. Raises BenchError when the disk refuses."""
+    """Write tensors and metadata, the whole file or nothing, the same bytes every time. Raises BenchError when the disk
+    refuses."""
     import safetensors.torch
 
     make_folder(path.parent)
     try:
         with writing(path) as part:
             safetensors.torch.save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
+            _put_in_order(part)
     except Exception as error:  # safetensors has a kind of its own for a full or vanished disk
         raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
+
+
+def _put_in_order(path: Path) -> None:
+    """Sort the metadata in a file's header, which safetensors writes in another order every time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+        if len(ordered) == length:  # tensors lie behind the header and must not move
+            file.seek(8)
+            file.write(ordered)
 
 
 def pack(source: Path, out: Path, name: str) -> None:
