@@ -1,4 +1,4 @@
-"""Files of weights: ours, of one network or a part of it, those of before, and foreign ones of several that go together."""
+"""Files of weights: ours, of a network or a part of it, those of before, and foreign ones that go together."""
 
 import json
 
