@@ -31,7 +31,7 @@ def test_what_may_change_when_a_training_is_resumed():
     assert config.differences(before, other) == ["run.seed: 10, now 3", "restoration.rate: 0.0004, now 1.0"]
 
 
-@pytest.mark.parametrize("text", ["[restoration]\nbetas = [0.9]\n", "restoration = 3\n", "[run]\nseed = -1\n", "[[run]]\n"])
+@pytest.mark.parametrize("text", ["[restoration]\nbetas = [0.9]", "restoration = 3", "[run]\nseed = -1", "[[run]]"])
 def test_a_file_that_does_not_fit_is_named(tmp_path, text):
     file = tmp_path / "mine.toml"
     file.write_text(text)
