@@ -90,18 +90,24 @@ def _ablation(asked: AblationOptions, say: partial) -> Ablation:
 def _measured(weights: Mapping[str, Path], opened: Dataset, made: Ablation) -> dict[str, tuple[Result, Path]]:
     """The sealed result and its folder by variant."""
     from refsr_bench.core import catalogue
-    from refsr_bench.evaluate import runner
+    from refsr_bench.evaluate.loop import evaluate
+    from refsr_bench.evaluate.metrics import load_metrics
+    from refsr_bench.evaluate.plan import Plan
+    from refsr_bench.evaluate.predictors import method_predictor
 
     card, device = made.plan.card, str(made.plan.parallel.device)
-    protocol = catalogue.get("PROTOCOLS", "c2")
-    metrics = runner.load_metrics([catalogue.get("METRICS", "psnr_y")], device, None, made.say)
+    metrics = load_metrics(["psnr_y"], device)
     measured = {}
     for name, path in weights.items():
-        predictor = runner.method_predictor(card, card.load(path, device), device, name)
-        result, folder = runner.evaluate(
-            predictor, opened, protocol, metrics, made.out / "runs", command=command_line(), kind="ablation",
-            track=pair_progress(f"{name} on {opened.name}"),
-        )  # fmt: skip
+        plan = Plan(
+            predictor=method_predictor(card, card.load(path, device), device, name),
+            dataset=opened,
+            protocol=catalogue.get("PROTOCOLS", "c2"),
+            metrics=metrics,
+            kind="ablation",
+            command=command_line(),
+        )
+        result, folder = evaluate(plan, made.out / "runs", track=pair_progress(f"{name} on {opened.name}"))
         if result.failed:
             raise BenchError(f"{name}: {result.failed[0].error}")
         measured[name] = (result, folder)

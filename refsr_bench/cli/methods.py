@@ -23,7 +23,7 @@ def methods(ctx: click.Context) -> None:
 def list_() -> None:
     """A line per method. GMACs: for an LR image of 160x160 and a reference of 640x640."""
     from refsr_bench.core import catalogue
-    from refsr_bench.core.report import text_table
+    from refsr_bench.core.terminal import text_table
 
     cards = sorted(catalogue.collect("METHODS").values(), key=lambda card: (card.group != "SISR", card.year, card.name))
     click.echo(text_table(HEAD, [_row(card) for card in cards]))
