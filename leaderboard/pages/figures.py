@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 FOLDER = "figures"
-FORMATS = ("svg", "png", "pdf")
 
 
 @dataclass(frozen=True)
