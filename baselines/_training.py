@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.training.config import Training
 from c2matching.training.prepare import Sources, adversaries, features_of, read_extractors
 from c2matching.training.stages import ImageStage, Parallel

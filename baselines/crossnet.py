@@ -39,7 +39,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], s
     sr_init (N, 3, 4h, 4w): an enlargement by a SISR network, lr_up without one.
     """
     from baselines.nets.crossnet import MULTIPLE
-    from c2matching.nets.restoration import at_grid
+    from refsr_bench.learning.scales import at_grid
 
     [ref] = refs
     height, width = lr_up.shape[-2:]

@@ -52,7 +52,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
     """Image and reference are filled with zeros, at the bottom and right, to a common size, for the LR image a multiple
     of 8 (the network halves it three times) and 16 at least."""
     from baselines.nets.ssen import LEAST, MULTIPLE
-    from c2matching.nets.restoration import at_grid
+    from refsr_bench.learning.scales import at_grid
 
     [ref] = refs
     height, width = lr.shape[-2:]

@@ -18,7 +18,7 @@ def resident() -> int:
 
 
 def measure(f: Callable[[], object], times: int) -> dict[str, float]:
-    """seconds: the best of ``times``. mib: the most memory beyond what there was before the first."""
+    """Call ``f`` some times. seconds: the best of them. mib: the most memory beyond what there was before the first."""
     before, peak, done = resident(), 0, threading.Event()
 
     def watch() -> None:
@@ -39,7 +39,7 @@ def measure(f: Callable[[], object], times: int) -> dict[str, float]:
 
 
 def apart(script: str, *arguments: str) -> dict:
-    """What ``script`` prints as JSON when it is started with these arguments."""
+    """Run ``script`` with these arguments in a process of its own; returns the JSON of its last line."""
     done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)

@@ -1,8 +1,8 @@
-"""Does torch.compile help on a CPU? Extractor, reference features and residual blocks, plain and compiled in turn.
+"""The gain of torch.compile on a CPU: extractor, reference features and residual blocks, plain and compiled in turn.
 
     python benchmarks/compiled.py          # 320x480 HR, the full network; needs a C++ compiler
 
-Seconds are the best of five, compilation apart. The rest of the network (matching, sampling) looks at values or lives
+Seconds are the best of five, without compilation. The rest of the network (matching, sampling) looks at values or lives
 in operators that the compiler does not open.
 """
 
@@ -18,7 +18,7 @@ RUNS = 5
 
 
 def best(functions: list[Callable[[], object]]) -> list[float]:
-    """Seconds of each, taken in turn."""
+    """The seconds of each, the best of RUNS, taken in turn."""
     seconds = [float("inf")] * len(functions)
     for _ in range(RUNS):
         for n, function in enumerate(functions):

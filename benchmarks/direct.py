@@ -1,4 +1,4 @@
-"""The authors' scheme, for comparison: correlation of unfolded 3x3 patches with conv2d, torchvision's operator."""
+"""The authors' scheme, for comparison: unfolded 3x3 patches correlated by conv2d, and torchvision's operator."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.matching.correspondence import NORM_EPS, index_to_flow
+from c2matching.matching.patches import NORM_EPS, index_to_flow
 from c2matching.nets.model import C2Matching
 from refsr_bench.learning import deform
+from refsr_bench.learning.blocks import bilinear_x4
 
 CHUNK = 1 << 29  # correlations held at once
 
 
 def _patches(features: Tensor) -> Tensor:
-    """(C, h, w) -> (C, 3, 3, N)."""
+    """Unfold (C, h, w) into N overlapping patches (C, 3, 3, N)."""
     channels = len(features)
     return features.unfold(1, 3, 1).unfold(2, 3, 1).reshape(channels, -1, 3, 3).permute(0, 2, 3, 1)
 
 
 def direct_match(features: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """As ``c2matching.matching.correspondence.match``: each reference patch is a kernel, the volume is held."""
+    """``c2matching.matching.exact.match`` with each reference patch as a kernel and the whole volume held."""
     _, h, w = features.shape
     patches = _patches(ref)
     best, index = None, None
@@ -41,7 +42,7 @@ def direct_match(features: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def direct_upscale(model: C2Matching, lr: Tensor, lr_up: Tensor, ref: Tensor) -> Tensor:
-    """SR (1, 3, 4h, 4w) with the weights of ``model``: whole images, torchvision's deformable convolution."""
+    """Upscale with the weights of ``model``, whole images at once, by torchvision's operator -> SR (1, 3, 4h, 4w)."""
     backend, deform.BACKEND = deform.BACKEND, "torchvision"
     try:
         one, two = model.extractor(lr_up, ref)
@@ -49,8 +50,8 @@ def direct_upscale(model: C2Matching, lr: Tensor, lr_up: Tensor, ref: Tensor) ->
         offsets = model.offsets([index_to_flow(index, two.shape[3] - 2)])
         refs = model.vgg(ref)
         stages, x = model.restoration.dyn_agg_restore, model.restoration.content_extractor(lr)
-        stages.aggregate = stages._aggregate  # at once, not in strips
-        return model.restoration.base(lr) + stages(x, refs, offsets)
+        stages.aggregate = stages.aggregate_at_once  # at once, not in strips
+        return bilinear_x4(lr) + stages(x, refs, offsets)
     finally:
         deform.BACKEND = backend
         vars(stages).pop("aggregate", None)

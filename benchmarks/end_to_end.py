@@ -2,8 +2,8 @@
 
     python benchmarks/end_to_end.py          # 320x480 HR, the full network (8.9 M parameters, random weights)
 
-The authors' scheme: direct correlation of patches, torchvision's deformable convolution, everything at once. Each runs
-in a process of its own; seconds are the best of three, memory is what is added to weights and inputs.
+The authors' scheme is direct correlation of patches and torchvision's deformable convolution, all rows at once. Each
+runs in a process of its own; seconds are the best of three, memory is what is added to weights and inputs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def inputs(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def network() -> C2Matching:
-    """Random weights, such that the output varies and offsets are predicted; the bundled extractors."""
+    """The full network: random weights with which the output varies and offsets are predicted; bundled extractors."""
     torch.manual_seed(0)
     model = C2Matching().eval().requires_grad_(False)
     wake(model.restoration)

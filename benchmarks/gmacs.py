@@ -2,9 +2,9 @@
 
     python benchmarks/gmacs.py            prints a line per method
 
-Counted by PyTorch's own counter: on tensors without values where a method runs on those, else (matching looks at
-values) on small images, carried over to 160x160 by the polynomial in the side that passes through them. A network's
-cost is one of degree 2, matching is of degree 4, and padding adds the odd degrees.
+PyTorch's own counter counts them, on tensors without values where a method runs on those. Matching looks at values, so
+methods that match are counted on small images; the polynomial in the side through these counts gives 160x160. A
+network's cost is of degree 2, that of matching of degree 4, and padding adds the odd degrees.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from c2matching.matching import correspondence
+from c2matching.matching import exact
 from refsr_bench.core import catalogue
 
 SIDE = 160
@@ -29,7 +29,7 @@ Restore = Callable[[torch.nn.Module, Tensor, Tensor, Sequence[Tensor]], Tensor]
 
 
 def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
-    """Of one LR image (side x side) and references of four times its size."""
+    """The count for one LR image (side x side) and references of four times its size."""
     device = next(net.parameters()).device
     torch.manual_seed(0)
     images = torch.rand(2 + refs, 3, 4 * side, 4 * side, device=device)
@@ -41,7 +41,7 @@ def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
     return counter.get_total_flops() // 2
 
 
-correspondence.TILE["cpu"] = 1 << 34  # nor matching into tiles
+exact.TILE["cpu"] = 1 << 34  # matching is not cut into tiles, which overlap as well
 
 
 def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
@@ -49,7 +49,7 @@ def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[in
 
 
 def gmacs(restore: Restore, net: torch.nn.Module, refs: int, sides: tuple[int, ...] = SIDES) -> float:
-    """Billions, at SIDE."""
+    """The count at SIDE, in billions."""
     try:
         return macs(restore, copy.deepcopy(net).to("meta"), SIDE, refs) / 1e9
     except (NotImplementedError, RuntimeError):

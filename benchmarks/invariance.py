@@ -3,8 +3,8 @@
     python benchmarks/invariance.py --photos DIR [--limit N] paper=FILE robust=FILE ...
 
 Every photo is cut to 160x160 about its middle; the reference is the photo itself turned or scaled about that middle, so
-that the true correspondence is known. Beside the given files: the same network with random weights, and raw pixels
-(each cell's 4x4, without their mean). AEE in HR pixels over all patches whose match lies inside.
+that the true correspondence is known. The files are compared with the same network with random weights, and with raw
+pixels (each cell's 4x4, without their mean). AEE is in HR pixels, over all patches whose match lies inside.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.training.pairs import transform_points
 from c2matching.training.prepare import kaiming, read_extractors
 from c2matching.training.stages import end_point_errors
@@ -35,7 +35,7 @@ GROUPS = {
 
 
 def pair(photo: np.ndarray, degrees: float, scale: float, gain: float) -> tuple[np.ndarray, np.ndarray, Tensor]:
-    """HR, reference (160, 160, 3) and where pixel (4r, 4c) of HR lies in the reference, (40, 40, 2)."""
+    """HR and reference (160, 160, 3), and the place in the reference of pixel (4r, 4c) of HR, (40, 40, 2)."""
     top, left = ((n - SIDE) // 2 for n in photo.shape[:2])
     middle = ((SIDE - 1) / 2, (SIDE - 1) / 2)
     there = np.vstack([cv2.getRotationMatrix2D(middle, degrees, scale), [0, 0, 1]])
@@ -47,7 +47,7 @@ def pair(photo: np.ndarray, degrees: float, scale: float, gain: float) -> tuple[
 
 
 def raw_pixels(lr_up: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """Each cell's 4x4 pixels as descriptor, without their mean."""
+    """The 4x4 pixels of each cell as its descriptor, without their mean."""
     cells = (F.pixel_unshuffle(x, 4) for x in (lr_up, ref))
     return tuple(x - x.mean(1, keepdim=True) for x in cells)
 

@@ -3,7 +3,7 @@
     python benchmarks/matching.py sizes      # 256-channel maps of 60x80, 80x120, 120x160, against the direct scheme
     python benchmarks/matching.py growth     # a map of 80x120 with references of up to 12 megapixels
 
-"exact" is what ``match`` does by itself, "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
+"exact" is what ``match`` does by itself; "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
 or descriptors of photographs by the bundled network ("photos": scikit-image's stereo pair). Every scheme runs in a
 process of its own; seconds are the best of three, memory is what is added to the inputs.
 """
@@ -21,10 +21,10 @@ from direct import direct_match
 from torch import Tensor
 
 from c2matching.matching.coarse import match_coarse
-from c2matching.matching.correspondence import match
+from c2matching.matching.exact import match
 
 SIZES = ("60x80", "80x120", "120x160")
-WARM = 50  # the side of maps that are matched first, large enough for all that large ones need
+WARM = 50  # the side of maps that are matched first: large enough that loops are compiled and threads started
 SCHEMES = {"direct": direct_match, "exact": match, "unpruned": lambda a, b: match(a, b, prune=False),
            "half": lambda a, b: match(a, b, precision="half"),
            "coarse": match_coarse}  # fmt: skip
@@ -38,7 +38,7 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
     from skimage import data
 
     from c2matching.bundle import BUNDLED, load_bundle
-    from c2matching.nets.model import in_strips
+    from c2matching.nets.strips import in_strips
     from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
@@ -56,8 +56,7 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
     net = load_bundle(BUNDLED).extractor.requires_grad_(False)
     inputs = ((net.feature_extraction_image1, degrade(image)[1]), (net.feature_extraction_image2, ref))
     return tuple(
-        F.normalize(in_strips(lambda x, f=f: {"d": f(x)}, to_tensor(i)[None], {"d": 4})["d"][0], dim=0)
-        for f, i in inputs
+        F.normalize(in_strips(branch, to_tensor(photo)[None])[0], dim=0) for branch, photo in inputs
     )
 
 

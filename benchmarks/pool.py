@@ -1,4 +1,4 @@
-"""How large a pool may be: memory and time of the index, and how many photographs a second are embedded.
+"""The limits of a pool: memory and time of the index, and how many photographs a second are embedded.
 
     python benchmarks/pool.py --images 100000                 synthetic embeddings: build, save, open, 200 queries
     python benchmarks/pool.py --photos DIR [DIR ...]          real photographs: embedding, matching
@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-DIMENSIONS = 704  # of the descriptor: whitened VLAD 384, colours 192, layout 128
+DIMENSIONS = 704  # the descriptor's: whitened VLAD 384, colours 192, layout 128
 CENTRES = 2000
 
 
 def write_shards(folder: Path, images: int, seed: int = 0) -> None:
-    """Parquet shards as the index has them, with made-up files."""
+    """Write Parquet shards as the index has them, with made-up files."""
     import pyarrow as pa
 
     from refsr_bench.builder.similarity import index
@@ -55,7 +55,7 @@ def write_shards(folder: Path, images: int, seed: int = 0) -> None:
 
 
 def peak() -> float:
-    """GiB."""
+    """The peak resident set of this process, GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -112,7 +112,7 @@ def recall(folder: Path, queries: np.ndarray, answers: list[list[str]]) -> float
 
 
 def photographs(folders: list[Path], limit: int) -> None:
-    from refsr_bench.builder.similarity import embed, index, similar
+    from refsr_bench.builder.similarity import embed, index, matching
     from refsr_bench.pixels.images import read_image
 
     files = [path for path, _, _ in index.list_images(folders)]
@@ -124,9 +124,9 @@ def photographs(folders: list[Path], limit: int) -> None:
     describe = embed.learn(images)
     timed("decoding", len(files), lambda: [read_image(path) for path in files])
     timed("embedding", len(images), lambda: describe(images))
-    found = timed("features for cleaning", len(images), lambda: [similar.features(image) for image in images])
+    found = timed("features for cleaning", len(images), lambda: [matching.features(image) for image in images])
     pairs = list(pairwise(found))
-    timed("matching a pair", len(pairs), lambda: [similar.relate(a, b) for a, b in pairs])
+    timed("matching a pair", len(pairs), lambda: [matching.relate(a, b) for a, b in pairs])
 
 
 def timed(what: str, count: int, work):

@@ -2,8 +2,8 @@
 
     python benchmarks/site.py FOLDER [--images 126] [--methods 20] [--protocols 1]
 
-makes run files and pictures in FOLDER/results (photographs of scikit-image, cut and degraded in ways that differ from
-method to method; numbers are measured on them), builds FOLDER/site twice, and opens it in Chromium. Needs 2 GB.
+It makes run files and pictures in FOLDER/results (photographs of scikit-image, cut and degraded in ways that differ
+from method to method; numbers are measured on them), builds FOLDER/site twice, and opens it in Chromium. It needs 2 GB.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ KNOWN_SSIM = 0.8  # SSIM costs minutes and changes nothing here
 
 
 def photo(index: int) -> np.ndarray:
-    """uint8 (332, 500, 3): a part of a photograph, another one for every index."""
+    """A part of a photograph, another one for every index, uint8 (332, 500, 3)."""
     import skimage.data
 
     whole = Image.fromarray(getattr(skimage.data, PHOTOS[index % len(PHOTOS)])())
@@ -63,7 +63,7 @@ def photo(index: int) -> np.ndarray:
 
 
 def restored(hr: np.ndarray, method: int) -> np.ndarray:
-    """What the method of some number makes of it: less and less blur, and the noise of its own."""
+    """The image that method number ``method`` makes of it: the higher, the less blur, with noise of its own."""
     image = Image.fromarray(hr)
     small = image.resize((SIZE[0] // 4, SIZE[1] // 4), Image.Resampling.BICUBIC)
     large = small.resize(SIZE, Image.Resampling.BICUBIC)

@@ -3,8 +3,8 @@
     python benchmarks/training.py [CONFIG ...]      # small-cpu by default; see refsr-bench train c2matching --config
 
 Both do the same iteration with the same networks and batches, on data that lie in memory; seconds are the best of three
-after one that does not count, taken in turn. Plain means: the margin and distillation losses sample after sample;
-matching by direct correlation of patches, sample after sample; torchvision's deformable convolution.
+after one that does not count, taken in turn. The plain loop computes the margin and distillation losses sample after
+sample, matches by direct correlation of patches, sample after sample, and uses torchvision's deformable convolution.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from direct import direct_match
 from torch import Tensor
 
-from c2matching.matching.correspondence import index_to_flow
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.matching.patches import index_to_flow
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.training import config
 from c2matching.training.config import MatchingTraining, Training

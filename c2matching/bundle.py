@@ -101,7 +101,7 @@ def _build(restoration: Mapping[str, Tensor], path: Path, metadata: Mapping[str,
 def load_bundle(path: Path) -> C2Matching:
     """One ``.safetensors`` file with ``restoration.*`` and ``extractor.*``, and ``vgg.*`` or, without it, the reference
     features of the extractor's branch 2, which has the shape of VGG19 up to conv3_1."""
-    from c2matching.nets.extractor import reference_features
+    from c2matching.nets.correspondence_network import reference_features
     from refsr_bench.learning.checkpoints import check_finite, load_strict, read_metadata, read_weights
 
     state = read_weights(path)

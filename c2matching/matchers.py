@@ -17,12 +17,12 @@ from refsr_bench.core.cards import LoadedMatcher, MatcherCard
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import Weights
 from refsr_bench.core.types import Correspondence, Image
-from refsr_bench.matchers import enlarged
+from refsr_bench.matchers._inputs import enlarged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from c2matching.nets.extractor import ContrastiveExtractor
+    from c2matching.nets.correspondence_network import ContrastiveExtractor
 
     Describe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -36,8 +36,8 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
     import torch
     import torch.nn.functional as F
 
-    from c2matching.matching.correspondence import index_to_flow
-    from c2matching.matching.correspondence import match as match_patches
+    from c2matching.matching.exact import match as match_patches
+    from c2matching.matching.patches import index_to_flow
     from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop
 
@@ -94,8 +94,8 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
     which has VGG's shape but was trained for matching; the variant says so.
     """
     from c2matching.bundle import load_bundle
-    from c2matching.nets.extractor import reference_features
-    from c2matching.nets.model import in_strips
+    from c2matching.nets.correspondence_network import reference_features
+    from c2matching.nets.strips import in_strips
     from refsr_bench.learning.checkpoints import load_strict, read_weights, sha256
     from refsr_bench.learning.vgg import VGG19Features, from_torchvision
 
@@ -113,7 +113,7 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
     vgg = vgg.eval().requires_grad_(False).to(device)
 
     def describe(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-        image, ref = (in_strips(vgg, x, {layer: 4})[layer] for x in (image, down_up(ref)))
+        image, ref = (in_strips(vgg, x)[layer] for x in (image, down_up(ref)))
         return image, ref
 
     match = partial(by_patches, describe, device, False)

@@ -17,7 +17,7 @@ from PIL import Image
 from skimage import data
 
 from baselines.nets.edsr import EDSR
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationNet
 from refsr_bench.cli import main
 from refsr_bench.learning.checkpoints import synthetic

@@ -1,1 +1,1 @@
-"""The networks of other systems, written from their papers and checked against their authors' outputs; torch alone."""
+"""The networks of the systems, one module each, beside their papers; what several share is in ``learning.blocks``."""

@@ -1,7 +1,7 @@
 """AMSA (Xia et al., AAAI 2022): C2-Matching with fast matching and a reference at five sizes.
 
-1. CFE-PatchMatch: correspondences from random ones, improved by propagation from coarse to fine, by reference size.
-   The order of its steps is ours (``patch_match``) and not the authors', whose correspondences differ in part
+1. CFE-PatchMatch: for each size of the reference, random correspondences are improved by propagation from coarse to
+   fine. The order of the steps is ours (``patch_match``) and not the authors', whose correspondences differ in part
 2. dynamic aggregation as in C2-Matching, with offsets learned from a reference that is aligned already
 3. multi-scale aggregation: the features of the five decoders weighted by how well each reference size matched
 """
@@ -15,23 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
-from c2matching.matching.correspondence import Correspondence, index_to_flow, patch_norms, pre_offsets
-from c2matching.nets.restoration import (
-    SCALES,
-    ContentExtractor,
-    DynAggRestoration,
-    RestorationConfig,
-    RestorationNet,
-    at_grid,
-)
-from refsr_bench.learning.deform import sample_reference, tap_offsets
+from c2matching.matching.correspondence import Correspondence
+from c2matching.matching.patches import index_to_flow, patch_norms
+from c2matching.matching.pre_offsets import pre_offsets_by_layer
+from c2matching.nets.dynamic_aggregation import tap_offsets
+from c2matching.nets.restoration import ContentExtractor, DynAggRestoration, RestorationConfig
+from refsr_bench.learning.blocks import bilinear_x4, conv
+from refsr_bench.learning.deform import sample_reference
+from refsr_bench.learning.scales import SCALES, at_grid
 
 SIZES = 5  # of the reference: itself, and reduced by 0.8 to the power 1, 2, 3, 4
-SHARPNESS = 10.0  # of the softmax over match scores
+SHARPNESS = 10.0  # factor of the match scores in their softmax
 LEVELS = 4  # images at 1, 1/2, 1/4, 1/8 of their size
-PAIRS = 1 << 15  # pairs of patches compared at once
+PAIRS = 1 << 15  # pairs of patches compared at once: with 256 channels, 32 MiB for either side
 STEPS = (8, 4, 2, 1)  # of jump flooding, one iteration each, at every level
 
 
@@ -39,9 +36,9 @@ STEPS = (8, 4, 2, 1)  # of jump flooding, one iteration each, at every level
 
 
 class PatchScores:
-    """Correlation of 3x3 patches of descriptors (C, h, w) with normalised ones of a reference (C, H, W).
+    """Correlations of 3x3 patches of descriptors (C, h, w) with normalised ones of a reference (C, H, W).
 
-    Descriptors are zero outside.
+    Patches are named by their middle; descriptors are zero outside the maps.
     """
 
     def __init__(self, own: Tensor, ref: Tensor) -> None:
@@ -51,7 +48,7 @@ class PatchScores:
         self.width, self.ref_size = own.shape[2] - 2, (ref.shape[1] - 2, ref.shape[2] - 2)
 
     def __call__(self, position: Tensor, place: Tensor) -> Tensor:
-        """position (n,): row-major patches of the image; place (2, n): rows and columns of the reference -> (n,)."""
+        """Compare n pairs: position (n,) is row-major in the image, place (2, n) row and column in the reference."""
         stride, ref_stride = self.width + 2, self.ref_size[1] + 2
         total = self.norms.new_zeros(len(position))
         first = position // self.width * stride + position % self.width
@@ -66,13 +63,13 @@ class PatchScores:
 
 
 def _grid(h: int, w: int, device: torch.device) -> Tensor:
-    """(2, h, w): row and column of every pixel."""
+    """The row and column of every pixel, (2, h, w)."""
     y, x = torch.arange(h, device=device), torch.arange(w, device=device)
     return torch.stack(torch.meshgrid(y, x, indexing="ij"))
 
 
 def _around(x: Tensor, step: int) -> list[Tensor]:
-    """x (2, h, w) at the eight pixels ``step`` away from each, at the nearest ones beyond the border."""
+    """x (2, h, w) at the eight pixels ``step`` away from each pixel; the border stands for what lies beyond it."""
     h, w = x.shape[1:]
     y, u = torch.arange(h, device=x.device), torch.arange(w, device=x.device)
     rows = [x[:, (y + i).clamp(0, h - 1)] for i in (-step, 0, step)]
@@ -80,7 +77,10 @@ def _around(x: Tensor, step: int) -> list[Tensor]:
 
 
 def _keep_best(scores: PatchScores, place: Tensor, best: Tensor, candidates: Sequence[Tensor], border: int) -> None:
-    """Replace places (2, n) of the reference and their scores (n,) by better ones among candidates (2, h, w)."""
+    """Replace places (2, n) of the reference and their scores (n,) by better ones among candidates (2, h, w).
+
+    border: rows and columns at the edge of the reference that no candidate may be in.
+    """
     low, high = border, torch.tensor(scores.ref_size, device=place.device)[:, None, None] - 1 - border
     several = torch.stack([each.flatten(1) for each in candidates], dim=1).clamp(min=low).minimum(high)  # (2, k, n)
     which, position = (several != place[:, None]).any(0).nonzero(as_tuple=True)  # most agree: nothing to compute
@@ -93,11 +93,11 @@ def _keep_best(scores: PatchScores, place: Tensor, best: Tensor, candidates: Seq
 
 @torch.no_grad()
 def patch_match(own: Sequence[Tensor], ref: Sequence[Tensor], draws: Tensor) -> Correspondence:
-    """Approximate correspondences by propagation from coarse to fine.
+    """Find approximate correspondences by propagation from coarse to fine.
 
     own, ref: descriptors by level, (C, h, w) first and (C, h/8, w/8) last, of one size. draws (2, h/8, w/8) in [0, 1):
-    columns and rows of the reference to begin with. As ``correspond`` has it, but ``similarity`` is not divided by the
-    norm of the image's own patch: at most 3.
+    columns and rows of the reference to begin with. The result is what ``correspond`` returns, except that
+    ``similarity`` is not divided by the norm of the image's own patch, and so at most 3.
     """
     shifts = (_grid(3, 3, draws.device) - 1).flatten(1).T[:, :, None, None]  # (9, 2, 1, 1)
     place = None
@@ -116,19 +116,24 @@ def patch_match(own: Sequence[Tensor], ref: Sequence[Tensor], draws: Tensor) -> 
         best = scores(torch.arange(h * w, device=flat.device), flat)
         for step in STEPS:
             place = flat.view(2, h, w)
-            _keep_best(scores, flat, best, _around(place, 1), border)  # where its neighbours are
-            _keep_best(scores, flat, best, [grid + flow for flow in _around(place - grid, step)], border)
-            _keep_best(scores, flat, best, list(place + shifts), border)
+            _keep_best(scores, flat, best, _around(place, 1), border)  # the places of its neighbours
+            moved = [grid + flow for flow in _around(place - grid, step)]  # the displacements of others, step away
+            _keep_best(scores, flat, best, moved, border)
+            _keep_best(scores, flat, best, list(place + shifts), border)  # the places beside its own
         place = flat.view(2, h, w)
-    place, best = place[:, 1:-1, 1:-1] - 1, best.view(h, w)[1:-1, 1:-1]  # patches by their first pixel from here on
+    # Patches are named by their top left pixel from here on, as in ``Correspondence``.
+    place, best = place[:, 1:-1, 1:-1] - 1, best.view(h, w)[1:-1, 1:-1]
     index = place[0] * (w - 2) + place[1]
     return Correspondence(index_to_flow(index, w - 2), index, best, torch.zeros_like(index))
 
 
 def weights_of(found: Sequence[Sequence[Correspondence]]) -> Tensor:
-    """Matches by image and reference size -> (N, SIZES, 4h, 4w), a softmax over the sizes of their scores."""
+    """The weights of the reference sizes at every pixel, (N, SIZES, 4h, 4w): a softmax of their match scores.
+
+    found: matches by image and reference size.
+    """
     scores = torch.stack([torch.stack([match.similarity for match in sizes]) for sizes in found])
-    scores = F.pad(scores, (1, 1, 1, 1)).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    scores = F.pad(scores, (1, 1, 1, 1)).repeat_interleave(4, 2).repeat_interleave(4, 3)  # (N, SIZES, 4h, 4w)
     return (SHARPNESS * scores).softmax(1)
 
 
@@ -136,7 +141,10 @@ def weights_of(found: Sequence[Sequence[Correspondence]]) -> Tensor:
 
 
 class PreAlignment(nn.Conv2d):
-    """A deformable convolution of the reference at its correspondences alone; taps are weighted by its own features."""
+    """A deformable convolution of the reference at its correspondences, without learned offsets.
+
+    The reference's own features weight the taps.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, 3)
@@ -156,11 +164,11 @@ class AMSADecoder(DynAggRestoration):
         for scale, (_, ref_channels, _) in SCALES.items():
             self.add_module(f"{scale}_deform_conv", PreAlignment(ref_channels))
 
-    def beside(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
+    def ref_for_offsets(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
         return getattr(self, f"{scale}_deform_conv")(ref, pre_offset, origin)
 
     def forward(self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
-        """Features (N, C, 4h, 4w) before the last convolutions, which ``tail_large`` holds."""
+        """The features (N, C, 4h, 4w) before the last convolutions, which ``tail_large`` holds."""
         for scale, (layer, _, _) in SCALES.items():
             x = self.stage(scale, x, refs[layer], pre_offset[layer], (0, 0))
             if scale != "large":
@@ -181,21 +189,18 @@ class AMSARestoration(nn.Module):
         content = self.content_extractor(lr)
         total, weights = None, weights_of(found)  # (N, SIZES, 4h, 4w)
         for size, weight in enumerate(weights.split(1, dim=1)):
-            flows = [matches[size].flow for matches in found]
-            offsets = {
-                layer: torch.stack([pre_offsets(f, factor) for f in flows]) for layer, _, factor in SCALES.values()
-            }
+            offsets = pre_offsets_by_layer([matches[size].flow for matches in found], SCALES.values())
             part = weight * self.dyn_agg_restore(content, refs, offsets)
             total = part if total is None else total + part
-        return RestorationNet.base(lr) + self.dyn_agg_restore.enlarge("large", total)
+        return bilinear_x4(lr) + self.dyn_agg_restore.enlarge("large", total)
 
 
 class AMSA(C2Family):
     """lr (N, 3, h, w), lr_up and references (N, 3, 4h, 4w), h and w multiples of 8 -> SR (N, 3, 4h, 4w), not clamped.
 
-    refs: the reference and its ``SIZES - 1`` reduced copies, zero at the bottom and right. As in the authors'
-    evaluation all five decoders read the features of the first, so what matched a reduced copy is looked up at the same
-    place of the whole reference: their files and numbers rest on it.
+    refs: the reference and its ``SIZES - 1`` reduced copies, zero at the bottom and right. All five decoders read the
+    features of the first, as in the authors' evaluation, so what matched a reduced copy is looked up at the same place
+    of the whole reference. Their files and numbers rest on it.
     """
 
     def __init__(self, channels: int = 64, blocks: Sequence[int] = (16, 16, 16, 16), groups: int = 8) -> None:
@@ -205,7 +210,7 @@ class AMSA(C2Family):
     def correspondences(
         self, lr_up: Tensor, refs: Sequence[Tensor], draws: Tensor | None = None
     ) -> list[list[Correspondence]]:
-        """By image and reference. draws (N, SIZES, 2, h/8, w/8) in [0, 1), by default from ``draws_for``."""
+        """The matches by image and reference. draws (N, SIZES, 2, h/8, w/8) in [0, 1), by default ``draws_for``."""
         draws = draws_for(lr_up) if draws is None else draws
         one, two = self.extractor.feature_extraction_image1, self.extractor.feature_extraction_image2
         own = [one(image) for image in pyramid(lr_up)]
@@ -222,12 +227,12 @@ class AMSA(C2Family):
 
 
 def pyramid(image: Tensor) -> list[Tensor]:
-    """(N, 3, H, W) -> itself and 1/2, 1/4, 1/8 of its size, by averaging."""
+    """An image (N, 3, H, W), and at 1/2, 1/4, 1/8 of its size, by averaging."""
     return [F.avg_pool2d(image, 2**level) if level else image for level in range(LEVELS)]
 
 
 def draws_for(lr_up: Tensor) -> Tensor:
-    """(N, SIZES, 2, h/8, w/8) in [0, 1), from a generator seeded by an image's pixels: the same for the same image."""
+    """Random numbers (N, SIZES, 2, h/8, w/8) in [0, 1), seeded by an image's pixels: the same for the same image."""
     h, w = (side // (4 * 2 ** (LEVELS - 1)) for side in lr_up.shape[-2:])
     draws = []
     for image in lr_up.detach().cpu():

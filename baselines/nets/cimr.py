@@ -1,7 +1,7 @@
 """CIMR-SR (Yan et al., ECCV 2020): several matched reference features, aggregated by attention.
 
-No code was published. What the paper is known for is built here, local patterns of the LR image matched with a pool of
-references and an attention over several matches; blocks and sizes are SRNTT's.
+No code was published. This network is built from what the paper is known for: local patterns of the LR image matched
+with a pool of references, and an attention over several matches. Blocks and sizes are SRNTT's.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, residual_blocks
-from baselines.nets.srntt import LAYERS, enlarged, leaky, texture_features, transfer
+from baselines.nets.srntt import LAYERS, texture_features, transfer
 from baselines.nets.swap import find_each, ranked, swap_all, weight_map
-from c2matching.nets.restoration import SCALES
+from refsr_bench.learning.blocks import bilinear_x4, conv, leaky_layer, residual_blocks
+from refsr_bench.learning.scales import SCALES
 
 
 class Attention(nn.Module):
-    """Weights of the matches at every position, a softmax over them of what two convolutions make of content, match and
-    similarity; the same convolutions for every match, so their number is free."""
+    """The mean of the matches at every position, weighted by a softmax over their scores.
+
+    Two convolutions make the score of a match from content, match and similarity. They are the same for every match, so
+    there may be any number.
+    """
 
     def __init__(self, channels: int, ref_channels: int) -> None:
         super().__init__()
-        self.score = nn.Sequential(conv(channels + ref_channels + 1, channels), leaky(), conv(channels, 1))
+        self.score = nn.Sequential(conv(channels + ref_channels + 1, channels), leaky_layer(), conv(channels, 1))
 
     def forward(self, x: Tensor, matched: Sequence[Tensor], similarity: Sequence[Tensor]) -> Tensor:
         """x (N, channels, h, w); by match: matched (N, C, h, w), similarity (N, h', w') of patches -> (N, C, h, w)."""
@@ -31,18 +34,18 @@ class Attention(nn.Module):
         scores = [
             self.score(torch.cat((x, m, weight_map(s, size)), 1)) for m, s in zip(matched, similarity, strict=True)
         ]
-        weights = torch.stack(scores).softmax(0)
+        weights = torch.stack(scores).softmax(0)  # (matches, N, 1, h, w)
         return sum(w * m for w, m in zip(weights, matched, strict=True))
 
 
 class CIMR(nn.Module):
-    """Images RGB in [0, 1]. matches: how many references every patch takes its features from, the most similar ones."""
+    """Images RGB in [0, 1]. matches: the number of references, the most similar ones, that a patch draws on."""
 
     def __init__(self, channels: int = 64, blocks: int = 16, matches: int = 3) -> None:
         super().__init__()
         self.vgg = texture_features()
         self.matches = matches
-        self.head = nn.Sequential(conv(3, channels), leaky())
+        self.head = nn.Sequential(conv(3, channels), leaky_layer())
         self.body = residual_blocks(channels, blocks)
         self.attention = nn.ModuleDict({scale: Attention(channels, c) for scale, (_, c, _) in SCALES.items()})
         self.transfer = transfer(channels, blocks)
@@ -51,7 +54,7 @@ class CIMR(nn.Module):
     def pool(
         self, lr_up: Tensor, refs: Sequence[Tensor], refs_down_up: Sequence[Tensor]
     ) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
-        """Of the best matches in each reference the most similar ones: maps by layer, and similarity, best first."""
+        """The most similar of the best matches in each reference: maps by layer, and similarity, best first."""
         each = find_each(self.vgg(lr_up)["relu3_1"], [self.vgg(ref)["relu3_1"] for ref in refs_down_up])
         found, features = ranked(each, self.matches), [self.vgg(ref) for ref in refs]
         return [swap_all(features, f, LAYERS) for f in found], [f.similarity for f in found]
@@ -64,4 +67,4 @@ class CIMR(nn.Module):
         for scale, (layer, _, _) in SCALES.items():
             matched = self.attention[scale](x, [m[layer] for m in maps], similarity)
             x = getattr(self.transfer, scale)(x, matched)
-        return enlarged(lr) + x
+        return bilinear_x4(lr) + x

@@ -1,7 +1,11 @@
 """CrossNet (Zheng et al., ECCV 2018): the reference's features, moved by optical flow at four scales, join a U-Net.
 
-One flow network (FlowNetS with a full-resolution head) looks at the enlarged LR image and the reference; nothing is
-searched. All sizes are multiples of 64, image and reference have the same size.
+1. flow: FlowNetS with a full-resolution head, from the enlarged LR image to the reference; nothing is searched
+2. encoder: features of the reference and of the image, at four scales
+3. warping: the reference's features at the places the flow names
+4. decoder: from the coarsest scale up, both kinds of features join
+
+All sizes are multiples of 64; image and reference have the same size.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv
+from refsr_bench.learning.blocks import conv, leaky, warp
 
 MULTIPLE = 64  # the flow network halves the resolution six times
 
@@ -27,7 +31,7 @@ FLOW_ENCODER = {
     "conv6": (1024, 3, 2),
     "conv6_1": (1024, 3, 1),
 }
-# level, 1/2^level of the size: what the encoder hands over to it, channels of the enlarged features beside that
+# level, 1/2^level of the size: the encoder's map that joins there, and the channels of the enlarged features beside it
 FLOW_DECODER = {
     5: ("conv5_1", 256),
     4: ("conv4_1", 256),
@@ -46,7 +50,7 @@ def twice(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
 class FlowNet(nn.Module):
     """lr_up, ref (N, 3, H, W) -> flow from image to reference by level 0 to 6, (N, 2, H / 2^level, W / 2^level).
 
-    (x, y), each in pixels of its own level.
+    Flows are (x, y), each in pixels of its own level.
     """
 
     def __init__(self) -> None:
@@ -68,25 +72,23 @@ class FlowNet(nn.Module):
         layer, skips, flows = self._modules, {"ref": ref}, {}
         x = torch.cat((lr_up, ref), 1)
         for name in FLOW_ENCODER:
-            x = skips[name] = F.leaky_relu(layer[name](x), 0.1)
+            x = skips[name] = leaky(layer[name](x))
         for level, (skip, _) in FLOW_DECODER.items():
             flow = flows[level + 1] = layer[f"flow{level + 1}"](x)
-            wider = F.leaky_relu(layer[f"deconv{level}"](x), 0.1)
+            wider = leaky(layer[f"deconv{level}"](x))
             x = torch.cat((skips[skip], wider, layer[f"flow{level + 1}_up"](flow)), 1)
         flows[0] = self.flow_12(F.selu(self.concat0_conv2(F.selu(self.concat0_conv1(x)))))
         return flows
 
 
 class Encoder(nn.Module):
-    """An image (N, 3, H, W) -> its features (N, 64, H / 2^level, W / 2^level) for levels 0 to 3."""
+    """The features (N, 64, H / 2^level, W / 2^level) of an image (N, 3, H, W), for levels 0 to 3."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layer_f = conv(3, 64, 5)
         self.conv1 = conv(64, 64, 5)
-        self.conv2 = conv(64, 64, 5, stride=2)
-        self.conv3 = conv(64, 64, 5, stride=2)
-        self.conv4 = conv(64, 64, 5, stride=2)
+        self.conv2, self.conv3, self.conv4 = (conv(64, 64, 5, stride=2) for _ in range(3))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         features = [F.selu(self.conv1(F.selu(self.layer_f(image))))]
@@ -96,7 +98,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the coarsest level up: features of the image and moved ones of the reference join what is there already."""
+    """Joins features of the image with moved ones of the reference, from the coarsest level up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,20 +116,11 @@ class Decoder(nn.Module):
         return self.final(F.selu(self.post_fusion1(torch.cat((x, image[0], warped[0]), 1))))
 
 
-def warp(features: Tensor, flow: Tensor) -> Tensor:
-    """(N, C, H, W) at ``position + flow``, flow (N, 2, H, W), (x, y) in pixels; beyond the border, the border."""
-    height, width = features.shape[-2:]
-    y = torch.arange(height, device=flow.device).view(-1, 1) + flow[:, 1]
-    x = torch.arange(width, device=flow.device) + flow[:, 0]
-    grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), -1)
-    return F.grid_sample(features, grid, padding_mode="border", align_corners=True)
-
-
 class CrossNet(nn.Module):
     """lr_up, sr_init, ref (N, 3, H, W) RGB in [0, 1], multiples of 64 -> SR image, same shape. 35.2 M parameters.
 
-    lr_up, enlarged bicubically, is what the flow is estimated from; sr_init, enlarged by a SISR network (MDSR), what
-    details are added to.
+    The flow is estimated from lr_up, which is enlarged bicubically. Details are added to sr_init, which a SISR network
+    (MDSR) has enlarged.
     """
 
     def __init__(self) -> None:
@@ -137,6 +130,9 @@ class CrossNet(nn.Module):
         self.decoder = Decoder()
 
     def forward(self, lr_up: Tensor, sr_init: Tensor, ref: Tensor) -> Tensor:
-        flows = self.flownet(lr_up, ref)
-        warped = [warp(features, flows[level]) for level, features in enumerate(self.encoder(ref))]
-        return self.decoder(self.encoder(sr_init), warped)
+        flows = self.flownet(lr_up, ref)  # 1
+        ref_features = self.encoder(ref)  # 2
+        warped = [  # 3: (N, 2, H, W) -> (N, H, W, 2)
+            warp(features, flows[level].permute(0, 2, 3, 1), "border") for level, features in enumerate(ref_features)
+        ]
+        return self.decoder(self.encoder(sr_init), warped)  # 2 and 4

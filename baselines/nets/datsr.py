@@ -13,39 +13,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, shuffled
 from baselines.nets.family import C2Family
 from baselines.nets.swinir import SwinGroup, channels_first, channels_last, initialise, shift_mask
-from c2matching.matching.correspondence import Correspondence, pre_offsets
-from c2matching.nets.restoration import SCALES, RestorationNet
-from refsr_bench.learning.deform import DynamicAggregation, sample_reference, tap_offsets
+from c2matching.matching.correspondence import Correspondence
+from c2matching.matching.pre_offsets import pre_offsets
+from c2matching.nets.dynamic_aggregation import DynamicAggregation, tap_offsets
+from refsr_bench.learning.blocks import bilinear_x4, conv, leaky, shuffled, warp
+from refsr_bench.learning.deform import sample_reference
+from refsr_bench.learning.scales import SCALES
 
 REACH = 10.0  # pixels; learned displacements are 10 * tanh
 WINDOW = 8
 
 
-def _leaky(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.1)
-
-
-def warp(ref: Tensor, flow: Tensor) -> Tensor:
-    """Backward warping: ref (N, C, H, W) at the places ``flow`` (N, H, W, 2), (x, y) in pixels, away; zero outside."""
-    h, w = ref.shape[-2:]
-    x = torch.arange(w, device=ref.device) + flow[..., 0]
-    y = torch.arange(h, device=ref.device)[:, None] + flow[..., 1]
-    grid = torch.stack((2 * x / (w - 1) - 1, 2 * y / (h - 1) - 1), dim=-1)
-    return F.grid_sample(ref, grid, padding_mode="zeros", align_corners=True)
-
-
 class Where:
-    """Correspondences of a batch of images at ``factor`` times the resolution of the LR image.
+    """The correspondences of a batch of images at ``factor`` times the resolution of the LR image.
 
     pre_offset (N, 9, h, w, 2): p0 of the kernel taps. flow (N, h, w, 2): displacement of the patch that begins at a
-    pixel, zero where none does. similarity (N, 1, h, w): of the patch around a pixel, zero at the border.
+    pixel, zero where none does. similarity (N, 1, h, w): of the patch around a pixel, zero at the border. That the two
+    name a patch by different pixels is the authors' code.
     """
 
     def __init__(self, found: list[Correspondence], factor: int) -> None:
-        def grown(x: Tensor) -> Tensor:
+        def grown(x: Tensor) -> Tensor:  # every cell becomes factor x factor pixels
             return x.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
 
         self.pre_offset = torch.stack([pre_offsets(each.flow, factor) for each in found])
@@ -59,6 +49,7 @@ class DeformableAttention(DynamicAggregation):
     def forward(self, ref: Tensor, features: Tensor, pre_offset: Tensor, similarity: Tensor) -> Tensor:
         out = self.conv_offset_mask(features)
         learned, logits = out.split([self.groups * 18, self.groups * 9], dim=1)
+        # The learned part moves a tap by REACH at most; the similarity of the match scales the logits of the mask.
         offset = REACH * learned.tanh() + tap_offsets(pre_offset, self.groups)
         return sample_reference(ref, offset, (logits * similarity).sigmoid(), self.weight, self.bias)
 
@@ -94,9 +85,9 @@ class Stage(nn.Module):
     def forward(self, x: Tensor, ref: Tensor, where: Where, skip: Tensor | float = 0.0) -> Tensor:
         """skip: features from the way down, which join the aligned reference but not the residual connection."""
         features = torch.cat((x, warp(ref, where.flow), ref), dim=1)
-        features = _leaky(self.offset_conv2(_leaky(self.offset_conv1(features))))
-        aligned = _leaky(self.dyn_agg(ref, features, where.pre_offset, where.similarity))
-        return x + self.body(_leaky(self.head(torch.cat((x + skip, aligned), dim=1))))
+        features = leaky(self.offset_conv2(leaky(self.offset_conv1(features))))
+        aligned = leaky(self.dyn_agg(ref, features, where.pre_offset, where.similarity))
+        return x + self.body(leaky(self.head(torch.cat((x + skip, aligned), dim=1))))
 
 
 class DATSRRestoration(nn.Module):
@@ -127,12 +118,12 @@ class DATSRRestoration(nn.Module):
     def forward(self, lr: Tensor, refs: dict[str, Tensor], found: list[Correspondence]) -> Tensor:
         """lr (N, 3, h, w), h and w multiples of 8; refs: features by layer; found: by image -> (N, 3, 4h, 4w)."""
         small, medium, large = ((refs[layer], Where(found, factor)) for layer, _, factor in SCALES.values())
-        base = RestorationNet.base(lr)
+        base = bilinear_x4(lr)
         x0 = self.unet_head(base)  # x4
         x1 = self.shrink_large(self.down_large(x0, *large))  # x2
         x = self.shrink_medium(self.down_medium(x1, *medium))  # x1
-        x = _leaky(self.grow_small(self.up_small(x, *small)))
-        x = _leaky(self.grow_medium(self.up_medium(x, *medium, x1)))
+        x = leaky(self.grow_small(self.up_small(x, *small)))
+        x = leaky(self.grow_medium(self.up_medium(x, *medium, x1)))
         x = self.up_large(x, *large, x0)
         return base + self.tail(x)
 

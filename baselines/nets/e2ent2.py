@@ -1,8 +1,8 @@
 """E2ENT2 (Xie et al., ECCV 2020): match and swap in features that are trained together with the synthesis.
 
-No code was published. What the paper is known for is built here, a feature encoder shared by all images, patches
-matched and swapped in its features with gradients through the swapped ones, and the residual over the enlarged LR
-image; blocks and sizes are SRNTT's.
+No code was published. This network is built from what the paper is known for: a feature encoder shared by all images,
+patches matched and swapped in its features with gradients through the swapped ones, and the residual over the enlarged
+LR image. Blocks and sizes are SRNTT's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, residual_blocks
-from baselines.nets.srntt import LAYERS, leaky, transfer
+from baselines.nets.srntt import LAYERS, transfer
 from baselines.nets.swap import find, swap_all
+from refsr_bench.learning.blocks import conv, leaky_layer, residual_blocks
 from refsr_bench.learning.vgg import VGG19Features
 
 
@@ -24,7 +24,7 @@ class E2ENT2(nn.Module):
     def __init__(self, channels: int = 64, blocks: int = 16) -> None:
         super().__init__()
         self.encoder = VGG19Features(LAYERS)
-        self.head = nn.Sequential(conv(3, channels), leaky())
+        self.head = nn.Sequential(conv(3, channels), leaky_layer())
         self.body = residual_blocks(channels, blocks)
         self.transfer = transfer(channels, blocks)
 

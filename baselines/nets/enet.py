@@ -1,57 +1,52 @@
 """EnhanceNet (Sajjadi et al., ICCV 2017): a residual network at LR resolution, added to bicubic interpolation.
 
-Table 1 of the paper; the texture and adversarial losses that make "PAT" of it are training alone.
+The network is that of the paper's Table 1. The texture and adversarial losses of its variant "PAT" matter in training
+alone.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.nets.blocks import conv, residual_blocks
+from refsr_bench.learning.blocks import NearestTail, conv, residual_blocks
 
-RGB_MEAN = (0.47614917, 0.45001204, 0.40904046)  # subtracted before the network and added after it
-CUBIC_A = -0.75
+RGB_MEAN = (0.47614917, 0.45001204, 0.40904046)  # the authors', subtracted before the network and added after it
+CUBIC_A = -0.75  # TensorFlow 1's and OpenCV's kernel; Pillow and MATLAB have -0.5
 
 
-class ENet(nn.Module):
-    """(N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). As published: 64 channels, 10 blocks, 852 867 parameters."""
+class ENet(NearestTail):
+    """(N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). Published: 64 channels, 10 blocks, 852,867 parameters."""
 
     def __init__(self, channels: int = 64, blocks: int = 10) -> None:
         super().__init__()
         self.conv_first = conv(3, channels)
         self.body = residual_blocks(channels, blocks)
-        self.conv_up1 = conv(channels, channels)
-        self.conv_up2 = conv(channels, channels)
-        self.conv_hr = conv(channels, channels)
-        self.conv_last = conv(channels, 3)
+        self.add_tail(channels)
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(3, 1, 1), persistent=False)
 
     def forward(self, lr: Tensor) -> Tensor:
         x = lr - self.mean
-        y = self.body(F.relu(self.conv_first(x)))
-        y = F.relu(self.conv_up1(F.interpolate(y, scale_factor=2)))  # nearest neighbours
-        y = F.relu(self.conv_up2(F.interpolate(y, scale_factor=2)))
-        y = self.conv_last(F.relu(self.conv_hr(y)))
-        return y + bicubic_top_left(x) + self.mean
+        residual = self.tail(self.body(F.relu(self.conv_first(x))), F.relu)
+        return residual + bicubic_top_left(x) + self.mean
 
 
 def bicubic_top_left(x: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, C, 4h, 4w) as TensorFlow 1's ``resize_bicubic``: output pixel i lies at i / 4 of the input.
+    """Enlarge (N, C, h, w) to (N, C, 4h, 4w) as TensorFlow 1's ``resize_bicubic``: output pixel i lies at input i / 4.
 
-    Pixel corners are aligned instead of pixel areas, so the image moves by 1.5 pixels to the top left; the network has
-    learned to move it back, and other interpolations cost more than one dB. a = -0.75, borders repeated.
+    That aligns the pixels' corners and not their areas, so the image moves by 1.5 pixels to the top left. The network
+    has learned to move it back, and other interpolations cost more than one dB. Borders are repeated.
     """
     n, c, h, w = x.shape
     taps = _cubic(torch.arange(4)[:, None] / 4 + 1 - torch.arange(4)).to(x)  # (phase, tap), taps at -1, 0, 1, 2
-    kernels = torch.einsum("ik,jl->ijkl", taps, taps).view(16, 1, 4, 4)
+    kernels = torch.einsum("ik,jl->ijkl", taps, taps).view(16, 1, 4, 4)  # one for each pixel of a 4x4 cell
     padded = F.pad(x.reshape(n * c, 1, h, w), (1, 2, 1, 2), mode="replicate")
     return F.pixel_shuffle(F.conv2d(padded, kernels), 4).view(n, c, 4 * h, 4 * w)
 
 
 def _cubic(distance: Tensor) -> Tensor:
-    """Keys' kernel with a = CUBIC_A."""
+    """Keys' kernel (1981) with a = CUBIC_A."""
     d, a = distance.abs(), CUBIC_A
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((d - 5) * d + 8) * d * a - 4 * a

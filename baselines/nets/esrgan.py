@@ -6,12 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv
+from refsr_bench.learning.blocks import NearestTail, conv
 
 BETA = 0.2  # every residual is multiplied by it (section 3.1, "residual scaling")
 
 
-def leaky(x: Tensor) -> Tensor:
+def leaky_wide(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, as in the authors' code."""
     return F.leaky_relu(x, 0.2)
 
 
@@ -26,7 +27,7 @@ class DenseBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         made = x
         for convolution in (self.conv1, self.conv2, self.conv3, self.conv4):
-            made = torch.cat([made, leaky(convolution(made))], 1)
+            made = torch.cat([made, leaky_wide(convolution(made))], 1)
         return x + BETA * self.conv5(made)
 
 
@@ -41,7 +42,7 @@ class RRDB(nn.Module):
         return x + BETA * self.rdb3(self.rdb2(self.rdb1(x)))
 
 
-class RRDBNet(nn.Module):
+class RRDBNet(NearestTail):
     """(N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). Published: 23 blocks, 64 channels, growth 32, 16.7 M parameters."""
 
     def __init__(self, channels: int = 64, blocks: int = 23, growth: int = 32) -> None:
@@ -49,14 +50,8 @@ class RRDBNet(nn.Module):
         self.conv_first = conv(3, channels)
         self.body = nn.Sequential(*(RRDB(channels, growth) for _ in range(blocks)))
         self.conv_body = conv(channels, channels)
-        self.conv_up1 = conv(channels, channels)
-        self.conv_up2 = conv(channels, channels)
-        self.conv_hr = conv(channels, channels)
-        self.conv_last = conv(channels, 3)
+        self.add_tail(channels)
 
     def forward(self, lr: Tensor) -> Tensor:
         x = self.conv_first(lr)
-        x = x + self.conv_body(self.body(x))
-        for convolution in (self.conv_up1, self.conv_up2):
-            x = leaky(convolution(F.interpolate(x, scale_factor=2, mode="nearest")))
-        return self.conv_last(leaky(self.conv_hr(x)))
+        return self.tail(x + self.conv_body(self.body(x)), leaky_wide)

@@ -1,4 +1,4 @@
-"""What the descendants of C2-Matching share: its extractors, VGG features of the reference, and images of one size."""
+"""C2-Matching's descendants share its extractors, VGG features of the reference, and images of one size."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from c2matching.matching.correspondence import Correspondence, correspond
-from c2matching.nets.extractor import ContrastiveExtractor
-from c2matching.nets.restoration import SCALES
+from c2matching.nets.correspondence_network import ContrastiveExtractor
+from refsr_bench.learning.scales import SCALES
 from refsr_bench.learning.vgg import VGG19Features
 
-SCALE = 4
+SCALE = 4  # HR pixels per LR pixel
 
 
 class C2Family(nn.Module):
@@ -26,7 +26,7 @@ class C2Family(nn.Module):
         super().__init__()
         self.restoration = restoration
         self.extractor = ContrastiveExtractor().requires_grad_(False)
-        self.vgg = VGG19Features(layer for layer, _, _ in SCALES.values()).requires_grad_(False)
+        self.vgg = VGG19Features(scale.layer for scale in SCALES.values()).requires_grad_(False)
 
     @torch.no_grad()
     def correspondences(self, lr_up: Tensor, ref: Tensor) -> list[Correspondence]:
@@ -35,17 +35,17 @@ class C2Family(nn.Module):
 
     @torch.no_grad()
     def ref_features(self, ref: Tensor) -> dict[str, Tensor]:
-        """By layer: relu3_1 (N, 256, H/4, W/4), relu2_1 (N, 128, H/2, W/2), relu1_1 (N, 64, H, W)."""
+        """The VGG features by layer: relu3_1 (N, 256, H/4, W/4), relu2_1 (N, 128, H/2, W/2), relu1_1 (N, 64, H, W)."""
         return self.vgg(ref)
 
 
 def one_size(
     lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], multiple: int = 1
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """LR (N, 3, h, w), enlarged LR (N, 3, 4h, 4w) and references of any sizes, with sides so that all have one size.
+    """LR (N, 3, h, w), enlarged LR (N, 3, 4h, 4w) and references of any sizes, filled up so that all have one size.
 
-    The sides of the LR image come to multiples of ``multiple`` by repeating its last row and column; then everything is
-    zero at the bottom and right up to the largest, as in the authors' evaluations.
+    The sides of the LR image come to multiples of ``multiple`` by repeating its last row and column. Then everything is
+    filled with zeros at the bottom and right up to the largest, as in the authors' evaluations.
     """
     below, beside = (-side % multiple for side in lr.shape[-2:])
     lr = F.pad(lr, (0, beside, 0, below), mode="replicate")

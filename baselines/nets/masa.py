@@ -1,8 +1,10 @@
 """MASA-SR (Lu et al., CVPR 2021): matching in two steps, then fusion that adapts to the reference's colours and light.
 
-Matching and extraction (MEM, section 3.1): for each 8x8 block of the LR image the reference is searched coarsely, for
-each cell of the block only a window around what was found. Spatial adaptation (SAM, 3.2) gives transferred features the
-statistics of the LR image's; dual residual aggregation (DRAM, 3.3) merges both at x2 and x4.
+1. encoder: features of LR image, reference and reduced reference
+2. MEM, matching and extraction (section 3.1): the reference is searched coarsely for each 8x8 block of the LR image,
+   then for each cell of the block only in a window around what was found
+3. SAM, spatial adaptation (3.2): transferred features take on the statistics of the LR image's
+4. DRAM, dual residual aggregation (3.3): both merge at x2 and x4
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, residual_blocks
+from refsr_bench.learning.blocks import conv, residual_blocks
 
-LR_MULTIPLE, REF_MULTIPLE = 8, 16  # of the sides that the network takes, pixels
-BLOCK = 8  # cells
+LR_MULTIPLE, REF_MULTIPLE = 8, 16  # of the sides that the network takes: a block, and a cell of the reduced reference
+BLOCK = 8  # cells along a side
 DILATIONS = (1, 2, 3)  # of the patches in the coarse search
-SPREAD = 1.5  # a window has 1.5 times the share of the reference that a block has of the LR image, in each direction
+SPREAD = 1.5  # along either axis, a window's share of the reference is 1.5 times the block's share of the LR image
 
 
 class Encoder(nn.Module):
-    """An image (N, 3, H, W) -> features (N, C, H, W), (N, C, H/2, W/2), (N, C, H/4, W/4)."""
+    """The features (N, C, H, W), (N, C, H/2, W/2), (N, C, H/4, W/4) of an image (N, 3, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class Encoder(nn.Module):
 
 
 class Match(NamedTuple):
-    """What was found in a reference for each of B blocks of an image, counted row by row.
+    """The matches in a reference of each of B blocks of an image, counted row by row.
 
     coarse (N, B): cell of the reference, row-major. fine (N, B, 8, 8): 3x3 patch in the block's window, row-major.
     similarity (N, B, 8, 8): cosine of that patch and the cell's own. centre (N, h, w, 2): where it is, (y, x) in the
@@ -55,23 +57,23 @@ class Match(NamedTuple):
 
 
 def blocks_of(features: Tensor) -> Tensor:
-    """(N, C, h, w), multiples of 8 -> (N, B, C, 10, 10): blocks and one cell around, beyond the border the border."""
+    """Cut (N, C, h, w), multiples of 8, into blocks with one cell around (N, B, C, 10, 10); the border is repeated."""
     n, channels = features.shape[:2]
     around = F.unfold(F.pad(features, (1, 1, 1, 1), mode="replicate"), BLOCK + 2, stride=BLOCK)
     return around.view(n, channels, BLOCK + 2, BLOCK + 2, -1).permute(0, 4, 1, 2, 3)
 
 
 def image_of(blocks: Tensor, columns: int) -> Tensor:
-    """(N, B, side, side) -> (N, B / columns * side, columns * side)."""
+    """Put blocks together again, (N, B, side, side) -> (N, B / columns * side, columns * side)."""
     return blocks.unflatten(1, (-1, columns)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 def coarse_match(blocks: Tensor, ref: Tensor) -> Tensor:
-    """The cell of ref (N, C, H, W) most like the centre of each block, (N, B), row-major.
+    """The cell of ref (N, C, H, W) that is most like the centre of each block, (N, B), row-major.
 
-    Cosines of the 3x3 patches around both, with the cells 1, 2 and 3 apart, added up.
+    The likeness is the sum of the cosines of the 3x3 patches around both, with cells 1, 2 and 3 apart.
     """
-    total, centre = 0, (BLOCK + 2) // 2  # of the block with its surroundings: its fifth cell
+    total, centre = 0, (BLOCK + 2) // 2  # in the block with its surroundings: the block's fifth cell
     for d in DILATIONS:
         taps = slice(centre - d, centre + d + 1, d)
         own = F.normalize(blocks[..., taps, taps].flatten(2), dim=2)
@@ -81,8 +83,10 @@ def coarse_match(blocks: Tensor, ref: Tensor) -> Tensor:
 
 
 def windows(coarse: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Tops and lefts (N, B) of windows around matched cells that do not leave a reference of ``size``, and how many
-    3x3 patches a window has along y and x. grid: rows and columns of blocks."""
+    """Windows around matched cells that do not leave a reference of ``size``. grid: rows and columns of blocks.
+
+    Returns their tops and lefts (N, B), and the number of 3x3 patches that a window has along y and x.
+    """
     corners, patches = [], []
     places = (coarse // size[1], coarse % size[1])
     for place, blocks, cells in zip(places, grid, size, strict=True):
@@ -94,19 +98,22 @@ def windows(coarse: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> tup
 
 
 def match(lr: Tensor, ref: Tensor) -> Match:
-    """lr (N, C, h, w), h and w multiples of 8; ref (N, C, H, W). Places are constants, similarity has gradients."""
+    """Match the cells of lr (N, C, h, w), h and w multiples of 8, with ref (N, C, H, W).
+
+    Places are constants; similarity has gradients.
+    """
     n, channels, h, w = lr.shape
     size, grid = ref.shape[-2:], (h // BLOCK, w // BLOCK)
     blocks = blocks_of(lr)
     coarse = coarse_match(blocks.detach(), ref.detach())
     top, left, (down, across) = windows(coarse, grid, size)
 
-    # the windows, (N * B, C, down + 2, across + 2)
+    # The windows with one cell around, (N * B, C, down + 2, across + 2).
     y = top[..., None, None] + torch.arange(down + 2, device=lr.device).view(-1, 1)
     x = left[..., None, None] + torch.arange(across + 2, device=lr.device)
     where = (y * size[1] + x).flatten(1)[:, None].expand(-1, channels, -1)
     window = ref.flatten(2).gather(2, where).view(n, channels, -1, down + 2, across + 2).transpose(1, 2).flatten(0, 1)
-    own = F.normalize(F.unfold(blocks.flatten(0, 1), 3), dim=1)
+    own = F.normalize(F.unfold(blocks.flatten(0, 1), 3), dim=1)  # (N * B, 9 * C, 64)
     theirs = F.normalize(F.unfold(window, 3), dim=1)
     similarity, fine = (own.transpose(1, 2) @ theirs).max(2)
     fine, similarity = (found.view(n, -1, BLOCK, BLOCK) for found in (fine, similarity))
@@ -116,11 +123,11 @@ def match(lr: Tensor, ref: Tensor) -> Match:
 
 
 def transfer(ref: Tensor, centre: Tensor, scale: int) -> Tensor:
-    """Features of the reference in the places of the patches that are most like the LR image's own.
+    """Put the patches of the reference where the cells of the LR image are that they were matched with.
 
-    ref (N, C, scale * H, scale * W), centre (N, h, w, 2) as in ``Match`` -> (N, C, scale * h, scale * w): in each cell,
-    scale x scale pixels, the mean over the patches that cover it and belong to a cell of the same block (all nine, but
-    at a block's border).
+    ref (N, C, scale * H, scale * W), centre (N, h, w, 2) as in ``Match`` -> (N, C, scale * h, scale * w). Each cell,
+    scale x scale pixels, is the mean over the patches that cover it and belong to a cell of the same block: all nine,
+    except at a block's border.
     """
     (n, channels, height, width), (h, w) = ref.shape, centre.shape[1:3]
     pixels = ref.permute(0, 2, 3, 1).reshape(-1, channels)  # so that what is copied lies together
@@ -143,7 +150,7 @@ def transfer(ref: Tensor, centre: Tensor, scale: int) -> Tensor:
 
 
 class SpatialAdaptation(nn.Module):
-    """SAM: lr, ref (N, C, H, W) -> ref, normalised, with spread and mean of lr plus what is learned for each place."""
+    """SAM: lr, ref (N, C, H, W) -> ref with the spread and mean of lr, plus what is learned for each place."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -159,7 +166,7 @@ class SpatialAdaptation(nn.Module):
 
 
 class DualResidualAggregation(nn.Module):
-    """DRAM: lr (N, C, H, W), ref (N, C, 2H, 2W) -> (N, C, 2H, 2W). Each is refined by how it differs from the other."""
+    """DRAM: lr (N, C, H, W), ref (N, C, 2H, 2W) -> (N, C, 2H, 2W). Each is refined by its difference to the other."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -175,6 +182,7 @@ class DualResidualAggregation(nn.Module):
 
 
 def doubled(x: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, C, 2h, 2w), bilinearly."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -206,11 +214,7 @@ class Decoder(nn.Module):
 
 
 class MASA(nn.Module):
-    """As published: 64 channels, 4.0 M parameters.
-
-    forward: lr (N, 3, h, w), h and w multiples of 8; ref (N, 3, H, W), multiples of 16, and ref_down (N, 3, H/4, W/4),
-    Pillow-bicubic, all BGR in [0, 1] (what the authors' weights expect) -> SR image (N, 3, 4h, 4w).
-    """
+    """The whole network; the published one has 64 channels, 4.0 M parameters."""
 
     def __init__(self, channels: int = 64) -> None:
         super().__init__()
@@ -218,12 +222,17 @@ class MASA(nn.Module):
         self.decoder = Decoder(channels)
 
     def forward(self, lr: Tensor, ref: Tensor, ref_down: Tensor) -> Tensor:
-        features, ref_features = self.enc(lr), self.enc(ref)
-        found = match(features[0], self.enc.level1(ref_down))
+        """lr (N, 3, h, w), ref (N, 3, H, W), ref_down (N, 3, H/4, W/4) -> SR image (N, 3, 4h, 4w).
+
+        h and w are multiples of 8, H and W of 16. ref_down is Pillow's bicubic. All are BGR in [0, 1], which the
+        authors' weights expect.
+        """
+        features, ref_features = self.enc(lr), self.enc(ref)  # 1
+        found = match(features[0], self.enc.level1(ref_down))  # 2
         warped = []
-        for scale, of_ref in zip((1, 2, 4), ref_features[::-1], strict=True):
-            # Block by block, as in the authors' code: enlarged over the whole image, weights at borders would differ.
+        for scale, ref_map in zip((1, 2, 4), ref_features[::-1], strict=True):
+            # The authors' code enlarges block by block; over the whole image, weights at the borders would differ.
             soft = F.interpolate(found.similarity, scale_factor=scale, mode="bilinear", align_corners=False)
-            warped.append(transfer(of_ref, found.centre, scale) * image_of(soft, lr.shape[3] // BLOCK)[:, None])
+            warped.append(transfer(ref_map, found.centre, scale) * image_of(soft, lr.shape[3] // BLOCK)[:, None])
         lr_up = F.interpolate(lr, scale_factor=4, mode="bicubic", align_corners=False)
-        return lr_up + self.decoder(features, warped)
+        return lr_up + self.decoder(features, warped)  # 3 and 4

@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv
 from baselines.nets.family import C2Family
-from c2matching.matching.correspondence import pre_offsets
-from c2matching.nets.restoration import SCALES, ContentExtractor, DynAggRestoration, RestorationConfig, RestorationNet
-
-
-def _leaky(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.1)
+from c2matching.matching.pre_offsets import pre_offsets_by_layer
+from c2matching.nets.restoration import ContentExtractor, DynAggRestoration, RestorationConfig
+from refsr_bench.learning.blocks import bilinear_x4, conv, leaky
+from refsr_bench.learning.scales import SCALES
 
 
 class Fusion(nn.Module):
-    """MAM and SAFM: x (N, C, h, w) and aligned references (N, R, C_ref, h, w) -> (N, C, h, w), in no order of them."""
+    """MAM and SAFM: x (N, C, h, w) and aligned references (N, R, C_ref, h, w) -> (N, C, h, w).
+
+    The order of the references does not matter.
+    """
 
     def __init__(self, channels: int, ref_channels: int) -> None:
         super().__init__()
@@ -40,28 +40,28 @@ class Fusion(nn.Module):
         self.feat_fusion = conv(channels + wide, channels, kernel=1)
 
     def attend(self, x: Tensor, aligned: Tensor) -> Tensor:
-        """MAM: (N, 2 * C_ref, h, w), the values weighted by a softmax over the references at every pixel."""
+        """MAM: the values weighted by a softmax over the references at every pixel, (N, 2 * C_ref, h, w)."""
         n, count = aligned.shape[:2]
         query = self.conv_emb1(x)
-        keys = self.conv_emb2(aligned.flatten(0, 1)).unflatten(0, (n, count))
-        values = self.conv_ass(aligned.flatten(0, 1)).unflatten(0, (n, count))
+        keys = self.conv_emb2(aligned.flatten(0, 1)).unflatten(0, (n, count))  # (N, R, C_ref, h, w)
+        values = self.conv_ass(aligned.flatten(0, 1)).unflatten(0, (n, count))  # (N, R, 2 * C_ref, h, w)
         logits = (query[:, None] * keys).sum(2, keepdim=True) * query.shape[1] ** -0.5  # (N, R, 1, h, w)
         return (logits.softmax(1) * values).sum(1)
 
     def select(self, x: Tensor, fused: Tensor) -> Tensor:
-        """SAFM: (N, 2 * C_ref, h, w), scaled between 0 and 2 and shifted."""
-        attention = _leaky(self.spatial_attn(torch.cat((x, fused), dim=1)))
-        scale = self.spatial_attn_mul2(_leaky(self.spatial_attn_mul1(attention))).sigmoid()
-        shift = self.spatial_attn_add2(_leaky(self.spatial_attn_add1(attention)))
+        """SAFM: ``fused`` scaled between 0 and 2 and shifted, (N, 2 * C_ref, h, w)."""
+        attention = leaky(self.spatial_attn(torch.cat((x, fused), dim=1)))
+        scale = self.spatial_attn_mul2(leaky(self.spatial_attn_mul1(attention))).sigmoid()
+        shift = self.spatial_attn_add2(leaky(self.spatial_attn_add1(attention)))
         return 2 * scale * fused + shift
 
     def forward(self, x: Tensor, aligned: Tensor) -> Tensor:
         h, w = x.shape[-2:]
-        sides = (0, -w % 4, 0, -h % 4)  # to multiples of four, as the authors have it; the borders depend on it
+        sides = (0, -w % 4, 0, -h % 4)  # to multiples of four, as in the authors' code; the borders depend on it
         x = F.pad(x, sides, mode="reflect")
         aligned = F.pad(aligned.flatten(0, 1), sides, mode="reflect").unflatten(0, aligned.shape[:2])
         fused = self.select(x, self.attend(x, aligned))
-        return _leaky(self.feat_fusion(torch.cat((x, fused), dim=1)))[..., :h, :w]
+        return leaky(self.feat_fusion(torch.cat((x, fused), dim=1)))[..., :h, :w]
 
 
 class MultiReferenceRestoration(DynAggRestoration):
@@ -96,7 +96,7 @@ class MRefSRRestoration(nn.Module):
     def forward(
         self, lr: Tensor, refs: Sequence[Mapping[str, Tensor]], offsets: Sequence[Mapping[str, Tensor]]
     ) -> Tensor:
-        return RestorationNet.base(lr) + self.dyn_agg_restore(self.content_extractor(lr), refs, offsets)
+        return bilinear_x4(lr) + self.dyn_agg_restore(self.content_extractor(lr), refs, offsets)
 
 
 class MRefSR(C2Family):
@@ -106,10 +106,8 @@ class MRefSR(C2Family):
         super().__init__(MRefSRRestoration(RestorationConfig(channels, tuple(blocks), groups)))
 
     def forward(self, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-        offsets = []
-        for ref in refs:
-            flows = [found.flow for found in self.correspondences(lr_up, ref)]
-            offsets.append(
-                {layer: torch.stack([pre_offsets(f, factor) for f in flows]) for layer, _, factor in SCALES.values()}
-            )
+        offsets = [
+            pre_offsets_by_layer([found.flow for found in self.correspondences(lr_up, ref)], SCALES.values())
+            for ref in refs
+        ]
         return self.restoration(lr, [self.ref_features(ref) for ref in refs], offsets)

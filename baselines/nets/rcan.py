@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, shuffled
-from baselines.nets.edsr import RANGE, RGB_MEAN
+from refsr_bench.learning.blocks import LongSkip, conv
 
 
 class ChannelAttention(nn.Module):
-    """Each channel times a number in (0, 1) made from the means of all (paper section 3.3, Fig. 3)."""
+    """Multiplies each channel by a number in (0, 1) made from the means of all (section 3.3, Fig. 3)."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -51,22 +49,10 @@ class ResidualGroup(nn.Module):
         return x + self.conv(self.residual_group(x))
 
 
-class RCAN(nn.Module):
-    """(N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). Published: 10 groups of 20 blocks, 15.6 M parameters.
-
-    The mean that is subtracted and the range inside are EDSR's.
-    """
+class RCAN(LongSkip):
+    """(N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). Published: 10 groups of 20 blocks, 15.6 M parameters."""
 
     def __init__(self, channels: int = 64, groups: int = 10, blocks: int = 20, reduction: int = 16) -> None:
-        super().__init__()
-        self.conv_first = conv(3, channels)
-        self.body = nn.Sequential(*(ResidualGroup(channels, blocks, reduction) for _ in range(groups)))
-        self.conv_after_body = conv(channels, channels)
-        self.upsample = nn.Sequential(*shuffled(channels), *shuffled(channels))
-        self.conv_last = conv(channels, 3)
-        self.register_buffer("mean", torch.tensor(RGB_MEAN).view(3, 1, 1), persistent=False)
-
-    def forward(self, lr: Tensor) -> Tensor:
-        x = self.conv_first((lr - self.mean) * RANGE)
-        x = x + self.conv_after_body(self.body(x))  # the long skip connection
-        return self.conv_last(self.upsample(x)) / RANGE + self.mean
+        super().__init__(
+            channels, lambda: nn.Sequential(*(ResidualGroup(channels, blocks, reduction) for _ in range(groups)))
+        )

@@ -11,11 +11,12 @@ FEATURES = (64, 32)
 
 
 class SRCNN(nn.Module):
-    """(N, channels, H, W) enlarged image in [0, 1] -> the same shape. No skip connection: it draws the whole image.
+    """(N, channels, H, W) enlarged image in [0, 1] -> the same shape. There is no skip: it draws the whole image.
 
-    channels 1, kernels 9-5-5: luma, the paper's final network, 57,281 parameters. 9-1-5: 8,129, the smallest one.
-    channels 3: RGB, 9-1-5: 20,099. The paper trains without padding; at test time its authors repeat the border of the
-    image and of every feature map, which networks on luma do here. Those on RGB were trained with zeros around them.
+    With 1 channel it works on luma: kernels 9-5-5, the paper's final network, has 57,281 parameters, 9-1-5, the
+    smallest one, 8,129. With 3 channels it works on RGB: 9-1-5 has 20,099. The paper trains without padding. At test
+    time its authors repeat the border of the image and of every feature map, and so do networks on luma here. Those on
+    RGB, which other people's code trained, have zeros around them.
     """
 
     def __init__(self, channels: int = 1, kernels: Sequence[int] = (9, 5, 5)) -> None:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, residual_blocks
-
-
-class NormalisedBlock(nn.Module):
-    """x + Norm(Conv(PReLU(Norm(Conv(x))))) (Fig. 4, "residual block")."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = conv(channels, channels, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.act = nn.PReLU()
-        self.conv2 = conv(channels, channels, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+from refsr_bench.learning.blocks import (
+    NormalisedBlock,
+    ShuffleTail,
+    bilinear_x4,
+    conv,
+    leaky,
+    residual_blocks,
+)
 
 
 class SRResNet(nn.Module):
@@ -33,7 +25,7 @@ class SRResNet(nn.Module):
         super().__init__()
         self.conv_first = conv(3, channels, 9)
         self.act_first = nn.PReLU()
-        self.body = nn.Sequential(*(NormalisedBlock(channels) for _ in range(blocks)))
+        self.body = nn.Sequential(*(NormalisedBlock(channels, nn.PReLU()) for _ in range(blocks)))
         self.conv_body = conv(channels, channels, bias=False)
         self.norm_body = nn.BatchNorm2d(channels)
         self.upconv1, self.act1 = conv(channels, 4 * channels), nn.PReLU()
@@ -48,25 +40,18 @@ class SRResNet(nn.Module):
         return self.conv_last(x)
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(ShuffleTail):
     """The "modified SRResNet" of BasicSR. (N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w). 16 blocks: 1.5 M parameters.
 
-    Without BatchNorm; what it adds to the LR image, enlarged bilinearly, is all it has to find.
+    It has no BatchNorm, and predicts only what is to be added to the LR image, enlarged bilinearly.
     """
 
     def __init__(self, channels: int = 64, blocks: int = 16) -> None:
         super().__init__()
         self.conv_first = conv(3, channels)
         self.body = residual_blocks(channels, blocks)
-        self.upconv1 = conv(channels, 4 * channels)
-        self.upconv2 = conv(channels, 4 * channels)
-        self.conv_hr = conv(channels, channels)
-        self.conv_last = conv(channels, 3)
-        self.act = nn.LeakyReLU(0.1)
+        self.add_tail(channels)
 
     def forward(self, lr: Tensor) -> Tensor:
-        x = self.body(self.act(self.conv_first(lr)))
-        x = self.act(F.pixel_shuffle(self.upconv1(x), 2))
-        x = self.act(F.pixel_shuffle(self.upconv2(x), 2))
-        base = F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
-        return self.conv_last(self.act(self.conv_hr(x))) + base
+        x = self.body(leaky(self.conv_first(lr)))
+        return self.tail(x, leaky) + bilinear_x4(lr)

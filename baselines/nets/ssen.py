@@ -1,8 +1,8 @@
 """SSEN (Shim, Park & Kweon, CVPR 2020): similarity search by deformable convolution, nothing is matched explicitly.
 
-Three deformable convolutions in sequence move features of the reference to where the LR image needs them; a dynamic
-offset estimator, a small U-Net with non-local blocks, tells each how far. What the paper leaves open is as in the one
-implementation that is public, which is not its authors'.
+Three deformable convolutions in sequence move features of the reference to where the LR image needs them. A dynamic
+offset estimator, a small U-Net with non-local blocks, tells each how far. Where the paper leaves something open, this
+follows the one implementation that is public, which is not its authors'.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, residual_blocks
+from refsr_bench.learning.blocks import conv, residual_blocks, shuffled_x4
 from refsr_bench.learning.deform import sample_reference
 
-MULTIPLE = 8  # the estimator halves the resolution of the LR image three times
-LEAST = 16  # and pools once more at the coarsest level
+MULTIPLE = 8  # of LR sides, because the estimator halves the resolution of the LR image three times
+LEAST = 16  # LR pixels along a side, because it pools once more at the coarsest level
 STAGES = 3  # deformable convolutions, and levels of the estimator
 
 
 def stages(make: Callable[[int], nn.Module]) -> nn.ModuleDict:
-    """``make(n)`` for n = 1, 2, 3, under those names."""
+    """The modules ``make(n)`` for n = 1, 2, 3, under those names."""
     return nn.ModuleDict({str(n): make(n) for n in range(1, STAGES + 1)})
 
 
@@ -46,8 +46,8 @@ class NonLocal(nn.Module):
 class OffsetEstimator(nn.Module):
     """Features of LR image and reference (N, 2C, h, w) -> features for offsets (N, 2C, h, w).
 
-    Three times down, three times up; before each step up a non-local block, whose result joins the map of the same size
-    from the way down. skip: ``add`` or ``concat``.
+    The U-Net halves the resolution three times and doubles it three times. Before each step up there is a non-local
+    block, whose result joins the map of the same size from the way down. skip: ``add`` or ``concat``.
     """
 
     def __init__(self, channels: int, skip: str) -> None:
@@ -82,20 +82,20 @@ class Alignment(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def offsets(self, lr: Tensor, ref: Tensor) -> Tensor:
-        """(N, 18, h, w): (y, x) for each of the nine taps, in cells."""
+        """The offsets (N, 18, h, w): (y, x) for each of the nine taps, in cells."""
         return self.offset(self.estimator(torch.cat((lr, ref), 1)))
 
     def forward(self, lr: Tensor, ref: Tensor) -> Tensor:
         offset = self.offsets(lr, ref)
-        mask = torch.ones_like(offset[:, :9])  # the first kind of deformable convolution: no modulation
+        mask = torch.ones_like(offset[:, :9])  # no modulation: the first version of deformable convolution
         return sample_reference(ref, offset, mask, self.weight, self.weight.new_zeros(len(self.weight)))
 
 
 class SSEN(nn.Module):
     """lr (N, 3, h, w), ref (N, 3, 4h, 4w), RGB in [0, 1] -> (N, 3, 4h, 4w); h and w multiples of 8, 16 at least.
 
-    As far as known: 64 channels, 5 residual blocks for features and 16 for restoration, no biases there.
-    3.1 M parameters with ``add`` skips, 3.5 M with ``concat``.
+    Its sizes, as far as they are known, are 64 channels, 5 residual blocks for features and 16 for restoration, without
+    biases there. It has 3.1 M parameters with ``add`` skips, 3.5 M with ``concat``.
     """
 
     def __init__(self, channels: int = 64, blocks: int = 16, skip: str = "add") -> None:
@@ -107,12 +107,7 @@ class SSEN(nn.Module):
         self.align = stages(lambda n: Alignment(channels, skip))
         self.join = conv(2 * channels, channels, 1, bias=False)
         self.body = residual_blocks(channels, blocks, bias=False)
-        self.upsample = nn.Sequential(
-            conv(channels, 4 * channels, bias=False),
-            nn.PixelShuffle(2),
-            conv(channels, 4 * channels, bias=False),
-            nn.PixelShuffle(2),
-        )
+        self.upsample = shuffled_x4(channels, bias=False)
         self.conv_last = conv(channels, 3, bias=False)
 
     def forward(self, lr: Tensor, ref: Tensor) -> Tensor:

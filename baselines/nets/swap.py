@@ -1,9 +1,9 @@
 """Patch swapping (SRNTT, section 3.1; TTSR, section 3.2): a feature map put together from matched reference patches.
 
-Patches are 3x3 cells of a map at LR resolution (relu3_1 of a x4 image); at ``factor`` times that resolution the same
-patches have ``3 * factor`` pixels (3, 6, 12). Every cell of the result is a mean over the nine patches that cover it.
-So a cell needs nine cells of the reference, which are gathered one neighbour at a time: what ``fold`` makes of
-unfolded patches, without ever holding the patches of the reference.
+Patches are 3x3 cells of a map at LR resolution (relu3_1 of a x4 image). At ``factor`` times that resolution the same
+patches have ``3 * factor`` pixels along a side (3, 6, 12). Every cell of the result is the mean over the nine patches
+that cover it, and so of nine cells of the reference. These are gathered one neighbour at a time. The result is what
+``fold`` makes of unfolded patches, but the patches of the reference are never held.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.matching.correspondence import PATCH, match
+from c2matching.matching.exact import match
+from c2matching.matching.patches import PATCH
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Found:
 
     cell (N, gh, gw) int64: its top left cell, counted row by row through all references, one after the other. width
     (N, gh, gw) int64: cells in a row of its reference. similarity (N, gh, gw): cosine. padding: cells of zeros around
-    the map and the references; without, gh x gw = (h-2) x (w-2), with one, h x w. Cells are counted with the padding.
+    the map and the references, which are counted as cells. Without padding gh x gw is (h-2) x (w-2), with one h x w.
     """
 
     cell: Tensor
@@ -33,7 +34,7 @@ class Found:
     padding: int
 
     def better(self, other: Found) -> Found:
-        """Of two the more similar one, patch by patch; this one where they are equal."""
+        """The more similar of the two, patch by patch; this one where they are equal."""
         wins = other.similarity > self.similarity
         parts = ("cell", "width", "similarity")
         return Found(*(torch.where(wins, getattr(other, p), getattr(self, p)) for p in parts), self.padding)
@@ -41,7 +42,7 @@ class Found:
 
 @torch.no_grad()
 def find_each(features: Tensor, refs: Sequence[Tensor], padding: int = 0) -> list[Found]:
-    """The best match in each of the references. features (N, C, h, w); refs (N, C, H, W), any sizes."""
+    """The best match in each of the references. features (N, C, h, w); refs (N, C, H, W) each, of any sizes."""
     features = _padded(features, padding)
     found, first = [], 0
     for ref in refs:
@@ -52,7 +53,7 @@ def find_each(features: Tensor, refs: Sequence[Tensor], padding: int = 0) -> lis
         cols = width - PATCH + 1
         cell = first + index // cols * width + index % cols
         found.append(Found(cell, torch.full_like(cell, width), similarity, padding))
-        first += height * width
+        first += height * width  # the next reference's cells are counted on from here
     return found
 
 
@@ -65,7 +66,7 @@ def find(features: Tensor, refs: Sequence[Tensor], padding: int = 0) -> Found:
 
 
 def ranked(found: Sequence[Found], n: int) -> list[Found]:
-    """Of the best matches in each reference the ``n`` most similar ones, patch by patch, best first."""
+    """The ``n`` most similar of the best matches in each reference, patch by patch, best first."""
     best = torch.stack([f.similarity for f in found]).sort(dim=0, descending=True, stable=True).indices[:n]
     cell, width, similarity = (
         torch.stack([getattr(f, part) for f in found]).gather(0, best) for part in ("cell", "width", "similarity")
@@ -74,17 +75,17 @@ def ranked(found: Sequence[Found], n: int) -> list[Found]:
 
 
 def swap(refs: Sequence[Tensor], found: Found, factor: int = 1) -> Tensor:
-    """The map of matched patches, (N, C, h * factor, w * factor); gradients go to the references.
+    """Put together the map of matched patches, (N, C, h * factor, w * factor); gradients go to the references.
 
     refs (N, C, H * factor, W * factor): feature maps of the references at ``factor`` times the matching resolution.
-    Sums are divided by the number of patches that cover a cell; with padding always by nine, as TTSR does, where
-    patches beyond the border count as zeros.
+    Sums are divided by the number of patches that cover a cell. With padding it is always nine: TTSR's code counts
+    patches beyond the border as zeros.
     """
-    cells = _cells(refs, factor, found.padding)
+    cells = _cells(refs, factor, found.padding)  # (N * cells, C * factor**2)
     n, rows, cols = found.cell.shape
-    total = cells.new_zeros(n, rows + PATCH - 1, cols + PATCH - 1, cells.shape[1])
+    total = cells.new_zeros(n, rows + PATCH - 1, cols + PATCH - 1, cells.shape[1])  # (N, h, w, C * f**2)
     for i, j, where in _taps(found, len(cells)):
-        total[:, i : i + rows, j : j + cols] += cells[where]
+        total[:, i : i + rows, j : j + cols] += cells[where]  # (N, gh, gw, C * factor**2)
     if found.padding:
         inside = slice(found.padding, -found.padding)
         mean = total[:, inside, inside] / PATCH**2
@@ -99,7 +100,7 @@ def swap_all(refs: Sequence[Mapping[str, Tensor]], found: Found, scales: Mapping
 
 
 def cosine(features: Tensor, refs: Sequence[Tensor], found: Found) -> Tensor:
-    """``found.similarity`` again, (N, gh, gw), with gradients to both sides. Shapes as in ``find_each``."""
+    """Compute ``found.similarity`` (N, gh, gw) again, with gradients to both sides. Shapes as in ``find_each``."""
     own = _padded(features, found.padding).permute(0, 2, 3, 1)
     cells = _cells(refs, 1, found.padding)
     _, rows, cols = found.cell.shape
@@ -109,11 +110,14 @@ def cosine(features: Tensor, refs: Sequence[Tensor], found: Found) -> Tensor:
         dot = dot + (a * b).sum(-1)
         own_energy = own_energy + a.square().sum(-1)
         ref_energy = ref_energy + b.square().sum(-1)
-    return dot / (own_energy * ref_energy).clamp_min(1e-12).sqrt()
+    return dot / (own_energy * ref_energy).clamp_min(1e-12).sqrt()  # flat patches: 0, and a finite gradient
 
 
 def weight_map(similarity: Tensor, size: tuple[int, int]) -> Tensor:
-    """Similarity of patches (N, h-2, w-2) as a map (N, 1, *size): border repeated, then bicubic, corners aligned."""
+    """The similarity of patches (N, h-2, w-2) as a map (N, 1, *size).
+
+    The border is repeated, then the map enlarged bicubically with aligned corners, as in SRNTT's code.
+    """
     cells = F.pad(similarity[:, None], (1, 1, 1, 1), mode="replicate")
     return F.interpolate(cells, size, mode="bicubic", align_corners=True)
 
@@ -129,7 +133,7 @@ def _cells(refs: Sequence[Tensor], factor: int, padding: int) -> Tensor:
 
 
 def _taps(found: Found, rows: int) -> Iterator[tuple[int, int, Tensor]]:
-    """(i, j, which row of ``_cells`` (N, gh, gw)) for the nine cells of a patch."""
+    """The nine cells of a patch: row i, column j, and which row of ``_cells`` it is (N, gh, gw)."""
     n = len(found.cell)
     image = torch.arange(n, device=found.cell.device).view(n, 1, 1) * (rows // n)
     for i in range(PATCH):
@@ -138,6 +142,6 @@ def _taps(found: Found, rows: int) -> Iterator[tuple[int, int, Tensor]]:
 
 
 def _covering(patches: int, like: Tensor) -> Tensor:
-    """How many of ``patches`` neighbouring patches cover each cell along one axis: 1, 2, 3, ..., 3, 2, 1."""
+    """The number of ``patches`` neighbouring patches that cover each cell along one axis: 1, 2, 3, ..., 3, 2, 1."""
     cell = torch.arange(patches + PATCH - 1, device=like.device)
     return (torch.minimum(cell, cell.flip(0)) + 1).clamp(max=min(PATCH, patches)).to(like.dtype)

@@ -1,24 +1,30 @@
-"""SwinIR (Liang et al., ICCV Workshops 2021): a Swin Transformer at the resolution of the LR image.
+"""SwinIR (Liang et al., ICCV Workshops 2021): a Swin Transformer at the resolution of the LR image (Sec. 3.1, Fig. 2).
 
-Shallow features F0 (one convolution), deep features from groups of transformer layers (RSTB), and a reconstruction from
-their sum (Sec. 3.1, Fig. 2). Inside the groups a feature map is (N, H, W, C); H and W are multiples of the window.
+1. shallow features F0, one convolution
+2. deep features from groups of transformer layers (RSTB)
+3. a reconstruction from the sum of both
+
+Inside the groups a feature map is (N, H, W, C); H and W are multiples of the window.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.nets.blocks import conv, shuffled
+from baselines.nets.esrgan import leaky_wide
+from refsr_bench.learning.blocks import DIV2K_MEAN, NearestTail, conv, shuffled_x4
 
-RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, subtracted before the network and added after it
 MASKED = -100.0  # added to the logits of positions that are no neighbours, as in Swin: exp(-100) is nothing
-FEATURES = 64  # of the reconstruction, whatever the width of the transformer
+FEATURES = 64  # channels of the reconstruction, whatever the width of the transformer
 
 
 def partition(x: Tensor, window: int) -> Tensor:
-    """(N, H, W, C) -> windows (N * H/w * W/w, w * w, C), row after row."""
+    """Cut (N, H, W, C) into windows (N * H/w * W/w, w * w, C), row after row."""
     n, h, w, c = x.shape
     x = x.view(n, h // window, window, w // window, window, c).transpose(2, 3)
     return x.reshape(-1, window * window, c)
@@ -32,7 +38,7 @@ def merge(windows: Tensor, window: int, height: int, width: int) -> Tensor:
 
 
 def relative_index(window: int) -> Tensor:
-    """(w * w, w * w): which of the (2w - 1)^2 relative positions the second pixel has, seen from the first."""
+    """The relative position, one of (2w - 1)^2, of the second pixel of a window seen from the first, (w*w, w*w)."""
     y, x = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
     y, x = y.flatten(), x.flatten()
     dy, dx = (y[:, None] - y + window - 1), (x[:, None] - x + window - 1)
@@ -40,8 +46,11 @@ def relative_index(window: int) -> Tensor:
 
 
 def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """(H/w * W/w, 1, w * w, w * w), 0 or ``MASKED``: after a cyclic shift by half a window, the last windows hold
-    pixels from opposite borders of the image, which must not see each other."""
+    """The mask of attention after a cyclic shift by half a window, added to logits, (H/w * W/w, 1, w * w, w * w).
+
+    The last windows then hold pixels from opposite borders of the image. These must not see each other: ``MASKED``,
+    else 0.
+    """
 
     def parts(length: int) -> Tensor:  # 0 in whole windows; 1, then 2 in the halves of the last one
         i = torch.arange(length, device=device)
@@ -68,6 +77,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         b, pixels, c = x.shape
+        # (b, w * w, 3 * C) -> q, k, v (b, heads, w * w, C / heads)
         q, k, v = self.qkv(x).view(b, pixels, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.index].permute(2, 0, 1)[None]  # (1, heads, w * w, w * w)
         if mask is not None:
@@ -89,7 +99,7 @@ class MLP(nn.Module):
 
 
 class SwinLayer(nn.Module):
-    """STL (Fig. 2b, Eq. 6): attention in windows, then an MLP, both after LayerNorm and residual. (N, H, W, C).
+    """STL (Fig. 2b, Eq. 6): attention in windows, then an MLP, each after a LayerNorm and with a skip. (N, H, W, C).
 
     shift: pixels by which the windows are moved, 0 or half a window.
     """
@@ -116,7 +126,7 @@ class SwinLayer(nn.Module):
 
 
 class SwinGroup(nn.Module):
-    """RSTB (Fig. 2a, Eq. 4): layers whose windows stand still and are shifted by turns, a convolution, + x."""
+    """RSTB (Fig. 2a, Eq. 4): layers whose windows are shifted in every second one, a convolution, and a skip."""
 
     def __init__(
         self, channels: int, layers: int, heads: int, window: int, mlp_ratio: int, bottleneck: bool = False
@@ -135,8 +145,10 @@ class SwinGroup(nn.Module):
 
 
 def residual_conv(channels: int, bottleneck: bool) -> nn.Module:
-    """What ends a group and the body: one 3x3 convolution, or in the large network three through a quarter of the
-    channels."""
+    """The end of a group and of the body: one 3x3 convolution, or a ``bottleneck`` of three.
+
+    The bottleneck, in the large network, goes through a quarter of the channels.
+    """
     if not bottleneck:
         return conv(channels, channels)
     few = channels // 4
@@ -155,46 +167,51 @@ def channels_first(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-class SwinIR(nn.Module):
-    """(N, 3, h, w) RGB in [0, 1], h and w multiples of the window -> (N, 3, 4h, 4w).
+@dataclass(frozen=True)
+class SwinSizes:
+    """The sizes of a network.
 
-    As published: M ("classical") as the defaults are, 11.9 M parameters; S ("lightweight") 60 channels, 4 groups,
-    upsampler "pixelshuffledirect", 0.93 M; L (for real photographs) 240 channels, 9 groups, 8 heads, upsampler
+    Published are M ("classical"), which the defaults are, 11.9 M parameters; S ("lightweight"), 60 channels, 4 groups,
+    upsampler "pixelshuffledirect", 0.93 M; and L (for real photographs), 240 channels, 9 groups, 8 heads, upsampler
     "nearest+conv", with bottleneck, 28.0 M.
     """
 
-    def __init__(
-        self,
-        channels: int = 180,
-        groups: int = 6,
-        layers: int = 6,
-        heads: int = 6,
-        window: int = 8,
-        mlp_ratio: int = 2,
-        upsampler: str = "pixelshuffle",
-        bottleneck: bool = False,
-    ) -> None:
+    channels: int = 180
+    groups: int = 6
+    layers: int = 6
+    heads: int = 6
+    window: int = 8
+    mlp_ratio: int = 2
+    upsampler: str = "pixelshuffle"
+    bottleneck: bool = False
+
+
+class SwinIR(nn.Module):
+    """(N, 3, h, w) RGB in [0, 1], h and w multiples of the window -> (N, 3, 4h, 4w). options: fields of SwinSizes."""
+
+    def __init__(self, **options: Any) -> None:
         super().__init__()
-        self.window = window
-        self.conv_first = conv(3, channels)
-        self.norm_first = nn.LayerNorm(channels)
+        s = SwinSizes(**options)
+        self.window = s.window
+        self.conv_first = conv(3, s.channels)
+        self.norm_first = nn.LayerNorm(s.channels)
         self.layers = nn.ModuleList(
-            SwinGroup(channels, layers, heads, window, mlp_ratio, bottleneck) for _ in range(groups)
+            SwinGroup(s.channels, s.layers, s.heads, s.window, s.mlp_ratio, s.bottleneck) for _ in range(s.groups)
         )
-        self.norm = nn.LayerNorm(channels)
-        self.conv_after_body = residual_conv(channels, bottleneck)
-        self.upsampler = UPSAMPLERS[upsampler](channels)
-        self.register_buffer("mean", torch.tensor(RGB_MEAN).view(3, 1, 1), persistent=False)
+        self.norm = nn.LayerNorm(s.channels)
+        self.conv_after_body = residual_conv(s.channels, s.bottleneck)
+        self.upsampler = UPSAMPLERS[s.upsampler](s.channels)
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(3, 1, 1), persistent=False)
         self.apply(initialise)
 
     def forward(self, lr: Tensor) -> Tensor:
-        shallow = self.conv_first(lr - self.mean)
+        shallow = self.conv_first(lr - self.mean)  # 1
         mask = shift_mask(*lr.shape[-2:], self.window, lr.device)
         x = self.norm_first(channels_last(shallow))
-        for group in self.layers:
+        for group in self.layers:  # 2
             x = group(x, mask)
         x = shallow + self.conv_after_body(channels_first(self.norm(x)))
-        return self.upsampler(x) + self.mean
+        return self.upsampler(x) + self.mean  # 3
 
 
 class PixelShuffle(nn.Module):
@@ -203,7 +220,7 @@ class PixelShuffle(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv_before_upsample = conv(channels, FEATURES)
-        self.upsample = nn.Sequential(*shuffled(FEATURES), *shuffled(FEATURES))
+        self.upsample = shuffled_x4(FEATURES)
         self.conv_last = conv(FEATURES, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -221,22 +238,17 @@ class PixelShuffleDirect(nn.Module):
         return self.upsample(x)
 
 
-class NearestConv(nn.Module):
+class NearestConv(NearestTail):
     """The reconstruction for real photographs, as in ESRGAN: nearest neighbours and a convolution, twice."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv_before_upsample = conv(channels, FEATURES)
-        self.conv_up1 = conv(FEATURES, FEATURES)
-        self.conv_up2 = conv(FEATURES, FEATURES)
-        self.conv_hr = conv(FEATURES, FEATURES)
-        self.conv_last = conv(FEATURES, 3)
+        self.add_tail(FEATURES)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.leaky_relu(self.conv_before_upsample(x), 0.01)
-        x = F.leaky_relu(self.conv_up1(F.interpolate(x, scale_factor=2)), 0.2)
-        x = F.leaky_relu(self.conv_up2(F.interpolate(x, scale_factor=2)), 0.2)
-        return self.conv_last(F.leaky_relu(self.conv_hr(x), 0.2))
+        return self.tail(x, leaky_wide)
 
 
 UPSAMPLERS = {"pixelshuffle": PixelShuffle, "pixelshuffledirect": PixelShuffleDirect, "nearest+conv": NearestConv}

@@ -1,20 +1,30 @@
-"""The restoration network (paper section 3.4, Table 3): dynamic aggregation at three scales, then residual blocks."""
+"""The restoration network (sections 3.3 and 3.4, Table 3): dynamic aggregation at three scales, each with a stage of
+residual blocks.
+
+1. content extractor: features of the LR image (Table 3, #0 and #1)
+2. for each scale, small (x1), medium (x2), large (x4):
+   a. dynamic aggregation of the reference's features (Eq. 9), with offsets learned from both
+   b. residual blocks over features and aggregated features, and their sum with the features (#2 to #5, ...)
+   c. enlargement to the next scale; after the last one, convolutions to the residual image (#16 and #17)
+3. the sum of the residual image and the LR image, enlarged bilinearly
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from refsr_bench.learning.deform import DynamicAggregation, copy_patches
+from c2matching.nets.dynamic_aggregation import DynamicAggregation, copy_patches
+from c2matching.nets.strips import by_rows
+from refsr_bench.learning.blocks import bilinear_x4, conv, residual_blocks
+from refsr_bench.learning.scales import SCALES, at_grid
 
-# scale name -> (VGG19 layer of the reference, its channels, its resolution relative to the LR image)
-SCALES = {"small": ("relu3_1", 256, 1), "medium": ("relu2_1", 128, 2), "large": ("relu1_1", 64, 4)}
 OFFSET_CONVOLUTIONS = 3  # before an offset: two for the features, one for offsets and masks
-AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradients
+AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradients: up to 28 MB, 216 channels
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,9 @@ class RestorationConfig:
     """Sizes of the network. blocks: residual blocks of the content extractor and of the small, medium, large stage.
 
     small_reference: whether Aggregated Reference Feature1 (relu3_1) is used. taps: which patch's displacement each
-    kernel tap takes, ``mirrored`` (the authors' checkpoints) or ``unmirrored``, see ``correspondence.pre_offsets``.
-    aggregation: ``dynamic`` (Eq. 9) or ``copy``, matched patches copied and averaged where they overlap (ablation).
+    kernel tap takes, ``mirrored`` (the authors' checkpoints) or ``unmirrored``, see ``pre_offsets``. aggregation:
+    ``dynamic`` (Eq. 9) or ``copy``, matched patches copied and averaged where they overlap (ablation). Raises
+    ValueError for any other word.
     """
 
     channels: int = 64
@@ -40,7 +51,7 @@ class RestorationConfig:
 
     @property
     def pre_offset_taps(self) -> str:
-        """What ``correspondence.pre_offsets`` is asked for: copying needs all patches that contain a cell."""
+        """The taps that ``pre_offsets`` is asked for: copying needs all patches that contain a cell."""
         return "covering" if self.aggregation == "copy" else self.taps
 
 
@@ -48,28 +59,8 @@ FULL = RestorationConfig()  # 8,865,547 parameters, Table 4's 8.9 M
 LIGHT = RestorationConfig(blocks=(16, 16, 8, 4), small_reference=False)  # 4,825,395 parameters, Table 4's 4.8 M
 
 
-def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
-
-
 def _leaky() -> nn.LeakyReLU:
-    return nn.LeakyReLU(0.1)
-
-
-class ResidualBlock(nn.Module):
-    """Table 3, RB: x + Conv(ReLU(Conv(x)))."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = _conv(channels, channels)
-        self.conv2 = _conv(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(F.relu(self.conv1(x), inplace=True)).add_(x)  # in place: half the memory traffic
-
-
-def _blocks(channels: int, n: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(channels) for _ in range(n)))
+    return nn.LeakyReLU(0.1)  # the slope is the authors'; the paper does not name it
 
 
 class ContentExtractor(nn.Module):
@@ -77,15 +68,18 @@ class ContentExtractor(nn.Module):
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
-        self.conv_first = _conv(3, channels)
-        self.body = _blocks(channels, blocks)
+        self.conv_first = conv(3, channels)
+        self.body = residual_blocks(channels, blocks)
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.body(F.leaky_relu(self.conv_first(lr), 0.1))
 
 
 class DynAggRestoration(nn.Module):
-    """Table 3, #2 to #17: one stage per scale, each named as in the authors' files (``small_offset_conv1``, ...)."""
+    """Table 3, #2 to #17: one stage per scale.
+
+    Modules lie side by side with the scale in their names (``small_offset_conv1``, ...), as in the authors' files.
+    """
 
     def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
@@ -94,41 +88,47 @@ class DynAggRestoration(nn.Module):
         self.copies = config.aggregation == "copy"
         for (scale, (_, ref_channels, _)), n_blocks in zip(SCALES.items(), config.blocks[1:], strict=True):
             if scale in self.scales and config.aggregation == "dynamic":
-                self.add_module(f"{scale}_offset_conv1", _conv(c + ref_channels, ref_channels))
-                self.add_module(f"{scale}_offset_conv2", _conv(ref_channels, ref_channels))
+                self.add_module(f"{scale}_offset_conv1", conv(c + ref_channels, ref_channels))
+                self.add_module(f"{scale}_offset_conv2", conv(ref_channels, ref_channels))
                 self.add_module(f"{scale}_dyn_agg", DynamicAggregation(ref_channels, config.groups))
             elif scale not in self.scales:
                 ref_channels = 0
-            self.add_module(f"head_{scale}", nn.Sequential(_conv(c + ref_channels, c), _leaky()))
-            self.add_module(f"body_{scale}", _blocks(c, n_blocks))
+            self.add_module(f"head_{scale}", nn.Sequential(conv(c + ref_channels, c), _leaky()))  # #3, #8, #13
+            self.add_module(f"body_{scale}", residual_blocks(c, n_blocks))  # #4, #9, #14
             if scale == "large":
-                tail = nn.Sequential(_conv(c, c // 2), _leaky(), _conv(c // 2, 3))
+                tail = nn.Sequential(conv(c, c // 2), _leaky(), conv(c // 2, 3))  # #16, #17
             else:
-                tail = nn.Sequential(_conv(c, 4 * c), nn.PixelShuffle(2), _leaky())
+                tail = nn.Sequential(conv(c, 4 * c), nn.PixelShuffle(2), _leaky())  # #6, #11
             self.add_module(f"tail_{scale}", tail)
 
     def aggregate(self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
-        """Aggregated Reference Feature at one scale (Eq. 9), (N, C_ref, h, w). ``ref`` may have any size."""
+        """The Aggregated Reference Feature at one scale (Eq. 9), (N, C_ref, h, w).
+
+        x (N, channels, h, w) begins at ``origin``; ref (N, C_ref, H, W) may have any size; pre_offset (N, 9, h, w, 2).
+        """
         if self.copies:
             return copy_patches(ref, pre_offset, origin)
         if torch.is_grad_enabled():
-            return self._aggregate(scale, x, ref, pre_offset, origin)
+            return self.aggregate_at_once(scale, x, ref, pre_offset, origin)
 
         def strip(top: int, end: int) -> Tensor:  # offsets and masks have several times the size of the features
             place = (origin[0] + top, origin[1])
-            return self._aggregate(scale, x[:, :, top:end], ref, pre_offset[:, :, top:end], place)
+            return self.aggregate_at_once(scale, x[:, :, top:end], ref, pre_offset[:, :, top:end], place)
 
         return by_rows(strip, x.shape[2], max(8, AGGREGATED // x.shape[3]), OFFSET_CONVOLUTIONS)
 
-    def beside(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
-        """What the learned offsets see of the reference: the same place, not warped."""
-        return at_grid(ref, pre_offset.shape[2:4], origin)
-
-    def _aggregate(self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
-        features = torch.cat((x, self.beside(scale, ref, pre_offset, origin)), dim=1)
+    def aggregate_at_once(
+        self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]
+    ) -> Tensor:
+        """``aggregate`` without strips, which gradients need."""
+        features = torch.cat((x, self.ref_for_offsets(scale, ref, pre_offset, origin)), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)
         return F.leaky_relu(getattr(self, f"{scale}_dyn_agg")(ref, features, pre_offset, origin), 0.1)
+
+    def ref_for_offsets(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
+        """The reference that the learned offsets see: the same place, not the matched one, as in the authors' code."""
+        return at_grid(ref, pre_offset.shape[2:4], origin)
 
     def stage(
         self, scale: str, x: Tensor, ref: Tensor | None, pre_offset: Tensor | None, origin: tuple[int, int]
@@ -136,56 +136,30 @@ class DynAggRestoration(nn.Module):
         """One scale before its enlargement, (N, channels, h, w); origin: where x starts, at this scale's resolution."""
         joined = x
         if scale in self.scales:
-            joined = torch.cat((x, self.aggregate(scale, x, ref, pre_offset, origin)), dim=1)
-        return x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))
+            joined = torch.cat((x, self.aggregate(scale, x, ref, pre_offset, origin)), dim=1)  # #2, #7, #12
+        return x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))  # #5, #10, #15
 
     def enlarge(self, scale: str, x: Tensor) -> Tensor:
-        """Twice the resolution for the next scale; after the last scale, the residual image."""
+        """Features at twice the resolution for the next scale; after the last scale, the residual image."""
         return getattr(self, f"tail_{scale}")(x)
 
     def forward(self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
+        """(N, channels, h, w), features and p0 by layer name -> the residual image (N, 3, 4h, 4w)."""
         for scale, (layer, _, _) in SCALES.items():
-            x = self.stage(scale, x, refs.get(layer), pre_offset.get(layer), (0, 0))
-            x = self.enlarge(scale, x)
+            x = self.stage(scale, x, refs.get(layer), pre_offset.get(layer), (0, 0))  # a, b
+            x = self.enlarge(scale, x)  # c
         return x
 
 
-def by_rows(f: Callable[[int, int], Tensor], height: int, rows: int, halo: int) -> Tensor:
-    """``f(top, end)``, (N, C, s * (end - top), W), for strips of ``rows`` and ``halo`` more on either side, in one."""
-    if rows >= height:
-        return f(0, height)
-    whole = None
-    for top in range(0, height, rows):
-        end = min(height, top + rows)
-        first, last = max(0, top - halo), min(height, end + halo)
-        part = f(first, last)
-        s = part.shape[2] // (last - first)
-        if whole is None:
-            whole = part.new_empty(*part.shape[:2], height * s, part.shape[3])
-        whole[:, :, top * s : end * s] = part[:, :, (top - first) * s : (end - first) * s]
-    return whole
-
-
-def at_grid(ref: Tensor, size: tuple[int, int], origin: tuple[int, int]) -> Tensor:
-    """Cut (or zero-pad at the bottom and right) a reference map (N, C, H, W) to the grid of ``size`` at ``origin``."""
-    h, w = size
-    cut = ref[..., origin[0] : origin[0] + h, origin[1] : origin[1] + w]
-    return F.pad(cut, (0, w - cut.shape[-1], 0, h - cut.shape[-2]))
-
-
 class RestorationNet(nn.Module):
-    """SR image = bilinear x4 of the LR image + predicted residual; nothing is clamped.
-
-    forward: lr (N, 3, h, w) RGB in [0, 1]; refs: features by layer name (relu3_1, relu2_1, relu1_1), of any size;
-    pre_offset: (N, 9, h*f, w*f, 2) by layer name, f = 1, 2, 4. Returns (N, 3, 4h, 4w).
-    """
+    """SR image = bilinear x4 of the LR image + predicted residual; nothing is clamped."""
 
     def __init__(self, config: RestorationConfig = FULL) -> None:
         super().__init__()
         self.config = config
         self.content_extractor = ContentExtractor(config.channels, config.blocks[0])
         self.dyn_agg_restore = DynAggRestoration(config)
-        for name, module in self.named_modules():
+        for name, module in self.named_modules():  # the authors' start; that of offsets is DynamicAggregation's
             if isinstance(module, nn.Conv2d) and not name.endswith("conv_offset_mask"):
                 nn.init.normal_(module.weight, 0, 0.02)
                 nn.init.zeros_(module.bias)
@@ -193,12 +167,14 @@ class RestorationNet(nn.Module):
     @property
     def ref_layers(self) -> tuple[str, ...]:
         """The VGG layers this network reads from the reference."""
-        return tuple(SCALES[scale][0] for scale in self.dyn_agg_restore.scales)
-
-    @staticmethod
-    def base(lr: Tensor) -> Tensor:
-        """Bilinear x4, to which the residual is added."""
-        return F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
+        return tuple(SCALES[scale].layer for scale in self.dyn_agg_restore.scales)
 
     def forward(self, lr: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
-        return self.base(lr) + self.dyn_agg_restore(self.content_extractor(lr), refs, pre_offset)
+        """lr (N, 3, h, w) RGB in [0, 1] -> SR (N, 3, 4h, 4w).
+
+        refs: features by layer name (relu3_1, relu2_1, relu1_1), of any size; pre_offset: (N, 9, h*f, w*f, 2) by layer
+        name, f = 1, 2, 4.
+        """
+        content = self.content_extractor(lr)  # 1
+        residual = self.dyn_agg_restore(content, refs, pre_offset)  # 2
+        return bilinear_x4(lr) + residual  # 3

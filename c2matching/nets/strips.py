@@ -1,80 +1,43 @@
-"""Restoration of large images in strips of rows, stage by stage: the same values as at once, in bounded memory.
-
-Every stage is computed for a strip and for the rows around it that its convolutions reach. What is kept whole is one
-map of ``channels`` at LR resolution and one at twice that.
-"""
+"""Computation in strips of rows that overlap: the same values as in one go, in less memory."""
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable
+from typing import TypeVar
 
-import torch
 from torch import Tensor
 
-from c2matching.matching.correspondence import pre_offsets
-from c2matching.nets.restoration import OFFSET_CONVOLUTIONS, SCALES, RestorationNet, by_rows
+T = TypeVar("T", Tensor, dict[str, Tensor])
 
-PIXELS = 1 << 19  # SR pixels restored at once; about 2 kB of memory each with 64 channels
-
-
-def reaches(net: RestorationNet) -> dict[str, int]:
-    """LR rows that each step sees beyond its own: the content extractor, then the stages from the last kept map on."""
-    content, *stages = net.config.blocks
-    around = {"content": 1 + 2 * content}
-    for (scale, (_, _, factor)), blocks in zip(SCALES.items(), stages, strict=True):
-        convolutions = OFFSET_CONVOLUTIONS + 1 + 2 * blocks + (2 if scale == "large" else 0)
-        before = 0 if scale == "small" else 2  # one convolution before the enlargement, at half the resolution
-        around[scale] = math.ceil((convolutions + before) / factor)
-    return around
+HALO = 16  # image rows around a strip: a multiple of 4, and more than conv3_1's receptive field reaches (11)
+STRIP_PIXELS = 1 << 20  # image pixels whose features are computed at once: relu1_1 of them has 256 MiB
 
 
-def restore(
-    net: RestorationNet, lr: Tensor, refs: Mapping[str, Tensor], flow: Tensor, pixels: int = PIXELS
-) -> Tensor:
-    """``net`` for one image: lr (1, 3, h, w), refs by layer name, flow (h-2, w-2, 2) -> SR (1, 3, 4h, 4w)."""
-    _, _, h, w = lr.shape
-    rows = max(8, pixels // (16 * w))
-    halo = reaches(net)
-    x = by_rows(lambda top, end: net.content_extractor(lr[:, :, top:end]), h, rows, halo["content"])
-    previous = None
-    for scale, (layer, _, _) in SCALES.items():
-        x = by_rows(partial(_stage, net, scale, previous, x, refs.get(layer), flow), h, rows, halo[scale])
-        previous = scale
-    return by_rows(lambda top, end: net.base(lr[:, :, top:end]), h, rows, 1).add_(x)
+def by_rows(compute: Callable[[int, int], T], height: int, rows: int, halo: int) -> T:
+    """Call ``compute(top, end)`` for strips of ``rows``, with up to ``halo`` rows more on either side, and join them.
+
+    compute gives a map (N, C, s * (end - top), W), or several by name; s may differ between maps and may be 1/2 or 1/4
+    where the strips' limits are multiples of 2 or 4.
+    """
+    if rows >= height:
+        return compute(0, height)
+    whole: dict[str, Tensor] = {}
+    for top in range(0, height, rows):
+        end = min(height, top + rows)
+        first, last = max(0, top - halo), min(height, end + halo)
+        computed = compute(first, last)
+        several = isinstance(computed, dict)
+        for name, strip in computed.items() if several else [("", computed)]:
+            made, asked = strip.shape[2], last - first  # s = made / asked
+            if name not in whole:
+                whole[name] = strip.new_empty(*strip.shape[:2], height * made // asked, strip.shape[3])
+            inner = slice((top - first) * made // asked, (end - first) * made // asked)
+            whole[name][:, :, top * made // asked : end * made // asked] = strip[:, :, inner]
+    return whole if several else whole[""]
 
 
-def _stage(
-    net: RestorationNet, scale: str, previous: str | None, kept: Tensor, ref: Tensor | None, flow: Tensor,
-    top: int, end: int,
-) -> Tensor:  # fmt: skip
-    """LR rows top..end of one stage, from the map kept before the previous enlargement; the last one enlarges too."""
-    factor, stages = SCALES[scale][2], net.dyn_agg_restore
-    resolution = kept.shape[2] // (len(flow) + 2)
-    x = kept[:, :, top * resolution : end * resolution]
-    if previous:
-        x = stages.enlarge(previous, x)
-    p0 = None
-    if scale in stages.scales:
-        p0 = pre_offsets(flow, factor, net.config.pre_offset_taps, (top, end))[None]
-    x = stages.stage(scale, x, ref, p0, (top * factor, 0))
-    return stages.enlarge(scale, x) if scale == "large" else x
-
-
-def restore_within_memory(
-    net: RestorationNet, lr: Tensor, refs: Mapping[str, Tensor], flow: Tensor
-) -> Tensor:
-    """``restore``, in ever lower strips when the GPU runs out of memory; says so."""
-    pixels = PIXELS
-    while True:
-        try:
-            return restore(net, lr, refs, flow, pixels)
-        except torch.OutOfMemoryError:
-            if pixels < 16 * lr.shape[3]:
-                raise
-            pixels //= 4
-        torch.cuda.empty_cache()
-        rows = max(8, pixels // (16 * lr.shape[3]))
-        warnings.warn(f"out of GPU memory: restoring in strips of {rows} LR rows", RuntimeWarning, stacklevel=2)
+def in_strips(features: Callable[[Tensor], T], image: Tensor) -> T:
+    """Run a feature network, up to conv3_1 of VGG, over an image (N, 3, H, W) of any size; H is a multiple of 4."""
+    _, _, h, w = image.shape
+    rows = max(4, STRIP_PIXELS // w // 4 * 4)
+    return by_rows(lambda top, end: features(image[:, :, top:end]), h, rows, HALO)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from c2matching.bundle import write_bundle
+from c2matching.nets.correspondence_network import ContrastiveExtractor, reference_features
 from c2matching.nets.discriminator import ImageDiscriminator
-from c2matching.nets.extractor import ContrastiveExtractor, reference_features
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationNet
 from c2matching.training.config import Training

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from c2matching.matching.correspondence import correspond
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.discriminator import ImageDiscriminator
-from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationNet
 from c2matching.training.config import MatchingTraining, RestorationTraining, factor_at

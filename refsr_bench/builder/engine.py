@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from refsr_bench.core.errors import BenchError, Misuse
@@ -11,20 +12,33 @@ from refsr_bench.core.errors import BenchError, Misuse
 Item, Answer = TypeVar("Item"), TypeVar("Answer")
 ENGINES = ("local", "ray")
 
+Progress = Callable[[int, int], None]
+"""Called with (items done, items in all)."""
 
-def run(
-    function: Callable[[Item], Answer], items: Sequence[Item], engine: str = "local", workers: int = 1
-) -> Iterator[Answer]:
-    """Answers as they come, in any order. function and items must be picklable unless all happens here.
 
-    workers: processes; at ``ray``, tasks under way at once (0: as many as the cluster has CPUs).
-    """
-    if engine not in ENGINES:
-        raise Misuse(f"--engine {engine}: known are {', '.join(ENGINES)}.")
-    if engine == "ray":
-        return _ray(function, items, workers)
-    if workers > 1 and len(items) > 1:
-        return _processes(function, items, workers)
+@dataclass(frozen=True)
+class Workers:
+    """Who works. engine: one of ENGINES. count: processes; at ``ray``, tasks under way at once (0: one per CPU)."""
+
+    engine: str = "local"
+    count: int = 1
+
+
+HERE = Workers()
+
+
+def silent(done: int, total: int) -> None:
+    """The Progress that nobody sees."""
+
+
+def run(function: Callable[[Item], Answer], items: Sequence[Item], workers: Workers = HERE) -> Iterator[Answer]:
+    """Answers as they come, in any order. function and items must be picklable unless all happens here."""
+    if workers.engine not in ENGINES:
+        raise Misuse(f"--engine {workers.engine}: known are {', '.join(ENGINES)}.")
+    if workers.engine == "ray":
+        return _ray(function, items, workers.count)
+    if workers.count > 1 and len(items) > 1:
+        return _processes(function, items, workers.count)
     return map(function, items)
 
 

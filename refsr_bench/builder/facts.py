@@ -1,4 +1,4 @@
-"""What can be measured on one image alone: digest of its pixels, sharpness, JPEG quality."""
+"""Measurements on one image alone: digest of its pixels, sharpness, JPEG quality."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ _LUMINANCE = np.array(  # table K.1 of ISO/IEC 10918-1 (JPEG), quality 50 of the
 )
 
 
+MOST_BYTES = 1 << 30  # an image file's: twice the largest image that is decoded, were it not compressed
+
+
 @dataclass(frozen=True)
 class Facts:
     """An image file and what was measured on it. sha256: of the pixels. jpeg_quality: 0 where it is no JPEG."""
@@ -37,6 +40,14 @@ class Facts:
     @property
     def height(self) -> int:
         return self.image.shape[0]
+
+    def fault(self, least_sharpness: float, least_quality: int) -> str:
+        """Why the file is worse than these bounds, or ""."""
+        if self.sharpness < least_sharpness:
+            return f"soft: variance of the Laplacian {self.sharpness:.0f}"
+        if 0 < self.jpeg_quality < least_quality:
+            return f"over-compressed: JPEG quality {self.jpeg_quality}"
+        return ""
 
 
 def examine(path: str | Path) -> Facts:
@@ -70,7 +81,7 @@ def jpeg_quality(path: str | Path) -> int:
     try:
         with PilImage.open(path) as image:
             table = getattr(image, "quantization", {}).get(0) if image.format in ("JPEG", "MPO") else None
-    except Exception:  # whoever decodes the file says what is wrong with it
+    except Exception:  # decoders raise nearly anything; ``read_image`` says what is wrong with the file
         return 0
     if not table or len(table) != 64:
         return 0
@@ -78,11 +89,12 @@ def jpeg_quality(path: str | Path) -> int:
 
 
 def quality_of(table: np.ndarray) -> int:
-    """table: 64 quantisation steps in row order. The quality whose scaled standard table is nearest in the mean log."""
+    """The quality whose scaled standard table is nearest in the mean logarithm. table: 64 quantisation steps."""
     wanted = np.log(np.maximum(table, 1)).mean()
     return min(range(1, 101), key=lambda quality: (abs(_mean_log(quality) - wanted), -quality))
 
 
 def _mean_log(quality: int) -> float:
+    # jpeg_quality_scaling and jpeg_add_quant_table of libjpeg's jcparam.c
     percent = 5000 / quality if quality < 50 else 200 - 2 * quality
     return float(np.log(np.clip(np.floor((_LUMINANCE * percent + 50) / 100), 1, 255)).mean())

@@ -2,45 +2,74 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from refsr_bench.builder import tables
-from refsr_bench.builder.facts import Facts, examine
-from refsr_bench.builder.local import read_facts
-from refsr_bench.builder.project import Project, Settings
-from refsr_bench.builder.rows import CATEGORIES, DROPPED, KEPT, Query
-from refsr_bench.builder.similarity import index, similar
-from refsr_bench.core.errors import BenchError, Misuse
+from msgspec.structs import replace
 
-STATED = ("category", "text", "source_url", "landing_url", "creator", "creator_url")
-STATED += ("license", "license_version", "license_url")
+from refsr_bench.builder import tables
+from refsr_bench.builder.engine import Progress, silent
+from refsr_bench.builder.facts import MOST_BYTES, Facts, examine
+from refsr_bench.builder.fetching.fetch import Client
+from refsr_bench.builder.pool.web import policy_of
+from refsr_bench.builder.project import Project
+from refsr_bench.builder.rows import CATEGORIES, DROPPED, KEPT, Query, StatedQuery, fault
+from refsr_bench.builder.settings import Settings
+from refsr_bench.builder.similarity import copies, index, matching
+from refsr_bench.builder.stated import SILENT, Statements, said
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image
+from refsr_bench.pixels.images import read_image
+
 DUPLICATE = 8  # bits of 64 of pHash; different photos of one facade were as near as 10
 
-Progress = Callable[[int, int], None]
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which images become queries. categories: these alone, any where none is named. limit: kept ones in all, 0: any
+    number. Raises Misuse for a category that is none."""
+
+    categories: Sequence[str] = ()
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.categories) - set(CATEGORIES)):
+            raise Misuse(f"category {unknown[0]}: known are {', '.join(CATEGORIES)}.")
+
+
+ANY = Wanted()
+
+
+class _Address(StatedQuery, kw_only=True):
+    url: str
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One image to look at. origin: what it is told apart by on the next run. load: its bytes and suffix."""
+
+    origin: str
+    stated: Mapping[str, str]
+    load: Callable[[], tuple[bytes, str]]
 
 
 def add_folders(
     project: Project,
     folders: Sequence[Path],
-    stated: Mapping[str, str] | None = None,
-    facts: Path | None = None,
-    categories: Sequence[str] = (),
-    limit: int = 0,
-    progress: Progress | None = None,
+    stated: Statements = SILENT,
+    wanted: Wanted = ANY,
+    progress: Progress = silent,
 ) -> Counter[str]:
-    """Add every image below the folders (BSDS500's layout or any) as a query; returns rows added by state or reason.
+    """Add every image below the folders (BSDS500's layout or any) as a query; returns rows added by state or fault.
 
-    stated: category, licence, creator ... of all of them. facts: a CSV file that says more of single ones (column
-    ``file``, relative to its own folder, and STATED). categories: take these alone. limit: at most so many in all.
     What was looked at before is passed over.
     """
-    told = read_facts(facts, STATED) if facts else {}
     paths = [Path(path) for path, _, _ in index.list_images(folders)]
     if not paths:
         raise Misuse(f"{', '.join(map(str, folders))}: no images.")
@@ -50,133 +79,133 @@ def add_folders(
         for path in paths:
             base = next(base for base in bases if path.is_relative_to(base))
             origin = (Path(base.name) / path.relative_to(base)).as_posix()
-            yield _Item(origin, {**(stated or {}), **told.get(str(path), {})}, path.read_bytes, path.suffix)
+            yield _Item(origin, stated.of(path), lambda path=path: (files.read_bytes(path, MOST_BYTES), path.suffix))
 
-    return _add(project, items(), len(paths), categories, limit, progress)
+    return _add(project, items(), len(paths), wanted, progress)
 
 
 def add_urls(
     project: Project,
     listed: Path,
-    stated: Mapping[str, str] | None = None,
-    categories: Sequence[str] = (),
-    limit: int = 0,
-    progress: Progress | None = None,
+    common: Mapping[str, str] | None = None,
+    wanted: Wanted = ANY,
+    progress: Progress = silent,
 ) -> Counter[str]:
-    """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any of STATED."""
-    from refsr_bench.builder.fetching.fetch import fetch
-    from refsr_bench.builder.gather import policy_of
+    """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any field of
+    ``StatedQuery``. common: fields of all of them."""
+    rows = _addresses(listed)
+    client = Client(policy_of(project))
+    _ = client.policy.user_agent  # no contact: say so before anything is fetched
 
-    rows = _read_list(listed)
-    policy = policy_of(project)
-    _ = policy.user_agent  # no contact: say so before anything is fetched
+    def load(url: str) -> tuple[bytes, str]:
+        fetched = client.image(url)
+        return fetched.bytes, fetched.suffix
 
-    def items() -> Iterator[_Item]:
-        for row in rows:
-            url = row["url"]
-            facts = {name: value for name, value in row.items() if name in STATED and value}
-            facts = {"source_url": url, **(stated or {}), **facts}
-            yield _Item(url, facts, lambda url=url: _load(fetch(url, policy)), "")
-
-    return _add(project, items(), len(rows), categories, limit, progress)
-
-
-def _load(fetched) -> tuple[bytes, str]:
-    return fetched.bytes, fetched.suffix
+    items = (
+        _Item(row.url, {"source_url": row.url, **(common or {}), **said(row)}, lambda url=row.url: load(url))
+        for row in rows
+    )
+    return _add(project, items, len(rows), wanted, progress)
 
 
-def _read_list(path: Path) -> list[dict[str, str]]:
+def _addresses(path: Path) -> list[_Address]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = files.read_bytes(path).decode("utf-8-sig")
+    except (BenchError, UnicodeDecodeError) as error:
         raise Misuse(f"{path}: cannot be read as text ({error}).") from None
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if lines and not lines[0].lower().startswith(("http://", "https://")):
-        rows = [{key: value or "" for key, value in row.items() if key} for row in csv.DictReader(lines)]
-        unknown = sorted(set(rows[0]) - {"url", *STATED}) if rows else []
-        if not rows or "url" not in rows[0] or unknown:
-            raise Misuse(f"{path}: expected addresses, or CSV with url and any of {', '.join(STATED)}.")
-        return rows
     if not lines:
         raise Misuse(f"{path}: lists no addresses.")
-    return [{"url": line} for line in lines]
+    if lines[0].lower().startswith(("http://", "https://")):
+        return [_Address(url=line) for line in lines]
+    try:
+        return tables.given(path, _Address)
+    except Misuse as error:
+        raise Misuse(f"{error} Expected are addresses, one a line, or CSV with url.") from None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Item:
-    """One image to look at. origin: what it is told apart by on the next run. load: its bytes (and suffix)."""
-
-    origin: str
-    stated: Mapping[str, str]
-    load: Callable
-    suffix: str
-
-
-def _add(
-    project: Project,
-    items: Iterator[_Item],
-    count: int,
-    categories: Sequence[str],
-    limit: int,
-    progress: Progress | None,
-) -> Counter[str]:
-    if unknown := sorted(set(categories) - set(CATEGORIES)):
-        raise Misuse(f"category {unknown[0]}: known are {', '.join(CATEGORIES)}.")
-    tally: Counter[str] = Counter()
+def _add(project: Project, items: Iterable[_Item], count: int, wanted: Wanted, progress: Progress) -> Counter[str]:
+    """Look at the items in order until there are enough; every row is on the disk before the next item."""
     with project.lock("queries"):
-        rows = project.queries
-        origins = {(row.source_url, row.sha256 or row.reason) for row in rows}
-        hashes = {row.id: _hashed(project, row) for row in rows if row.state == KEPT}
-        number = max((int(row.id) for row in rows if row.id.isdecimal()), default=0)
+        table = _Table(project, wanted)
         for done, item in enumerate(items, 1):
-            if progress:
-                progress(done, count)
-            if limit and len(hashes) >= limit:
+            progress(done, count)
+            if wanted.limit and len(table.kept) >= wanted.limit:
                 break
-            row, found = _looked_at(project, item)
-            known = (row.source_url, row.sha256 or row.reason) in origins
-            if known or (categories and row.category not in categories):
-                if found is not None:
-                    found.path.unlink(missing_ok=True)
-                continue
-            origins.add((row.source_url, row.sha256 or row.reason))
-            number += 1
-            row = dataclasses.replace(row, id=f"{number:03d}")
+            table.take(item)
+    return table.tally
+
+
+class _Table:
+    """The queries that are there already, and how the next one compares with them. kept: their hashes, by query."""
+
+    def __init__(self, project: Project, wanted: Wanted) -> None:
+        rows = project.queries
+        self.project, self.wanted, self.tally = project, wanted, Counter[str]()
+        self.kept = {row.id: _hashed(read_image(project.file(row.file))) for row in rows if row.state == KEPT}
+        self._seen = {(row.source_url, row.sha256) for row in rows}
+        # our own numbers; ids that a person wrote may be anything
+        self._number = max((int(row.id) for row in rows if re.fullmatch("[0-9]{1,9}", row.id)), default=0)
+
+    def take(self, item: _Item) -> None:
+        """Look at one item and give it a row, unless it is not wanted or was looked at before."""
+        row, found = _looked_at(self.project, item)
+        seen = (row.source_url, row.sha256) in self._seen  # one that is unreadable again has no digest again
+        if seen or (self.wanted.categories and row.category not in self.wanted.categories):
             if found is not None:
-                row = _named(project, row, found, hashes)
-            tables.append(project.table("queries"), [row])
-            tally[row.state if row.state == KEPT else row.reason.partition(":")[0]] += 1
-    return tally
+                found.path.unlink(missing_ok=True)
+            return
+        self._seen.add((row.source_url, row.sha256))
+        self._number += 1
+        row = replace(row, id=f"{self._number:03d}")
+        if found is not None:
+            row = self._settled(row, found)
+        tables.append(self.project.table("queries"), [row])
+        self.tally[row.state if row.state == KEPT else fault(row.reason)] += 1
+
+    def _settled(self, row: Query, found: _Found) -> Query:
+        """The row kept, with its file in place, or dropped as a duplicate of a kept one or for the reason it has."""
+        if not row.reason:
+            features = _hashed(found.facts.image)
+            twin = next((i for i, f in self.kept.items() if copies.hash_distance(f, features) <= DUPLICATE), None)
+            if twin is None:
+                self.kept[row.id] = features
+                name = f"queries/{row.id}{found.path.suffix}"
+                files.move(found.path, self.project.path / name)
+                return replace(row, file=name, state=KEPT)
+            row = replace(row, reason=f"duplicate: of query {twin}")
+        found.path.unlink(missing_ok=True)
+        return row
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Found:
+    """An image that decodes, in the project under a hidden name of its own."""
+
     facts: Facts
     path: Path
 
 
 def _looked_at(project: Project, item: _Item) -> tuple[Query, _Found | None]:
-    """The row as far as the image alone decides it, and the file put beside the others under a name of its own."""
-    stated = dict(item.stated)
-    if stated.get("category", "") not in ("", *CATEGORIES):
-        raise Misuse(f"{item.origin}: category {stated['category']!r}; known are {', '.join(CATEGORIES)}.")
+    """The row as far as the image alone decides it, and what was found where it decodes."""
+    category = item.stated.get("category", "")
+    if category not in ("", *CATEGORIES):
+        raise Misuse(f"{item.origin}: category {category!r}; known are {', '.join(CATEGORIES)}.")
+    stated = {"source_url": item.origin, **item.stated}
     row = Query("", "", state=DROPPED, retrieved=datetime.now(UTC).date().isoformat(), **stated)
-    row = dataclasses.replace(row, source_url=row.source_url or item.origin)
     try:
-        loaded = item.load()
-        data, suffix = loaded if isinstance(loaded, tuple) else (loaded, item.suffix)
-        path = project.path / "queries" / f".{hashlib.sha256(data).hexdigest()[:16]}{suffix.lower()}"
-        path.write_bytes(data)
-        try:
-            facts = examine(path)
-        except BenchError as error:
-            path.unlink()
-            raise BenchError(str(error).replace(str(path), item.origin)) from None
+        data, suffix = item.load()
     except BenchError as error:
-        return dataclasses.replace(row, reason=f"unreadable: {error}"), None
-    except OSError as error:
-        return dataclasses.replace(row, reason=f"unreadable: {error.strerror or error}"), None
-    row = dataclasses.replace(
+        return replace(row, reason=f"unreadable: {error}"), None
+    path = project.path / "queries" / f".{hashlib.sha256(data).hexdigest()[:16]}{suffix.lower()}"
+    files.write_bytes(path, data)
+    try:
+        facts = examine(path)
+    except BenchError as error:
+        path.unlink()
+        reason = str(error).replace(str(path), item.origin)  # the hidden name would say nothing
+        return replace(row, reason=f"unreadable: {reason}"), None
+    row = replace(
         row,
         sha256=facts.sha256,
         width=facts.width,
@@ -194,29 +223,8 @@ def _fault(facts: Facts, settings: Settings) -> str:
         return f"too small: {longest} pixels on the long side"
     if 0 < settings.query_max_long_side < longest:
         return f"too large: {longest} pixels on the long side"
-    if facts.sharpness < settings.query_sharpness:
-        return f"soft: variance of the Laplacian {facts.sharpness:.0f}"
-    if 0 < facts.jpeg_quality < settings.query_jpeg_quality:
-        return f"over-compressed: JPEG quality {facts.jpeg_quality}"
-    return ""
+    return facts.fault(settings.query_sharpness, settings.query_jpeg_quality)
 
 
-def _named(project: Project, row: Query, found: _Found, hashes: dict[str, similar.Features]) -> Query:
-    """The row kept, with its file in place, or dropped as a duplicate of a kept one or for the reason it has."""
-    if not row.reason:
-        features = similar.features(found.facts.image, count=1)
-        twin = next((i for i, f in hashes.items() if similar.hash_distance(f, features) <= DUPLICATE), None)
-        if twin is None:
-            hashes[row.id] = features
-            target = project.path / "queries" / f"{row.id}{found.path.suffix}"
-            found.path.replace(target)
-            return dataclasses.replace(row, file=project.relative(target), state=KEPT)
-        row = dataclasses.replace(row, reason=f"duplicate: of query {twin}")
-    found.path.unlink(missing_ok=True)
-    return row
-
-
-def _hashed(project: Project, row: Query) -> similar.Features:
-    from refsr_bench.pixels.images import read_image
-
-    return similar.features(read_image(project.file(row.file)), count=1)
+def _hashed(image: Image) -> matching.Features:
+    return matching.features(image, count=1)  # hashes alone count here, not key points

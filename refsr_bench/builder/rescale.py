@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from refsr_bench.builder import tables
-from refsr_bench.builder.project import Project, Settings
-from refsr_bench.builder.rows import Cleaned, Rescaled
-from refsr_bench.builder.similarity.index import Progress
-from refsr_bench.core.errors import Misuse
+from refsr_bench.builder.engine import Progress, silent
+from refsr_bench.builder.project import Project
+from refsr_bench.builder.rows import Query, Rescaled, Selected
+from refsr_bench.builder.settings import Settings
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image
 from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image, write_png
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
-RESAMPLING = "pil-bicubic"  # antialiased
+RESAMPLING = "pil-bicubic"  # antialiased: stripes become grey, not stripes of another frequency
 
 
 def factor(hr: tuple[int, int], ref: tuple[int, int], scale: float, settings: Settings) -> float:
-    """What a reference's sides are multiplied by, at most 1. hr, ref: (width, height). scale: pixels of the reference
-    per pixel of HR, 0 where it is unknown.
+    """The factor, at most 1, for the sides of a reference. hr, ref: (width, height). scale: pixels of the reference per
+    pixel of HR, 0 where it is unknown.
 
     With a scale, a reference that shows more than ``max_ratio`` pixels per pixel of HR is reduced to one per pixel;
     without, one whose long side is more than ``max_ratio`` times HR's is reduced to HR's long side. Never above
@@ -27,12 +27,13 @@ def factor(hr: tuple[int, int], ref: tuple[int, int], scale: float, settings: Se
     long_hr, long_ref = max(hr), max(ref)
     if scale > 0:
         wanted = 1 / scale if scale > settings.max_ratio else 1.0
+        # a close-up brought down to one pixel per pixel could be a few pixels large
         wanted = max(wanted, min(1.0, settings.ref_min_share * long_hr / long_ref))
         return min(wanted, 1.0, settings.max_long_ratio * long_hr / long_ref)
     return min(1.0, long_hr / long_ref) if long_ref > settings.max_ratio * long_hr else 1.0
 
 
-def rescale(project: Project, progress: Progress | None = None) -> int:
+def rescale(project: Project, progress: Progress = silent) -> int:
     """Write the pairs of ``selected.csv`` that are not there yet; pairs whose choice changed are made again.
 
     Returns how many were made. Raises Misuse when nothing was selected.
@@ -41,52 +42,58 @@ def rescale(project: Project, progress: Progress | None = None) -> int:
         queries = {query.id: query for query in project.kept_queries}
         chosen = [row for row in project.selected if row.file and row.query in queries]
         if not chosen:
-            raise Misuse(f"{project.path}: no pairs yet. Choose: refsr-bench build wrsr select {project.path}")
-        table = project.table("rescaled")
-        before = project.rescaled
+            raise Misuse(f"{project.path}: no pairs yet. Choose: {project.command('select')}")
         wanted = {(row.query, row.file) for row in chosen}
+        # rows whose choice changed, or whose files somebody removed, are made again
+        before = project.rescaled
         rows = [row for row in before if (row.query, row.file) in wanted and _whole(project, row)]
         if rows != before:
-            tables.write(table, rows, Rescaled)
+            tables.write(project.table("rescaled"), rows, Rescaled)
         have = {(row.query, row.file) for row in rows}
-        measured = {(row.query, row.file): row for row in project.cleaned}
-        made = 0
+        scales = {(row.query, row.file): row.scale for row in project.cleaned}
         for done, row in enumerate(chosen, 1):
             if (row.query, row.file) not in have:
-                finished = _pair(project, queries[row.query].file, measured.get((row.query, row.file)), row)
-                tables.append(table, [finished])
-                made += 1
-            if progress:
-                progress(done, len(chosen))
-    return made
+                pair = _pair(project, queries[row.query], row, scales.get((row.query, row.file), 0.0))
+                tables.append(project.table("rescaled"), [pair])
+            progress(done, len(chosen))
+    return len(wanted - have)
+
+
+def reduced(image: Image, factor: float) -> Image:
+    """The image at ``factor`` of its size by antialiased bicubic interpolation; itself from 1 upwards."""
+    if factor >= 1:
+        return image
+    return resize_pil_bicubic(image, max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
 
 
 def _whole(project: Project, row: Rescaled) -> bool:
     return project.file(row.input).is_file() and project.file(row.ref).is_file()
 
 
-def _pair(project: Project, query_file: str, measured: Cleaned | None, row) -> Rescaled:
-    image, ref = read_image(project.file(query_file)), read_image(project.file(row.file))
+def _pair(project: Project, query: Query, chosen: Selected, scale: float) -> Rescaled:
+    """Write one pair. scale: pixels of the reference per pixel of the input, 0 where it is unknown."""
+    image, ref = read_image(project.file(query.file)), read_image(project.file(chosen.file))
     hr = mod_crop(image, project.settings.scale)
+    if not hr.size:
+        raise BenchError(f"{query.file}: smaller than the scale, {project.settings.scale} pixels.")
     size, ref_size = (hr.shape[1], hr.shape[0]), (ref.shape[1], ref.shape[0])
-    by = factor(size, ref_size, measured.scale if measured else 0.0, project.settings)
-    small = ref
-    if by < 1:
-        small = resize_pil_bicubic(ref, max(1, round(ref.shape[0] * by)), max(1, round(ref.shape[1] * by)))
-    names = [Path("rescaled", "input", f"{row.query}.png"), Path("rescaled", "ref", f"{row.query}_ref.png")]
+    by = factor(size, ref_size, scale, project.settings)
+    small = reduced(ref, by)
+    names = f"rescaled/input/{query.id}.png", f"rescaled/ref/{query.id}_ref.png"
     for name, pixels in zip(names, (hr, small), strict=True):
-        write_png(project.path / name, pixels)
+        write_png(project.file(name), pixels)
     return Rescaled(
-        row.query,
-        row.file,
-        names[0].as_posix(),
-        names[1].as_posix(),
-        image.shape[1],
-        image.shape[0],
-        *size,
-        *ref_size,
-        small.shape[1],
-        small.shape[0],
-        by,
-        RESAMPLING if by < 1 else "none",
+        chosen.query,
+        chosen.file,
+        *names,
+        input_width_before=image.shape[1],
+        input_height_before=image.shape[0],
+        input_width=size[0],
+        input_height=size[1],
+        ref_width_before=ref_size[0],
+        ref_height_before=ref_size[1],
+        ref_width=small.shape[1],
+        ref_height=small.shape[0],
+        factor=by,
+        resampling=RESAMPLING if by < 1 else "none",
     )

@@ -1,33 +1,58 @@
 """The rows of a project's tables: what is known of a query, a candidate, and what became of them.
 
 ``file`` is always relative to the project folder, with forward slashes, and is the candidate's name everywhere.
-Empty text and 0 mean unknown, unless a field says otherwise.
+Empty text and 0 mean unknown, unless a field says otherwise. ``reason`` is a fault, a colon, and details.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from refsr_bench.core.reader import Count, Format, Real
 
 CATEGORIES = ("outdoor", "indoor", "building", "landmark", "animal", "plant", "people", "object", "text", "other")
-"""What an image shows (the paper's Fig. 3 b, and what web photos show besides)."""
+"""Things that an image may show (the paper's Fig. 3 b, and what web photos show besides)."""
 
 KEPT, DROPPED = "kept", "dropped"
+UNKNOWN = "unknown"
+"""The word of tables and pages for a category, licence or provider that nobody stated."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """One input image. sha256: of the decoded pixels (``facts.pixels_sha256``); width, height: upright.
+def fault(reason: str) -> str:
+    """The reason without its details, for counting: "too small: 90 pixels on the long side" is "too small"."""
+    return reason.partition(":")[0]
 
-    category: one of CATEGORIES. retrieved: date (ISO). sharpness: variance of the Laplacian at native size.
-    jpeg_quality: from the quantisation tables, 1 .. 100, or 0 where the file is no JPEG. state: KEPT or DROPPED, and
-    why. text: a caption or search words for providers that search by text.
+
+class Stated(Format):
+    """A person's statements on an image: what it shows (one of CATEGORIES), where it is from, whose, its licence."""
+
+    category: str = ""
+    source_url: str = ""
+    landing_url: str = ""
+    creator: str = ""
+    creator_url: str = ""
+    license: str = ""
+    license_version: str = ""
+    license_url: str = ""
+
+
+class StatedQuery(Stated):
+    """The same of an input image. text: a caption or search words for providers that search by text."""
+
+    text: str = ""
+
+
+class Query(Format):
+    """One input image, with the fields of ``StatedQuery``.
+
+    sha256: of the decoded pixels (``facts.pixels_sha256``); width, height: upright. retrieved: date (ISO). sharpness:
+    variance of the Laplacian at native size. jpeg_quality: from the quantisation tables, 1 .. 100, or 0 where the file
+    is no JPEG. state: KEPT or DROPPED, and why.
     """
 
     id: str
     file: str
     sha256: str = ""
-    width: int = 0
-    height: int = 0
+    width: Count = 0
+    height: Count = 0
     category: str = ""
     source_url: str = ""
     landing_url: str = ""
@@ -37,15 +62,14 @@ class Query:
     license_version: str = ""
     license_url: str = ""
     retrieved: str = ""
-    sharpness: float = 0.0
-    jpeg_quality: int = 0
+    sharpness: Real = 0.0
+    jpeg_quality: Count = 0
     state: str = KEPT
     reason: str = ""
     text: str = ""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Format):
     """One image of a query's pool; the file may serve several queries (``pool/files/<sha256 of the file>.<ext>``).
 
     provider: who found it. rank: its place there, from 1. score: the provider's own similarity, higher is better, 0
@@ -55,11 +79,11 @@ class Candidate:
     query: str
     file: str
     provider: str = ""
-    rank: int = 0
-    score: float = 0.0
+    rank: Count = 0
+    score: Real = 0.0
     sha256: str = ""
-    width: int = 0
-    height: int = 0
+    width: Count = 0
+    height: Count = 0
     category: str = ""
     source_url: str = ""
     landing_url: str = ""
@@ -71,9 +95,8 @@ class Candidate:
     retrieved: str = ""
 
 
-@dataclass(frozen=True)
-class Cleaned:
-    """What cleaning says of one candidate of one query.
+class Cleaned(Format):
+    """The outcome of cleaning for one candidate of one query.
 
     kept, or why not: reason. similarity: cosine of the global descriptors. inliers: SIFT matches that agree with one
     homography; scale: pixels of the candidate per pixel of the query (above 1: the candidate shows more detail),
@@ -85,19 +108,18 @@ class Cleaned:
     file: str
     kept: bool
     reason: str = ""
-    sharpness: float = 0.0
-    jpeg_quality: int = 0
-    similarity: float = 0.0
-    inliers: int = 0
-    scale: float = 0.0
-    rotation: float = 0.0
-    overlap: float = 0.0
-    rank: int = 0
+    sharpness: Real = 0.0
+    jpeg_quality: Count = 0
+    similarity: Real = 0.0
+    inliers: Count = 0
+    scale: Real = 0.0
+    rotation: Real = 0.0
+    overlap: Real = 0.0
+    rank: Count = 0
 
 
-@dataclass(frozen=True)
-class Selected:
-    """What was decided for one query. file: the reference, empty where the query has no proper one.
+class Selected(Format):
+    """The decision on one query. file: the reference, empty where the query has no proper one.
 
     annotators: names, comma-separated, or "auto". agreement: share of the annotators that decided like this.
     """
@@ -106,11 +128,15 @@ class Selected:
     file: str
     category: str = ""
     annotators: str = ""
-    agreement: float = 1.0
+    agreement: Real = 1.0
+
+    @property
+    def people(self) -> list[str]:
+        """The names of those who decided."""
+        return [name for name in self.annotators.split(",") if name]
 
 
-@dataclass(frozen=True)
-class Rescaled:
+class Rescaled(Format):
     """One finished pair. input, ref: files below ``rescaled/``; sizes before and after, in pixels.
 
     factor: size of the reference after to before (1.0: untouched). resampling: "none" or the resizer's name.
@@ -120,13 +146,13 @@ class Rescaled:
     file: str
     input: str
     ref: str
-    input_width_before: int
-    input_height_before: int
-    input_width: int
-    input_height: int
-    ref_width_before: int
-    ref_height_before: int
-    ref_width: int
-    ref_height: int
-    factor: float = 1.0
+    input_width_before: Count
+    input_height_before: Count
+    input_width: Count
+    input_height: Count
+    ref_width_before: Count
+    ref_height_before: Count
+    ref_width: Count
+    ref_height: Count
+    factor: Real = 1.0
     resampling: str = "none"

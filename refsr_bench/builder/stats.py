@@ -1,21 +1,26 @@
-"""What a data set is made of (the paper's Fig. 3): categories, sizes, and how alike inputs and references are."""
+"""The make-up of a data set (the paper's Fig. 3): categories, sizes, and how alike inputs and references are."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from refsr_bench.builder.similarity import similar
-from refsr_bench.builder.similarity.index import Progress
+from refsr_bench.builder.engine import Progress, silent
+from refsr_bench.builder.rows import UNKNOWN
+from refsr_bench.builder.settings import Settings
+from refsr_bench.builder.similarity import matching
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import parse_json
 from refsr_bench.core.report import text_table
 from refsr_bench.core.types import Dataset
 
-UNKNOWN = "unknown"
-VERIFIED = 12  # matches from which scale and rotation are believed
+MOST_BYTES = 256 << 20  # a metadata.jsonl's: some 700 bytes a pair
+VERIFIED = Settings().min_inliers  # matches from which scale and rotation are believed
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,15 @@ class Stats:
         rows = [(name, str(n), f"{n / self.pairs:.0%}") for name, n in self.categories.most_common()]
         lines += ["", text_table(("category", "inputs", "share"), rows)]
         sizes = [("inputs", self.hr_sizes), ("references", self.ref_sizes)]
-        lines += ["", text_table(("long side", "min", "median", "max"), [_spread(n, v) for n, v in sizes if v])]
+        lines += ["", text_table(("long side", "min", "median", "max"), [spread(n, v) for n, v in sizes if v])]
         levels = sorted({row.level for row in self.likeness})
         rows = [_level_row(level, [row for row in self.likeness if row.level == level]) for level in levels]
         head = ("reference", "verified", "matches (median)", "scale (median)", "rotation (median)", "overlap (median)")
         return "\n".join([*lines, "", text_table(head, rows)] if rows else lines)
 
 
-def _spread(name: str, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+def spread(name: str, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """A table's row: the name, and least, median and greatest long side of sizes (width, height)."""
     sides = [max(size) for size in sizes]
     return name, str(min(sides)), f"{median(sides):.0f}", str(max(sides))
 
@@ -69,7 +75,7 @@ def _level_row(level: int, rows: Sequence[Likeness]) -> tuple[str, ...]:
     return f"L{level}", f"{len(sure)}/{len(rows)}", f"{median(row.inliers for row in rows):.0f}", *middle
 
 
-def stats(dataset: Dataset, progress: Progress | None = None) -> Stats:
+def stats(dataset: Dataset, progress: Progress = silent) -> Stats:
     """Read every image once and match every reference to its input (some 0.2 s each).
 
     Categories: from the pairs' facts, or from a ``metadata.jsonl`` in the data set's folder. Raises BenchError naming
@@ -79,16 +85,15 @@ def stats(dataset: Dataset, progress: Progress | None = None) -> Stats:
     categories, hr_sizes, ref_sizes, likeness = Counter(), [], [], []
     for done, pair in enumerate(dataset.pairs, 1):
         categories[pair.facts.get("category") or told.get(pair.hr.name) or UNKNOWN] += 1
-        hr = similar.features(pair.hr.load())
+        hr = matching.features(pair.hr.load())
         hr_sizes.append((hr.width, hr.height))
         for place, source in enumerate(pair.refs, 1):
-            ref = similar.features(source.load())
+            ref = matching.features(source.load())
             ref_sizes.append((ref.width, ref.height))
-            found = similar.relate(hr, ref)
+            found = matching.relate(hr, ref)
             shape = (found.scale, found.rotation, found.overlap)
             likeness.append(Likeness(pair.id, source.name, source.level or place, found.inliers, *shape))
-        if progress:
-            progress(done, len(dataset.pairs))
+        progress(done, len(dataset.pairs))
     pairs = len(dataset.pairs)
     return Stats(dataset.title, pairs, categories, tuple(hr_sizes), tuple(ref_sizes), tuple(likeness))
 
@@ -98,11 +103,11 @@ def _categories(root: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in files.read_text(path, MOST_BYTES).split("\n"):
         try:
-            row = json.loads(line)
+            row = parse_json(line, str(path))
             found[Path(row.get("hr_file_name") or row["file_name"]).name] = str(row.get("category") or "")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (BenchError, KeyError, TypeError, AttributeError):
             continue  # somebody else's file of that name
     return found
 
@@ -113,7 +118,7 @@ def plot(found: Stats, folder: Path, suffix: str = ".png") -> list[Path]:
     matches: dict[str, list[float]] = {}
     for row in found.likeness:
         matches.setdefault(f"L{row.level}", []).append(row.inliers)
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     charts = [folder / f"{name}{suffix}" for name in ("categories", "sizes", "matches")]
     bars(found.categories, f"{found.title}: what the inputs show", charts[0])
     histogram(sizes, f"{found.title}: long sides", "pixels", charts[1])
@@ -150,7 +155,7 @@ def histogram(series: dict[str, list[float]], title: str, unit: str, path: Path)
     _finish(figure, axes, title, path)
 
 
-def _figure(height: float):
+def _figure(height: float) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -159,7 +164,11 @@ def _figure(height: float):
     return figure, figure.subplots()
 
 
-def _finish(figure, axes, title: str, path: Path) -> None:
+def _finish(figure: Any, axes: Any, title: str, path: Path) -> None:
     axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    try:
+        with files.writing(path) as partial:
+            figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))
+    except OSError as error:
+        raise files.cannot_write(path, error) from None

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import Bar, data_root_option, names, path_type, with_options
+from refsr_bench.builder.engine import ENGINES, Workers
+from refsr_bench.cli.common import Bar, data_root_option, into, names, path_type, with_options
 from refsr_bench.core.errors import Misuse
+
+if TYPE_CHECKING:
+    from refsr_bench.builder.pool import Gathered
+    from refsr_bench.builder.stated import Statements
 
 WEB = ("openverse", "commons", "flickr", "serpapi")
 
 project_argument = click.argument("project", type=path_type())
 engine_options = [
-    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+    click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True),
     click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes; ray: 0 for all."),
 ]
 source_options = [
@@ -26,8 +34,33 @@ source_options = [
 ]
 
 
-def _stated(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
+@dataclass(frozen=True)
+class SourceOptions:
+    license: str | None
+    license_version: str | None
+    creator: str | None
+    category: str | None
+    facts: Path | None
+
+    @property
+    def common(self) -> dict[str, str]:
+        said = {name: getattr(self, name) for name in ("license", "license_version", "creator", "category")}
+        return {name: value for name, value in said.items() if value}
+
+    def statements(self, queries: bool) -> Statements:
+        from refsr_bench.builder.stated import Statements
+
+        return Statements.read(self.common, self.facts, queries)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    engine: str
+    workers: int
+
+    @property
+    def who(self) -> Workers:
+        return Workers(self.engine, self.workers)
 
 
 @click.group()
@@ -43,10 +76,20 @@ def wrsr() -> None:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as build.toml has it.")
 def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
     """Make a project folder."""
-    from refsr_bench.builder.project import SETTINGS, Project, parse
+    from refsr_bench.builder.project import Project
+    from refsr_bench.builder.settings import FILE, parse
 
     made = Project.create(project, **parse(settings))
-    click.echo(f"{made.path} is ready; its settings are in {made.path / SETTINGS}.")
+    click.echo(f"{made.path} is ready; its settings are in {made.path / FILE}.")
+
+
+@dataclass(frozen=True)
+class QueryOptions(SourceOptions):
+    project: Path
+    folders: tuple[Path, ...]
+    urls: Path | None
+    categories: tuple[str, ...]
+    limit: int
 
 
 @wrsr.command("queries")
@@ -56,30 +99,32 @@ def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
 @click.option("--only", "categories", multiple=True, help="Take images of this category alone.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many queries in all.")
 @with_options(source_options)
-def wrsr_queries(
-    project: Path,
-    folders: tuple[Path, ...],
-    urls: Path | None,
-    categories: tuple[str, ...],
-    limit: int,
-    facts: Path | None,
-    **stated: str | None,
-) -> None:
+@into(QueryOptions)
+def wrsr_queries(asked: QueryOptions) -> None:
     """Add input images from folders or from the web."""
     from refsr_bench.builder import queries
     from refsr_bench.builder.project import Project
 
-    if bool(folders) == bool(urls):
+    if bool(asked.folders) == bool(asked.urls):
         raise Misuse("Give --from FOLDER (any number) or --urls LIST.")
-    opened = Project.open(project)
+    if asked.urls and asked.facts:
+        raise Misuse("--facts is for folders; a list of addresses has columns of its own.")
+    project, wanted = Project.open(asked.project), queries.Wanted(asked.categories, asked.limit)
     with Bar("queries") as progress:
-        if urls:
-            if facts:
-                raise Misuse("--facts is for folders; a list of addresses has columns of its own.")
-            added = queries.add_urls(opened, urls, _stated(**stated), categories, limit, progress)
+        if asked.urls:
+            added = queries.add_urls(project, asked.urls, asked.common, wanted, progress)
         else:
-            added = queries.add_folders(opened, folders, _stated(**stated), facts, categories, limit, progress)
+            added = queries.add_folders(project, asked.folders, asked.statements(True), wanted, progress)
     _tell("looked at", added)
+
+
+@dataclass(frozen=True)
+class PoolOptions(SourceOptions, EngineOptions):
+    project: Path
+    folders: tuple[Path, ...]
+    index: Path | None
+    providers: tuple[str, ...]
+    captions: Path | None
 
 
 @wrsr.command("pool")
@@ -90,40 +135,29 @@ def wrsr_queries(
 @click.option("--captions", type=path_type(), help="CSV: what to search for (columns query, text, category, place).")
 @with_options(source_options)
 @with_options(engine_options)
-def wrsr_pool(
-    project: Path,
-    folders: tuple[Path, ...],
-    index: Path | None,
-    providers: tuple[str, ...],
-    captions: Path | None,
-    facts: Path | None,
-    engine: str,
-    workers: int,
-    **stated: str | None,
-) -> None:
+@into(PoolOptions)
+def wrsr_pool(asked: PoolOptions) -> None:
     """Gather candidate references for every query, from folders and from the web.
 
     The paper used Google Images, which is closed to newcomers, as Bing's search is retired: see docs/building.md.
     """
-    from refsr_bench.builder import local
+    from refsr_bench.builder.pool import folders, web
     from refsr_bench.builder.project import Project
 
-    opened = Project.open(project)
-    web = list(providers) or [name for name in opened.settings.providers if name in WEB and not folders]
-    if not folders and not web:
+    project = Project.open(asked.project)
+    wanted = list(asked.providers) or [name for name in project.settings.providers if not asked.folders]
+    providers = [name for name in wanted if name != folders.NAME]
+    if not asked.folders and not providers:
         raise Misuse(f"Give --from FOLDER or --provider {'|'.join(WEB)} (any number of either).")
-    if folders:
+    if asked.folders:
+        stated = asked.statements(False)
         with Bar("indexing") as progress:
-            added = local.gather(opened, folders, _stated(**stated), facts, index, engine, workers, progress)
-        click.echo(f"{added} candidates from {len(folders)} folders")
-    if web:
-        from refsr_bench.builder.gather import from_web
-
+            found = folders.gather(project, asked.folders, stated, asked.index, asked.who, progress)
+        _tell_gathered(f"{len(asked.folders)} folders", found)
+    if providers:
         with Bar("searching") as progress:
-            gathered = from_web(opened, web, captions, progress)
-        _tell("candidates from the web", gathered.by_provider)
-        for note in gathered.notes:
-            click.echo(f"  {note}", err=True)
+            found = web.from_web(project, providers, asked.captions, progress)
+        _tell_gathered("the web", found)
 
 
 @wrsr.command("clean")
@@ -135,7 +169,7 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
     from refsr_bench.builder.project import Project
 
     with Bar("cleaning") as progress:
-        tally = clean(Project.open(project), engine, workers, progress)
+        tally = clean(Project.open(project), Workers(engine, workers), progress)
     _tell("cleaned", tally)
 
 
@@ -148,23 +182,21 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 @click.option("--browser/--no-browser", default=True, help="Open the page.")
 def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None, port: int, browser: bool) -> None:
     """Choose a reference for each query in a page on this machine, or without one."""
-    from refsr_bench.builder import decisions, select, tables
     from refsr_bench.builder.project import Project
-    from refsr_bench.builder.rows import Selected
+    from refsr_bench.builder.selection import agreement, decisions, server
 
     opened = Project.open(project)
     if not opened.cleaned:
-        raise Misuse(f"{project}: nothing to choose from yet. Clean the pool: refsr-bench build wrsr clean {project}")
+        clean = opened.command("clean")
+        raise Misuse(f"{project}: nothing to choose from yet. Clean the pool: {clean}")
     if auto and resolve:
         raise Misuse("--auto and --resolve exclude each other.")
     if not (auto or resolve):
-        select.serve(opened, annotator, port, browser, click.echo)
-    with opened.lock("select"):
-        rows = select.auto(opened) if auto else select.resolve(opened)
-        tables.write(opened.table("selected"), rows, Selected)
+        server.serve(opened, annotator, port, browser, click.echo)
+    rows = decisions.settle(opened, auto)
     click.echo(f"{sum(bool(row.file) for row in rows)} of {len(opened.kept_queries)} queries have a reference.")
     if not auto:
-        click.echo(decisions.agreement(opened))
+        click.echo(agreement.agreement(opened))
 
 
 @wrsr.command("rescale")
@@ -186,20 +218,24 @@ def wrsr_rescale(project: Path) -> None:
 @click.option("--public", is_flag=True, help="With --push-to-hub: for everybody to see; else private.")
 def wrsr_export(project: Path, by_reference: bool, repository: str | None, public: bool) -> None:
     """Write the data set with its documents, and publish it."""
-    from refsr_bench.builder import export
+    from refsr_bench.builder.export import files, hub
     from refsr_bench.builder.project import Project
 
     opened = Project.open(project)
-    folder = export.export(opened, by_reference)
-    click.echo(f"{folder} holds the data set. Try it: refsr-bench run --dataset wrsr --data-root {folder}")
+    folder = files.export(opened, by_reference)
+    if by_reference:
+        make = shlex.join(["python", str(folder / "fetch.py")])
+        click.echo(f"{folder} holds addresses and digests. Make the images: {make}")
+    else:
+        click.echo(f"{folder} holds the data set. Try it: {_run('wrsr', folder)}")
     if repository:
-        click.echo(f"Published: {export.push(opened, repository, public)}")
+        click.echo(f"Published: {hub.push(opened, repository, public)}")
 
 
 @wrsr.command("status")
 @project_argument
 def wrsr_status(project: Path) -> None:
-    """How far every stage is."""
+    """Show how far every stage is."""
     from refsr_bench.builder.project import Project
     from refsr_bench.core.report import text_table
 
@@ -215,13 +251,13 @@ def wrsr_status(project: Path) -> None:
 @with_options(engine_options)
 def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str, workers: int) -> None:
     """A CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified matches."""
-    from refsr_bench.builder.similarity.levels import build
+    from refsr_bench.builder.similarity.levels import Shape, build
 
     with Bar("albums") as progress:
-        count, notes = build(albums, out, per_album, long_side, engine_name=engine, workers=workers, progress=progress)
+        count, notes = build(albums, out, Shape(per_album, long_side), Workers(engine, workers), progress)
     for note in notes:
         click.echo(f"left out: {note}", err=True)
-    click.echo(f"{out}: {count} groups. Try them: refsr-bench run --dataset cufed5 --data-root {out}")
+    click.echo(f"{out}: {count} groups. Try them: {_run('cufed5', out)}")
 
 
 @click.command("stats")
@@ -230,7 +266,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
 @click.option("--svg", is_flag=True, help="Charts as SVG instead of PNG.")
 @data_root_option
 def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> None:
-    """What a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
+    """Show what a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
     from refsr_bench.data.opening import open_dataset
 
@@ -241,6 +277,17 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
     if out:
         for path in builder.plot(found, out, ".svg" if svg else ".png"):
             click.echo(f"chart: {path}")
+
+
+def _run(dataset: str, folder: Path) -> str:
+    """A command that measures on the new data set, ready to be pasted."""
+    return shlex.join(["refsr-bench", "run", "--dataset", dataset, "--data-root", str(folder), "--method", "bicubic"])
+
+
+def _tell_gathered(where: str, found: Gathered) -> None:
+    _tell(f"candidates from {where}", found.added)
+    for note in found.notes:
+        click.echo(f"  {note}", err=True)
 
 
 def _tell(what: str, counts: Mapping[str, int]) -> None:

@@ -1,7 +1,7 @@
-"""VGG-shaped feature stacks with readable layer names (Simonyan & Zisserman; paper Table 2 and supplement A.2).
+"""VGG-shaped feature stacks with readable layer names (Simonyan & Zisserman, ICLR 2015).
 
-Up to ``conv3_1`` VGG16 and VGG19 have the same five convolutions, so one builder serves the correspondence
-network (VGG16, Table 2), the reference features (VGG19) and the perceptual loss (VGG19).
+Up to ``conv3_1`` VGG16 and VGG19 have the same five convolutions, so one builder serves C2-Matching's correspondence
+network (VGG16, Table 2 of its paper), the reference features of Ref-SR networks and the perceptual loss (VGG19).
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def vgg_layers(last: str) -> nn.Sequential:
-    """Layers ``conv1_1, relu1_1, conv1_2, ... `` up to and including ``last``; 2x2 max pooling between blocks."""
+    """Layers ``conv1_1, relu1_1, conv1_2, ...`` up to and including ``last``; 2x2 max pooling between blocks.
+
+    Raises ValueError for a layer that VGG19 does not have.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 3
     for block, convolutions, width in VGG19_BLOCKS:
@@ -27,7 +30,7 @@ def vgg_layers(last: str) -> nn.Sequential:
             channels = width
             if last == f"conv{block}_{n}":
                 return nn.Sequential(layers)
-            layers[f"relu{block}_{n}"] = nn.ReLU(inplace=False)
+            layers[f"relu{block}_{n}"] = nn.ReLU(inplace=False)  # the convolution before may be an output, too
             if last == f"relu{block}_{n}":
                 return nn.Sequential(layers)
         layers[f"pool{block}"] = nn.MaxPool2d(2, 2)
@@ -35,7 +38,7 @@ def vgg_layers(last: str) -> nn.Sequential:
 
 
 class ImageNetNormalised(nn.Module):
-    """Holds the ImageNet statistics as buffers (they are part of the authors' files)."""
+    """A network that normalises its input by ImageNet's statistics; as buffers, they are part of the authors' files."""
 
     mean: Tensor
     std: Tensor
@@ -46,6 +49,7 @@ class ImageNetNormalised(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
 
     def normalise(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] -> zero mean and unit variance per channel, over ImageNet."""
         return (image - self.mean) / self.std
 
 
@@ -58,7 +62,7 @@ class VGG19Features(ImageNetNormalised):
     def __init__(self, layers: Iterable[str]) -> None:
         super().__init__()
         self.layers = tuple(layers)
-        self.vgg_net = vgg_layers(max(self.layers))
+        self.vgg_net = vgg_layers(max(self.layers))  # names sort by depth: relu1_1 < relu2_1 < ...
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         x = self.normalise(image)
@@ -73,7 +77,7 @@ class VGG19Features(ImageNetNormalised):
 def from_torchvision(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
     """Rename a torchvision ``vgg19`` state dict (``features.N.weight``) to ``vgg_net.convB_N.weight`` up to ``last``.
 
-    Up to conv3_3 it serves ``vgg16`` as well. Raises KeyError when a convolution is missing.
+    It serves ``vgg16`` as well up to conv3_3. Raises KeyError when a convolution is missing.
     """
     renamed = {}
     for index, (name, layer) in enumerate(vgg_layers(last).named_children()):

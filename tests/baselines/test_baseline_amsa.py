@@ -11,7 +11,9 @@ from golden import closeness, golden, official
 
 from baselines import amsa
 from baselines.nets.amsa import AMSA, SIZES, PatchScores, draws_for, patch_match, weights_of
-from c2matching.matching.correspondence import Correspondence, index_to_flow, match
+from c2matching.matching.correspondence import Correspondence
+from c2matching.matching.exact import match
+from c2matching.matching.patches import index_to_flow
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.errors import BenchError

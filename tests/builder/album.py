@@ -23,7 +23,7 @@ def scene(which: int) -> Image.Image:
 
 
 SCENES = (0, 1, 4, 5, 7)
-"""Of the sample, those with texture enough for local matches at this size."""
+"""Those of the sample with texture enough for local matches at this size."""
 
 
 @lru_cache

@@ -15,7 +15,8 @@ from selection import lines, write_project
 from visitor import open_watched
 
 from refsr_bench.builder.project import Project
-from refsr_bench.builder.select import SelectionServer, resolve
+from refsr_bench.builder.selection.decisions import resolve
+from refsr_bench.builder.selection.server import SelectionServer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = playwright.expect

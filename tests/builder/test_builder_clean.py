@@ -1,6 +1,5 @@
 """Cleaning: copies of the query are found however they were spoiled, other photos of its scene are kept and ranked."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,11 @@ from PIL import Image
 
 from refsr_bench.builder import clean, engine, tables
 from refsr_bench.builder.facts import examine, jpeg_quality, pixels_sha256, sharpness
-from refsr_bench.builder.project import Project, Settings
+from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query
-from refsr_bench.builder.similarity import similar
+from refsr_bench.builder.settings import Settings
+from refsr_bench.builder.similarity import matching
+from refsr_bench.builder.similarity.copies import copy_reason
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.pixels.images import read_image
 
@@ -93,16 +94,16 @@ def test_candidates_are_ranked_by_verified_matches_then_likeness(tmp_path: Path)
 
 
 def test_scale_is_pixels_of_the_candidate_per_pixel_of_the_query() -> None:
-    query = similar.features(np.array(view(0, 0)))
-    twice = similar.features(np.array(view(0, 1).resize((480, 360), Image.Resampling.BICUBIC)))
-    assert similar.relate(query, twice).scale == pytest.approx(2, rel=0.02)
-    assert similar.relate(twice, query).scale == pytest.approx(0.5, rel=0.02)
+    query = matching.features(np.array(view(0, 0)))
+    twice = matching.features(np.array(view(0, 1).resize((480, 360), Image.Resampling.BICUBIC)))
+    assert matching.relate(query, twice).scale == pytest.approx(2, rel=0.02)
+    assert matching.relate(twice, query).scale == pytest.approx(0.5, rel=0.02)
 
 
 def test_points_are_pixel_centres_of_the_originals() -> None:
     image = np.array(scene(0).resize((1400, 1050), Image.Resampling.BICUBIC))
     moved = np.roll(image, (20, 40), axis=(0, 1))
-    points = similar.relate(similar.features(image), similar.features(moved)).points
+    points = matching.relate(matching.features(image), matching.features(moved)).points
     assert np.median(points[:, 2:] - points[:, :2], axis=0) == pytest.approx([40, 20], abs=0.3)
 
 
@@ -163,9 +164,9 @@ def test_an_empty_pool_is_said(tmp_path: Path) -> None:
 
 
 def test_processes_give_what_one_gives(tmp_path: Path) -> None:
-    assert sorted(engine.run(abs, [-3, 1, -2], workers=2)) == [1, 2, 3]
+    assert sorted(engine.run(abs, [-3, 1, -2], engine.Workers(count=2))) == [1, 2, 3]
     with pytest.raises(Misuse, match="--engine spark"):
-        engine.run(abs, [1], "spark")
+        engine.run(abs, [1], engine.Workers("spark"))
 
 
 @pytest.mark.slow
@@ -176,12 +177,12 @@ def test_ray_gives_what_one_process_gives(tmp_path: Path) -> None:
         project = small_project(tmp_path / "a", {"other.jpg": view(1, 0), "near.jpg": view(0, 1)})
         clean.clean(project)
         again = small_project(tmp_path / "b", {"other.jpg": view(1, 0), "near.jpg": view(0, 1)})
-        clean.clean(again, "ray", 2)
+        clean.clean(again, engine.Workers("ray", 2))
         assert project.cleaned == again.cleaned
         (again.path / "queries/001.png").write_bytes(b"no image")
         tables.write(again.table("clean"), [], Cleaned)
         with pytest.raises(BenchError, match="not a PNG"):
-            clean.clean(again, "ray", 2)
+            clean.clean(again, engine.Workers("ray", 2))
     finally:
         ray.shutdown()
 
@@ -212,24 +213,22 @@ def test_different_photos_of_a_scene_are_no_copies(shared: Path) -> None:
     if not folder.is_dir():
         pytest.skip("needs the photographs of shared/data")
     settings = Settings()
-    photos = [similar.features(read_image(folder / f"{n:03d}.jpg")) for n in (4, 5, 6)]
+    photos = [matching.features(read_image(folder / f"{n:03d}.jpg")) for n in (4, 5, 6)]
     for a, b in ((0, 1), (1, 2)):
-        found = similar.relate(photos[a], photos[b])
+        found = matching.relate(photos[a], photos[b])
         assert found.inliers > 100 and found.psnr < 25
-        assert not similar.copy_reason(
-            photos[a], photos[b], found, settings.hash_distance, settings.leak_share, settings.leak_psnr
-        )
+        assert not copy_reason(photos[a], photos[b], found, settings)
 
 
 def test_the_hash_of_an_orientation_is_that_of_the_turned_image() -> None:
     image = np.array(view(0, 0).crop((0, 0, 160, 160)))
-    plain = similar.features(image, count=1).hashes
+    plain = matching.features(image, count=1).hashes
     for turned in (image[::-1], image[:, ::-1], image.transpose(1, 0, 2), np.rot90(image)):
-        other = similar.features(np.ascontiguousarray(turned), count=1)
+        other = matching.features(np.ascontiguousarray(turned), count=1)
         assert min((h ^ other.hashes[0]).bit_count() for h in plain) <= 2
 
 
 def test_unusable_images_have_no_matches() -> None:
-    flat = similar.features(np.full((120, 160, 3), 128, np.uint8))
-    assert similar.relate(flat, similar.features(np.array(view(0, 0)))) == similar.NONE
-    assert dataclasses.asdict(similar.NONE)["inliers"] == 0
+    flat = matching.features(np.full((120, 160, 3), 128, np.uint8))
+    assert matching.relate(flat, matching.features(np.array(view(0, 0)))) == matching.NONE
+    assert matching.NONE.inliers == 0

@@ -1,20 +1,26 @@
 """Export: WR-SR's layout, Hugging Face, Croissant, card, licences; statistics; sets from albums; the command line."""
 
 import csv
-import dataclasses
 import importlib.util
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from album import SCENES, jpeg, save, scene, view
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
-from refsr_bench.builder import clean, export, local, queries, rescale, select, stats, tables
+from refsr_bench.builder import clean, queries, rescale, stats, tables
+from refsr_bench.builder.export import files, hub
+from refsr_bench.builder.pool import folders
+from refsr_bench.builder.pool.providers import PROVIDERS
 from refsr_bench.builder.project import Project
-from refsr_bench.builder.rows import Selected
+from refsr_bench.builder.selection import decisions
 from refsr_bench.builder.similarity import levels
+from refsr_bench.builder.stated import Statements
 from refsr_bench.cli import builder as cli
 from refsr_bench.cli.common import Commands
 from refsr_bench.core.errors import BenchError, Misuse
@@ -36,20 +42,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     save(view(SCENES[2], 0), base / "pool" / "other.png")
     project = Project.create(base / "p", **SMALL, contact="tests@example.org", title="Small | set")
     stated = {"license": "by", "license_version": "4.0", "category": "building"}
-    queries.add_folders(project, [base / "queries"], stated)
-    local.gather(project, [base / "pool"], {"license": "by-sa", "license_version": "3.0", "creator": "Ada, Bob"})
+    queries.add_folders(project, [base / "queries"], Statements(stated))
+    told = {"license": "by-sa", "license_version": "3.0", "creator": "Ada, Bob"}
+    folders.gather(project, [base / "pool"], Statements(told))
     clean.clean(project)
-    tables.write(project.table("selected"), select.auto(project), Selected)
+    decisions.settle(project, automatic=True)
     rescale.rescale(project)
-    export.export(project)
+    files.export(project)
     return project
 
 
 @pytest.fixture
 def project(built: Project, tmp_path: Path) -> Project:
     """A copy that a test may change."""
-    import shutil
-
     shutil.copytree(built.path, tmp_path / "p")
     return Project.open(tmp_path / "p")
 
@@ -119,7 +124,7 @@ def test_the_card_and_the_sources_say_what_was_done(built: Project) -> None:
 
 
 def _license(project: Project, license: str) -> None:
-    rows = [dataclasses.replace(row, license=license) for row in project.queries]
+    rows = [replace(row, license=license) for row in project.queries]
     tables.write(project.table("queries"), rows)
 
 
@@ -127,23 +132,23 @@ def _license(project: Project, license: str) -> None:
 def test_changed_images_without_derivatives_are_refused(project: Project, license: str) -> None:
     _license(project, license)
     with pytest.raises(Misuse, match="without derivatives"):
-        export.export(project)
+        files.export(project)
     assert (project.path / "export/pairs.txt").is_file()  # the last good one stays
 
 
 def test_a_leak_that_a_person_chose_is_refused(project: Project) -> None:
     copy = next(row.file for row in project.pool if "copy" in row.source_url and row.query == "001")
-    rows = [dataclasses.replace(row, file=copy) if row.query == "001" else row for row in project.selected]
+    rows = [replace(row, file=copy) if row.query == "001" else row for row in project.selected]
     tables.write(project.table("selected"), rows)
     rescale.rescale(project)
     with pytest.raises(BenchError, match="give the answer away"):
-        export.export(project)
+        files.export(project)
 
 
 def test_pairs_that_are_not_finished_are_said(project: Project) -> None:
     project.table("rescaled").unlink()
     with pytest.raises(Misuse, match="2 pairs not finished"):
-        export.export(project)
+        files.export(project)
 
 
 def test_by_reference_holds_addresses_and_a_script_that_makes_the_images(
@@ -151,14 +156,14 @@ def test_by_reference_holds_addresses_and_a_script_that_makes_the_images(
 ) -> None:
     _license(project, "by-nd")
     with pytest.raises(Misuse, match="no web address"):
-        export.export(project, by_reference=True)
+        files.export(project, by_reference=True)
     for name in ("queries", "pool"):
         rows = [
-            dataclasses.replace(row, source_url=f"https://example.org/{row.file}")
+            replace(row, source_url=f"https://example.org/{row.file}")
             for row in getattr(project, name)
         ]
         tables.write(project.table(name), rows)
-    folder = export.export(project, by_reference=True)
+    folder = files.export(project, by_reference=True)
     assert not (folder / "input").exists() and not (folder / "ref").exists()
     spec = importlib.util.spec_from_file_location("fetch_made", folder / "fetch.py")
     script = importlib.util.module_from_spec(spec)
@@ -196,20 +201,20 @@ class Hub:
 
 
 def test_the_hub_gets_the_folder_privately(built: Project) -> None:
-    hub = Hub()
-    assert export.push(built, "me/set", api=hub) == "https://huggingface.co/datasets/me/set"
-    assert hub.calls[0] == ("me/set", {"repo_type": "dataset", "private": True, "exist_ok": True})
-    assert hub.calls[1][1]["folder_path"] == str(built.path / "export")
+    web = Hub()
+    assert hub.push(built, "me/set", api=web) == "https://huggingface.co/datasets/me/set"
+    assert web.calls[0] == ("me/set", {"repo_type": "dataset", "private": True, "exist_ok": True})
+    assert web.calls[1][1]["folder_path"] == str(built.path / "export")
     with pytest.raises(BenchError, match="Log in first"):
-        export.push(built, "me/set", api=Hub(OSError("401")))
+        hub.push(built, "me/set", api=Hub(OSError("401")))
 
 
 @pytest.mark.parametrize("license", ["", "by-nc"])
 def test_images_without_an_open_licence_are_not_pushed(project: Project, license: str) -> None:
     _license(project, license)
-    export.export(project)
+    files.export(project)
     with pytest.raises(Misuse, match="may not be redistributed"):
-        export.push(project, "me/set", api=Hub())
+        hub.push(project, "me/set", api=Hub())
 
 
 def test_statistics_count_categories_sizes_and_matches(built: Project, tmp_path: Path) -> None:
@@ -238,7 +243,8 @@ def test_albums_become_a_cufed5(tmp_path: Path) -> None:
     for which in SCENES[1:4]:
         save(view(which, 0), album / f"z{which}.png")
     save(whole, tmp_path / "albums" / "short" / "one.png")
-    count, notes = levels.build(tmp_path / "albums", tmp_path / "out", long_side=200)
+    small = levels.Shape(long_side=200)
+    count, notes = levels.build(tmp_path / "albums", tmp_path / "out", small)
     assert count == 1 and notes == ["short: 1 photos, at least 6 are needed"]
     (pair,) = open_dataset("cufed5", tmp_path / "out").pairs
     assert pair.hr.load().shape == (148, 200, 3)
@@ -246,7 +252,7 @@ def test_albums_become_a_cufed5(tmp_path: Path) -> None:
     assert [row.level for row in rows] == [0, 1, 2, 3, 4, 5] and "trip/copy.jpg" not in {row.source for row in rows}
     inliers = [row.inliers for row in rows[1:]]
     assert inliers == sorted(inliers, reverse=True) and inliers[1] >= 12 > inliers[2]
-    assert levels.build(tmp_path / "albums", tmp_path / "out", long_side=200)[0] == 1
+    assert levels.build(tmp_path / "albums", tmp_path / "out", small)[0] == 1
     with pytest.raises(Misuse, match="no folders"):
         levels.build(tmp_path / "nowhere", tmp_path / "out")
 
@@ -276,8 +282,61 @@ def test_the_command_line_goes_the_whole_way(built: Project, tmp_path: Path) -> 
     assert failed.exit_code == 2 and "is no project" in failed.output
 
 
+def pasted(text: str) -> Result:
+    """Run the command at the end of a message."""
+    from refsr_bench.cli import main
+
+    program, *arguments = shlex.split(text[text.rindex("refsr-bench ") :])
+    assert program == "refsr-bench"
+    return CliRunner().invoke(main, arguments)
+
+
+def test_printed_commands_work_when_they_are_pasted(
+    built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "a b"
+    shutil.copytree(built.path, place)
+    printed = CliRunner().invoke(cli.wrsr, ["export", str(place)]).output
+    done = pasted(printed)
+    assert done.exit_code == 0 and "2/" in done.output, done.output
+    project = Project.open(place)
+    with pytest.raises(Misuse) as error:
+        Project.open(tmp_path / "c d")
+    assert pasted(str(error.value)).output.startswith(f"{tmp_path / 'c d'} is ready")
+    with pytest.raises(Misuse) as error:
+        Project.create(place)
+    assert "export   1/1" in pasted(str(error.value)).output
+    project.table("rescaled").unlink()
+    with pytest.raises(Misuse) as error:
+        files.export(project)
+    assert "2 pairs made" in pasted(str(error.value)).output
+    shutil.rmtree(place / "export")
+    with pytest.raises(Misuse) as error:
+        hub.push(project, "me/set", api=Hub())
+    assert "holds the data set" in pasted(str(error.value)).output
+    with pytest.raises(Misuse) as error:
+        clean.clean(Project.open(tmp_path / "c d"))
+    assert "--provider" in pasted(str(error.value)).output
+
+
+def test_a_row_cannot_lead_out_of_the_project(project: Project) -> None:
+    rows = [replace(row, input="../../secret.png") for row in project.rescaled]
+    tables.write(project.table("rescaled"), rows)
+    with pytest.raises(BenchError, match="no path inside"):
+        files.export(project)
+    tables.write(project.table("queries"), [replace(row, id=f"../{row.id}") for row in project.queries])
+    tables.write(project.table("selected"), [replace(row, query=f"../{row.query}") for row in project.selected])
+    with pytest.raises(BenchError, match="no path inside"):
+        rescale.rescale(project)
+
+
+def test_the_command_line_knows_every_provider() -> None:
+    assert set(cli.WEB) == set(PROVIDERS)
+
+
 def test_an_input_that_comes_twice_is_refused(project: Project) -> None:
     first, second = project.rescaled
     (project.path / second.input).write_bytes((project.path / first.input).read_bytes())
     with pytest.raises(BenchError, match="come more than once"):
-        export.export(project)
+        files.export(project)

@@ -14,9 +14,9 @@ import zlib
 
 import pytest
 from PIL import Image
+from protego import Protego
 
-from refsr_bench.builder.fetching import robots
-from refsr_bench.builder.fetching.fetch import CONTACT, Client, Policy, fetch
+from refsr_bench.builder.fetching.fetch import AGENT, CONTACT, Client, Policy
 from refsr_bench.builder.fetching.network import FetchError, Refused, Throttled, public, split_url
 from refsr_bench.core.errors import Misuse
 
@@ -77,12 +77,12 @@ def test_nobody_is_asked_without_a_contact(web, monkeypatch, jpeg):
     web.pages["/a.jpg"] = jpeg
     monkeypatch.delenv(CONTACT, raising=False)
     with pytest.raises(Misuse, match="contact"):
-        fetch(f"{web.url}/a.jpg", Policy(allow_loopback=True))
+        Client(Policy(allow_loopback=True)).image(f"{web.url}/a.jpg")
     with pytest.raises(Misuse, match="contact"):
-        fetch(f"{web.url}/a.jpg", Policy("just a word", allow_loopback=True))
+        Client(Policy("just a word", allow_loopback=True)).image(f"{web.url}/a.jpg")
     assert web.asked == []
     monkeypatch.setenv(CONTACT, "https://lab.example.org")
-    assert fetch(f"{web.url}/a.jpg", Policy(allow_loopback=True, interval=0)).bytes == jpeg
+    assert Client(Policy(allow_loopback=True, interval=0)).image(f"{web.url}/a.jpg").bytes == jpeg
 
 
 @pytest.mark.parametrize(
@@ -403,7 +403,7 @@ def test_a_broken_robots_txt_forbids_for_now(web, client, jpeg):
     ],
 )
 def test_rules_of_robots_txt(text, path, expected):
-    assert robots.parse(text, "refsr-bench").allows(f"https://example.org{path}") is expected
+    assert Protego.parse(text).can_fetch(f"https://example.org{path}", AGENT) is expected
 
 
 def _files(folder):
@@ -465,7 +465,13 @@ def test_the_cache_shares_files(web, client, jpeg, tmp_path):
     assert client().image(f"{web.url}/a.jpg") == fetched
 
 
-@pytest.mark.parametrize("url", ["a.jpg", "http://", "http://[::1", "http://a b/", "javascript:1", "http://h:99999/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("a.jpg", "http://", "http://[::1", "http://a b/", "javascript:1", "http://h:99999/"),
+        *("http://h/\ud800", "http://h/?q=\udcff", "http://h\ud800/"),
+    ],
+)
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(Refused):
         split_url(url)

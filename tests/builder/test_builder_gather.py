@@ -10,10 +10,10 @@ from PIL import Image
 
 from refsr_bench.builder import tables
 from refsr_bench.builder.fetching.fetch import Client
-from refsr_bench.builder.fetching.providers import open_provider
-from refsr_bench.builder.fetching.providers.base import Place, Search
-from refsr_bench.builder.fetching.providers.openverse import Openverse
-from refsr_bench.builder.gather import CACHE, Caption, from_web, gather, policy_of, searches
+from refsr_bench.builder.pool.providers import open_provider
+from refsr_bench.builder.pool.providers.base import Place, Search
+from refsr_bench.builder.pool.providers.openverse import Openverse
+from refsr_bench.builder.pool.web import CACHE, Caption, from_web, gather, policy_of, searches
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import DROPPED, Query
 from refsr_bench.core.errors import Misuse
@@ -73,7 +73,7 @@ def run(project, web, monkeypatch):
         client = Client(policy, sleep=lambda seconds: None)
         provider = open_provider("openverse", client)
         provider.endpoint = f"{web.url}/v1/"
-        return gather(project, [provider], client, asked or searches(project.kept_queries, []), n)
+        return gather(project, [provider], asked or searches(project.kept_queries, []), n)
 
     return go
 
@@ -82,7 +82,7 @@ def test_hits_become_rows_and_files(project, web, world, run):
     world("tower bridge", ["a", "b", "c", "d"])
     world("lighthouse", ["b", "e"])
     result = run()
-    assert (result.added, result.by_provider) == (5, {"openverse": 5})
+    assert result.added == {"openverse": 5}
     assert result.notes == ("1 queries have no words to search for: fill their 'text', or give captions.",)
     rows = project.pool
     assert [(row.query, row.source_url[-1], row.rank) for row in rows] == [
@@ -103,7 +103,7 @@ def test_a_second_run_asks_nobody(project, web, world, run):
     world("lighthouse", ["d"])
     run()
     before, asked = project.pool, len(web.asked)
-    assert run().added == 0
+    assert run().added == {}
     assert project.pool == before
     assert len(web.asked) == asked
 
@@ -167,11 +167,11 @@ def test_a_provider_that_asks_for_a_pause_is_left_alone(project, web, world, run
     search = web.pages["/v1/images/"]
     web.pages["/v1/images/"] = (429, {"Retry-After": "4000"}, b"")
     result = run()
-    assert result.added == 0
+    assert result.added == {}
     assert any("openverse was not asked further: " in note and "wait 4000 s" in note for note in result.notes)
     assert web.paths() == ["/v1/images/"]
     web.pages["/v1/images/"] = search
-    assert run().added == 2
+    assert run().added == {"openverse": 2}
 
 
 def test_one_failing_search_is_not_the_end(project, web, world, run):
@@ -196,7 +196,7 @@ def test_a_private_address_from_a_provider_is_not_visited(project, web, world, r
 
     web.pages["/v1/images/"] = search
     result = run(asked={"001": Search("x")})
-    assert result.added == 0
+    assert result.added == {}
     assert any("no public address" in note for note in result.notes)
 
 
@@ -238,10 +238,10 @@ def test_from_web_under_the_projects_settings(project, web, world, tmp_path, mon
     captions.write_text("query,text\n001,a lighthouse\n002,nothing\n")
     monkeypatch.setattr(Openverse, "endpoint", f"{web.url}/v1/")
     policy = dataclasses.replace(policy_of(project), allow_loopback=True, interval=0)
-    monkeypatch.setattr("refsr_bench.builder.gather.policy_of", lambda project: policy)
+    monkeypatch.setattr("refsr_bench.builder.pool.web.policy_of", lambda project: policy)
     seen = []
     result = from_web(project, ["openverse"], captions, lambda done, total: seen.append((done, total)))
     assert [row.query for row in project.pool] == ["001"] * 3, "top = 3"
-    assert result.added == 3
+    assert result.added == {"openverse": 3}
     assert seen == [(1, 2), (2, 2)]
     assert web.asked[0][1]["license"] == "cc0,pdm,by,by-sa"

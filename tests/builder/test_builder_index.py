@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from album import SCENES, save, view
 
-from refsr_bench.builder import local, tables
+from refsr_bench.builder import tables
+from refsr_bench.builder.engine import Workers
+from refsr_bench.builder.pool import folders
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Query
 from refsr_bench.builder.similarity import embed, index
+from refsr_bench.builder.similarity.embed import WITHOUT_WEIGHTS, Embedding
+from refsr_bench.builder.stated import Statements
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.pixels.images import read_image
 
@@ -28,7 +32,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_the_descriptor_finds_other_views_of_a_scene(tmp_path: Path, photos: Path) -> None:
     found = index.build(tmp_path / "index", [photos])
-    describe = index.embedder(str(tmp_path / "index"), "descriptor", "")
+    describe = index.embedder(tmp_path / "index", WITHOUT_WEIGHTS)
     for which in SCENES:
         (vector,) = describe([np.array(view(which, 0))])
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
@@ -40,9 +44,32 @@ def test_the_descriptor_finds_other_views_of_a_scene(tmp_path: Path, photos: Pat
 
 def test_the_codebook_is_the_same_for_the_same_images(photos: Path) -> None:
     images = [read_image(path) for path, _, _ in index.list_images([photos])]
-    assert embed.learn(images).digest == embed.learn(images).digest
+    first, again = embed.learn(images), embed.learn(images)
+    for name in ("words", "mean", "projection"):
+        assert np.array_equal(getattr(first, name), getattr(again, name))
     with pytest.raises(BenchError, match="too little texture"):
         embed.learn([np.zeros((64, 64, 3), np.uint8)])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"words": np.zeros((64, 128)), "mean": np.zeros(8192)},
+        {"words": np.zeros((64, 128)), "mean": np.zeros(8192), "projection": np.zeros((3, 2))},
+        {"words": np.zeros((64, 128)), "mean": np.zeros(8192), "projection": np.zeros((8192, 1200), np.float64)},
+        {"words": np.array([None]), "mean": np.zeros(8192), "projection": np.zeros((8192, 2))},
+        b"PK\x03\x04 no archive",
+        b"",
+    ],
+)
+def test_a_codebook_that_is_none_is_refused(tmp_path: Path, content: dict | bytes) -> None:
+    path = tmp_path / "codebook.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.savez_compressed(path, **content)
+    with pytest.raises(BenchError, match="damaged codebook"):
+        embed.Descriptor.load(path)
 
 
 def test_flat_images_have_an_embedding_too(photos: Path) -> None:
@@ -65,13 +92,13 @@ def test_shards_are_made_once_and_only_news_are_embedded(
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "index/shards").iterdir()}
     assert len(after) == 4 and shards.items() <= after.items()
     assert len(found.paths) == 10 and len(set(found.paths)) == 10
-    (vector,) = index.embedder(str(tmp_path / "index"), "descriptor", "")([np.array(view(3, 0))])
+    (vector,) = index.embedder(tmp_path / "index", WITHOUT_WEIGHTS)([np.array(view(3, 0))])
     assert found.search(vector, 1)[0].path == (photos / "new.png").resolve()
 
 
 def test_a_kill_between_shards_loses_none(tmp_path: Path, photos: Path) -> None:
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom refsr_bench.builder import index\n"
+        "import os, sys\nfrom pathlib import Path\nfrom refsr_bench.builder.similarity import index\n"
         "index.SHARD = 4\nreal, made = index.write_shard, []\n"
         "def write(target, table):\n"
         "    if made: os.kill(os.getpid(), 9)\n"
@@ -120,18 +147,21 @@ def test_a_large_index_is_kept_and_opened_again(tmp_path: Path, photos: Path, mo
     (stored,) = (tmp_path / "index").glob("faiss-*.index")
     monkeypatch.setattr(index, "searcher_of", None)  # must not be made again
     again = index.build(tmp_path / "index", [photos])
-    (vector,) = index.embedder(str(tmp_path / "index"), "descriptor", "")([np.array(view(0, 0))])
+    (vector,) = index.embedder(tmp_path / "index", WITHOUT_WEIGHTS)([np.array(view(0, 0))])
     assert again.search(vector, 3) == first.search(vector, 3) and stored.is_file()
 
 
 def test_an_index_keeps_to_its_embedding(tmp_path: Path, photos: Path) -> None:
     index.build(tmp_path / "index", [photos])
     with pytest.raises(Misuse, match="needs a local file of weights"):
-        index.build(tmp_path / "index", [photos], "torchvision:resnet18")
+        index.build(tmp_path / "index", [photos], Embedding("torchvision:resnet18"))
     weights = tmp_path / "w.safetensors"
     weights.write_bytes(b"x")
     with pytest.raises(BenchError, match="made with descriptor"):
-        index.build(tmp_path / "index", [photos], "torchvision:resnet18", str(weights))
+        index.build(tmp_path / "index", [photos], Embedding("torchvision:resnet18", str(weights)))
+    (tmp_path / "index/embedding.txt").write_text("")
+    with pytest.raises(BenchError, match="made with nothing known"):
+        index.build(tmp_path / "index", [photos])
     with pytest.raises(Misuse, match="no images"):
         (tmp_path / "empty").mkdir()
         index.build(tmp_path / "index2", [tmp_path / "empty"])
@@ -143,15 +173,15 @@ def test_a_backbone_embeds_with_a_local_weights_file(tmp_path: Path, photos: Pat
 
     net = torchvision.models.squeezenet1_1(weights=None)
     save_file(net.state_dict(), tmp_path / "w.safetensors")
-    given = ("torchvision:squeezenet1_1", str(tmp_path / "w.safetensors"))
-    found = index.build(tmp_path / "i", [photos / "scene0"], *given)
-    (vector,) = index.embedder("", *given)([read_image(photos / "scene0" / "1.jpg")])
+    given = Embedding("torchvision:squeezenet1_1", str(tmp_path / "w.safetensors"))
+    found = index.build(tmp_path / "i", [photos / "scene0"], given)
+    (vector,) = index.embedder(None, given)([read_image(photos / "scene0" / "1.jpg")])
     assert vector.shape == (512,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
     assert found.search(vector, 1)[0].score == pytest.approx(1, abs=1e-3)
     with pytest.raises(Misuse, match="no model of that name"):
-        embed.backbone("torchvision:none", tmp_path / "w.safetensors")
+        embed.backbone(Embedding("torchvision:none", given.weights))
     with pytest.raises(BenchError, match="does not hold the weights"):
-        embed.backbone("torchvision:squeezenet1_0", tmp_path / "w.safetensors")
+        embed.backbone(Embedding("torchvision:squeezenet1_0", given.weights))
 
 
 @pytest.fixture
@@ -166,7 +196,7 @@ def project(tmp_path: Path) -> Project:
 def test_the_pool_holds_the_most_similar_files_once(project: Project, photos: Path, tmp_path: Path) -> None:
     facts = tmp_path / "facts.csv"
     facts.write_text(f"file,creator\nphotos/scene{SCENES[0]}/1.jpg,Ada\n")
-    assert local.gather(project, [photos], {"license": "by"}, facts) == 6
+    assert folders.gather(project, [photos], Statements.read({"license": "by"}, facts)).added == {"local": 6}
     rows = project.pool
     assert [row.rank for row in rows] == [1, 2, 3] * 2
     assert all(row.license == "by" and project.file(row.file).is_file() and row.width == 240 for row in rows)
@@ -177,18 +207,20 @@ def test_the_pool_holds_the_most_similar_files_once(project: Project, photos: Pa
 
 
 def test_gathering_goes_on_where_it_was_killed(project: Project, photos: Path) -> None:
-    local.gather(project, [photos])
+    folders.gather(project, [photos])
     whole = project.table("pool").read_bytes()
     lines = whole.splitlines(keepends=True)
-    project.table("pool").write_bytes(b"".join(lines[:5]) + lines[5][:30])  # in the middle of the second query
-    assert local.gather(project, [photos]) == 2
+    project.table("pool").write_bytes(b"".join(lines[:5]) + lines[5][:30])  # the middle of the second query
+    assert folders.gather(project, [photos]).added == {"local": 2}
     assert project.table("pool").read_bytes() == whole
-    assert local.gather(project, [photos]) == 0
+    (photos / "broken.jpg").write_bytes(b"<html>")
+    again = folders.gather(project, [photos])
+    assert again.added == {"local": 0} and "1 files cannot be used" in again.notes[0]
 
 
 def test_gathering_without_queries_is_said(tmp_path: Path, photos: Path) -> None:
     with pytest.raises(Misuse, match="no queries yet"):
-        local.gather(Project.create(tmp_path / "p"), [photos])
+        folders.gather(Project.create(tmp_path / "p"), [photos])
 
 
 @pytest.mark.slow
@@ -200,12 +232,12 @@ def test_ray_makes_the_same_shards_and_none_twice(
     try:
         monkeypatch.setattr(index, "SHARD", 3)
         here = index.build(tmp_path / "here", [photos])
-        first = index.build(tmp_path / "ray", [photos], engine_name="ray", workers=2)
+        first = index.build(tmp_path / "ray", [photos], workers=Workers("ray", 2))
         assert first.paths == here.paths or sorted(first.paths) == sorted(here.paths)
         removed = sorted((tmp_path / "ray/shards").iterdir())[0]
         removed.unlink()
         stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "ray/shards").iterdir()}
-        index.build(tmp_path / "ray", [photos], engine_name="ray", workers=2)
+        index.build(tmp_path / "ray", [photos], workers=Workers("ray", 2))
         after = {path: path.stat().st_mtime_ns for path in (tmp_path / "ray/shards").iterdir()}
         assert removed in after and stamps.items() <= after.items()
     finally:

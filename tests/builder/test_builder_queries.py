@@ -8,6 +8,8 @@ from album import SCENES, jpeg, save, scene, view
 
 from refsr_bench.builder import queries
 from refsr_bench.builder.project import Project
+from refsr_bench.builder.queries import Wanted
+from refsr_bench.builder.stated import Statements
 from refsr_bench.core.errors import Misuse
 
 SMALL = {"query_min_long_side": 100}
@@ -62,7 +64,8 @@ def test_a_second_run_adds_only_what_is_new(project: Project, photos: Path) -> N
 def test_what_is_known_of_images_is_kept(project: Project, photos: Path, tmp_path: Path) -> None:
     facts = tmp_path / "facts.csv"
     facts.write_text("file,category,creator,license_version,text\nimages/test/0.jpg,building,Ada,4.0,an old tower\n")
-    queries.add_folders(project, [photos / "test"], {"license": "by", "category": "outdoor"}, facts)
+    stated = Statements.read({"license": "by", "category": "outdoor"}, facts, queries=True)
+    queries.add_folders(project, [photos / "test"], stated)
     (row,) = project.queries
     assert (row.license, row.license_version, row.category, row.creator, row.text) == (
         "by", "4.0", "building", "Ada", "an old tower",
@@ -71,22 +74,27 @@ def test_what_is_known_of_images_is_kept(project: Project, photos: Path, tmp_pat
 
 
 def test_categories_and_a_limit_choose(project: Project, photos: Path) -> None:
-    assert not queries.add_folders(project, [photos], {"category": "plant"}, categories=["animal"])
-    assert queries.add_folders(project, [photos], {"category": "plant"}, categories=["plant"], limit=1)["kept"] == 1
+    plants = Statements({"category": "plant"})
+    assert not queries.add_folders(project, [photos], plants, Wanted(["animal"]))
+    assert queries.add_folders(project, [photos], plants, Wanted(["plant"], limit=1))["kept"] == 1
     with pytest.raises(Misuse, match="category 'dog'"):
-        queries.add_folders(project, [photos], {"category": "dog"})
+        queries.add_folders(project, [photos], Statements({"category": "dog"}))
+    with pytest.raises(Misuse, match="category dog"):
+        Wanted(["dog"])
 
 
 def test_mistakes_are_named(project: Project, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Misuse, match="no images"):
         queries.add_folders(project, [tmp_path / "empty"])
+    save(view(0, 0), tmp_path / "odd" / "caf\udce9.png")
+    with pytest.raises(Misuse, match="no UTF-8"):
+        queries.add_folders(project, [tmp_path / "odd"])
     with pytest.raises(Misuse, match="no such folder"):
         queries.add_folders(project, [tmp_path / "nowhere"])
     (tmp_path / "facts.csv").write_text("file,colour\na,b\n")
-    save(view(0, 0), tmp_path / "some" / "a.png")
     with pytest.raises(Misuse, match="colour"):
-        queries.add_folders(project, [tmp_path / "some"], facts=tmp_path / "facts.csv")
+        Statements.read({}, tmp_path / "facts.csv", queries=True)
     (tmp_path / "list.txt").write_text("\n")
     with pytest.raises(Misuse, match="lists no addresses"):
         queries.add_urls(project, tmp_path / "list.txt")
@@ -103,14 +111,14 @@ def test_addresses_are_fetched_through_the_polite_client(
 
     asked = []
 
-    def fake(url: str, policy: fetch.Policy) -> fetch.Fetched:
+    def fake(self: fetch.Client, url: str) -> fetch.Fetched:
         asked.append(url)
         if url.endswith("gone.jpg"):
             raise BenchError(f"{url}: 404")
         data = jpeg(view(0, 0), 90)
         return fetch.Fetched(data, "image/jpeg", ".jpg", 240, 180, url, "2024-01-01")
 
-    monkeypatch.setattr(fetch, "fetch", fake)
+    monkeypatch.setattr(fetch.Client, "image", fake)
     monkeypatch.setenv("REFSR_CONTACT", "tests@example.org")
     listed = tmp_path / "list.csv"
     listed.write_text("url,license,creator\nhttps://example.org/a.jpg,by-sa,Ada\nhttps://example.org/gone.jpg,,\n")

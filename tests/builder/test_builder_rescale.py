@@ -8,10 +8,11 @@ from album import save, view
 from PIL import Image
 
 from refsr_bench.builder import tables
-from refsr_bench.builder.project import Project, Settings
+from refsr_bench.builder.project import Project
 from refsr_bench.builder.rescale import factor, rescale
 from refsr_bench.builder.rows import Cleaned, Query, Selected
-from refsr_bench.core.errors import Misuse
+from refsr_bench.builder.settings import Settings
+from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.pixels.images import read_image
 
 
@@ -25,7 +26,7 @@ from refsr_bench.pixels.images import read_image
         ((900, 700), 1.0, 1.0),  # larger, but shows the same pixels per pixel: it shows more of the scene
         ((900, 700), 1.5, 1 / 1.5),  # one pixel per pixel
         ((900, 700), 0.5, 1.0),
-        ((4000, 900), 1.0, 0.25),  # at most max_long_ratio times the input's long side
+        ((4000, 900), 1.0, 0.25),  # no more than max_long_ratio times the input's long side
         ((500, 400), 4.0, 0.66),  # not below ref_min_share
     ],
 )
@@ -74,6 +75,12 @@ def test_only_what_changed_is_made_again(project: Project) -> None:
     assert project.rescaled[0].factor == 1 and project.rescaled[0].resampling == "none"
     project.file(project.rescaled[0].ref).unlink()
     assert rescale(project) == 1
+
+
+def test_an_input_below_the_scale_is_said(project: Project) -> None:
+    save(Image.new("RGB", (3, 200)), project.path / "queries/001.png")
+    with pytest.raises(BenchError, match="smaller than the scale"):
+        rescale(project)
 
 
 def test_nothing_selected_is_said(tmp_path: Path) -> None:

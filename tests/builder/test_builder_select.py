@@ -17,11 +17,13 @@ import pytest
 from selection import lines, write_project
 from visitor import Visitor
 
-from refsr_bench.builder import decisions, tables
-from refsr_bench.builder.decisions import Decision, Log, agreement, cohen_kappa, mean_kappa
+from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Cleaned
-from refsr_bench.builder.select import SelectionServer, auto, resolve
+from refsr_bench.builder.selection import decisions
+from refsr_bench.builder.selection.agreement import agreement, cohen_kappa, mean_kappa
+from refsr_bench.builder.selection.decisions import Decision, Log, auto, resolve
+from refsr_bench.builder.selection.server import SelectionServer
 from refsr_bench.core.errors import BenchError, Misuse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -159,6 +161,11 @@ def test_the_name_is_asked_once(project: Project, serving: Callable[..., Selecti
         {"action": "reject", "query": "004"},
         {"action": "reject", "query": "001", "category": "weather"},
         {"action": "category", "query": "001"},
+        {"action": "reject", "query": ["001"]},
+        {"action": ["reject"], "query": "001"},
+        {"action": "reject", "query": "001", "category": {}},
+        {"action": "reject", "query": "001", "unknown": 1},
+        {"action": "undo", "lines": "1"},
         {"action": "drop", "query": "001"},
         {},
     ],
@@ -208,7 +215,7 @@ def test_a_full_disk_is_said_and_leaves_the_log_whole(
 
 def test_two_processes_append_at_once(project: Project) -> None:
     code = (
-        "import sys; from pathlib import Path; from refsr_bench.builder.decisions import Decision, Log\n"
+        "import sys; from pathlib import Path; from refsr_bench.builder.selection.decisions import Decision, Log\n"
         "log = Log(Path(sys.argv[1]))\n"
         "for n in range(20): log.add(lambda _: Decision('t', sys.argv[2], str(n), None, '', 'reject'))"
     )
@@ -221,7 +228,8 @@ def test_two_processes_append_at_once(project: Project) -> None:
 
 def test_a_kill_loses_nothing_that_was_acknowledged(project: Project) -> None:
     code = (
-        "import sys; from refsr_bench.builder.project import Project; from refsr_bench.builder.select import serve\n"
+        "import sys; from refsr_bench.builder.project import Project\n"
+        "from refsr_bench.builder.selection.server import serve\n"
         "serve(Project.open(sys.argv[1]), 'Rater1', open_browser=False, announce=lambda text: print(text, flush=True))"
     )
     process = subprocess.Popen(
@@ -286,7 +294,7 @@ def test_every_answer_forbids_what_is_foreign(project: Project, serving: Callabl
         assert headers["Content-Security-Policy"].startswith("default-src 'self';")
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
     for name in ("index.html", "app.js", "style.css"):
-        text = (ROOT / "refsr_bench/builder/page" / name).read_text()
+        text = (ROOT / "refsr_bench/builder/selection/page" / name).read_text()
         assert not [word for word in text.replace("http://www.w3.org/2000/svg", "").split() if "://" in word]
     assert "SameSite=Strict" in Annotator(browser.server)(f"/?{urlsplit(browser.server.url).query}")[2]["Set-Cookie"]
     assert browser.server.server_address[0] == "127.0.0.1"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from refsr_bench.builder import tables
-from refsr_bench.builder.project import Project, Settings, as_toml, parse
+from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Cleaned, Query, Selected
+from refsr_bench.builder.settings import Settings, as_toml, parse
 from refsr_bench.core.errors import BenchError, Misuse
 
 
@@ -67,12 +68,32 @@ def test_a_table_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> Non
         ("query,file,kept,rank\n1,a,1,first\n", "rank is 'first', not a whole number"),
         ("query,file,kept\n1,a,1,b\n", "4 cells under 3 columns"),
         ("query,file,kept\n1,a,yes\n", "kept is 'yes'"),
+        ("query,file,kept,rank\n1,a,1,-1\n", "line 2: rank is '-1', not a whole number from 0"),
+        ("query,file,kept,similarity\n1,a,1,nan\n", "similarity is 'nan', not a number"),
+        ("query,file,kept,inliers\n1,a,1," + "9" * 40 + "\n", "inliers is '999"),
+        ("query,query\n1,1\n", "column 'file' is missing"),
+        ("query,file,kept,kept\n1,a,1,1\n", "a column comes twice"),
+        ('query,file,kept\n1,"a,1\n', "not CSV"),
+        ("query,file,kept\n1," + "a" * 200_000 + ",1\n", "not CSV"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(BenchError, match=said):
         tables.read(tmp_path / "t.csv", Cleaned)
+
+
+def test_a_table_of_a_person_needs_no_last_newline(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfquery,file\r\n1,a\r\n2,b")
+    assert tables.given(tmp_path / "t.csv", Selected) == [Selected("1", "a"), Selected("2", "b")]
+    assert tables.read(tmp_path / "t.csv", Selected) == [Selected("1", "a")], "a row of ours that a kill cut short"
+    with pytest.raises(Misuse, match="nowhere"):
+        tables.given(tmp_path / "nowhere.csv", Selected)
+
+
+def test_empty_cells_of_numbers_are_the_default(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("query,file,agreement\n1,a,\n")
+    assert tables.read(tmp_path / "t.csv", Selected) == [Selected("1", "a", agreement=1.0)]
 
 
 def test_rows_before_a_kill_are_there(tmp_path: Path) -> None:
@@ -98,10 +119,10 @@ def test_settings_come_back_and_only_differences_are_written(tmp_path: Path) -> 
     ("text", "said"),
     [
         ("topp = 3", "no setting called topp. Did you mean top"),
-        ('top = "3"', "must be a whole number"),
-        ("top = 0", "too small"),
-        ("top = true", "must be a whole number"),
-        ("top 3", "cannot be read as TOML"),
+        ('top = "3"', r"build\.toml: top: expected int, got str"),
+        ("top = 0", "top: expected int >= 1"),
+        ("top = true", "top: expected int, got bool"),
+        ("top 3", r"build\.toml: not TOML"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
@@ -113,8 +134,14 @@ def test_settings_that_do_not_fit_are_refused_by_name(tmp_path: Path, text: str,
 
 def test_settings_of_a_command_line() -> None:
     assert parse(["top=3", "name=x y", 'licenses=["by"]']) == {"top": 3, "name": "x y", "licenses": ["by"]}
-    with pytest.raises(Misuse, match="NAME=VALUE"):
-        parse(["top"])
+    for wrong in ("top", "title=\udcff"):
+        with pytest.raises(Misuse, match="NAME=VALUE"):
+            parse([wrong])
+
+
+def test_words_that_are_no_utf_8_are_written_all_the_same(tmp_path: Path) -> None:
+    tables.append(tmp_path / "t.csv", [Query("1", "f", creator="A\udcff")])
+    assert tables.read(tmp_path / "t.csv", Query)[0].creator == "A\\udcff"
 
 
 def test_a_project_is_made_once_and_others_are_named(tmp_path: Path) -> None:
@@ -128,7 +155,7 @@ def test_a_project_is_made_once_and_others_are_named(tmp_path: Path) -> None:
 def test_names_that_leave_the_project_are_refused(tmp_path: Path) -> None:
     made = Project.create(tmp_path / "p")
     for name in ("../x", "/etc/passwd", "", "a\\b", "a/../../x"):
-        with pytest.raises(BenchError, match="leads out"):
+        with pytest.raises(BenchError, match="no path inside"):
             made.file(name)
 
 

@@ -6,15 +6,11 @@ import torch.nn.functional as F
 from filled import error, fill, tensor
 from torchvision.ops import deform_conv2d
 
-from c2matching.matching.correspondence import index_to_flow, pre_offsets
+from c2matching.matching.patches import index_to_flow
+from c2matching.matching.pre_offsets import pre_offsets
+from c2matching.nets.dynamic_aggregation import DynamicAggregation, copy_patches
 from refsr_bench.learning import deform
-from refsr_bench.learning.deform import (
-    DynamicAggregation,
-    copy_patches,
-    sample_by_grid,
-    sample_by_torchvision,
-    sample_reference,
-)
+from refsr_bench.learning.deform import sample_by_grid, sample_by_torchvision, sample_reference
 
 BACKENDS = pytest.mark.parametrize("backend", ["auto", "grid", "torchvision"])
 

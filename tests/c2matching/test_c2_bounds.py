@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from test_c2_matching import by_convolution, photos
 
-from c2matching.matching import bounds, correspondence, fused
-from c2matching.matching.bounds import KNOWN, RANKS, SLACK, Known, choose_rank, directions
-from c2matching.matching.correspondence import correspond, match, patch_norms
+from c2matching.matching import bounds, exact, pruned
+from c2matching.matching.bounds import DIRECTIONS, RANKS, SLACK, Projected, choose_rank, principal_directions
+from c2matching.matching.correspondence import correspond
+from c2matching.matching.exact import match
+from c2matching.matching.patches import patch_norms
 
-compiled = pytest.mark.skipif(not fused.available(), reason="needs numba")
+compiled = pytest.mark.skipif(not pruned.available(), reason="needs numba")
 
 
 def low_dimensional(*sizes, channels=256, seed=0):
@@ -37,28 +39,28 @@ def agree(found, wanted, features, ref):
 @pytest.fixture
 def small(monkeypatch):
     """Small maps are matched as large ones are."""
-    monkeypatch.setattr(fused, "SMALLEST", 0)
+    monkeypatch.setattr(pruned, "SMALLEST", 0)
 
 
 @pytest.fixture
 def used(monkeypatch):
     """The rank of bounds, None where they would not pay; nothing where they were not thought of."""
     ranks = []
-    find = fused.find_bounds
+    find = pruned.find_bounds
 
     def noting(*args):
         found = find(*args)
         ranks.append(found and found.rank)
         return found
 
-    monkeypatch.setattr(fused, "find_bounds", noting)
+    monkeypatch.setattr(pruned, "find_bounds", noting)
     return ranks
 
 
 @pytest.fixture(params=["by bounds", "in full"])
 def rows(request, monkeypatch):
-    """How rows are done: no number of looks is too many, or one is."""
-    monkeypatch.setattr(fused, "LOOK", 1 if request.param == "by bounds" else 1 << 40)
+    """The way rows are done: no number of looks is too many, or one is."""
+    monkeypatch.setattr(pruned, "CANDIDATE_COST", 1 if request.param == "by bounds" else 1 << 40)
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def always(small, used, monkeypatch):
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("kind", ["photos", "low", "random", "constant"])
 def test_bounds_are_nowhere_below_the_correlations(kind, scale):
-    """Of every pixel in double precision, and of every patch as float32 has it."""
+    """True of every pixel in double precision, and of every patch in float32."""
     if kind == "photos":
         one, two = photos(72, 96)[:2]
     elif kind == "low":
@@ -84,14 +86,14 @@ def test_bounds_are_nowhere_below_the_correlations(kind, scale):
         one, two = torch.ones(256, 9, 9), torch.ones(256, 8, 8)
     one = one * scale
     energy = sum(f.flatten(1) @ f.flatten(1).T for f in (one, two))
-    basis = torch.linalg.eigh(energy)[1].flip(1)[:, :KNOWN]
-    a, b = (Known.of(f.flatten(1).T, basis) for f in (one, two))
+    basis = torch.linalg.eigh(energy)[1].flip(1)[:, :DIRECTIONS]
+    a, b = (Projected.of(f.flatten(1).T, basis) for f in (one, two))
     pixels = [f.flatten(1).T.double() for f in (one, two)]
     exact = pixels[0] @ pixels[1].T
     lengths = pixels[0].norm(dim=1)[:, None] * pixels[1].norm(dim=1)
     for k in RANKS:
         first = a.first(k) @ b.first(k).T
-        closer = first + a.more(k, -1) @ b.more(k, 1).T
+        closer = first + a.second(k, -1) @ b.second(k, 1).T
         assert (first - exact >= -2e-6 * lengths).all() and (closer - exact >= -2e-6 * lengths).all()
         assert (closer <= first + 4e-6 * lengths).all()
         maps = (x.first(k).T.unflatten(1, f.shape[1:]) for x, f in ((a, one), (b, two)))
@@ -186,14 +188,14 @@ def test_textures_that_repeat(small):
 def test_rows_where_bounds_exclude_too_little_are_done_in_full(small, monkeypatch):
     low, high, _ = photos(160, 192)
     calls = []
-    from c2matching.matching import loops
+    from c2matching.matching import compiled as loops
 
     full = loops.largest
     monkeypatch.setattr(loops, "largest", lambda *args: (calls.append(1), full(*args)))
     wanted = match(low, high, prune=False)
     agree(match(low, high), wanted, low, high)
     assert not calls
-    monkeypatch.setattr(fused, "LOOK", 1 << 40)  # one look is too many
+    monkeypatch.setattr(pruned, "CANDIDATE_COST", 1 << 40)  # one look is too many
     agree(match(low, high), wanted, low, high)
     assert len(calls) > 0
 
@@ -204,14 +206,14 @@ def test_rows_where_bounds_exclude_too_little_are_done_in_full(small, monkeypatc
 def test_strips_and_bands_change_nothing(small, rows, monkeypatch, held, threads):
     features, ref = low_dimensional((33, 50), (31, 29))
     wanted = match(features, ref)
-    monkeypatch.setattr(fused, "HELD", held)
-    monkeypatch.setattr(fused, "NARROW", 8)
-    monkeypatch.setattr(fused, "KEYS", 100)
+    monkeypatch.setattr(pruned, "HELD", held)
+    monkeypatch.setattr(pruned, "NARROW", 8)
+    monkeypatch.setattr(pruned, "KEYS", 100)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         agree(match(features, ref), wanted, features, ref)
-        monkeypatch.setattr(fused, "IN_ALL", 1)
+        monkeypatch.setattr(pruned, "IN_ALL", 1)
         agree(match(features, ref), wanted, features, ref)
         assert torch.get_num_threads() == threads
     finally:
@@ -248,31 +250,31 @@ def test_an_error_in_a_thread_is_raised():
         raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        fused._in_threads([lambda: 1, fails])
+        pruned._in_threads([lambda: 1, fails])
     assert torch.get_num_threads() == before
 
 
 def test_without_numba_nothing_changes(small, monkeypatch, used):
-    monkeypatch.setattr(fused, "available", lambda: False)
+    monkeypatch.setattr(pruned, "available", lambda: False)
     features, ref = low_dimensional((12, 14), (15, 11))
     index, value = match(features, ref, normalise_input=False)
-    wanted = correspondence._match_strips(features, ref, patch_norms(ref), "exact")
+    wanted = exact.match_in_tiles(features, ref, patch_norms(ref), "exact")
     assert torch.equal(index, wanted[0]) and torch.equal(value, wanted[1])
     assert not used
 
 
 @pytest.fixture
 def asked_anew(monkeypatch):
-    """Whether numba can be used is found out in the test, and again after it."""
-    monkeypatch.delitem(sys.modules, "c2matching.matching.loops", raising=False)
-    fused.available.cache_clear()
+    """numba is looked for in the test, and again after it."""
+    monkeypatch.delitem(sys.modules, "c2matching.matching.compiled", raising=False)
+    pruned.available.cache_clear()
     yield
-    fused.available.cache_clear()
+    pruned.available.cache_clear()
 
 
 def test_numba_that_is_not_installed_or_does_not_fit_numpy_is_not_used(asked_anew, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)  # importing it raises ImportError
-    assert not fused.available()
+    assert not pruned.available()
 
 
 @compiled
@@ -285,18 +287,18 @@ def test_numba_without_a_place_for_what_it_compiles_is_not_used(asked_anew, monk
         return lambda f: f
 
     monkeypatch.setattr(numba, "njit", njit)
-    assert not fused.available()
+    assert not pruned.available()
 
 
 def test_random_descriptors_are_told_before_any_work():
-    assert directions(*(F.normalize(torch.randn(256, 40, 50), dim=0) for _ in range(2))) is None
-    assert directions(*low_dimensional((40, 50), (30, 30))).shape == (256, KNOWN)
-    assert directions(torch.randn(64, 9, 9), torch.randn(64, 9, 9)) is None  # few channels
+    assert principal_directions(*(F.normalize(torch.randn(256, 40, 50), dim=0) for _ in range(2))) is None
+    assert principal_directions(*low_dimensional((40, 50), (30, 30))).shape == (256, DIRECTIONS)
+    assert principal_directions(torch.randn(64, 9, 9), torch.randn(64, 9, 9)) is None  # few channels
 
 
 def test_flat_maps_are_not_worth_bounds():
     flat = F.normalize(torch.ones(256, 12, 12) + 1e-4 * torch.randn(256, 12, 12), dim=0)
-    basis = directions(flat, flat)
+    basis = principal_directions(flat, flat)
     pixels = flat.flatten(1).T.contiguous()
     own = pixels.view(12, 12, -1)
-    assert choose_rank(own, pixels, Known.of(pixels, basis), basis, 1 / patch_norms(flat)) is None
+    assert choose_rank(own, pixels, Projected.of(pixels, basis), basis, 1 / patch_norms(flat)) is None

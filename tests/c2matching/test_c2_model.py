@@ -10,11 +10,10 @@ import torch
 from filled import error, fill, full_model, image
 
 from c2matching import method
-from c2matching.nets import model as model_module
-from c2matching.nets import restoration, strips
+from c2matching.nets import large_images, restoration, strips
+from c2matching.nets.large_images import reaches, restore
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig
-from c2matching.nets.strips import reaches, restore
 from refsr_bench.core.types import ImageSource, RefPair
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.metrics.ssim import ssim
@@ -104,7 +103,7 @@ def test_strips_equal_the_whole(monkeypatch):
     up, ref = torch.rand(1, 3, 52, 32), torch.rand(1, 3, 76, 40)
     flows, refs = model.flows(up, ref), model.ref_features(ref)
     for rows in (4, 20):
-        monkeypatch.setattr(model_module, "STRIP_PIXELS", rows * 40)
+        monkeypatch.setattr(strips, "STRIP_PIXELS", rows * 40)
         for strip, one in zip(model.flows(up, ref), flows, strict=True):
             assert torch.equal(strip, one)
         for layer, features in model.ref_features(ref).items():
@@ -140,7 +139,7 @@ def test_restoring_in_strips_equals_the_whole(monkeypatch, ref_size, variant):
 
 @torch.no_grad()
 def test_strips_of_the_full_network_on_a_photo(full):
-    """With the weights of the golden vectors, whose output varies by more than any trained network's."""
+    """The weights are the golden vectors', whose output varies by more than any trained network's."""
     from skimage import data
 
     photo = tensor_of(data.astronaut()[:320, :240])
@@ -184,7 +183,7 @@ def test_out_of_gpu_memory_means_lower_strips(monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     model.restoration.content_extractor.register_forward_pre_hook(small_gpu)
-    monkeypatch.setattr(strips, "PIXELS", 16 * 30 * 70)
+    monkeypatch.setattr(large_images, "PIXELS", 16 * 30 * 70)
     with pytest.warns(RuntimeWarning, match="out of GPU memory: restoring in strips of 17 LR rows"):
         sr = model.upscale(lr, up, ref)
     assert heights[0] == 70 and max(heights[1:]) < 40

@@ -6,9 +6,11 @@ import torch.nn.functional as F
 from filled import error, fill, tensor
 
 from c2matching.bundle import config_of
-from c2matching.matching.correspondence import index_to_flow, pre_offsets
-from c2matching.nets.restoration import FULL, LIGHT, SCALES, RestorationConfig, RestorationNet, at_grid
+from c2matching.matching.patches import index_to_flow
+from c2matching.matching.pre_offsets import pre_offsets
+from c2matching.nets.restoration import FULL, LIGHT, RestorationConfig, RestorationNet
 from c2matching.training.losses import reconstruction_loss
+from refsr_bench.learning.scales import SCALES, at_grid
 
 SMALL = RestorationConfig(channels=8, blocks=(1, 2, 0, 3), groups=4)
 

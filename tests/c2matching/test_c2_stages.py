@@ -8,8 +8,8 @@ import pytest
 import torch
 from filled import error, fill, full_model, image, tensor, vgg19
 
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.discriminator import ImageDiscriminator
-from c2matching.nets.extractor import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig, RestorationNet
 from c2matching.training.config import MatchingTraining, RestorationTraining, factor_at, load

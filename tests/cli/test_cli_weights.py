@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from c2matching.bundle import BUNDLED, load_bundle, write_bundle
 from c2matching.method import load
-from c2matching.nets.extractor import ContrastiveExtractor
+from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationConfig, RestorationNet
 from refsr_bench.cli import main
 from refsr_bench.core.errors import BenchError

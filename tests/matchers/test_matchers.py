@@ -19,10 +19,11 @@ from refsr_bench.geometry.drawing import draw
 from refsr_bench.geometry.truth import TransformationTruth
 from refsr_bench.geometry.warping import apply
 from refsr_bench.learning.checkpoints import synthetic
-from refsr_bench.matchers import enlarged, opencv
+from refsr_bench.matchers import dis, sift
+from refsr_bench.matchers._inputs import enlarged, luma
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
-CARDS = {card.name: card for card in (*matchers.MATCHERS, *opencv.MATCHERS)}
+CARDS = {card.name: card for card in (*matchers.MATCHERS, *sift.MATCHERS, *dis.MATCHERS)}
 HEIGHT, WIDTH = 96, 128
 
 
@@ -49,26 +50,26 @@ def errors(match: Match, images, scale: int = 4) -> dict[str, float]:
     return measure(match(hr if scale == 1 else lr, ref, scale), truth, hr.shape[:2])
 
 
-def loaded(name: str, weights: Path | None = None) -> Match:
+def loaded(name: str, weights: Path | None = None) -> LoadedMatcher:
     return CARDS[name].load(weights, "cpu")
 
 
 @pytest.mark.parametrize("name, median", [("student", 0.1), ("vgg", 0.1), ("pixels", 0.1), ("sift", 0.6), ("dis", 1.0)])
 def test_an_identical_reference_is_found_by_all(name, median, pair):
-    values = errors(loaded(name), pair())
+    values = errors(loaded(name).match, pair())
     assert values["aee_median"] < median and values["pck5"] > 85 and values["coverage"] > 85, values
 
 
 @pytest.mark.parametrize("name", ["sift", "student", "dis"])
 def test_a_slightly_turned_reference_is_found(name, pair):
-    values = errors(loaded(name), pair("rotation", "4"))
+    values = errors(loaded(name).match, pair("rotation", "4"))
     assert values["aee_median"] < 3 and values["pck5"] > 65, values
 
 
 def test_sift_follows_any_turn_and_scale_and_flow_does_not(pair):
     for kind, level in (("rotation", "100"), ("scale", "1.6"), ("scale", "0.5")):
-        assert errors(loaded("sift"), pair(kind, level, 240, 320))["aee"] < 5
-    assert errors(loaded("dis"), pair("rotation", "100"))["aee"] > 10
+        assert errors(loaded("sift").match, pair(kind, level, 240, 320))["aee"] < 5
+    assert errors(loaded("dis").match, pair("rotation", "100"))["aee"] > 10
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -77,13 +78,14 @@ def test_matches_are_pixels_of_both_images(name, pair, tmp_path):
     if name == "teacher":
         weights = tmp_path / "teacher.safetensors"
         write_bundle(weights, {"extractor": load_bundle(BUNDLED).extractor.state_dict()}, None, {"name": "mine"})
-    match = loaded(name, weights)
+    matcher = loaded(name, weights)
     hr, lr, ref, _ = pair("scale", "0.7")
-    found = match(hr, ref, 1) if getattr(match, "oracle", False) else match(lr, ref, 4)
+    images = (hr, ref, 1) if matcher.oracle else (lr, ref, 4)
+    found = matcher.match(*images)
     assert found.points.shape == found.targets.shape and found.points.shape[1] == 2
     assert found.points.min() >= 0 and (found.points.max(0) <= (WIDTH - 1, HEIGHT - 1)).all()
     assert np.isfinite(found.targets).all()
-    again = match(hr, ref, 1) if getattr(match, "oracle", False) else match(lr, ref, 4)
+    again = matcher.match(*images)
     assert np.array_equal(found.targets, again.targets) and np.array_equal(found.points, again.points)
 
 
@@ -117,7 +119,7 @@ def test_a_shifted_reference_gives_the_shift(photo):
     whole = photo(HEIGHT + 4, WIDTH + 8, 3)
     lr = resize_pil_bicubic(whole[4:, 8:], HEIGHT // 4, WIDTH // 4)
     for name in ("student", "pixels", "vgg"):
-        found = loaded(name)(lr, whole, 4)
+        found = loaded(name).match(lr, whole, 4)
         assert np.median(found.targets - found.points, axis=0).tolist() == [8, 4], name
 
 
@@ -125,21 +127,21 @@ def test_the_student_is_the_methods_own_matching(pair):
     _, lr, ref, _ = pair("rotation", "4")
     of_method = method.load(None, "cpu")
     of_matcher = loaded("student")
-    assert np.array_equal(of_method.match(lr, ref, 4).targets, of_matcher(lr, ref, 4).targets)
-    assert of_matcher.weights_sha256 == of_method.weights_sha256 and of_matcher.weights.startswith("bundled")
+    assert np.array_equal(of_method.match(lr, ref, 4).targets, of_matcher.match(lr, ref, 4).targets)
+    assert of_matcher.weights == of_method.weights and of_matcher.weights.kind == "bundled"
 
 
 def test_sizes_that_are_no_multiples(photo):
     hr = photo(62, 75, 2)
     for name in ("student", "pixels", "vgg", "sift", "dis"):
-        found = loaded(name)(resize_pil_bicubic(hr, 15, 18), hr, 4)
+        found = loaded(name).match(resize_pil_bicubic(hr, 15, 18), hr, 4)
         assert len(found.points) and found.points.max(0)[0] <= 72, name
 
 
 def test_images_too_small_are_refused(photo):
     for name in ("student", "pixels", "vgg"):
         with pytest.raises(BenchError, match="8x8"):
-            loaded(name)(photo(16, 16), photo(8, 8), 4)
+            loaded(name).match(photo(16, 16), photo(8, 8), 4)
 
 
 # -- weights --------------------------------------------------------------------------------------------------------
@@ -151,22 +153,22 @@ def test_a_teacher_must_be_given_and_sees_the_truth(pair, tmp_path):
     path = tmp_path / "teacher.safetensors"
     write_bundle(path, {"extractor": load_bundle(BUNDLED).extractor.state_dict()}, None, {"name": "mine"})
     teacher = loaded("teacher", path)
-    assert isinstance(teacher, LoadedMatcher) and teacher.oracle and teacher.weights == "mine"
-    assert errors(teacher, pair(), scale=1)["pck1"] > 60
+    assert isinstance(teacher, LoadedMatcher) and teacher.oracle and teacher.weights.name == "mine"
+    assert errors(teacher.match, pair(), scale=1)["pck1"] > 60
 
 
 def test_vgg_from_torchvision_or_said_to_be_another(pair, tmp_path):
     from refsr_bench.learning.vgg import vgg_layers
 
     own = loaded("vgg")
-    assert own.variant == "not ImageNet" and own.weights.startswith("bundled")
+    assert own.variant == "not ImageNet" and own.weights.kind == "bundled"
     state = synthetic(torch.nn.ModuleDict({"features": vgg_layers("relu3_1")})).state_dict()
     index = {name: n for n, name in enumerate(dict(vgg_layers("relu3_1").named_children()))}
     parts = ((key.split("."), value) for key, value in state.items())
     torch.save({f"features.{index[key[1]]}.{key[2]}": value for key, value in parts}, tmp_path / "vgg19.pth")
     given = loaded("vgg", tmp_path / "vgg19.pth")
-    assert given.variant == "" and given.weights == "vgg19.pth" and given.weights_sha256 != own.weights_sha256
-    assert np.isfinite(errors(given, pair())["aee"])
+    assert given.variant == "" and given.weights.name == "vgg19.pth" and given.weights.sha256 != own.weights.sha256
+    assert np.isfinite(errors(given.match, pair())["aee"])
     torch.save({"head.weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(BenchError, match=r"other\.pth does not hold"):
         loaded("vgg", tmp_path / "other.pth")
@@ -183,7 +185,7 @@ def test_matchers_without_weights_refuse_a_file(name, tmp_path):
 
 def test_sift_without_a_keypoint_stays_in_place():
     flat = np.full((48, 64, 3), 90, np.uint8)
-    found = opencv.sift(flat[::4, ::4], np.full((96, 64, 3), 90, np.uint8), 4)
+    found = sift.match(flat[::4, ::4], np.full((96, 64, 3), 90, np.uint8), 4)
     assert np.allclose(found.targets, (found.points + 0.5) * (1, 2) - 0.5)
 
 
@@ -194,9 +196,9 @@ def test_sift_with_few_keypoints_follows_the_nearest():
         image = np.full((64, 96, 3), 128, np.uint8)
         return cv2.circle(cv2.circle(image, (x, 30), 9, (250, 230, 230), -1), (x + 3, 26), 3, (10, 20, 90), -1)
 
-    found = opencv.sift(disc(40), disc(45), 1)
-    own, _ = opencv._keypoint_matches(opencv._grey(disc(40)), opencv._grey(disc(45)))
-    assert 0 < len(own) < opencv.FEWEST["similarity"]
+    found = sift.match(disc(40), disc(45), 1)
+    own, _ = sift.keypoint_matches(luma(disc(40)), luma(disc(45)))
+    assert 0 < len(own) < sift.FEWEST["similarity"]
     assert np.median(found.targets - found.points, axis=0) == pytest.approx([5, 0], abs=0.5)
 
 
@@ -204,21 +206,21 @@ def test_flow_into_a_smaller_or_larger_reference(photo):
     hr = photo(HEIGHT, WIDTH, 3)
     lr = resize_pil_bicubic(hr, HEIGHT // 4, WIDTH // 4)
     for ref in (hr[:80, :100], np.pad(hr, ((0, 16), (0, 8), (0, 0)))):
-        found = opencv.dis(lr, np.ascontiguousarray(ref), 4)
+        found = dis.match(lr, np.ascontiguousarray(ref), 4)
         inside = (found.points < (90, 70)).all(1)
         assert np.median(np.abs(found.targets - found.points)[inside]) < 1
 
 
 def test_flow_between_images_that_are_too_small(photo):
     with pytest.raises(BenchError, match=r"8x8 pixels"):
-        opencv.dis(photo(2, 2), photo(8, 8), 4)
+        dis.match(photo(2, 2), photo(8, 8), 4)
 
 
 def test_nothing_is_changed_by_matching(pair):
     hr, lr, ref, _ = pair()
     before = lr.copy(), ref.copy()
     for name in ("pixels", "sift", "dis"):
-        loaded(name)(lr, ref, 4)
+        loaded(name).match(lr, ref, 4)
     assert np.array_equal(lr, before[0]) and np.array_equal(ref, before[1])
     assert enlarged(hr, 1) is hr and enlarged(lr, 4).shape == hr.shape
 

@@ -1,4 +1,9 @@
-"""Connections to public addresses only, what is a web address at all, and the errors of fetching."""
+"""Connections to public addresses only: HTTP clients resolve a name again after any check of ours, this one cannot.
+
+Search results and redirects name the hosts, and a name may resolve to this machine, its network or a cloud's metadata
+(DNS rebinding). ``CheckedNetwork`` resolves, checks and connects in one step, below httpcore2's HTTP and TLS. Beside
+it: what is a web address at all, and the errors of fetching.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ import httpcore2
 from refsr_bench.core.errors import BenchError
 
 _AZURE = ipaddress.ip_address("168.63.129.16")  # the one public address that serves a cloud's metadata
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv6 addresses whose last 32 bits are the IPv4 address meant
 
 
 class FetchError(BenchError):
@@ -128,8 +133,8 @@ def addresses(host: str, port: int) -> list[str]:
 
 
 def public(address: str, allow_loopback: bool = False) -> bool:
-    """Whether an IP address belongs to the public internet: not private, loopback, link-local (cloud metadata among
-    them), multicast or reserved, nor an IPv6 address that stands for such an IPv4 one."""
+    """Tell whether an IP address belongs to the public internet: not private, loopback, link-local (cloud metadata
+    among them), multicast or reserved, nor an IPv6 address that stands for such an IPv4 one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -152,6 +157,8 @@ def split_url(url: str) -> SplitResult:
         host, port = parts.hostname or "", parts.port
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
+        path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
+        query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
     except (ValueError, UnicodeError):
         raise Refused(f"{url[:100]!r}: not a web address.") from None
     if parts.scheme not in ("http", "https"):
@@ -161,8 +168,6 @@ def split_url(url: str) -> SplitResult:
     if "@" in parts.netloc:
         raise Refused(f"{parts.scheme}://{host}: addresses with a user name are not fetched.")
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
-    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
     return SplitResult(parts.scheme, netloc, path, query, "")
 
 

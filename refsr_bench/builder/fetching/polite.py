@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
-import json
-import os
 import random
 import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from refsr_bench.builder.fetching.network import Throttled
+from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.files import write_text
+from refsr_bench.core.reader import Count, Format
 
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_EPOCH = 1e9  # a reset beyond it is a moment (seconds since 1970), one below it a number of seconds
+MOST_BYTES = 1 << 30  # a cached body's; what is fetched is bounded by the policy
 
 
 class Pace:
@@ -42,6 +42,7 @@ class Pace:
         self._ready[host] = self._clock() + self._interval.get(host, self._usual)
 
     def hold(self, host: str, seconds: float) -> None:
+        """Leave the host alone for so long."""
         self._ready[host] = max(self._ready.get(host, 0.0), self._clock() + seconds)
 
     def slow(self, host: str, delay: float) -> None:
@@ -49,7 +50,7 @@ class Pace:
         self._interval[host] = max(self._usual, min(delay, self._patience))
 
     def note(self, host: str, headers: Mapping[str, str]) -> None:
-        """What rate-limit headers say. Openverse sends one pair per limit, ``X-RateLimit-Limit-NAME: 100/day`` and
+        """Heed rate-limit headers. Openverse sends one pair per limit, ``X-RateLimit-Limit-NAME: 100/day`` and
         ``X-RateLimit-Available-NAME: 0``: out of requests, the mean distance between two is a fair guess of when the
         next becomes free (its window slides). Others send ``X-RateLimit-Remaining`` and ``-Reset`` (seconds)."""
         for name, value in headers.items():
@@ -60,7 +61,28 @@ class Pace:
                     self.hold(host, _PERIODS[match[2]] / int(match[1]))
         if _number(headers.get("x-ratelimit-remaining", "")) == 0:
             reset = _number(headers.get("x-ratelimit-reset", "")) or 0.0
-            self.hold(host, max(0.0, reset - time.time()) if reset > 1e9 else reset)
+            self.hold(host, max(0.0, reset - time.time()) if reset > _EPOCH else reset)
+
+
+class Picture(Format):
+    """The facts of a fetched image, as ``fetch.Fetched`` has them."""
+
+    type: str
+    suffix: str
+    width: Count
+    height: Count
+    url: str
+    retrieved: str
+
+
+class Known(Format):
+    """The cache's entry for an address. url: for people, without keys. refused: why, for good. bytes: of the body."""
+
+    url: str
+    retrieved: str = ""
+    refused: str = ""
+    image: Picture | None = None
+    bytes: Count = 0
 
 
 class Cache:
@@ -69,32 +91,29 @@ class Cache:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def find(self, url: str) -> tuple[dict[str, Any], bytes] | None:
-        """What is known of an address, and its body (empty where it was refused)."""
-        if self._folder is None:
+    def find(self, url: str) -> tuple[Known, bytes] | None:
+        """The entry for an address, and its body (empty where it was refused). A damaged entry is none."""
+        if self._folder is None or not self._path(url, ".json").exists():
             return None
         try:
-            about = json.loads(self._path(url, ".json").read_bytes())
-            body = b"" if "refused" in about else self._path(url, ".body").read_bytes()
-        except (OSError, ValueError):
+            known = reader.read_json(self._path(url, ".json"), Known)
+            body = b"" if known.refused else files.read_bytes(self._path(url, ".body"), MOST_BYTES)
+        except BenchError:
             return None
-        return (about, body) if about.get("bytes", 0) == len(body) else None
+        return (known, body) if known.bytes == len(body) else None
 
-    def write(self, url: str, about: dict[str, Any], body: bytes | None) -> None:
+    def write(self, url: str, known: Known, body: bytes = b"") -> None:
+        """Keep an answer. Raises BenchError when the disk refuses."""
         if self._folder is None:
             return
         path = self._path(url, ".json")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if body is not None:
-                partial = path.with_suffix(f".{os.getpid()}.partial")
-                partial.write_bytes(body)
-                partial.replace(path.with_suffix(".body"))
-            write_text(path, json.dumps(about | {"bytes": len(body or b"")}))
-        except OSError as error:
-            raise BenchError(f"{path}: cannot be written ({error.strerror or error}). Make room.") from None
+        files.make_folder(path.parent)
+        if not known.refused:
+            files.write_bytes(path.with_suffix(".body"), body)
+        files.write_text(path, reader.dumps(known))
 
     def body(self, url: str) -> Path | None:
+        """The file of an address's body, whether or not it is there; None without a cache."""
         return None if self._folder is None else self._path(url, ".body")
 
     def _path(self, url: str, suffix: str) -> Path:
@@ -129,4 +148,5 @@ def _number(text: str) -> float | None:
 
 
 def throttled(host: str, seconds: float, reason: str) -> Throttled:
+    """The error that says how long a host wants to be left alone."""
     return Throttled(f"{host}: wait {seconds:.0f} s ({reason}). Run this again later; what is here stays.", seconds)

@@ -1,1 +1,1 @@
-"""How alike images are: embeddings, index, levels."""
+"""Likeness of images: embeddings and an index of whole images, matches and copies of two, levels from albums."""

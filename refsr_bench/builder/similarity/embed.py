@@ -9,31 +9,46 @@ features of a network, with weights from a local file.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import io
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from refsr_bench.builder.similarity.similar import root
+from refsr_bench.builder.similarity.matching import reduced, root
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 
-WORDS = 64
-DIMENSIONS = 384  # of the whitened VLAD, at most
+DESCRIPTOR = "descriptor"
+WORDS = 64  # the VLAD paper's k
+DIMENSIONS = 384  # the whitened VLAD's, at most
 LONG_SIDE = 480
 KEY_POINTS = 400
-LEARN_IMAGES = 600
+MOST_BYTES = 64 << 20  # a codebook's, which has 13 MB
+LEARN_IMAGES = 600  # plenty for 64 words, however large the pool
 WEIGHTS = (0.6, 0.2, 0.2)
 """Shares of VLAD, colours and layout in the similarity. Of 587 photos, another one of the same scene was among the ten
 most similar for all of 33 photos of three scenes, and 80 % of a scene were among the 50 most similar (VLAD alone 56 %,
 colours alone 69 %, layout alone 57 %)."""
-FORMAT = 1
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation the networks were trained with
 
 Embedder = Callable[[Sequence[Image]], np.ndarray]
 """Images (uint8 H x W x 3, any sizes) to (n, d) float32 of unit length."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Which embedding, in the words of the settings. weights: the file of a network; "" for DESCRIPTOR."""
+
+    name: str = DESCRIPTOR
+    weights: str = ""
+
+
+WITHOUT_WEIGHTS = Embedding()
 
 
 @dataclass(frozen=True)
@@ -48,39 +63,42 @@ class Descriptor:
         return np.stack([self._one(image) for image in images]).astype(np.float32)
 
     def _one(self, image: Image) -> np.ndarray:
-        small = _small(image)
+        small = reduced(image, LONG_SIDE)
         local = unit((vlad(key_points(small), self.words) - self.mean) @ self.projection)
         parts = (local, colours(small), layout(small))
+        # square roots, so that the inner product is the weighted mean of the parts' inner products
         return unit(np.concatenate([np.sqrt(w) * part for w, part in zip(WEIGHTS, parts, strict=True)]))
 
-    @property
-    def digest(self) -> str:
-        total = hashlib.sha256(json.dumps([FORMAT, KEY_POINTS, LONG_SIDE, WEIGHTS]).encode())
-        for array in (self.words, self.mean, self.projection):
-            total.update(np.ascontiguousarray(array))
-        return total.hexdigest()
-
     def save(self, path: Path) -> None:
-        partial = path.with_name(f".{path.stem}.partial.npz")
-        np.savez(partial, words=self.words, mean=self.mean, projection=self.projection)
-        partial.replace(path)
+        """Write the codebook, whole or not at all. Raises BenchError when the disk refuses."""
+        data = io.BytesIO()
+        np.savez(data, words=self.words, mean=self.mean, projection=self.projection)
+        files.write_bytes(path, data.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Descriptor:
+        """Read a codebook. Raises BenchError for a damaged one, or one of other shapes than ``learn`` makes."""
+        data = io.BytesIO(files.read_bytes(path, MOST_BYTES))
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["words"], arrays["mean"], arrays["projection"])
-        except (OSError, KeyError, ValueError) as error:
+            if sum(member.file_size for member in zipfile.ZipFile(data).infolist()) > MOST_BYTES:
+                raise ValueError("too large when unpacked")
+            with np.load(data, allow_pickle=False) as arrays:
+                made = cls(*(np.asarray(arrays[name], np.float32) for name in ("words", "mean", "projection")))
+            wanted = (WORDS, 128), (WORDS * 128,), (WORDS * 128, made.projection.shape[-1])
+            if (made.words.shape, made.mean.shape, made.projection.shape) != wanted:
+                raise ValueError("arrays of other shapes")
+        except (OSError, EOFError, KeyError, ValueError, MemoryError, zipfile.BadZipFile) as error:
             raise BenchError(f"{path}: damaged codebook ({error}). Remove it and the shards beside it.") from None
+        return made
 
 
 def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
-    """Codebook and whitening from images; LEARN_IMAGES of a large pool are plenty."""
+    """Codebook and whitening from images. Raises BenchError when they have too little texture for WORDS words."""
     import faiss
 
-    descriptors = [key_points(_small(image)) for image in images]
+    descriptors = [key_points(reduced(image, LONG_SIDE)) for image in images]
     rng = np.random.default_rng(seed)
-    sample = [d[rng.permutation(len(d))[:100]] for d in descriptors if len(d)]
+    sample = [d[rng.permutation(len(d))[:100]] for d in descriptors if len(d)]  # no image outweighs the others
     if not sample or sum(map(len, sample)) < WORDS:
         raise BenchError("The pool has too little texture to learn a codebook from: use more or larger images.")
     points = np.concatenate(sample)
@@ -99,18 +117,9 @@ def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
+    """The vector at unit length; zeros stay."""
     norm = np.linalg.norm(vector)
     return vector / norm if norm > 0 else vector
-
-
-def _small(image: Image) -> Image:
-    import cv2
-
-    factor = LONG_SIDE / max(image.shape[:2])
-    if factor >= 1:
-        return image
-    size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def key_points(image: Image) -> np.ndarray:
@@ -125,6 +134,7 @@ def vlad(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Residuals to the nearest word, summed per word, each word to unit length, then all: (WORDS * 128,)."""
     sums = np.zeros_like(words)
     if len(descriptors):
+        # nearest: |d - w|^2 = |d|^2 - 2 (d w - |w|^2 / 2)
         nearest = (descriptors @ words.T - 0.5 * (words**2).sum(axis=1)).argmax(axis=1)
         np.add.at(sums, nearest, descriptors - words[nearest])
     sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
@@ -136,7 +146,7 @@ def colours(image: Image) -> np.ndarray:
     import cv2
 
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    counts = cv2.calcHist([hsv], [0, 1, 2], None, [12, 4, 4], [0, 180, 0, 256, 0, 256])
+    counts = cv2.calcHist([hsv], [0, 1, 2], None, [12, 4, 4], [0, 180, 0, 256, 0, 256])  # OpenCV's hue ends at 180
     return unit(np.sqrt(counts.ravel()))
 
 
@@ -152,8 +162,8 @@ def layout(image: Image) -> np.ndarray:
     return unit(np.sqrt(np.bincount(at.ravel(), np.hypot(dx, dy).ravel(), 128)))
 
 
-def backbone(name: str, weights: Path) -> Embedder:
-    """``torchvision:NAME`` or ``timm:NAME`` with a local state dict: features before the classifier, on the CPU or GPU.
+def backbone(embedding: Embedding) -> Embedder:
+    """A network with a local state dict: its features before the classifier, on the CPU or GPU.
 
     Images are brought to 224 x 224 and normalised as ImageNet's. Raises Misuse for unknown names, BenchError for
     weights that do not fit.
@@ -163,34 +173,10 @@ def backbone(name: str, weights: Path) -> Embedder:
 
     from refsr_bench.learning.checkpoints import load_strict, read_weights
 
-    library, _, model = name.partition(":")
-    if library == "torchvision":
-        import torchvision
-
-        try:
-            net = torchvision.models.get_model(model, weights=None)
-        except ValueError:
-            raise Misuse(f"embedding {name}: torchvision has no model of that name.") from None
-    elif library == "timm":
-        try:
-            import timm
-        except ModuleNotFoundError:
-            raise Misuse(f"embedding {name} needs timm: pip install timm.") from None
-        if not timm.is_model(model):
-            raise Misuse(f"embedding {name}: timm has no model of that name.")
-        net = timm.create_model(model, pretrained=False)
-    else:
-        raise Misuse(f"embedding {name}: use 'descriptor', 'torchvision:NAME' or 'timm:NAME'.")
-    load_strict(net, read_weights(weights), weights, name)
-    if isinstance(getattr(net, "features", None), nn.Module):
-        net = nn.Sequential(net.features, nn.AdaptiveAvgPool2d(1))
-    else:
-        head = next((name for name in ("fc", "heads", "head") if isinstance(getattr(net, name, None), nn.Module)), None)
-        if head is None:
-            raise Misuse(f"embedding {name}: it has no features and no classifier that could be left out.")
-        setattr(net, head, nn.Identity())
+    net, weights = _network(embedding.name), Path(embedding.weights)
+    load_strict(net, read_weights(weights), weights, embedding.name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = net.eval().to(device)
+    net = _without_classifier(net, embedding.name).eval().to(device)
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in _IMAGENET)
 
     def embed(images: Sequence[Image]) -> np.ndarray:
@@ -205,4 +191,35 @@ def backbone(name: str, weights: Path) -> Embedder:
     return embed
 
 
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+def _network(name: str) -> Any:
+    """An untrained network of torchvision or timm. Raises Misuse."""
+    library, _, model = name.partition(":")
+    if library == "torchvision":
+        import torchvision
+
+        try:
+            return torchvision.models.get_model(model, weights=None)
+        except ValueError:
+            raise Misuse(f"embedding {name}: torchvision has no model of that name.") from None
+    if library == "timm":
+        try:
+            import timm
+        except ModuleNotFoundError:
+            raise Misuse(f"embedding {name} needs timm: pip install timm.") from None
+        if not timm.is_model(model):
+            raise Misuse(f"embedding {name}: timm has no model of that name.")
+        return timm.create_model(model, pretrained=False)
+    raise Misuse(f"embedding {name}: use '{DESCRIPTOR}', 'torchvision:NAME' or 'timm:NAME'.")
+
+
+def _without_classifier(net: Any, name: str) -> Any:
+    """The network up to its pooled features. Raises Misuse where nobody knows which part is the classifier."""
+    from torch import nn
+
+    if isinstance(getattr(net, "features", None), nn.Module):
+        return nn.Sequential(net.features, nn.AdaptiveAvgPool2d(1))
+    head = next((part for part in ("fc", "heads", "head") if isinstance(getattr(net, part, None), nn.Module)), None)
+    if head is None:
+        raise Misuse(f"embedding {name}: it has no features and no classifier that could be left out.")
+    setattr(net, head, nn.Identity())
+    return net

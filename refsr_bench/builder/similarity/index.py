@@ -12,24 +12,32 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from refsr_bench.builder import engine
+from refsr_bench.builder.engine import HERE, Progress, Workers, silent
 from refsr_bench.builder.similarity import embed
+from refsr_bench.builder.similarity.embed import DESCRIPTOR, WITHOUT_WEIGHTS, Embedding
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.types import Image
 from refsr_bench.pixels.images import EXTENSIONS, read_image
 
-SHARD = 256  # images
-BATCH = 16
+SHARD = 256  # images: under a minute of work, which is all that a kill can lose
+BATCH = 16  # images that are decoded at once, for networks
 EXACT = 20_000  # images up to which every embedding is compared; above, a part of them
-PROBED = 32  # cells of an inverted file that a query looks into
-TRAINED_ON = 64  # images per cell
-Progress = Callable[[int, int], None]
+PROBED = 32  # cells of an inverted file that a query looks into: 98 % of the exact answers among 100,000 images
+TRAINED_ON = 64  # images per cell, above the 39 below which faiss warns
+
+Entry = tuple[str, int, int]
+"""A file as it was when it was embedded: path, bytes, mtime_ns."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +52,33 @@ class Hit:
 class Task:
     """One shard to make: what a worker needs to know."""
 
-    folder: str
-    name: str
-    files: tuple[tuple[str, int, int], ...]  # path, bytes, mtime_ns
-    embedding: str
-    weights: str
+    folder: Path
+    files: tuple[Entry, ...]
+    embedding: Embedding
+
+    @property
+    def target(self) -> Path:
+        """The shard's file, named by what it holds."""
+        name = hashlib.sha256(repr(list(self.files)).encode()).hexdigest()[:16]
+        return self.folder / "shards" / f"{name}.parquet"
 
 
-def list_images(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """(path, bytes, mtime_ns) of every image file below the folders, sorted; hidden ones are left out.
+def list_images(folders: Sequence[Path]) -> list[Entry]:
+    """Every image file below the folders, sorted; hidden ones are left out.
 
-    Raises Misuse for a folder that does not exist.
+    Raises Misuse for a folder that does not exist, and for a name that no table could hold.
     """
     found = {}
     for folder in folders:
         if not Path(folder).is_dir():
             raise Misuse(f"{folder}: no such folder.")
-        for base, names, files in os.walk(Path(folder).resolve()):
+        for base, names, there in os.walk(Path(folder).resolve()):
             names[:] = [name for name in names if not name.startswith(".")]
-            for name in files:
+            for name in there:
                 if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith("."):
                     path = os.path.join(base, name)
+                    if re.search("[\ud800-\udfff]", path):  # how Python shows bytes that are no UTF-8
+                        raise Misuse(f"{path!r}: this name is no UTF-8. Rename the file or its folder.")
                     facts = os.stat(path)
                     found[path] = (path, facts.st_size, facts.st_mtime_ns)
     return [found[path] for path in sorted(found)]
@@ -73,57 +87,45 @@ def list_images(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
 def build(
     folder: Path,
     sources: Sequence[Path],
-    embedding: str = "descriptor",
-    weights: str = "",
-    engine_name: str = "local",
-    workers: int = 1,
-    progress: Progress | None = None,
+    embedding: Embedding = WITHOUT_WEIGHTS,
+    workers: Workers = HERE,
+    progress: Progress = silent,
 ) -> Index:
     """Embed every image below ``sources`` that the index has not seen, and open the index on them.
 
     Raises Misuse for bad options, BenchError when no image can be used or the index was made with another embedding.
     """
-    files = list_images(sources)
-    if not files:
+    images = list_images(sources)
+    if not images:
         raise Misuse(f"{', '.join(map(str, sources))}: no images.")
-    try:
-        (folder / "shards").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BenchError(f"{folder}: cannot be made ({error.strerror or error}). Choose another folder.") from None
-    _settle(folder, files, embedding, weights)
+    files.make_folder(folder / "shards")
+    _settle(folder, images, embedding)
     known = {entry for shard in _shards(folder) for entry in _entries(shard)}
-    new = [entry for entry in files if entry not in known]
-    tasks = [_task(folder, new[at : at + SHARD], embedding, weights) for at in range(0, len(new), SHARD)]
-    done = len(files) - len(new)
-    if progress:
-        progress(done, len(files))
-    for count in engine.run(make_shard, tasks, engine_name, workers):
+    new = [entry for entry in images if entry not in known]
+    tasks = [Task(folder, tuple(new[at : at + SHARD]), embedding) for at in range(0, len(new), SHARD)]
+    done = len(images) - len(new)
+    progress(done, len(images))
+    for count in engine.run(make_shard, tasks, workers):
         done += count
-        if progress:
-            progress(done, len(files))
-    return Index.open(folder, files)
+        progress(done, len(images))
+    return Index.open(folder, images)
 
 
-def _task(folder: Path, files: Sequence[tuple[str, int, int]], embedding: str, weights: str) -> Task:
-    name = hashlib.sha256(repr(list(files)).encode()).hexdigest()[:16]
-    return Task(str(folder), name, tuple(files), embedding, weights)
-
-
-def _settle(folder: Path, files: Sequence[tuple[str, int, int]], embedding: str, weights: str) -> None:
+def _settle(folder: Path, images: Sequence[Entry], embedding: Embedding) -> None:
     """Learn the codebook where it is needed and not there; refuse an index made with something else."""
-    from refsr_bench.core.files import write_text
-
     stated = folder / "embedding.txt"
-    wanted = embedding if embedding == "descriptor" else f"{embedding} {_digest(weights)}"
+    learnt = embedding.name == DESCRIPTOR
+    wanted = DESCRIPTOR if learnt else f"{embedding.name} {_digest(embedding.weights)}"
     if stated.is_file():
-        if (was := stated.read_text(encoding="utf-8").strip()) != wanted:
-            raise BenchError(f"{folder}: holds embeddings made with {was.split()[0]}. Remove it, or keep that setting.")
-    elif any(_shards(folder)):
+        if (was := files.read_text(stated).strip()) != wanted:
+            made_with = was.partition(" ")[0] or "nothing known"
+            raise BenchError(f"{folder}: holds embeddings made with {made_with}. Remove it, or keep that setting.")
+    elif _shards(folder):
         raise BenchError(f"{folder}: holds shards of unknown make. Remove it.")
-    if embedding == "descriptor" and not (folder / "codebook.npz").is_file():
-        step = max(1, len(files) // embed.LEARN_IMAGES)
-        embed.learn(readable(path for path, _, _ in files[::step])).save(folder / "codebook.npz")
-    write_text(stated, wanted + "\n")
+    if learnt and not (folder / "codebook.npz").is_file():
+        step = max(1, len(images) // embed.LEARN_IMAGES)
+        embed.learn(readable(path for path, _, _ in images[::step])).save(folder / "codebook.npz")
+    files.write_text(stated, wanted + "\n")
 
 
 def _digest(weights: str) -> str:
@@ -134,7 +136,8 @@ def _digest(weights: str) -> str:
     return sha256(Path(weights))
 
 
-def readable(paths) -> Iterator[np.ndarray]:
+def readable(paths: Iterable[str | Path]) -> Iterator[Image]:
+    """The images among these files that can be used."""
     for path in paths:
         try:
             yield read_image(path)
@@ -143,71 +146,65 @@ def readable(paths) -> Iterator[np.ndarray]:
 
 
 @lru_cache(maxsize=2)
-def embedder(folder: str, embedding: str, weights: str) -> embed.Embedder:
-    """The embedding of an index, loaded once per process."""
-    if embedding == "descriptor":
-        return embed.Descriptor.load(Path(folder) / "codebook.npz")
-    return embed.backbone(embedding, Path(weights))
+def embedder(folder: Path | None, embedding: Embedding) -> embed.Embedder:
+    """The embedding of an index, loaded once per process. folder: of the index, whose codebook DESCRIPTOR needs."""
+    if embedding.name == DESCRIPTOR:
+        return embed.Descriptor.load(Path(folder or ".") / "codebook.npz")
+    return embed.backbone(embedding)
+
+
+# -- shards --------------------------------------------------------------------------------------------------------
 
 
 def make_shard(task: Task) -> int:
     """Embed the files of one shard, unless it is there, and write it. Returns how many files it has."""
     import pyarrow as pa
 
-    target = Path(task.folder) / "shards" / f"{task.name}.parquet"
-    if target.exists():
+    if task.target.exists():
         return len(task.files)
-    vectors: list[np.ndarray | None] = []
-    sizes, errors = [], []
-    embedding = embedder(task.folder, task.embedding, task.weights)
+    embedding = embedder(task.folder, task.embedding)
+    rows = []
     for at in range(0, len(task.files), BATCH):
-        images = []
-        for path, _, _ in task.files[at : at + BATCH]:
-            try:
-                images.append(read_image(path))
-                errors.append("")
-            except BenchError as error:
-                images.append(None)
-                errors.append(str(error))
-        sizes += [(0, 0) if image is None else (image.shape[1], image.shape[0]) for image in images]
-        usable = [image for image in images if image is not None]
-        made = iter(embedding(usable) if usable else ())
-        vectors += [None if image is None else next(made).astype(np.float16) for image in images]
-    table = pa.table(
-        {
-            "path": [path for path, _, _ in task.files],
-            "bytes": pa.array([size for _, size, _ in task.files], pa.int64()),
-            "mtime_ns": pa.array([time for _, _, time in task.files], pa.int64()),
-            "width": pa.array([width for width, _ in sizes], pa.int32()),
-            "height": pa.array([height for _, height in sizes], pa.int32()),
-            "error": errors,
-            "embedding": pa.array(vectors, pa.list_(pa.float16())),
-        }
-    )
-    write_shard(target, table)
+        entries = task.files[at : at + BATCH]
+        images = [_image_or_fault(path) for path, _, _ in entries]
+        usable = [image for image in images if not isinstance(image, str)]
+        vectors = iter(embedding(usable) if usable else ())
+        for (path, size, time), image in zip(entries, images, strict=True):
+            row = {"path": path, "bytes": size, "mtime_ns": time}
+            if isinstance(image, str):
+                rows.append({**row, "width": 0, "height": 0, "error": image, "embedding": None})
+            else:
+                shape, vector = {"width": image.shape[1], "height": image.shape[0]}, next(vectors).astype(np.float16)
+                rows.append({**row, **shape, "error": "", "embedding": vector})
+    names = ("path", "bytes", "mtime_ns", "width", "height", "error", "embedding")
+    kinds = (pa.string(), pa.int64(), pa.int64(), pa.int32(), pa.int32(), pa.string(), pa.list_(pa.float16()))
+    write_shard(task.target, pa.Table.from_pylist(rows, pa.schema(zip(names, kinds, strict=True))))
     return len(task.files)
 
 
-def write_shard(target: Path, table) -> None:
-    """Whole or not at all. Raises BenchError when the disk refuses."""
+def _image_or_fault(path: str) -> Image | str:
+    try:
+        return read_image(path)
+    except BenchError as error:
+        return str(error)
+
+
+def write_shard(target: Path, table: Any) -> None:
+    """Write a pyarrow table, whole or not at all. Raises BenchError when the disk refuses."""
     import pyarrow.parquet as pq
 
-    partial_path = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        try:
+        with files.writing(target) as partial_path:
             pq.write_table(table, partial_path, compression="zstd")
-            partial_path.replace(target)
-        finally:
-            partial_path.unlink(missing_ok=True)
     except OSError as error:
-        raise BenchError(f"{target}: cannot be written ({error.strerror or error}). Make room.") from None
+        raise files.cannot_write(target, error) from None
 
 
 def _shards(folder: Path) -> list[Path]:
     return sorted((folder / "shards").glob("[!.]*.parquet"))
 
 
-def _columns(shard: Path, names: Sequence[str]):
+def _columns(shard: Path, names: Sequence[str]) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -217,9 +214,12 @@ def _columns(shard: Path, names: Sequence[str]):
         raise BenchError(f"{shard}: damaged ({error}). Remove it; it will be made again.") from None
 
 
-def _entries(shard: Path) -> list[tuple[str, int, int]]:
+def _entries(shard: Path) -> list[Entry]:
     table = _columns(shard, ("path", "bytes", "mtime_ns"))
     return list(zip(*(table[name].to_pylist() for name in ("path", "bytes", "mtime_ns")), strict=True))
+
+
+# -- searching -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -228,14 +228,12 @@ class Index:
 
     paths: tuple[str, ...]
     errors: tuple[str, ...]
-    searcher: object
+    searcher: Any
 
     @classmethod
-    def open(cls, folder: Path, files: Sequence[tuple[str, int, int]]) -> Index:
+    def open(cls, folder: Path, images: Sequence[Entry]) -> Index:
         """The index on these files (as ``list_images`` gives them), from shards that are there."""
-        import faiss
-
-        present, paths, errors = set(files), [], []
+        present, paths, errors = set(images), [], []
         keep: list[tuple[Path, np.ndarray]] = []
         for shard in _shards(folder):
             rows = []
@@ -253,22 +251,32 @@ class Index:
                 keep.append((shard, np.array(rows)))
         if not paths:
             raise BenchError(f"{folder}: none of the images can be used. {' '.join(errors[:2])}")
-        stored = folder / f"faiss-{_state(keep)}.index"
-        if stored.is_file():
-            return cls(tuple(paths), tuple(errors), faiss.read_index(str(stored), faiss.IO_FLAG_MMAP))
-        searcher = searcher_of(partial(_vectors, keep), len(paths))
-        if len(paths) > EXACT:
-            for old in folder.glob("faiss-*.index"):
-                old.unlink(missing_ok=True)
-            partial_path = stored.with_suffix(f".{os.getpid()}.partial")
-            faiss.write_index(searcher, str(partial_path))
-            partial_path.replace(stored)
-        return cls(tuple(paths), tuple(errors), searcher)
+        return cls(tuple(paths), tuple(errors), _searcher(folder, keep, len(paths)))
 
     def search(self, vector: np.ndarray, top: int) -> list[Hit]:
         """The ``top`` most similar files to a unit vector (d,), best first."""
         scores, rows = self.searcher.search(np.ascontiguousarray(vector[None], np.float32), min(top, len(self.paths)))
+        # -1 stands for no answer: the cells that were looked into held fewer
         return [Hit(Path(self.paths[r]), float(s)) for s, r in zip(scores[0], rows[0], strict=True) if r >= 0]
+
+
+def _searcher(folder: Path, keep: Sequence[tuple[Path, np.ndarray]], count: int) -> Any:
+    """A faiss index over the kept rows: the stored one where it is of just these, else a new one, stored if large."""
+    import faiss
+
+    stored = folder / f"faiss-{_state(keep)}.index"
+    if stored.is_file():
+        return faiss.read_index(str(stored), faiss.IO_FLAG_MMAP)
+    searcher = searcher_of(partial(_vectors, keep), count)
+    if count > EXACT:
+        for old in folder.glob("faiss-*.index"):
+            old.unlink(missing_ok=True)
+        try:
+            with files.writing(stored) as partial_path:
+                faiss.write_index(searcher, str(partial_path))
+        except OSError as error:
+            raise files.cannot_write(stored, error) from None
+    return searcher
 
 
 def _state(keep: Sequence[tuple[Path, np.ndarray]]) -> str:
@@ -285,11 +293,11 @@ def _vectors(keep: Sequence[tuple[Path, np.ndarray]], every: int = 1) -> Iterato
         column = _columns(shard, ("embedding",))["embedding"].combine_chunks()
         usable = np.asarray(column.is_valid())
         values = np.asarray(column.drop_null().flatten()).reshape(int(usable.sum()), -1)
-        at = np.cumsum(usable) - 1
+        at = np.cumsum(usable) - 1  # place among the valid ones of a row of the shard
         yield values[at[rows]].astype(np.float32)
 
 
-def searcher_of(vectors: Callable[..., Iterator[np.ndarray]], count: int):
+def searcher_of(vectors: Callable[..., Iterator[np.ndarray]], count: int) -> Any:
     """A faiss index over ``count`` unit vectors given in blocks by ``vectors(every)``, which may be called twice.
 
     Few are compared one by one. Many go into an inverted file in half precision: memory is 2 bytes a number, and never
@@ -299,16 +307,13 @@ def searcher_of(vectors: Callable[..., Iterator[np.ndarray]], count: int):
 
     first = next(vectors())
     dimensions = first.shape[1]
-    if count <= EXACT:
-        searcher = faiss.IndexFlatIP(dimensions)
-    else:
-        cells = max(1, min(int(4 * np.sqrt(count)), count // 4))
+    searcher = faiss.IndexFlatIP(dimensions)
+    if count > EXACT:
+        cells = max(1, min(int(4 * np.sqrt(count)), count // 4))  # faiss's guidelines: 4 sqrt(n) up to a million
         wanted = cells * TRAINED_ON
-        every = max(1, count // wanted)
-        sample = np.concatenate([block for block in vectors(every)])[:wanted]
-        coarse = faiss.IndexFlatIP(dimensions)
+        sample = np.concatenate(list(vectors(max(1, count // wanted))))[:wanted]
         searcher = faiss.IndexIVFScalarQuantizer(
-            coarse, dimensions, cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            searcher, dimensions, cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )
         searcher.train(np.ascontiguousarray(sample))
         searcher.nprobe = PROBED

@@ -1,0 +1,139 @@
+"""The parts that all providers share: question, hit, keys, and reading answers that may have any shape."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from refsr_bench.builder.fetching.fetch import Client
+from refsr_bench.builder.fetching.network import FetchError
+from refsr_bench.builder.licenses import KNOWN, OPEN
+from refsr_bench.builder.rows import UNKNOWN
+from refsr_bench.core.errors import Misuse
+
+FILE_HOSTS = ("wikimedia.org", "staticflickr.com")
+"""Hosts whose owners' own APIs hand out the addresses of their files for retrieval: their robots.txt, written for
+crawlers that follow links, is not asked for these files. Everybody else's is."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Degrees north and east, and a radius in metres."""
+
+    latitude: float
+    longitude: float
+    radius: float = 500.0
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """``48.8583, 2.2945`` or ``48.8583, 2.2945, 1000``; raises Misuse."""
+        numbers = text.replace(",", " ").split()
+        try:
+            place = cls(*map(float, numbers))
+            if abs(place.latitude) <= 90 and abs(place.longitude) <= 180 and 10 <= place.radius <= 10_000:
+                return place
+        except (TypeError, ValueError):
+            pass
+        raise Misuse(f"place {text!r}: expected degrees north, degrees east and, if you like, metres from 10 to 10000.")
+
+
+@dataclass(frozen=True)
+class Search:
+    """One question to a provider. text: words. category: of Wikimedia Commons, without the prefix; other providers take
+    it as words where there are no others. place: the surroundings of one point, for those who can."""
+
+    text: str = ""
+    category: str = ""
+    place: Place | None = None
+
+    @property
+    def words(self) -> str:
+        return " ".join((self.text or self.category.replace("_", " ")).split())
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An image somebody offers. url: the file to fetch; landing_url: the page about it. license: one of KNOWN, or
+    UNKNOWN, which is accepted only where the settings list it. sha1: of the original file, where the provider says."""
+
+    provider: str
+    url: str
+    landing_url: str = ""
+    creator: str = ""
+    creator_url: str = ""
+    license: str = UNKNOWN
+    license_version: str = ""
+    license_url: str = ""
+    sha1: str = ""
+
+
+class Provider(ABC):
+    """One service. endpoint: its address, another one in tests. key: the environment variable with its key, if any."""
+
+    name: ClassVar[str]
+    endpoint: str
+    key: ClassVar[str] = ""
+
+    def __init__(self, client: Client, licenses: Sequence[str] = OPEN) -> None:
+        """Raises Misuse where the environment lacks the key, or for licences nobody knows."""
+        unknown = [name for name in licenses if name not in (*KNOWN, UNKNOWN)]
+        if unknown or not licenses:
+            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN, UNKNOWN))}.")
+        self.client = client
+        self.licenses = tuple(licenses)
+        self._key = os.environ.get(self.key, "").strip()
+        if self.key and not self._key:
+            raise Misuse(f"{self.name} needs a key: set {self.key} in the environment.")
+
+    def search(self, query: Search, n: int) -> Iterator[Hit]:
+        """Up to n hits under an accepted licence, best first, asking for pages as they are needed.
+
+        Raises FetchError (Throttled, where waiting helps).
+        """
+        seen: set[str] = set()
+        for hit in self._hits(query):
+            if len(seen) >= n:
+                return
+            if hit.url and hit.url not in seen and hit.license in self.licenses:
+                seen.add(hit.url)
+                yield hit
+
+    @abstractmethod
+    def _hits(self, query: Search) -> Iterator[Hit]:
+        """All hits, page after page, whatever their licence."""
+
+    def _object(self, answer: Any) -> dict[str, Any]:
+        """The answer, a JSON object as every API's is. Raises FetchError."""
+        if not isinstance(answer, dict):
+            raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
+        return answer
+
+
+def plain(value: Any) -> str:
+    """A cell's worth of text: HTML stripped, entities resolved, white space single; "" for anything but text."""
+    if not isinstance(value, str):
+        return ""
+    text = re.sub(r"<(script|style)\b.*?</\1\s*>", " ", value, flags=re.IGNORECASE | re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())[:300]
+
+
+def link(value: Any) -> str:
+    """A web address, or "" for anything else."""
+    text = value.strip() if isinstance(value, str) else ""
+    text = f"https:{text}" if text.startswith("//") else text
+    return text if re.fullmatch(r"https?://[^\s<>\"]{1,2000}", text) else ""
+
+
+def size(value: Any) -> int:
+    """A count; 0 for anything else."""
+    return int(value) if re.fullmatch(r"\d{1,6}", str(value)) else 0
+
+
+def entries(value: Any) -> list[dict]:
+    """The objects of a JSON list, [] for anything else: an answer is never trusted to have its shape."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
