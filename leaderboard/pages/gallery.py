@@ -33,8 +33,11 @@ images are withheld like HR: x4 SR shows all of it."""
 
 @dataclass(frozen=True)
 class Matches:
-    """The correspondences that a method found in the reference. pictures: by role (flow, confidence, patches); longest: the displacement in
-    pixels at full saturation; mean: of the confidence, None where there is none."""
+    """The correspondences that a method found in the reference.
+
+    pictures: by role (flow, confidence, patches); longest: the displacement in pixels at full saturation; mean: of the
+    confidence, None where there is none.
+    """
 
     reference: str
     pictures: Mapping[str, Picture]

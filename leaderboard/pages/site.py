@@ -32,8 +32,11 @@ MARK = '"generator": "refsr-bench leaderboard"'
 
 @dataclass(frozen=True)
 class BuildReport:
-    """The outcome of a build. pages, exports: the HTML and CSV files written; problems: run files and pictures left out;
-    withheld: data sets whose pictures are not published unasked, with the reason."""
+    """The outcome of a build.
+
+    pages, exports: the HTML and CSV files written; problems: run files and pictures left out; withheld: data sets whose
+    pictures are not published unasked, with the reason.
+    """
 
     pages: tuple[Path, ...]
     exports: tuple[Path, ...]
