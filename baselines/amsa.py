@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._family import COMPANIONS, parts, sizes, start, whole
+from c2matching.checkpoints import COMPANIONS, parts, sizes, start, whole
 from refsr_bench.core.cards import WeightsFile
-from refsr_bench.learning.system import System, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,7 +71,12 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
     return sizes(restoration), whole(restoration, found, TITLE)
 
 
-SYSTEM = System(build, restore, convert, start, least=3, small={"channels": 64, "blocks": [8, 8, 4, 2]})
+SYSTEM = System(
+    *(build, restore, convert, start),
+    least=3,
+    small={"channels": 64, "blocks": [8, 8, 4, 2]},
+    needs_student=True,
+)
 
 _HOME = "https://github.com/Zj-BinXia/AMSA"
 _TERMS = "trained on CUFED5; its repository states no licence"

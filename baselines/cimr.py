@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refsr_bench.learning.system import System, down_up, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,6 +29,8 @@ def build(**options: Any) -> nn.Module:
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
     """[0, 1] throughout. Nothing is padded: LR images may have any size, references multiples of four."""
+    from refsr_bench.learning.tensors import down_up
+
     return net(lr, lr_up, refs, [down_up(ref) for ref in refs])
 
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.learning.keys import renamed
-from refsr_bench.learning.system import System, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 from refsr_bench.pixels.crop import ceil_multiple
 
 if TYPE_CHECKING:

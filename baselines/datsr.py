@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._family import COMPANIONS, parts, start, whole
+from c2matching.checkpoints import COMPANIONS, parts, start, whole
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.learning.keys import count, renamed, without_prefix
-from refsr_bench.learning.system import System, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,7 +70,12 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
     return options, whole(restoration, found, TITLE)
 
 
-SYSTEM = System(build, restore, convert, start, least=3, small={"channels": 32, "groups": 1, "layers": 2, "heads": 4})
+SYSTEM = System(
+    *(build, restore, convert, start),
+    least=3,
+    small={"channels": 32, "groups": 1, "layers": 2, "heads": 4},
+    needs_student=True,
+)
 
 _HOME = "https://github.com/caojiezhang/DATSR"
 _TERMS = "trained on CUFED5; CC BY-NC 4.0"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.learning.keys import count, renamed
-from refsr_bench.learning.system import System, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
-from refsr_bench.learning.system import SCALE, System, down, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import SCALE, System
 from refsr_bench.pixels.crop import ceil_multiple
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
     """The network wants BGR. The LR image is filled to multiples of 8, the size of the blocks that are matched, the
     reference to multiples of 16, both centred, their border repeated; the small reference is made from the latter."""
     from baselines.nets.masa import LR_MULTIPLE, REF_MULTIPLE
+    from refsr_bench.learning.tensors import down
 
     [ref] = refs
     height, width = (SCALE * side for side in lr.shape[-2:])

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from baselines._family import COMPANIONS, parts, sizes, start, whole
-from refsr_bench.learning.system import System, method_card
+from c2matching.checkpoints import COMPANIONS, parts, sizes, start, whole
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +45,12 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
 
 
 # Reflection inside the fusion and 3x3 patches need LR images of at least four pixels.
-SYSTEM = System(build, restore, convert, start, least=4, small={"channels": 64, "blocks": [8, 8, 4, 2]})
+SYSTEM = System(
+    *(build, restore, convert, start),
+    least=4,
+    small={"channels": 64, "blocks": [8, 8, 4, 2]},
+    needs_student=True,
+)
 
 _HOME = "https://github.com/wdmwhh/MRefSR"
 _COMMON = {

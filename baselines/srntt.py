@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.imagenet import VGG19, without_vgg19
 from refsr_bench.learning.keys import count, renamed
-from refsr_bench.learning.system import System, down, down_up, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 State = Mapping[str, "Tensor"]
 
-VGG19 = "vgg19-dcbb9e9d.pth"
 UPSCALE = "upscale.npz"
 
 PYTORCH = (
@@ -53,6 +54,8 @@ def build(layout: str = "pytorch", **options: Any) -> nn.Module:
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
     """The authors' network works on [-1, 1], the other on [0, 1]. Nothing is padded: LR images may have any size,
     references multiples of four."""
+    from refsr_bench.learning.tensors import down, down_up
+
     if net.options["layout"] == "pytorch":
         return net(lr, lr_up, refs, [down_up(ref) for ref in refs])
     sr = net(2 * lr - 1, [2 * ref - 1 for ref in refs], [2 * down(ref) - 1 for ref in refs])
@@ -73,9 +76,9 @@ def convert(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tensor]]
     options, state = converted
     if "vgg.mean" not in state:
         if vgg is None:
-            raise BenchError(
-                f"SRNTT's weights go with VGG19's, which their file does not hold: give torchvision's {VGG19} as a "
-                f"second file (https://download.pytorch.org/models/{VGG19})."
+            raise without_vgg19(
+                f"SRNTT's weights go with VGG19's, which their file does not hold: give torchvision's {VGG19.file} as "
+                f"a second file ({VGG19.home})."
             )
         state |= vgg
     return options, state
@@ -114,7 +117,7 @@ def _from_pytorch(state: State) -> tuple[dict[str, Any], dict[str, Tensor]] | No
 
 
 def _is_list(state: State) -> bool:
-    """Whether the keys are 0, 1, 2, ...: arrays without names (``learning.tensorlayer_npz``)."""
+    """Tell whether the keys are 0, 1, 2, ...: arrays without names (``learning.tensorlayer_npz``)."""
     return len(state) > 0 and all(str(n) in state for n in range(len(state)))
 
 
@@ -180,7 +183,6 @@ SYSTEM = System(build, restore, convert, start, least=3, small={"channels": 32, 
 
 _HOME = "https://github.com/ZZUTK/SRNTT"
 _PYTORCH_HOME = "https://github.com/S-aiueo32/srntt-pytorch"
-_VGG19 = WeightsFile(VGG19, "https://download.pytorch.org/models/", "VGG19, goes with any of the others")
 _COMMON = {
     "group": "Ref-SR",
     "references": "many",
@@ -214,7 +216,7 @@ METHODS = (
         files=(
             WeightsFile("srntt_init.npz", _HOME, "TensorFlow, trained on CUFED5; with upscale.npz"),
             WeightsFile(UPSCALE, _HOME, "TensorFlow, enlarges what is matched"),
-            _VGG19,
+            VGG19,
         ),
         **_COMMON,
     ),
@@ -228,7 +230,7 @@ METHODS = (
             WeightsFile("srntt.npz", _HOME, "TensorFlow, trained on CUFED5; with upscale.npz"),
             WeightsFile(UPSCALE, _HOME, "TensorFlow, enlarges what is matched"),
             WeightsFile("*.pth", _PYTORCH_HOME, "the other network"),
-            _VGG19,
+            VGG19,
         ),
         **_COMMON,
     ),

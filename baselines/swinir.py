@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.learning.keys import count, renamed
-from refsr_bench.learning.system import SCALE, System, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import SCALE, System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.learning.keys import count, renamed
-from refsr_bench.learning.system import System, down_up, method_card
+from refsr_bench.learning.method import method_card
+from refsr_bench.learning.system import System
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,6 +62,8 @@ def build(**options: Any) -> nn.Module:
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
     """The network works on [-1, 1]. Nothing is padded: LR images may have any size, references multiples of four."""
+    from refsr_bench.learning.tensors import down_up
+
     ref = refs[0]
     sr = net(*(2 * image - 1 for image in (lr, lr_up, ref, down_up(ref))))
     return sr / 2 + 0.5

@@ -19,10 +19,11 @@ from apart import apart, measure
 from direct import direct_upscale
 from torch import Tensor
 
-from c2matching.bundle import BUNDLED
+from c2matching.checkpoints import BUNDLED
 from c2matching.nets.model import C2Matching
-from c2matching.training.prepare import kaiming, read_extractors, wake
+from c2matching.training.prepare import read_extractors, wake
 from refsr_bench.learning import deform
+from refsr_bench.learning.training.prepare import kaiming
 
 
 def inputs(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

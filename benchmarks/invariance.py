@@ -20,9 +20,10 @@ from torch import Tensor
 
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.training.pairs import transform_points
-from c2matching.training.prepare import kaiming, read_extractors
+from c2matching.training.prepare import read_extractors
 from c2matching.training.stages import end_point_errors
 from refsr_bench.learning.tensors import degrade, to_tensor
+from refsr_bench.learning.training.prepare import kaiming
 from refsr_bench.pixels.images import image_files, read_image
 
 SIDE = 160

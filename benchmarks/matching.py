@@ -3,7 +3,7 @@
     python benchmarks/matching.py sizes      # 256-channel maps of 60x80, 80x120, 120x160, against the direct scheme
     python benchmarks/matching.py growth     # a map of 80x120 with references of up to 12 megapixels
 
-"exact" is what ``match`` does by itself; "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
+"exact" is what ``match`` does by itself, "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
 or descriptors of photographs by the bundled network ("photos": scikit-image's stereo pair). Every scheme runs in a
 process of its own; seconds are the best of three, memory is what is added to the inputs.
 """
@@ -24,7 +24,7 @@ from c2matching.matching.coarse import match_coarse
 from c2matching.matching.exact import match
 
 SIZES = ("60x80", "80x120", "120x160")
-WARM = 50  # the side of maps that are matched first: large enough that loops are compiled and threads started
+WARM = 50  # the side of maps that are matched first, large enough for all that large ones need
 SCHEMES = {"direct": direct_match, "exact": match, "unpruned": lambda a, b: match(a, b, prune=False),
            "half": lambda a, b: match(a, b, precision="half"),
            "coarse": match_coarse}  # fmt: skip
@@ -37,8 +37,9 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
         return tuple(F.normalize(torch.randn(256, *s), dim=0) for s in ((h, w), (ref_h, ref_w)))
     from skimage import data
 
-    from c2matching.bundle import BUNDLED, load_bundle
+    from c2matching.checkpoints import BUNDLED
     from c2matching.nets.strips import in_strips
+    from c2matching.training.prepare import read_extractors
     from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
@@ -53,10 +54,11 @@ def maps(kind: str, size: str, ref_size: str) -> tuple[Tensor, Tensor]:
         top, left = (mosaic.shape[0] - 4 * h) // 2, (mosaic.shape[1] - 4 * w) // 2
         mosaic[top : top + 4 * h, left : left + 4 * w] = ref
         ref = mosaic
-    net = load_bundle(BUNDLED).extractor.requires_grad_(False)
+    net = read_extractors(BUNDLED).requires_grad_(False)
     inputs = ((net.feature_extraction_image1, degrade(image)[1]), (net.feature_extraction_image2, ref))
     return tuple(
-        F.normalize(in_strips(branch, to_tensor(photo)[None])[0], dim=0) for branch, photo in inputs
+        F.normalize(in_strips(f, to_tensor(i)[None])[0], dim=0)
+        for f, i in inputs
     )
 
 

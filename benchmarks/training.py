@@ -23,20 +23,23 @@ from torch import Tensor
 from c2matching.matching.patches import index_to_flow
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.model import C2Matching
-from c2matching.training import config
-from c2matching.training.config import MatchingTraining, Training
+from c2matching.training.config import C2Training, MatchingTraining
 from c2matching.training.losses import BORDER, MIN_POINTS, STRIDE
-from c2matching.training.pairs import restoration_pair, transformed_pair
-from c2matching.training.prepare import kaiming, wake
+from c2matching.training.pairs import transformed_pair
+from c2matching.training.prepare import wake
 from c2matching.training.stages import MatchingStage, RestorationStage
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.learning import deform
 from refsr_bench.learning.tensors import degrade, to_tensor
+from refsr_bench.learning.training import config
+from refsr_bench.learning.training.prepare import kaiming
+from refsr_bench.learning.training.stage import Setting
+from refsr_bench.learning.training.views import restoration_pair
 
 EXCLUDED = 10  # added to distances that may not be picked
 
 
-def batch_of(n: int, crop: int, training: Training) -> dict[str, Tensor]:
+def batch_of(n: int, crop: int, training: C2Training) -> dict[str, Tensor]:
     """Crops of the sample set's photos with transformed copies, and shifted crops as references."""
     border = ((0, crop), (0, crop), (0, 0))
     photos = [np.pad(pair.hr.load(), border, "reflect") for pair in open_dataset("sample").pairs]
@@ -158,7 +161,7 @@ def main(names: Sequence[str]) -> None:
     print("| configuration | stage | batch | ours, steps/s | plain, steps/s | times | first losses differ by |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
-        training = config.load([name], ["teacher.warm_up=0", "student.warm_up=0"])
+        training = config.load(C2Training, [name], ["teacher.warm_up=0", "student.warm_up=0"])
         teacher = extractor().eval().requires_grad_(False)
         for stage, taught in (("teacher", None), ("student", teacher)):
             own, c = extractor(), getattr(training, stage)
@@ -171,7 +174,7 @@ def main(names: Sequence[str]) -> None:
         kaiming(model.vgg)
         model.extractor = teacher
         plain = plain_restoration(copy.deepcopy(model), c.rate)
-        made = RestorationStage(model, config=c)
+        made = RestorationStage(model, Setting(c))
         ours = lambda batch, made=made: sum(made.step([batch], 1).values())  # noqa: E731
         row = compared(ours, plain, batch_of(c.batch, c.crop, training))
         print(f"| {name} | restoration | {c.batch} x {c.crop} | {row} |", flush=True)

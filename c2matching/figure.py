@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,48 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from c2matching.matching.correspondence import Correspondence, canvas_tops
+from c2matching.method import MATCHING, METHODS, MIN_SIDE, SYSTEM
+from refsr_bench.core.files import cannot_write, writing
 from refsr_bench.core.types import Image
+from refsr_bench.learning.method import check_sizes, tensors
+from refsr_bench.learning.weights import read
+from refsr_bench.pixels.crop import mod_crop
+from refsr_bench.pixels.images import read_image
+from refsr_bench.pixels.resize import resize_pil_bicubic
 
 WIDTH = 7.2  # inches: a page of two columns
 CELL = 4  # HR pixels per descriptor
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe and Ito: told apart by everyone
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The contents of a figure. enlarged: LR at four times its size; refs: cut to multiples of four; names: of all
+    images, LR first."""
+
+    enlarged: Image
+    refs: Sequence[Image]
+    found: Correspondence
+    names: Sequence[str]
+
+
+def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, matching: str = MATCHING[0]) -> Matched:
+    """Match an LR image with one or several references. weights: None for those that come with the package.
+
+    Raises BenchError naming an image that cannot be read or is too small.
+    """
+    import torch
+
+    lr, refs = read_image(lr_path), [read_image(path) for path in ref_paths]
+    check_sizes(MIN_SIDE, lr, refs)
+    net = read(SYSTEM, METHODS[0].name, [weights or METHODS[0].bundled]).net.eval().requires_grad_(False)
+    net.matching = matching
+    _, lr_up, ref_tensors = tensors("cpu", lr, refs)
+    with torch.inference_mode():
+        (found,) = net.correspondences(lr_up, ref_tensors)
+    cut = [mod_crop(ref, CELL) for ref in refs]
+    names = [lr_path.name, *(path.name for path in ref_paths)]
+    return Matched(resize_pil_bicubic(lr, 4 * lr.shape[0], 4 * lr.shape[1]), cut, found, names)
 
 
 def matched_points(found: Correspondence, heights: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -52,10 +90,18 @@ def spread(confidence: np.ndarray, n: int) -> list[tuple[int, int]]:
     return sorted(cells, key=lambda cell: -confidence[cell])[:n]
 
 
-def draw(
-    enlarged: Image, refs: Sequence[Image], found: Correspondence, names: Sequence[str], lines: int, path: Path
-) -> None:
-    """Write the figure: PNG, PDF or SVG by the suffix of ``path``. enlarged: LR at four times its size."""
+def draw(match: Matched, lines: int, path: Path) -> None:
+    """Write the figure: PNG, PDF or SVG by the suffix of ``path``. Raises BenchError when the disk refuses."""
+    figure = _figure(match, lines)
+    try:
+        with writing(path) as part:
+            figure.savefig(part, format=path.suffix.lower().removeprefix("."))
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def _figure(match: Matched, lines: int) -> Figure:
+    enlarged, refs, found, names = match.enlarged, match.refs, match.found, match.names
     own, there = matched_points(found, [ref.shape[0] // CELL for ref in refs])
     confidence, reference = found.similarity.cpu().numpy(), found.reference.cpu().numpy()
     several = len(refs) > 1
@@ -92,7 +138,7 @@ def draw(
             share = (reference == n).mean()
             maps[2].plot([], [], "s", color=COLOURS[n % len(COLOURS)], markersize=4, label=f"{name}, {share:.0%}")
         maps[2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=6, frameon=False, ncols=2)
-    figure.savefig(path)
+    return figure
 
 
 def _titled(axis: Axes, text: str) -> None:

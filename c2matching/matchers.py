@@ -6,13 +6,13 @@ that a right answer is still up to half a descriptor (2 pixels) off along either
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from c2matching.bundle import BUNDLED
-from c2matching.method import MIN_SIDE, load, matches_of
+from c2matching.checkpoints import BUNDLED
+from c2matching.method import METHODS, MIN_SIDE, SYSTEM, matches_of
 from refsr_bench.core.cards import LoadedMatcher, MatcherCard
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import Weights
@@ -57,8 +57,8 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
 
 
 def load_student(weights: Path | None, device: str) -> LoadedMatcher:
-    """As the method c2matching loads its weights."""
-    loaded = load(weights, device)
+    """The student of the method c2matching, which loads its weights."""
+    loaded = METHODS[0].load(weights, device)
     return LoadedMatcher(loaded.match, loaded.weights)
 
 
@@ -78,12 +78,15 @@ def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
 # -- VGG features, as SRNTT matches --------------------------------------------------------------------------------
 
 
-def down_up(image: Tensor) -> Tensor:
-    """A reference (1, 3, H, W) made x4 smaller and larger again, antialiased bicubic: as blurred as enlarged LR."""
+def blurred(ref: Tensor) -> Tensor:
+    """A reference (1, 3, H, W) made x4 smaller and larger again, antialiased bicubic: as blurred as enlarged LR.
+
+    Unlike ``learning.tensors.down_up`` nothing is rounded to 8 bits on the way.
+    """
     import torch.nn.functional as F
 
-    height, width = image.shape[2:]
-    small = F.interpolate(image, (height // 4, width // 4), mode="bicubic", antialias=True)
+    height, width = ref.shape[2:]
+    small = F.interpolate(ref, (height // 4, width // 4), mode="bicubic", antialias=True)
     return F.interpolate(small, (height, width), mode="bicubic").clamp(0, 1)
 
 
@@ -93,34 +96,32 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
     weights: torchvision's ImageNet VGG19 (or VGG16, the same up to there). None: the bundled extractor's branch 2,
     which has VGG's shape but was trained for matching; the variant says so.
     """
-    from c2matching.bundle import load_bundle
     from c2matching.nets.correspondence_network import reference_features
     from c2matching.nets.strips import in_strips
     from refsr_bench.learning.checkpoints import load_strict, read_weights, sha256
     from refsr_bench.learning.vgg import VGG19Features, from_torchvision
+    from refsr_bench.learning.weights import read
 
     layer = "relu3_1"
     if weights is None:
-        vgg = reference_features(load_bundle(BUNDLED).extractor.feature_extraction_image2, (layer,))
+        extractor = read(SYSTEM, METHODS[0].name, [BUNDLED]).net.extractor
+        vgg = reference_features(extractor.feature_extraction_image2, (layer,))
+        about, variant = Weights("bundled", f"bundled {BUNDLED.stem}", sha256(BUNDLED)), "not ImageNet"
     else:
         vgg = VGG19Features((layer,))
-        state: Mapping[str, Tensor] = read_weights(weights)
         try:
-            renamed = from_torchvision(state, layer)
+            renamed = from_torchvision(read_weights(weights), layer)
         except KeyError as error:
             raise BenchError(f"{weights} does not hold torchvision's VGG: it lacks {error}.") from None
         load_strict(vgg, {**vgg.state_dict(), **renamed}, weights, "VGG19")
+        about, variant = Weights("authors", weights.name, sha256(weights)), ""
     vgg = vgg.eval().requires_grad_(False).to(device)
 
     def describe(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-        image, ref = (in_strips(vgg, x)[layer] for x in (image, down_up(ref)))
+        image, ref = (in_strips(vgg, x)[layer] for x in (image, blurred(ref)))
         return image, ref
 
-    match = partial(by_patches, describe, device, False)
-    path = weights or BUNDLED
-    if weights is None:
-        return LoadedMatcher(match, Weights("bundled", f"bundled {path.stem}", sha256(path)), "not ImageNet")
-    return LoadedMatcher(match, Weights("authors", path.name, sha256(path)))
+    return LoadedMatcher(partial(by_patches, describe, device, False), about, variant)
 
 
 # -- raw pixels ----------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def pixels(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
         mean = F.avg_pool2d(F.pad(mean, (1, 1, 1, 1), mode="replicate"), 3, 1)
         return F.pixel_unshuffle(x - F.interpolate(mean, scale_factor=4.0), 4)
 
-    return cells(image), cells(down_up(ref))
+    return cells(image), cells(blurred(ref))
 
 
 def load_pixels(weights: Path | None, device: str) -> LoadedMatcher:
@@ -145,14 +146,12 @@ def load_pixels(weights: Path | None, device: str) -> LoadedMatcher:
     return LoadedMatcher(partial(by_patches, pixels, device, False))
 
 
-_C2 = "Jiang et al., Robust Reference-based Super-Resolution via C2-Matching, CVPR 2021"
-
 MATCHERS = (
     MatcherCard(
         name="student",
         title="C²-Matching student",
         year=2021,
-        paper=_C2,
+        paper=METHODS[0].paper,
         description="The contrastive correspondence network on enlarged LR and HR reference, as C²-Matching uses it.",
         load=load_student,
     ),
@@ -160,7 +159,7 @@ MATCHERS = (
         name="teacher",
         title="C²-Matching teacher (sees HR)",
         year=2021,
-        paper=_C2,
+        paper=METHODS[0].paper,
         description="The same network as trained on two HR images; it is given the HR image, so it is an upper bound.",
         load=load_teacher,
     ),

@@ -28,7 +28,7 @@ def _row(cards: list[MethodCard]) -> tuple[str, ...]:
         card.references,
         f"{card.parameters / 1e6:.2f} M" if card.parameters else "-",
         f"{card.gmacs:,.0f}" if card.gmacs else "-",
-        card.verified if card.importer else "-",
+        card.verified if card.system else "-",
     )
 
 

@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so
     *("baselines/nets/amsa.py", "baselines/nets/datsr.py", "baselines/nets/mrefsr.py", "baselines/nets/family.py"),
-    *("baselines/amsa.py", "baselines/datsr.py", "baselines/mrefsr.py", "baselines/_family.py"),
+    *("baselines/amsa.py", "baselines/datsr.py", "baselines/mrefsr.py"),
     "baselines/nets/swap.py",  # SRNTT's feature swapping matches patches exactly as C2-Matching does
 )
 ANYWHERE = ("refsr_bench", "refsr_bench.__version__")

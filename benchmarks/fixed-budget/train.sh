@@ -6,7 +6,7 @@
 # Two to three hours on one CPU core. Stopped at any point, the same command goes on.
 set -euo pipefail
 photos=$1 scenes=$2 out=$3
-student=$(python -c "from c2matching.bundle import BUNDLED; print(BUNDLED)")
+student=$(python -c "from c2matching.checkpoints import BUNDLED; print(BUNDLED)")
 common=(--data "$photos" --data "$scenes" --data "$scenes" --student "$student" --config small-cpu --device cpu
     --set crop=96 --set ramp=50 --set run.validation=8 --set run.validate_every=200)
 

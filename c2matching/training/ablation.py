@@ -5,24 +5,24 @@ Only PSNR differences are printed in the paper's text (section 5.5); they are wh
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from c2matching.training.config import Training
-from c2matching.training.data import Photo
-from c2matching.training.prepare import Sources, matching_stage, restoration_stage, weights_writer
-from c2matching.training.stages import MatchingStage, Parallel, RestorationStage
-from c2matching.training.train import CHECKPOINT, train, write_atomically
+from c2matching.training.config import C2Training
+from refsr_bench.core.files import make_folder, write_text
 from refsr_bench.core.reader import dumps, to_json
 from refsr_bench.core.schema import Result
 from refsr_bench.data.texture import RULE
+from refsr_bench.learning.checkpoints import sha256
+from refsr_bench.learning.training.photos import Photo
+from refsr_bench.learning.training.prepare import Plan, make_stage
+from refsr_bench.learning.training.trainer import CHECKPOINT, LAST, Say, Trainer, weights_writer
 
-DONE = "last.safetensors"
+DONE = "done"  # an empty file in the folder of a training that has ended
 FILE = "ablation.json"
 FILE_VERSION = 1
 
@@ -51,53 +51,66 @@ PAPER = {
 }  # dB over the row above: full CUFED5, texture subset
 
 
-def train_variants(
-    photos: Sequence[Photo], training: Training, sources: Sources, parallel: Parallel, out: Path,
-    data: list[str], say: Callable[[str], None],
-) -> dict[str, Path]:  # fmt: skip
-    """Train what is missing in ``out`` and return the weights by variant. What a stopped training left is continued.
+@dataclass(frozen=True)
+class Ablation:
+    """The trainings of all variants in ``out``; what is there is not repeated, what a stopped training left is
+    continued. plan: of any of them; data: the folders of the photos; say: where messages go.
 
     All variants have the same reference features and iterations; the first two the same fixed correspondence network.
     """
 
-    def stage(
-        folder: str, name: str, config: Training, make: Callable[[], MatchingStage | RestorationStage]
-    ) -> Path:
-        path = out / folder
-        if not (path / "done").is_file():
-            say(f"training: {folder}")
-            made = make()
-            writer = weights_writer(made, name, config, data)
-            resume = (path / CHECKPOINT).is_file()
-            train(made, photos, config, path, writer, resume=resume, say=say)
-            write_atomically(path / "done", lambda part: part.write_text(""))
-        return path / DONE
+    plan: Plan
+    photos: Sequence[Photo]
+    out: Path
+    data: Sequence[str]
+    say: Say
 
-    extractors = {"vgg": out / "vgg.safetensors"}
-    if not extractors["vgg"].is_file():
-        out.mkdir(parents=True, exist_ok=True)
-        untrained = matching_stage("teacher", training, sources, parallel)
-        write_atomically(extractors["vgg"], weights_writer(untrained, "untrained", training, data))
-    teacher = sources.teacher or stage(
-        "teacher", "teacher", training, lambda: matching_stage("teacher", training, sources, parallel)
-    )
-    taught = dataclasses.replace(sources, teacher=teacher)
-    alone = dataclasses.replace(training, student=dataclasses.replace(training.student, distillation_weight=0.0))
-    for name, config in (("contrastive", alone), ("student", training)):
-        folder = f"correspondence-{name}"
-        extractors[name] = stage(
-            folder, "student", config, lambda config=config: matching_stage("student", config, taught, parallel)
-        )
-    found = {}
-    for variant in VARIANTS:
-        network = dataclasses.replace(training.network, aggregation=variant.aggregation)
-        config = dataclasses.replace(training, network=network)
-        own = dataclasses.replace(sources, student=extractors[variant.extractor], features=extractors["student"])
-        found[variant.name] = stage(
-            variant.name, "restoration", config,
-            lambda config=config, own=own: restoration_stage(config, own, False, parallel),
-        )  # fmt: skip
-    return found
+    def train(self) -> dict[str, Path]:
+        """Train what is missing. Returns the weights by variant. Raises Stopped when asked to stop."""
+        extractors, found = self._extractors(), {}
+        for variant in VARIANTS:
+            network = replace(self._training.network, aggregation=variant.aggregation)
+            training = msgspec.structs.replace(self._training, network=network)
+            files = {"student": extractors[variant.extractor], "features": extractors["student"]}
+            found[variant.name] = self._stage(variant.name, "restoration", training, **files)
+        return found
+
+    @property
+    def _training(self) -> C2Training:
+        return self.plan.training
+
+    def _extractors(self) -> dict[str, Path]:
+        """Extractors by their name in ``Variant``."""
+        untrained = self.out / "vgg.safetensors"
+        if not untrained.is_file():
+            make_folder(self.out)
+            stage = make_stage("teacher", self.plan)
+            about = {"name": "untrained", "stage": "untrained", "data": self.data}
+            weights_writer(stage, self.plan.card, self._training, about)(untrained)
+        teacher = self.plan.sources.teacher or self._stage("teacher", "teacher", self._training)
+        alone = msgspec.structs.replace(self._training.student, distillation_weight=0.0)
+        trainings = {
+            "contrastive": msgspec.structs.replace(self._training, student=alone),
+            "student": self._training,
+        }
+        return {"vgg": untrained} | {
+            name: self._stage(f"correspondence-{name}", "student", training, teacher=teacher)
+            for name, training in trainings.items()
+        }
+
+    def _stage(self, folder: str, name: str, training: C2Training, **files: Path) -> Path:
+        """The weights that the stage ``name`` leaves in ``folder``. files: further fields of ``Sources``."""
+        path = self.out / folder
+        if not (path / DONE).is_file():
+            self.say(f"training: {folder}")
+            plan = replace(self.plan, training=training, sources=replace(self.plan.sources, **files))
+            stage = make_stage(name, plan)
+            about = {"name": folder, "stage": name, "data": self.data}
+            writer = weights_writer(stage, plan.card, training, about)
+            resume = (path / CHECKPOINT).is_file()
+            Trainer(stage, training, path, writer, self.say).run(self.photos, resume)
+            write_text(path / DONE, "")
+        return path / LAST
 
 
 def table(scores: dict[str, dict[str, float]], subset: Iterable[str]) -> str:
@@ -122,31 +135,28 @@ def table(scores: dict[str, dict[str, float]], subset: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def document(
-    results: Mapping[str, tuple[Result, Path]], subset: Sequence[str], training: Training, teacher: Path | None,
-    photos: Sequence[Photo], out: Path,
-) -> str:  # fmt: skip
+def document(results: Mapping[str, tuple[Result, Path]], subset: Sequence[str], made: Ablation) -> str:
     """``ablation.json``: the table's numbers per image with all that stands behind them, to be drawn or checked.
 
-    results: by variant, the sealed result and its folder below ``out``. Fields: ``schema_version``; ``kind``
-    ("ablation"); ``dataset``, ``protocol`` and ``metric`` as in run files; ``variants`` in their order, each with
-    ``name``, ``title``, ``weights_sha256``, ``result`` (its run file, relative to this one) and ``scores`` (dB by image
-    id); ``texture_subset`` (ids) and ``texture_rule``; ``budget``: iterations by stage (teacher null when one was
+    results: by variant, the sealed result and its folder below that of the ablation. Fields: ``schema_version``;
+    ``kind`` ("ablation"); ``dataset``, ``protocol`` and ``metric`` as in run files; ``variants`` in their order, each
+    with ``name``, ``title``, ``weights_sha256``, ``result`` (its run file, relative to this one) and ``scores`` (dB by
+    image id); ``texture_subset`` (ids) and ``texture_rule``; ``budget``: iterations by stage (teacher null when one was
     given, then ``teacher_sha256``) and the number of photos; ``config``: the whole configuration; ``device``,
     ``command``, ``versions``. The same results make the same bytes.
     """
     runs = {name: result.run for name, (result, _) in results.items()}
     first = runs[VARIANTS[0].name]
     metric = next(metric for metric in first.metrics if metric.name == first.protocol.psnr)
+    training, teacher = made.plan.training, made.plan.sources.teacher
     budget = {
         "teacher": None if teacher else training.teacher.iterations,
         "student": training.student.iterations,
         "restoration": training.restoration.iterations,
-        "photos": len(photos),
+        "photos": len(made.photos),
     }
     if teacher:
-        with teacher.open("rb") as file:
-            budget["teacher_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        budget["teacher_sha256"] = sha256(teacher)
     return dumps(
         {
             "schema_version": FILE_VERSION,
@@ -158,8 +168,8 @@ def document(
                 {
                     "name": variant.name,
                     "title": variant.title,
-                    "weights_sha256": runs[variant.name].method.weights_sha256,
-                    "result": (results[variant.name][1] / "result.json").relative_to(out).as_posix(),
+                    "weights_sha256": runs[variant.name].method.weights.sha256,
+                    "result": (results[variant.name][1] / "result.json").relative_to(made.out).as_posix(),
                     "scores": {image.id: image.metrics[metric.name] for image in results[variant.name][0].images},
                 }
                 for variant in VARIANTS
@@ -168,8 +178,18 @@ def document(
             "texture_rule": RULE,
             "budget": budget,
             "config": to_json(training),
-            "device": first.device,
+            "device": first.machine.device,
             "command": first.command,
-            "versions": first.versions,
+            "versions": first.machine.versions,
         }
+    )
+
+
+def budget_line(made: Ablation) -> str:
+    """Say in a sentence what these trainings had, beside the paper's."""
+    training, teacher = made.plan.training, made.plan.sources.teacher
+    first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"
+    return (
+        f"Ours: {first}, {training.student.iterations} as student, {training.restoration.iterations} of restoration, "
+        f"{len(made.photos)} photos. The paper's: CUFED5, full training."
     )

@@ -1,11 +1,10 @@
-"""The losses of the paper, one pure function per equation, in the form the authors trained with.
+"""The losses of the correspondence network, one pure function per equation, in the form the authors trained with.
 
-Descriptor maps are (C, h, w) at 1/4 of the image resolution; images are (N, 3, H, W) RGB in [0, 1].
+Descriptor maps are (C, h, w) at 1/4 of the image resolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -133,36 +132,3 @@ def matching_loss(features1: Tensor, features2: Tensor, points: Points, temperat
     n, p, _ = logits.shape
     truth = torch.arange(p, device=logits.device).expand(n, p)
     return _mean(F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(n, p), points.valid)
-
-
-def reconstruction_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """Eq. (10), as a mean over all values."""
-    return F.l1_loss(sr, hr)
-
-
-def perceptual_loss(sr_features: Tensor, hr_features: Tensor) -> Tensor:
-    """Eq. (11) as the authors' code computes it: the Frobenius norm over the whole batch of relu5_1 features."""
-    return torch.linalg.vector_norm(sr_features - hr_features)
-
-
-def generator_loss(fake_scores: Tensor) -> Tensor:
-    """Eq. (12)."""
-    return -fake_scores.mean()
-
-
-def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """Eq. (13) without the gradient penalty."""
-    return fake_scores.mean() - real_scores.mean()
-
-
-def gradient_penalty(
-    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, alpha: Tensor
-) -> Tensor:
-    """Eq. (13), the penalty: mean of (|grad D| - 1)^2 at alpha * real + (1 - alpha) * fake.
-
-    alpha (N, 1, 1, 1) in [0, 1], one per sample. No gradient reaches the generator.
-    """
-    mixed = (alpha * real + (1 - alpha) * fake).detach().requires_grad_(True)
-    scores = discriminator(mixed)
-    (gradient,) = torch.autograd.grad(scores.sum(), mixed, create_graph=True)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

@@ -1,17 +1,9 @@
-"""The training stages (paper section 3.5 and supplement A): what one iteration of each does, and how it is validated.
-
-A stage takes micro-batches, sums their gradients (over processes too) and updates its networks once. Losses are divided
-by the numbers of the whole iteration, so how it is cut into micro-batches and processes changes rounding alone. (Not so
-in GAN training: the perceptual norm and the discriminator's BatchNorm look at a micro-batch as a whole.)
-"""
+"""The stages of C2-Matching (paper section 3.5 and supplement A): what one iteration of each does, and how it is
+validated. Losses are divided by the numbers of the whole iteration, see ``learning.training.stage``."""
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,68 +11,35 @@ from torch import Tensor, nn
 
 from c2matching.matching.correspondence import correspond
 from c2matching.nets.correspondence_network import ContrastiveExtractor
-from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationNet
-from c2matching.training.config import MatchingTraining, RestorationTraining, factor_at
+from c2matching.training.config import MatchingTraining
 from c2matching.training.losses import (
     STRIDE,
     Points,
     correlation,
-    discriminator_loss,
     distillation_loss,
-    generator_loss,
-    gradient_penalty,
     margin_loss,
     matching_loss,
-    perceptual_loss,
-    reconstruction_loss,
     usable_points,
 )
-from refsr_bench.learning.tensors import quantised
-from refsr_bench.learning.vgg import VGG19Features
-from refsr_bench.metrics.psnr import psnr
+from c2matching.training.pairs import MatchingStream
+from refsr_bench.learning.training.config import RestorationTraining, factor_at
+from refsr_bench.learning.training.parallel import ALONE, Parallel
+from refsr_bench.learning.training.stage import (
+    RESTORATION,
+    Critics,
+    ImageStage,
+    Setting,
+    Tensors,
+    adam,
+    set_rates,
+    update,
+)
+from refsr_bench.learning.weights import Trained
 
 MATCHING = MatchingTraining()
-RESTORATION = RestorationTraining()
-Tensors = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Parallel:
-    """The processes that train together, and which this is. sum: adds a tensor up over them. autocast: the context
-    that networks run in."""
-
-    processes: int = 1
-    process: int = 0
-    sum: Callable[[Tensor], Tensor] = lambda tensor: tensor
-    autocast: Callable[[], AbstractContextManager] = nullcontext
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-
-ALONE = Parallel()
-
-
-def _update(optimiser: torch.optim.Optimizer, parallel: Parallel, clip: float = 0.0) -> None:
-    """One optimiser step with the gradients of all processes."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-    if parallel.processes > 1:
-        total = parallel.sum(torch.cat([p.grad.flatten() for p in parameters]))
-        for p, gradient in zip(parameters, total.split([p.numel() for p in parameters]), strict=True):
-            p.grad.copy_(gradient.view_as(p))
-    if clip:
-        nn.utils.clip_grad_norm_(parameters, clip)
-    optimiser.step()
-    optimiser.zero_grad()
-
-
-def _set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = group["initial_lr"] * factor
-
-
-def _adam(groups: Sequence[dict], betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Adam:
-    return torch.optim.Adam([group | {"initial_lr": group["lr"]} for group in groups], betas=betas)
+PAPER = Setting()
 
 
 # -- correspondence network (stages 1 and 2) -----------------------------------------------------------------------
@@ -110,6 +69,7 @@ class MatchingStage:
     """
 
     best = ("aee", min)
+    stream = MatchingStream
 
     def __init__(
         self,
@@ -119,12 +79,11 @@ class MatchingStage:
         parallel: Parallel = ALONE,
     ) -> None:
         self.net, self.teacher, self.config, self.parallel = net, teacher, config, parallel
-        self.average: nn.Module | None = None
         if teacher is not None:
             teacher.eval().requires_grad_(False)
         net.train().requires_grad_(True)
         self.networks: dict[str, nn.Module] = {"extractor": net}
-        self.optimisers = {"extractor": _adam([{"params": list(net.parameters()), "lr": config.rate}])}
+        self.optimisers = {"extractor": adam([{"params": list(net.parameters()), "lr": config.rate}])}
 
     def _descriptors(self, net: ContrastiveExtractor, low: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
         with self.parallel.autocast():
@@ -156,9 +115,14 @@ class MatchingStage:
             sum(terms.values()).backward()
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0) + term.detach()
-        _set_rates(self.optimisers["extractor"], factor_at(iteration, config.decays, config.ramp))
-        _update(self.optimisers["extractor"], self.parallel, config.clip)
+        set_rates(self.optimisers["extractor"], factor_at(iteration, config.decays, config.ramp))
+        update(self.optimisers["extractor"], self.parallel, config.clip)
         return {name: self.parallel.sum(total).item() for name, total in totals.items()} | {"left_out": pairs - used}
+
+    def trained(self) -> Trained:
+        """The two extractors, a part of C2-Matching."""
+        state = {f"extractor.{key}": value for key, value in self.net.state_dict().items()}
+        return Trained(state, part="extractor")
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Tensors]) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -212,156 +176,10 @@ def generator_groups(net: RestorationNet, config: RestorationTraining = RESTORAT
     return [{"params": groups[name], "lr": rate} for name, rate in rates.items() if groups[name]]
 
 
-class ImageStage:
-    """Trains a network that makes SR images of a batch; stage 3, and any other method of the field.
-
-    restored(net, batch): SR (N, 3, S, S) by ``net``, with gradients. groups: Adam's parameter groups. discriminator and
-    perceptual (features at relu5_1) come together; without them reconstruction loss is all there is. The networks given
-    are set to training or frozen evaluation mode. average: a moving average of the weights, when the configuration
-    asks for one. Batches hold hr, lr_up, ref (N, 3, S, S) and lr (N, 3, S/4, S/4).
-    """
-
-    best = ("psnr", max)
-
-    def __init__(
-        self,
-        net: nn.Module,
-        restored: Callable[[nn.Module, Tensors], Tensor],
-        groups: Sequence[dict],
-        discriminator: ImageDiscriminator | None = None,
-        perceptual: VGG19Features | None = None,
-        config: RestorationTraining = RESTORATION,
-        parallel: Parallel = ALONE,
-        seed: int = 0,
-    ) -> None:
-        if (discriminator is None) != (perceptual is None):
-            raise ValueError("the discriminator and the perceptual features are used together or not at all")
-        self.net, self.restored = net.train(), restored
-        self.discriminator, self.perceptual = discriminator, perceptual
-        self.config, self.parallel, self.seed = config, parallel, seed
-        if perceptual is not None:
-            perceptual.eval().requires_grad_(False)
-        self.networks: dict[str, nn.Module] = {"restoration": net}
-        self.optimisers = {"restoration": _adam(groups, config.betas)}
-        self.average = None
-        if config.average:
-            self.average = copy.deepcopy(net).requires_grad_(False)
-            self.networks["average"] = self.average
-        if discriminator is not None:
-            discriminator.train()
-            self.networks["discriminator"] = discriminator
-            group = {"params": list(discriminator.parameters()), "lr": config.discriminator_rate}
-            self.optimisers["discriminator"] = _adam([group], config.betas)
-
-    def restore(self, batch: Tensors, net: nn.Module | None = None) -> Tensor:
-        """SR (N, 3, S, S) by the network in training, or by ``net``."""
-        with self.parallel.autocast():
-            return self.restored(net or self.net, batch).float()
-
-    def step(self, batches: Sequence[Tensors], iteration: int, alpha: Tensor | None = None) -> dict[str, float]:
-        """One iteration, counted from 1: the discriminator is updated, then the generator.
-
-        alpha: (N, 1, 1, 1) as ``gradient_penalty`` takes it, drawn from the seed and the iteration when None. Returns
-        the terms of the losses, weights included.
-        """
-        config, share = self.config, 1 / (len(batches) * self.parallel.processes)
-        adversarial = self.discriminator is not None and iteration > config.warm_up
-        only = self.restore(batches[0]) if len(batches) == 1 else None  # otherwise one graph at a time is kept
-        totals: dict[str, Tensor] = {}
-
-        def descend(terms: dict[str, Tensor]) -> None:
-            terms = {name: share * term for name, term in terms.items()}
-            sum(terms.values()).backward()
-            for name, term in terms.items():
-                totals[name] = totals.get(name, 0) + term.detach()
-
-        if adversarial:
-            self.discriminator.requires_grad_(True)
-            mixtures = [alpha] if alpha is not None else self._mixtures(batches, iteration)
-            for batch, mixture in zip(batches, mixtures, strict=True):
-                with torch.no_grad():
-                    sr = only.detach() if only is not None else self.restore(batch)
-                descend(self._discriminator_terms(batch["hr"], sr, mixture))
-            _set_rates(self.optimisers["discriminator"], factor_at(iteration, config.discriminator_decays))
-            _update(self.optimisers["discriminator"], self.parallel)
-            self.discriminator.requires_grad_(False)
-        for batch in batches:
-            sr = only if only is not None else self.restore(batch)
-            terms = {"reconstruction": config.reconstruction_weight * reconstruction_loss(sr, batch["hr"])}
-            descend(terms | (self._generator_terms(batch["hr"], sr) if adversarial else {}))
-        _set_rates(self.optimisers["restoration"], self._factor(iteration))
-        _update(self.optimisers["restoration"], self.parallel, config.clip)
-        if self.average is not None:
-            decay = min(config.average, iteration / (iteration + 20))
-            for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                kept.lerp_(new.detach(), 1 - decay)
-            for kept, new in zip(self.average.buffers(), self.net.buffers(), strict=True):
-                kept.copy_(new)
-        return {name: self.parallel.sum(total).item() for name, total in totals.items()}
-
-    def _factor(self, iteration: int) -> float:
-        config = self.config
-        factor = factor_at(iteration, config.decays, config.ramp)
-        if config.cosine:
-            factor *= 0.51 + 0.49 * math.cos(math.pi * min(1, iteration / config.iterations))
-        return factor
-
-    def _mixtures(self, batches: Sequence[Tensors], iteration: int) -> list[Tensor]:
-        """The random numbers of the gradient penalty, (N, 1, 1, 1) per micro-batch, the same for any cutting."""
-        size = len(batches[0]["hr"])
-        generator = torch.Generator().manual_seed(self.seed + iteration)
-        numbers = torch.rand(size * len(batches) * self.parallel.processes, 1, 1, 1, generator=generator)
-        numbers = numbers.to(self.parallel.device).split(size)
-        first = self.parallel.process * len(batches)
-        return list(numbers[first : first + len(batches)])
-
-    def _discriminator_terms(self, hr: Tensor, sr: Tensor, alpha: Tensor) -> dict[str, Tensor]:
-        """Eq. (13)."""
-        critic = self.discriminator
-        return {
-            "discriminator": discriminator_loss(critic(hr), critic(sr)),
-            "penalty": self.config.penalty_weight * gradient_penalty(critic, hr, sr, alpha),
-        }
-
-    def _generator_terms(self, hr: Tensor, sr: Tensor) -> dict[str, Tensor]:
-        """Eq. (11) and (12), the latter by the discriminator as just updated."""
-        sr_features, hr_features = (self.perceptual(image)["relu5_1"] for image in (sr, hr))
-        return {
-            "perceptual": self.config.perceptual_weight * perceptual_loss(sr_features, hr_features),
-            "adversarial": self.config.adversarial_weight * generator_loss(self.discriminator(sr)),
-        }
-
-    @torch.no_grad()
-    def validate(self, batches: Iterable[Tensors]) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Mean PSNR-Y in dB (rounded to 8 bits, border 4 removed) of the averaged network, or of the network itself,
-        and of bicubic; and images (3, S, S) of the last pair."""
-        net = self.average or self.net
-        net.eval()
-        scores: dict[str, list[float]] = {"psnr": [], "bicubic": []}
-        for batch in batches:
-            sr = self.restore(batch, net).clamp(0, 1)
-            for name, images in (("psnr", sr), ("bicubic", batch["lr_up"])):
-                scores[name] += [
-                    psnr(quantised(image), quantised(hr), "y", border=4)
-                    for image, hr in zip(images, batch["hr"], strict=True)
-                ]
-        self.net.train()
-        pictures = {"input": batch["lr_up"][-1], "reference": batch["ref"][-1], "SR": sr[-1], "HR": batch["hr"][-1]}
-        return {name: sum(values) / len(values) for name, values in scores.items()}, pictures
-
-
 class RestorationStage(ImageStage):
     """Stage 3: trains ``model.restoration`` with the extractors and the reference features frozen."""
 
-    def __init__(
-        self,
-        model: C2Matching,
-        discriminator: ImageDiscriminator | None = None,
-        perceptual: VGG19Features | None = None,
-        config: RestorationTraining = RESTORATION,
-        parallel: Parallel = ALONE,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, model: C2Matching, setting: Setting = PAPER, critics: Critics | None = None) -> None:
         def restored(net: nn.Module, batch: Tensors) -> Tensor:
             with torch.no_grad():
                 refs = model.ref_features(batch["ref"])
@@ -372,6 +190,10 @@ class RestorationStage(ImageStage):
         for frozen in (model.extractor, model.vgg):
             frozen.eval().requires_grad_(False)
         net = model.restoration.requires_grad_(True)
-        super().__init__(
-            net, restored, generator_groups(net, config), discriminator, perceptual, config, parallel, seed
-        )
+        super().__init__(net, restored, generator_groups(net, setting.config), setting, critics)
+
+    def trained(self) -> Trained:
+        """The whole of C2-Matching, with the average of the restoration network where there is one."""
+        restoration = (self.average or self.net).state_dict()
+        state = self.model.state_dict() | {f"restoration.{key}": value for key, value in restoration.items()}
+        return Trained(state, self.model.options)

@@ -20,8 +20,8 @@ from leaderboard.tables.protocols import differences
 from leaderboard.tables.tables import SECONDS, build_tables
 from leaderboard.text import clean
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.report import text_table
 from refsr_bench.core.schema import ProtocolInfo
+from refsr_bench.core.terminal import text_table
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from refsr_bench.builder import settings, tables
 from refsr_bench.builder.rows import DROPPED, KEPT, Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.builder.settings import Settings
 from refsr_bench.core import files
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.errors import Busy, Misuse
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Project:
         with ExitStack() as held:
             try:
                 held.enter_context(files.locked(folder, stage))
-            except BenchError:
+            except Busy:
                 busy = f"{self.path}: another process is at work on '{stage}'. Wait for it, or stop it."
                 raise Misuse(busy) from None
             yield

@@ -16,7 +16,7 @@ from refsr_bench.builder.similarity import matching
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import parse_json
-from refsr_bench.core.report import text_table
+from refsr_bench.core.terminal import text_table
 from refsr_bench.core.types import Dataset
 
 MOST_BYTES = 256 << 20  # a metadata.jsonl's: some 700 bytes a pair

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import command_line, data_root_option, names, pair_progress, path_type
+from refsr_bench.cli.common import command_line, data_root_option, into, names, pair_progress, path_type
 from refsr_bench.core.errors import BenchError
+
+if TYPE_CHECKING:
+    from c2matching.training.ablation import Ablation
+    from refsr_bench.core.schema import Result
+    from refsr_bench.core.types import Dataset
+
+
+@dataclass(frozen=True)
+class AblationOptions:
+    folders: tuple[Path, ...]
+    out: Path
+    dataset: str
+    configs: tuple[str, ...]
+    settings: tuple[str, ...]
+    teacher: Path | None
+    vgg16: Path | None
+    vgg19: Path | None
+    device: str
+    data_root: Path | None
 
 
 @click.command()
@@ -21,73 +44,71 @@ from refsr_bench.core.errors import BenchError
 @click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 @click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True)
 @data_root_option
-def ablation(
-    folders: tuple[Path, ...],
-    out: Path,
-    dataset: str,
-    configs: tuple[str, ...],
-    settings: tuple[str, ...],
-    teacher: Path | None,
-    vgg16: Path | None,
-    vgg19: Path | None,
-    device: str,
-    data_root: Path | None,
-) -> None:
+@into(AblationOptions)
+def ablation(asked: AblationOptions) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
 
     Writes ablation.json, which the leaderboard draws. Stopped at any point, the same command goes on.
     """
-    from c2matching.method import METHODS
     from c2matching.training import ablation as study
-    from c2matching.training import config
-    from c2matching.training import train as training_loop
-    from c2matching.training.data import find_photos
-    from c2matching.training.prepare import Sources
-    from refsr_bench.core import catalogue
     from refsr_bench.core.files import write_text
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.data.texture import texture_subset
-    from refsr_bench.evaluate import runner
+    from refsr_bench.learning.training.trainer import Stopped
 
-    training = config.load(configs, settings)
-    photos, opened = find_photos(folders), open_dataset(dataset, data_root)
-    accelerator = training_loop.accelerator_of(training.run.precision, device)
-    parallel = training_loop.parallel_of(accelerator)
-
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-
+    say = partial(click.echo, err=True)
+    opened, made = open_dataset(asked.dataset, asked.data_root), _ablation(asked, say)
     try:
-        weights = study.train_variants(
-            photos, training, Sources(teacher=teacher, vgg16=vgg16, vgg19=vgg19), parallel, out,
-            [str(folder) for folder in folders], say,
-        )  # fmt: skip
-    except training_loop.Stopped as stopped:
+        weights = made.train()
+    except Stopped as stopped:
         say("Stopped and saved; the same command goes on.")
         raise SystemExit(128 + stopped.signal_number) from None
-    protocol = catalogue.get("PROTOCOLS", "c2")
-    metrics = runner.load_metrics([catalogue.get("METRICS", "psnr_y")], str(parallel.device), None, say)
+    measured, subset = _measured(weights, opened, made), texture_subset(opened)
+    write_text(asked.out / study.FILE, study.document(measured, subset, made))
+    scores = {name: {i.id: i.metrics["psnr_y"] for i in result.images} for name, (result, _) in measured.items()}
+    click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
+    click.echo(study.table(scores, subset))
+    click.echo(f"\n{study.budget_line(made)}")
+
+
+def _ablation(asked: AblationOptions, say: partial) -> Ablation:
+    from c2matching.method import METHODS
+    from c2matching.training.ablation import Ablation
+    from c2matching.training.config import C2Training
+    from refsr_bench.learning.training import config
+    from refsr_bench.learning.training.parallel import parallel_of
+    from refsr_bench.learning.training.photos import find_photos
+    from refsr_bench.learning.training.prepare import Plan, Sources
+
+    training = config.load(C2Training, asked.configs, asked.settings)
+    photos = find_photos(asked.folders)
+    sources = Sources(teacher=asked.teacher, vgg16=asked.vgg16, vgg19=asked.vgg19)
+    plan = Plan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
+    return Ablation(plan, photos, asked.out, list(map(str, asked.folders)), say)
+
+
+def _measured(weights: Mapping[str, Path], opened: Dataset, made: Ablation) -> dict[str, tuple[Result, Path]]:
+    """The sealed result and its folder by variant."""
+    from refsr_bench.core import catalogue
+    from refsr_bench.evaluate.loop import evaluate
+    from refsr_bench.evaluate.metrics import load_metrics
+    from refsr_bench.evaluate.plan import Plan
+    from refsr_bench.evaluate.predictors import method_predictor
+
+    card, device = made.plan.card, str(made.plan.parallel.device)
+    metrics = load_metrics(["psnr_y"], device)
     measured = {}
     for name, path in weights.items():
-        loaded = METHODS[0].load(path, str(parallel.device))
-        predictor = runner.method_predictor(METHODS[0], loaded, str(parallel.device), name)
-        result, folder = runner.evaluate(
-            predictor, opened, protocol, metrics, out / "runs", command=command_line(), kind="ablation",
-            track=pair_progress(f"{name} on {opened.name}"),
-        )  # fmt: skip
+        plan = Plan(
+            predictor=method_predictor(card, card.load(path, device), device, name),
+            dataset=opened,
+            protocol=catalogue.get("PROTOCOLS", "c2"),
+            metrics=metrics,
+            kind="ablation",
+            command=command_line(),
+        )
+        result, folder = evaluate(plan, made.out / "runs", track=pair_progress(f"{name} on {opened.name}"))
         if result.failed:
             raise BenchError(f"{name}: {result.failed[0].error}")
         measured[name] = (result, folder)
-    scores = {name: {i.id: i.metrics["psnr_y"] for i in result.images} for name, (result, _) in measured.items()}
-    subset = texture_subset(opened)
-    try:
-        write_text(out / study.FILE, study.document(measured, subset, training, teacher, photos, out))
-    except OSError as error:
-        raise BenchError(f"{out / study.FILE}: cannot be written ({error.strerror or error}).") from None
-    click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
-    click.echo(study.table(scores, subset))
-    first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"
-    click.echo(
-        f"\nOurs: {first}, {training.student.iterations} as student, {training.restoration.iterations} of restoration, "
-        f"{len(photos)} photos. The paper's: CUFED5, full training."
-    )
+    return measured

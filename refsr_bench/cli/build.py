@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli import builder
-from refsr_bench.cli.common import Bar, data_root_option, into, names, path_type
+from refsr_bench.cli.common import data_root_option, into, names, path_type
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.terminal import progress_bar
 
 
 @click.group()
@@ -77,7 +78,7 @@ def transform(asked: TransformOptions) -> None:
     opened = open_dataset(asked.source, asked.data_root)
     only = texture_subset(opened) if asked.subset else [pair.id for pair in opened.pairs]
     only = only[: asked.limit]
-    with Bar(f"{kind} of {asked.source}") as progress:
+    with progress_bar(f"{kind} of {asked.source}") as progress:
         folder = build(opened, kind, wanted, asked.out, only, progress)
     click.echo(f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {BY_CONSTRUCTION}")
     click.echo(f"Check it at any time: {verify_command('transform', folder)}")

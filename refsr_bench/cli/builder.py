@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from refsr_bench.builder.engine import ENGINES, Workers
-from refsr_bench.cli.common import Bar, data_root_option, into, names, path_type, with_options
+from refsr_bench.cli.common import data_root_option, into, names, path_type, with_options
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.terminal import progress_bar
 
 if TYPE_CHECKING:
     from refsr_bench.builder.pool import Gathered
@@ -110,7 +111,7 @@ def wrsr_queries(asked: QueryOptions) -> None:
     if asked.urls and asked.facts:
         raise Misuse("--facts is for folders; a list of addresses has columns of its own.")
     project, wanted = Project.open(asked.project), queries.Wanted(asked.categories, asked.limit)
-    with Bar("queries") as progress:
+    with progress_bar("queries") as progress:
         if asked.urls:
             added = queries.add_urls(project, asked.urls, asked.common, wanted, progress)
         else:
@@ -151,11 +152,11 @@ def wrsr_pool(asked: PoolOptions) -> None:
         raise Misuse(f"Give --from FOLDER or --provider {'|'.join(WEB)} (any number of either).")
     if asked.folders:
         stated = asked.statements(False)
-        with Bar("indexing") as progress:
+        with progress_bar("indexing") as progress:
             found = folders.gather(project, asked.folders, stated, asked.index, asked.who, progress)
         _tell_gathered(f"{len(asked.folders)} folders", found)
     if providers:
-        with Bar("searching") as progress:
+        with progress_bar("searching") as progress:
             found = web.from_web(project, providers, asked.captions, progress)
         _tell_gathered("the web", found)
 
@@ -168,7 +169,7 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
     from refsr_bench.builder.clean import clean
     from refsr_bench.builder.project import Project
 
-    with Bar("cleaning") as progress:
+    with progress_bar("cleaning") as progress:
         tally = clean(Project.open(project), Workers(engine, workers), progress)
     _tell("cleaned", tally)
 
@@ -206,7 +207,7 @@ def wrsr_rescale(project: Path) -> None:
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.rescale import rescale
 
-    with Bar("rescaling") as progress:
+    with progress_bar("rescaling") as progress:
         made = rescale(Project.open(project), progress)
     click.echo(f"{made} pairs made")
 
@@ -237,7 +238,7 @@ def wrsr_export(project: Path, by_reference: bool, repository: str | None, publi
 def wrsr_status(project: Path) -> None:
     """Show how far every stage is."""
     from refsr_bench.builder.project import Project
-    from refsr_bench.core.report import text_table
+    from refsr_bench.core.terminal import text_table
 
     rows = [(s.name, f"{s.done}/{s.total}", s.detail) for s in Project.open(project).status()]
     click.echo(text_table(("stage", "done", ""), rows))
@@ -253,7 +254,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
     """A CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified matches."""
     from refsr_bench.builder.similarity.levels import Shape, build
 
-    with Bar("albums") as progress:
+    with progress_bar("albums") as progress:
         count, notes = build(albums, out, Shape(per_album, long_side), Workers(engine, workers), progress)
     for note in notes:
         click.echo(f"left out: {note}", err=True)
@@ -271,7 +272,7 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
     from refsr_bench.data.opening import open_dataset
 
     opened = open_dataset(name, data_root)
-    with Bar(f"matching {name}") as progress:
+    with progress_bar(f"matching {name}") as progress:
         found = builder.stats(opened, progress)
     click.echo(found.table())
     if out:

@@ -126,12 +126,6 @@ def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> t
     return load_metrics(protocol.metrics, device, lpips_weights)
 
 
-def Bar(what: str):
-    from refsr_bench.core.terminal import progress
-
-    return progress(what)
-
-
 def pair_progress(what: str) -> Track:
     """A progress bar over the pairs of a run."""
     from refsr_bench.core.terminal import tracked

@@ -9,7 +9,8 @@ import click
 
 from refsr_bench.cli.build import build, verify_command
 from refsr_bench.cli.builder import stats
-from refsr_bench.cli.common import Bar, data_root_option, names, path_type
+from refsr_bench.cli.common import data_root_option, names, path_type
+from refsr_bench.core.terminal import progress_bar
 
 
 @click.group()
@@ -22,7 +23,7 @@ def data() -> None:
 def data_list(data_root: Path | None) -> None:
     """Every data set the toolkit knows and whether it is here."""
     from refsr_bench.core import catalogue
-    from refsr_bench.core.report import text_table
+    from refsr_bench.core.terminal import text_table
     from refsr_bench.data.opening import state_of
 
     cards = catalogue.collect("DATASETS").values()
@@ -61,7 +62,7 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
     from refsr_bench.data.prepare import prepare
 
     root = find_root(data_root)
-    with Bar(f"checking {name}") as progress:
+    with progress_bar(f"checking {name}") as progress:
         folder = prepare(name, source, root, progress)
     click.echo(f"{name} is ready in {folder}. Check it at any time: {verify_command(name, root)}")
 
@@ -73,7 +74,7 @@ def data_verify(name: str, data_root: Path | None) -> None:
     """Check every file against the manifest and look for references that give the answer away."""
     from refsr_bench.data.verification import verify
 
-    with Bar(f"verifying {name}") as progress:
+    with progress_bar(f"verifying {name}") as progress:
         report = verify(name, data_root, progress)
     click.echo("\n".join(report.lines()))
     if not report.ok:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from refsr_bench.cli.common import path_type
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.cli.common import into, path_type
+from refsr_bench.core.errors import Misuse
 
 SUFFIXES = (".png", ".pdf", ".svg")
+
+
+@dataclass(frozen=True)
+class MatchOptions:
+    lr_path: Path
+    ref_paths: tuple[Path, ...]
+    out: Path
+    weights: Path | None
+    matching: str
+    lines: int
+    force: bool
 
 
 @click.command()
@@ -20,47 +32,23 @@ SUFFIXES = (".png", ".pdf", ".svg")
 @click.option("--matching", type=click.Choice(["exact", "half", "coarse"]), default="exact", show_default=True)
 @click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences drawn.")
 @click.option("--force", is_flag=True, help="Replace --out.")
-def match(
-    lr_path: Path,
-    ref_paths: tuple[Path, ...],
-    out: Path,
-    weights: Path | None,
-    matching: str,
-    lines: int,
-    force: bool,
-) -> None:
+@into(MatchOptions)
+def match(asked: MatchOptions) -> None:
     """Draw which patch of which reference C2-Matching finds for every patch of an LR image."""
+    out = asked.out
     if out.suffix.lower() not in SUFFIXES:
         raise Misuse(f"--out {out}: must end in {', '.join(SUFFIXES)}.")
-    if out.exists() and not force:
+    if out.exists() and not asked.force:
         raise Misuse(f"{out} exists. Give another --out, or --force to replace it.")
     if not out.parent.is_dir():
         raise Misuse(f"--out {out}: there is no folder {out.parent}.")
-    import torch
-
     from c2matching import figure
-    from c2matching.bundle import BUNDLED, load_bundle, load_official
-    from c2matching.method import check_sizes
-    from refsr_bench.learning.tensors import to_tensor
-    from refsr_bench.pixels.crop import mod_crop
-    from refsr_bench.pixels.images import read_image
-    from refsr_bench.pixels.resize import resize_pil_bicubic
 
-    lr, refs = read_image(lr_path), [read_image(path) for path in ref_paths]
-    check_sizes(lr, refs)
-    path = weights or BUNDLED
-    model = load_bundle(path) if path.suffix == ".safetensors" else load_official(path)[0]
-    model = model.eval().requires_grad_(False)
-    model.matching = matching
-    enlarged, refs = resize_pil_bicubic(lr, 4 * lr.shape[0], 4 * lr.shape[1]), [mod_crop(ref, 4) for ref in refs]
-    with torch.inference_mode():
-        (found,) = model.correspondences(to_tensor(enlarged)[None], [to_tensor(ref)[None] for ref in refs])
-    try:
-        figure.draw(enlarged, refs, found, [lr_path.name, *(path.name for path in ref_paths)], lines, out)
-    except OSError as error:
-        raise BenchError(f"{out} could not be written ({error.strerror or error}).") from None
+    made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching)
+    figure.draw(made, asked.lines, out)
+    found = made.found
     click.echo(f"{found.similarity.numel()} patches, mean cosine {found.similarity.mean():.3f}")
-    for n, ref_path in enumerate(ref_paths):
+    for n, ref_path in enumerate(asked.ref_paths):
         won = found.reference == n
         mean = f", mean cosine {found.similarity[won].mean():.3f}" if won.any() else ""
         click.echo(f"{ref_path}: {won.float().mean():.1%} of the patches{mean}")

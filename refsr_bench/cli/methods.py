@@ -23,40 +23,30 @@ def methods(ctx: click.Context) -> None:
 def list_() -> None:
     """A line per method. GMACs: for an LR image of 160x160 and a reference of 640x640."""
     from refsr_bench.core import catalogue
-    from refsr_bench.core.report import text_table
+    from refsr_bench.core.terminal import text_table
 
     cards = sorted(catalogue.collect("METHODS").values(), key=lambda card: (card.group != "SISR", card.year, card.name))
     click.echo(text_table(HEAD, [_row(card) for card in cards]))
 
 
 def _row(card: MethodCard) -> tuple[str, ...]:
+    from refsr_bench.learning.weights import state_of
+
     return (
         *(card.name, card.title, card.group, str(card.year), card.references, "yes" if card.gan else ""),
         f"{card.parameters / 1e6:.2f} M" if card.parameters else "-",
         f"{card.gmacs:,.0f}" if card.gmacs else "-",
-        _weights_here(card),
+        state_of(card),
         card.verified,
     )
-
-
-def _weights_here(card: MethodCard) -> str:
-    from c2matching.bundle import BUNDLED as C2_BUNDLED
-    from refsr_bench.learning.checkpoints import weights_folder
-    from refsr_bench.learning.system import BUNDLED
-
-    if card.importer is None:
-        return "needs none"
-    if (weights_folder() / f"{card.name}.safetensors").is_file():
-        return "imported"
-    bundled = {path.stem for path in BUNDLED.glob("*.safetensors")} | {C2_BUNDLED.stem.partition("-")[0]}
-    return "bundled" if card.name in bundled else "none"
 
 
 @methods.command()
 @click.argument("name", shell_complete=names("METHODS"))
 def info(name: str) -> None:
-    """What one method is: its paper, its size, its weights, how it was verified, and what had to be guessed."""
+    """Show one method: its paper, its size, its weights, how it was verified, and what had to be guessed."""
     from refsr_bench.core import catalogue
+    from refsr_bench.learning.weights import state_of
 
     card = catalogue.get("METHODS", name)
     lines = [
@@ -69,7 +59,7 @@ def info(name: str) -> None:
         ("verified", f"{card.verified}: {VERIFIED[card.verified]}"),
         *(("guess", guess) for guess in card.guesses),
         *(("weights", f"{file.file}, {file.home}{'; ' + file.facts if file.facts else ''}") for file in card.files),
-        ("here", _weights_here(card)),
+        ("here", state_of(card)),
     ]
     width = max(len(label) for label, _ in lines)
     for label, text in lines:

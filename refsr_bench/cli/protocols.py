@@ -41,7 +41,7 @@ def protocols_diff(a: str, b: str) -> None:
 @data_root_option
 def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets you have and compare with the published rows."""
-    from refsr_bench.core.report import text_table
+    from refsr_bench.core.terminal import text_table
     from refsr_bench.evaluate.selftest import ANCHORS, selftest
 
     checks = selftest(_usable(ANCHORS, data_root))

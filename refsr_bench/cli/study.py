@@ -9,6 +9,7 @@ import click
 
 from refsr_bench.cli.common import data_root_option, into, path_type
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.terminal import progress_bar
 from refsr_bench.study.options import Places, Wish
 
 folder_argument = click.argument("folder", metavar="STUDY", type=path_type())
@@ -62,12 +63,11 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @into(InitOptions)
 def study_init(asked: InitOptions) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
-    from refsr_bench.cli.common import Bar
     from refsr_bench.study import plan as plans
     from refsr_bench.study import prepare, sources
 
     methods, origin = sources.gather(asked, asked.needs_pictures)
-    with Bar("images") as progress:
+    with progress_bar("images") as progress:
         plan = prepare.init(asked.folder, methods, origin, asked, progress)
     click.echo(
         f"{asked.folder}: {len(plan.pairs)} comparisons of {len(plan.methods)} methods; {plan.length} questions per "

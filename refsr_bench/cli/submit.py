@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import Bar, data_root_option, into, lpips_option, path_type
+from refsr_bench.cli.common import data_root_option, into, lpips_option, path_type
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.terminal import progress_bar
 
 if TYPE_CHECKING:
     from leaderboard.submissions.submission import Finding
@@ -167,7 +168,7 @@ def _check(path: Path, asked: CheckOptions) -> Report:
     metrics = _metrics(wanted, asked.lpips_weights)
     chosen = remeasure.draw_records(result, asked.count)
     again = remeasure.Remeasurement(result, folder, dataset, protocol, metrics)
-    with Bar("measuring again") as progress:
+    with progress_bar("measuring again") as progress:
         for _, wrong in remeasure.remeasure(again, chosen):
             report.add(wrong)
             report.measured_again += 1

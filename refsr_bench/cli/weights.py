@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +14,6 @@ from refsr_bench.core.errors import BenchError, Misuse
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from refsr_bench.core.cards import LoadedMethod
-
 
 @click.group()
 def weights() -> None:
@@ -26,10 +22,9 @@ def weights() -> None:
 
 def _bundled() -> dict[str, Path]:
     """Files that come with the package, by name."""
-    from c2matching.bundle import WEIGHTS
-    from refsr_bench.learning.system import BUNDLED
+    from refsr_bench.core import catalogue
 
-    return {path.stem: path for folder in (WEIGHTS, BUNDLED) for path in sorted(folder.glob("*.safetensors"))}
+    return {card.bundled.stem: card.bundled for card in catalogue.collect("METHODS").values() if card.bundled}
 
 
 def _found(name: str) -> Path:
@@ -52,18 +47,19 @@ def _check_out(out: Path, force: bool) -> None:
 @weights.command("list")
 def list_() -> None:
     """The weights that come with the package, and those that were imported."""
-    from refsr_bench.learning.checkpoints import read_metadata, sha256, weights_folder
+    from refsr_bench.learning.checkpoints import read_metadata, sha256
+    from refsr_bench.learning.weights import folder, owner
 
-    for path in (*_bundled().values(), *sorted(weights_folder().glob("*.safetensors"))):
-        method = read_metadata(path).get("method", "c2matching")
-        click.echo(f"{path.stem}  {method}  {path.stat().st_size / 1e6:.1f} MB  sha256 {sha256(path)[:12]}  {path}")
+    for path in (*_bundled().values(), *sorted(folder().glob("*.safetensors"))):
+        size, method = f"{path.stat().st_size / 1e6:.1f} MB", read_metadata(path).get("method") or owner(path).name
+        click.echo(f"{path.stem}  {method}  {size}  sha256 {sha256(path)[:12]}  {path}")
     click.echo("Others: --weights FILE, a .safetensors of 'train' or 'weights import', or a file of the authors.")
 
 
 @weights.command()
 @click.argument("name", metavar="FILE|NAME")
 def info(name: str) -> None:
-    """What a file of weights holds and how it came to be."""
+    """Show what a file of weights holds and how it came to be."""
     from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256
 
     path = _found(name)
@@ -98,26 +94,16 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
     these weights from now on.
     """
     from refsr_bench.core import catalogue
-    from refsr_bench.learning.checkpoints import weights_folder
+    from refsr_bench.learning.weights import folder, import_files
 
     card = catalogue.get("METHODS", method)
-    if card.importer is None:
+    if card.system is None:
         raise Misuse(f"{method} has no weights to import.")
-    out = out or weights_folder() / f"{method}.safetensors"
+    out = out or folder() / f"{method}.safetensors"
     _check_out(out, force)
-    with _writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        used = card.importer(files, out, name or files[0].stem)
+    used = import_files(card, files, out, name or files[0].stem)
     known = ", ".join(file.name for file in used)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {known}. Use it with --weights {method}={out}.")
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BenchError(f"{out} could not be written ({error.strerror or error}).") from None
 
 
 @weights.command()
@@ -127,24 +113,14 @@ def _writing(out: Path) -> Iterator[None]:
 @click.option("--force", is_flag=True, help="Replace --out.")
 def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
     """Rewrite the weights of a training as float16, half the size, to pass on. They are read as float32."""
-    from refsr_bench.learning.checkpoints import read_metadata, read_weights, write_safetensors
+    from refsr_bench.learning import weights as files
 
     if file.suffix != ".safetensors":
         raise Misuse(f"{file} is no .safetensors file of 'train' or 'weights import'.")
     _check_out(out, force)
-    _load(file, "cpu")
-    state = {key: value.half() if value.is_floating_point() else value for key, value in read_weights(file).items()}
-    with _writing(out):
-        write_safetensors(out, state, read_metadata(file) | {"name": name or out.stem})
+    files.owner(file).load(file, "cpu")  # what is damaged or of another network is not passed on
+    files.pack(file, out, name or out.stem)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, was {file.stat().st_size / 1e6:.1f} MB.")
-
-
-def _load(path: Path, device: str) -> LoadedMethod:
-    """The method that a file of ours says it belongs to, ready to run."""
-    from refsr_bench.core import catalogue
-    from refsr_bench.learning.checkpoints import read_metadata
-
-    return catalogue.get("METHODS", read_metadata(path).get("method", "c2matching")).load(path, device)
 
 
 @weights.command()
@@ -155,6 +131,7 @@ def verify(name: str, digest: str | None) -> None:
     import numpy as np
 
     from refsr_bench.learning.checkpoints import sha256
+    from refsr_bench.learning.weights import owner
 
     path = _found(name)
     found, wanted = sha256(path), digest
@@ -164,6 +141,6 @@ def verify(name: str, digest: str | None) -> None:
         raise BenchError(f"{path}: its SHA-256 is {found}, not {wanted}. The file is damaged or another one.")
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((32, 40, 3), (128, 160, 3)))
-    loaded = _load(path, "cpu")
+    loaded = owner(path).load(path, "cpu")
     sr = loaded.predict(lr, [ref], 4).sr
     click.echo(f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,9 +116,8 @@ class MethodCard:
     (and a 640x640 reference), matching included. files: the checkpoints its authors publish. verified: against what the
     implementation was checked, see ``schema.VERIFIED``. version: raised when the method gives other images. guesses:
     what the sources leave open and was decided here.
-    importer: ``importer(files, out, name)`` turns the authors' files into the one ``.safetensors`` file ``out``, which
-    results then call ``name``, and returns the files it used. system: what training needs
-    (``refsr_bench.learning.system.System``). Both are None for methods without weights or with a training of their own.
+    bundled: the file of weights that comes with the package, None for most. system: the network, how weights are read
+    into it and how it is trained (``refsr_bench.learning.system.System``), None for methods without one.
     """
 
     name: str
@@ -137,5 +136,5 @@ class MethodCard:
     verified: Verified = "nothing"
     version: int = 1
     guesses: tuple[str, ...] = ()
-    importer: Callable[[Sequence[Path], Path, str], Sequence[Path]] | None = None
+    bundled: Path | None = None
     system: Any = None

@@ -15,5 +15,9 @@ class Misuse(BenchError):
     exit_code = 2
 
 
+class Busy(BenchError):
+    """Another process holds what is to be written."""
+
+
 class NoWeights(Misuse):
     """A method was asked for that comes without weights, and none were given."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import BenchError, Busy
 
 MOST_BYTES = 20 << 20  # of one text file of ours: a run file of tens of thousands of images has a fifth of it
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -174,7 +174,7 @@ def inside(folder: Path, name: str) -> Path:
 def locked(folder: Path, work: str) -> Iterator[None]:
     """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
 
-    work: what messages call the one who holds it ("Another run"). Raises BenchError when somebody else does.
+    work: what messages call the one who holds it ("Another run"). Raises Busy when somebody else does.
     """
     from filelock import FileLock, Timeout
 
@@ -182,7 +182,7 @@ def locked(folder: Path, work: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise BenchError(f"{work} is writing to {folder}. Wait for it, or choose another folder with --out.") from None
+        raise Busy(f"{work} is writing to {folder}. Wait for it, or choose another folder with --out.") from None
     except OSError as error:
         raise cannot_write(folder / ".lock", error) from None
     try:

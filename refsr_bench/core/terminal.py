@@ -33,7 +33,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 @contextmanager
-def progress(what: str, unit: str = "img", done: int = 0) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, unit: str = "img", done: int = 0) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, for functions that report (done, total); nothing where that is no terminal."""
     from rich.console import Console
     from rich.progress import (
@@ -55,7 +55,7 @@ def progress(what: str, unit: str = "img", done: int = 0) -> Iterator[Callable[[
 
 def tracked(items: Iterable[Item], done: int, total: int, what: str) -> Iterator[Item]:
     """The items one by one, with a progress bar that begins at ``done`` of ``total``."""
-    with progress(what, done=done) as report:
+    with progress_bar(what, done=done) as report:
         report(done, total)
         for number, item in enumerate(items, done + 1):
             yield item

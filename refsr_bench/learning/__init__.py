@@ -1,1 +1,1 @@
-"""What every network needs to be a method and to be trained."""
+"""Everything a network needs to be a method of the benchmark and to be trained."""

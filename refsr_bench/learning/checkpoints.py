@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 import socket
 import warnings
@@ -19,19 +18,8 @@ from refsr_bench.core.errors import BenchError, Misuse
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ENVIRONMENT = "REFSR_WEIGHTS"
-SYNTHETIC = Path("synthetic")  # given as weights: made by formula, to see that a method runs
 NETWORK_TIMEOUT_S = 20.0
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
-
-
-def weights_folder() -> Path:
-    """Where imported weights lie: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
-    import platformdirs
-
-    if folder := os.environ.get(ENVIRONMENT):
-        return Path(folder)
-    return Path(platformdirs.user_data_dir("refsr-bench", appauthor=False)) / "weights"
 
 
 def sha256(*paths: Path) -> str:
@@ -74,7 +62,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _unreadable(path: Path, error: Exception) -> BenchError:
     code = re.search(r"\bGLOBAL (\w+(?:\.\w+)*) (?:was|whose)\b", str(error))
-    if code and path.read_bytes()[:2] in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
+    with path.open("rb") as file:
+        start = file.read(2)
+    if code and start in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
         return BenchError(
             f"The weights file {path} asks for {code[1]} while it is read: code, which a file of weights has no need "
             "for. It was not run. Get the file from its authors again; if it is yours, save the state dict alone."
@@ -113,18 +103,6 @@ def read_metadata(path: Path) -> dict[str, str]:
             return file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise BenchError(f"The weights file {path} cannot be read: {error}.") from None
-
-
-def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a state dict and its metadata, the whole file or nothing. Raises what safetensors and the disk raise."""
-    from safetensors.torch import save_file
-
-    part = path.with_name(path.name + ".writing")
-    try:
-        save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
@@ -167,7 +145,7 @@ def _network_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
+def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, what: str) -> None:
     """Load a state dict that must fit exactly. Raises BenchError saying which tensors do not."""
     own = module.state_dict()
     missing = sorted(set(own) - set(state))

@@ -23,7 +23,7 @@ def renamed(state: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> di
 
 
 def count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """How many different numbers stand where ``pattern`` has its one group, over all keys that begin with it."""
+    """Count the different numbers where ``pattern`` has its one group, over all keys that begin with it."""
     return len({match[1] for key in state if (match := re.match(pattern, key))})
 
 

@@ -38,15 +38,15 @@ COUNTERS = {3, 9}  # DT_INT32, DT_INT64: steps of the training
 
 
 class _Damaged(Exception):
-    """What is wrong with the bytes, as the end of a sentence."""
+    """The fault of damaged bytes, as the end of a sentence."""
 
 
 class _Unsupported(Exception):
-    """What the file is instead, as the end of a sentence, and what to do."""
+    """The kind of file it is instead, as the end of a sentence, and what to do."""
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the file ends like a sorted string table, as TensorFlow V1 checkpoints do."""
+    """Tell whether the file ends like a sorted string table, as TensorFlow V1 checkpoints do."""
     with path.open("rb") as file:
         if file.seek(0, 2) < FOOTER:
             return False
@@ -224,5 +224,5 @@ def crc32c(data: bytes) -> int:
 
 
 def masked(crc: int) -> int:
-    """As LevelDB stores a CRC: turned and shifted, so that the CRC of data that hold CRCs is no special case."""
+    """Turn and shift a CRC as LevelDB stores it, so that the CRC of data that hold CRCs is no special case."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -93,7 +93,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _empty_array(kind: type, shape: tuple[int, ...], dtype: str | bytes) -> np.ndarray:
-    """What NumPy pickles first of an array; its shape and values follow as its state."""
+    """Stand in for an array as NumPy pickles it first; its shape and values follow as its state."""
     if kind is not np.ndarray or shape != (0,):
         raise ValueError("an array is not as NumPy writes it")
     return np.ndarray(shape, dtype)

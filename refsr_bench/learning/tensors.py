@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from refsr_bench.core.types import Image
+from refsr_bench.learning.system import SCALE
 from refsr_bench.pixels.colour import quantise
 from refsr_bench.pixels.resize import resize_pil_bicubic
-
-SCALE = 4  # of every method of the field
 
 
 def to_tensor(image: Image) -> Tensor:
@@ -33,3 +32,13 @@ def degrade(hr: Image) -> tuple[Image, Image]:
     height, width = hr.shape[:2]
     lr = resize_pil_bicubic(hr, height // SCALE, width // SCALE)
     return lr, resize_pil_bicubic(lr, height, width)
+
+
+def down(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB in [0, 1] -> (N, 3, H/4, W/4), Pillow-bicubic in 8 bits. H, W: multiples of 4. No gradients."""
+    return torch.stack([to_tensor(degrade(quantised(image))[0]) for image in images.detach()]).to(images)
+
+
+def down_up(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB in [0, 1] -> the same shape: ``down`` and enlarged again in 8 bits, as blurred as LR."""
+    return torch.stack([to_tensor(degrade(quantised(image))[1]) for image in images.detach()]).to(images)

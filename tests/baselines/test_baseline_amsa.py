@@ -59,8 +59,9 @@ def test_matches_from_the_authors_draws_are_theirs_or_as_good(authors) -> None:
 def test_same_output_as_the_authors_on_their_correspondences(authors) -> None:
     arrays, net, _ = authors
     scores = arrays["out_max_val"][0, :, 4:-4:4, 4:-4:4]
+    width = arrays["in_ref"].shape[-1] // 4 - 2  # of the reference's patches: descriptors, less one on either side
     found = [
-        Correspondence(index_to_flow(index, 38), index, score, torch.zeros_like(index))
+        Correspondence(index_to_flow(index, width), index, score, torch.zeros_like(index))
         for index, score in zip(arrays["out_index"], scores, strict=True)
     ]
     assert closeness(weights_of([found]), (10 * arrays["out_max_val"]).softmax(1)) < 1e-6

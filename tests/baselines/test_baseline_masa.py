@@ -7,7 +7,7 @@ from golden import closeness, golden, official
 
 from baselines import masa
 from baselines.nets.masa import BLOCK, match, transfer
-from refsr_bench.learning.system import down
+from refsr_bench.learning.tensors import down
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,7 @@ def images(*sizes: tuple[int, int], n: int = 1) -> list[torch.Tensor]:
 
 def test_same_output_as_srntt_pytorch_in_its_names(shared) -> None:
     arrays, meta = golden(shared, "srntt")
-    aux = meta["aux"]["vgg19"]
-    vgg = {key: torch.from_numpy(np.array(meta["fill"](key, shape, None, aux["gain"]))) for key, shape in aux["keys"]}
+    vgg = official(meta["aux"]["vgg19"] | {"fill": meta["fill"], "salt": meta["salt"], "kinds": {}})
     options, state = srntt.convert([{k.removeprefix("vgg19."): v for k, v in vgg.items()}, official(meta)])
     assert options == {"layout": "pytorch", "channels": 64, "blocks": 16, "weighted": True}
     net = srntt.build(**options).eval()

@@ -1,16 +1,24 @@
 """Networks with formula weights, and arrays made by the authors' code with the same weights."""
 
 import copy
+import dataclasses
+import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from fill import value, values
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from c2matching.checkpoints import BUNDLE
+from c2matching.method import SYSTEM
 from c2matching.nets.model import C2Matching
+from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.learning.vgg import VGG19Features, from_torchvision
+from refsr_bench.learning.weights import read
 
 VGG19_CONVOLUTIONS = {
     index: (width, before)
@@ -90,3 +98,22 @@ def error(actual: Tensor | np.ndarray, expected: np.ndarray) -> float:
     actual = actual.detach().numpy() if isinstance(actual, Tensor) else actual
     assert actual.shape == expected.shape
     return float(np.abs(actual.astype(np.float64) - expected).max())
+
+
+def network_of(path: Path) -> C2Matching:
+    """The network in a file of C2-Matching's weights."""
+    return read(SYSTEM, "c2matching", [path]).net
+
+
+def write_bundle(
+    path: Path,
+    parts: Mapping[str, Mapping[str, Tensor]],
+    network: RestorationConfig | None = None,
+    metadata: Mapping[str, str] | None = None,
+    half: bool = False,
+) -> None:
+    """A file as earlier versions wrote C2-Matching's weights: state dicts by part, the network's sizes as JSON."""
+    state = {f"{part}.{key}": value.contiguous() for part, own in parts.items() for key, value in own.items()}
+    state = {key: value.half() for key, value in state.items()} if half else state
+    sizes = {"network": json.dumps(dataclasses.asdict(network))} if network else {}
+    save_file(state, path, {"format": BUNDLE, **sizes, **(metadata or {})})

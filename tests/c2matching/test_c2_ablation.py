@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 from click.testing import CliRunner
+from filled import network_of
 from PIL import Image
 
-from c2matching.bundle import load_bundle
 from c2matching.training import ablation
 from leaderboard.reading.ablation import read_ablation
 from refsr_bench.cli import main
@@ -38,7 +38,7 @@ def test_the_whole_ablation_in_miniature(tmp_path):
     first = CliRunner().invoke(main, [*command, *options, "--device", "cpu"])
     assert first.exit_code == 0, first.output
     assert first.output.count("training: ") == 7 and "+ dynamic aggregation" in first.output
-    models = {v.name: load_bundle(tmp_path / "out" / v.name / "last.safetensors") for v in ablation.VARIANTS}
+    models = {v.name: network_of(tmp_path / "out" / v.name / "last.safetensors") for v in ablation.VARIANTS}
     assert models["baseline"].restoration.config.aggregation == "copy"
     keys = [
         model.extractor.feature_extraction_image1.model.conv1_1.weight for model in models.values()
@@ -51,7 +51,7 @@ def test_the_whole_ablation_in_miniature(tmp_path):
     assert measured["config"]["network"]["channels"] == 8 and len(measured["texture_subset"]) == 4
     for variant in measured["variants"]:
         result = read_result(tmp_path / "out" / variant["result"])
-        assert result.run.kind == "ablation" and result.run.method.weights_sha256 == variant["weights_sha256"]
+        assert result.run.kind == "ablation" and result.run.method.weights.sha256 == variant["weights_sha256"]
         assert {i.id: i.metrics["psnr_y"] for i in result.images} == variant["scores"]
     before = (tmp_path / "out/ablation.json").read_bytes()
     features = [model.vgg.vgg_net.conv1_1.weight for model in models.values()]

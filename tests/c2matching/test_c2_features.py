@@ -7,8 +7,8 @@ import torch
 from filled import error, fill, tensor, vgg19, vgg19_file
 
 from c2matching.nets.correspondence_network import ContrastiveExtractor
-from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.restoration import RestorationNet
+from refsr_bench.learning.training.discriminator import ImageDiscriminator
 from refsr_bench.learning.vgg import from_torchvision, vgg_layers
 
 

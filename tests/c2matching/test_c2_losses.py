@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from filled import error, fill, tensor, vgg19
 
-from c2matching.nets.discriminator import ImageDiscriminator
-from c2matching.training import losses
 from c2matching.training.losses import Points, margin_loss, matching_loss, usable_points
 from c2matching.training.stages import correspondence_loss
+from refsr_bench.learning.training import losses
+from refsr_bench.learning.training.discriminator import ImageDiscriminator
 
 SIZE = (96, 128)  # of the images behind the golden descriptors
 

@@ -101,14 +101,16 @@ def test_ties_go_to_the_lowest_index(monkeypatch, elements, precision):
 
 def photos(height, width):
     """Two frames of one place, and another photo: descriptors of the bundled network (C, height/4, width/4)."""
-    from c2matching.bundle import BUNDLED, load_bundle
+    from filled import network_of
+
+    from c2matching.checkpoints import BUNDLED
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.learning.tensors import degrade, to_tensor
     from refsr_bench.pixels.resize import resize_pil_bicubic
 
     pair, other = open_dataset("sample").pairs[0], open_dataset("sample").pairs[4]
     images = [resize_pil_bicubic(source.load(), height, width) for source in (pair.hr, pair.refs[0], other.hr)]
-    extractor = load_bundle(BUNDLED).extractor
+    extractor = network_of(BUNDLED).extractor
     with torch.no_grad():
         low = extractor.feature_extraction_image1(to_tensor(degrade(images[0])[1])[None])[0]
         high = [extractor.feature_extraction_image2(to_tensor(image)[None])[0] for image in images[1:]]

@@ -6,14 +6,13 @@ import torch
 from filled import error, image
 
 from c2matching.training.pairs import (
-    homography_from_corners,
     random_homography,
-    restoration_pair,
     transform_points,
     transformed_pair,
     warp,
 )
 from refsr_bench.learning.tensors import degrade, to_tensor, truncated
+from refsr_bench.learning.training.views import homography_from_corners, restoration_pair
 
 SQUARE = np.array([(0, 0), (160, 0), (0, 160), (160, 160)])
 

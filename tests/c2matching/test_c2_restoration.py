@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 from filled import error, fill, tensor
 
-from c2matching.bundle import config_of
+from c2matching.checkpoints import options_of
 from c2matching.matching.patches import index_to_flow
 from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.restoration import FULL, LIGHT, RestorationConfig, RestorationNet
-from c2matching.training.losses import reconstruction_loss
 from refsr_bench.learning.scales import SCALES, at_grid
+from refsr_bench.learning.training.losses import reconstruction_loss
 
 SMALL = RestorationConfig(channels=8, blocks=(1, 2, 0, 3), groups=4)
 
@@ -67,7 +67,8 @@ def test_sizes_of_table_4(config, parameters):
 
 @pytest.mark.parametrize("config", [FULL, LIGHT, SMALL, RestorationConfig(48, (8, 4, 4, 2), 2, False)])
 def test_sizes_are_read_off_the_weights(config):
-    assert config_of(RestorationNet(config).state_dict()) == config
+    options = options_of(RestorationNet(config).state_dict())
+    assert RestorationConfig(**options | {"blocks": tuple(options["blocks"])}) == config
 
 
 @torch.no_grad()

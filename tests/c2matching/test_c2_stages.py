@@ -9,12 +9,15 @@ import torch
 from filled import error, fill, full_model, image, tensor, vgg19
 
 from c2matching.nets.correspondence_network import ContrastiveExtractor
-from c2matching.nets.discriminator import ImageDiscriminator
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig, RestorationNet
-from c2matching.training.config import MatchingTraining, RestorationTraining, factor_at, load
-from c2matching.training.stages import MatchingStage, Parallel, RestorationStage, generator_groups
+from c2matching.training.config import C2Training, MatchingTraining
+from c2matching.training.stages import MatchingStage, RestorationStage, generator_groups
 from refsr_bench.learning import deform
+from refsr_bench.learning.training.config import RestorationTraining, factor_at, load
+from refsr_bench.learning.training.discriminator import ImageDiscriminator
+from refsr_bench.learning.training.parallel import Parallel
+from refsr_bench.learning.training.stage import Critics, Setting
 
 TINY = RestorationConfig(channels=8, blocks=(1, 0, 0, 0), groups=2)
 
@@ -32,6 +35,15 @@ def random_batch(n=2):
     return {name: torch.rand(shape) for name, shape in shapes.items()}
 
 
+@pytest.fixture
+def same_on_every_processor():
+    """oneDNN rounds otherwise on every generation of processors, and Adam makes whole steps of it: the penalty of the
+    third step then differs by up to 7 %."""
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield
+
+
+@pytest.mark.usefixtures("same_on_every_processor")
 @pytest.mark.parametrize("backend", ["torchvision", "grid"])
 def test_three_steps_of_the_authors_training(whole, backend, monkeypatch):
     """Pixel loss alone, then twice the GAN loss. Tolerances are the golden vectors' own where they state one; updates
@@ -40,7 +52,7 @@ def test_three_steps_of_the_authors_training(whole, backend, monkeypatch):
     monkeypatch.setattr(deform, "BACKEND", backend)
     z = whole("n_train_steps")
     model, critic = full_model(), fill(ImageDiscriminator())
-    stage = RestorationStage(model, critic, vgg19("relu5_1"))
+    stage = RestorationStage(model, critics=Critics(critic, vgg19("relu5_1")))
     net = model.restoration
     batch = {name: image(z[f"{key}_u8"]) for name, key in (("hr", "gt"), ("lr", "lq"), ("lr_up", "up"), ("ref", "ref"))}
     # losses absolute, penalty relative, SR absolute, updates of the generator and of the discriminator relative
@@ -108,8 +120,8 @@ def test_rates_fall_after_the_milestones():
 
 
 def test_as_executed_the_discriminator_alone_slows_down():
-    config = load(["as-executed"]).restoration
-    stage = RestorationStage(C2Matching(TINY), ImageDiscriminator(), vgg19("relu5_1"), config)
+    config = load(C2Training, ["as-executed"]).restoration
+    stage = RestorationStage(C2Matching(TINY), Setting(config), Critics(ImageDiscriminator(), vgg19("relu5_1")))
     stage.step([random_batch()], 72_546)
     assert stage.optimisers["discriminator"].param_groups[0]["lr"] == pytest.approx(1e-5)
     rates = [group["lr"] for group in stage.optimisers["restoration"].param_groups]
@@ -127,7 +139,7 @@ def test_reconstruction_alone_learns_and_leaves_the_rest_alone():
     torch.manual_seed(0)
     model = C2Matching(TINY)
     frozen = {k: v.clone() for k, v in model.state_dict().items() if not k.startswith("restoration")}
-    stage = RestorationStage(model, config=RestorationTraining(rate=1e-3))
+    stage = RestorationStage(model, Setting(RestorationTraining(rate=1e-3)))
     batch = random_batch()
     errors = [stage.step([batch], 50_000 + n) for n in range(12)]
     assert [set(terms) for terms in errors] == [{"reconstruction"}] * 12
@@ -140,7 +152,7 @@ def test_the_generator_follows_the_updated_discriminator():
     torch.manual_seed(0)
     critic = ImageDiscriminator()
     config = RestorationTraining(adversarial_weight=1.0, discriminator_rate=1e-2)
-    stage = RestorationStage(C2Matching(TINY), critic, vgg19("relu5_1"), config)
+    stage = RestorationStage(C2Matching(TINY), Setting(config), Critics(critic, vgg19("relu5_1")))
     batch = random_batch()
     sr = stage.restore(batch).detach()
     terms = stage.step([batch], 10_001, torch.full((2, 1, 1, 1), 0.5))
@@ -149,15 +161,10 @@ def test_the_generator_follows_the_updated_discriminator():
 
 
 def test_the_first_ten_thousand_iterations_use_reconstruction_alone():
-    stage = RestorationStage(C2Matching(TINY), ImageDiscriminator(), vgg19("relu5_1"))
+    stage = RestorationStage(C2Matching(TINY), critics=Critics(ImageDiscriminator(), vgg19("relu5_1")))
     terms = [set(stage.step([random_batch()], n)) for n in (10_000, 10_001)]
     everything = {"reconstruction", "perceptual", "adversarial", "discriminator", "penalty"}
     assert terms == [{"reconstruction"}, everything]
-
-
-def test_half_a_gan_is_refused():
-    with pytest.raises(ValueError, match="together"):
-        RestorationStage(C2Matching(TINY), ImageDiscriminator())
 
 
 def halves(batch):
@@ -180,14 +187,24 @@ def matching_stage(**changes):
 
 def restoration_stage(**changes):
     torch.manual_seed(0)
-    return RestorationStage(C2Matching(TINY), config=RestorationTraining(**changes))
+    return RestorationStage(C2Matching(TINY), Setting(RestorationTraining(**changes)))
+
+
+def gradients(stage, name):
+    """A tenth of each parameter's gradient, after the first step."""
+    moments = stage.optimisers[name].state
+    return [moments[p]["exp_avg"] for p in stage.networks[name].parameters()]
 
 
 @pytest.mark.parametrize(
     ("stage_of", "batch_of"), [(matching_stage, matching_batch), (restoration_stage, random_batch)]
 )
 def test_micro_batches_and_processes_change_nothing(stage_of, batch_of):
-    """Two micro-batches, and two processes that add their gradients up, take the step of the whole batch."""
+    """Two micro-batches, and two processes that add their gradients up, have the gradients of the whole batch.
+
+    Gradients are compared as Adam remembers them, not the steps: where one is rounding alone its sign makes the step.
+    """
+    torch.manual_seed(1)
     batch = batch_of(4)
     whole, cut, first = (stage_of() for _ in range(3))
     wanted, terms = whole.step([batch], 1), cut.step(halves(batch), 1)
@@ -206,10 +223,11 @@ def test_micro_batches_and_processes_change_nothing(stage_of, batch_of):
     contributions = iter(sent)
     first.parallel = Parallel(2, 0, lambda tensor: tensor + next(contributions))
     assert first.step([shares[0]], 1) == pytest.approx(wanted, rel=1e-5)
-    for name, network in whole.networks.items():
+    for name in whole.networks:
+        expected = gradients(whole, name)
         for other in (cut, first):
-            for p, q in zip(network.parameters(), other.networks[name].parameters(), strict=True):
-                assert torch.allclose(p, q, atol=2e-5)
+            for p, q in zip(expected, gradients(other, name), strict=True):
+                assert (p - q).norm() <= 1e-4 * p.norm()
 
 
 def test_a_batch_without_usable_pairs_updates_nothing():

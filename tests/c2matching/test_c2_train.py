@@ -14,14 +14,22 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from c2matching.training import config, prepare, train
-from c2matching.training.config import Training
-from c2matching.training.data import MatchingStream, RestorationStream, batches, find_photos, split
-from c2matching.training.stages import ALONE
+from c2matching.checkpoints import BUNDLED
+from c2matching.method import METHODS
+from c2matching.training.config import C2Training
+from c2matching.training.pairs import MatchingStream
 from refsr_bench.cli import main
+from refsr_bench.cli.train import command_of
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import to_json
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.learning import imagenet
 from refsr_bench.learning.checkpoints import read_weights
+from refsr_bench.learning.training import config, trainer
+from refsr_bench.learning.training.config import Training
+from refsr_bench.learning.training.parallel import ALONE, Parallel
+from refsr_bench.learning.training.photos import ImageStream, batches, find_photos, split
+from refsr_bench.learning.training.prepare import Plan, Sources, make_stage
 
 TINY = [
     *("run.log_every=1", "run.validate_every=2", "run.validation=2", "batch=2", "iterations=4"),
@@ -80,30 +88,30 @@ def stages(photos, tmp_path_factory) -> Path:
 
 def test_the_paper_s_configuration_is_written_out_and_is_the_default():
     tables = config.tomllib.loads((config.CONFIGS / "paper.toml").read_text())
-    assert config.load(["paper"]) == Training() == config.load()
+    assert config.load(C2Training, ["paper"]) == C2Training() == config.load(C2Training)
     for name, table in tables.items():  # every value stands in the file
-        assert set(table) == {f.name for f in config.dataclasses.fields(getattr(Training(), name))}
+        assert set(table) == set(to_json(getattr(C2Training(), name)))
 
 
 def test_what_the_named_configurations_change():
     assert config.named() == ["as-executed", "light", "paper", "robust", "small-cpu"]
-    assert config.load(["as-executed"]).restoration.decays == ()
+    assert config.load(C2Training, ["as-executed"]).restoration.decays == ()
     from c2matching.nets.restoration import LIGHT
 
-    assert config.load(["light"]).network == LIGHT
-    robust = config.load(["small-cpu", "robust"])
+    assert config.load(C2Training, ["light"]).network == LIGHT
+    robust = config.load(C2Training, ["small-cpu", "robust"])
     assert robust.views.rotation == 20 and robust.network.channels == 48
 
 
 def test_settings_win_over_files(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("[teacher]\nrate = 2e-4\ndecays = [5, 9]\n")
-    training = config.load(["small-cpu", str(file)], ["rate=1", "run.precision=bfloat16"], "teacher")
+    training = config.load(C2Training, ["small-cpu", str(file)], ["rate=1", "run.precision=bfloat16"], "teacher")
     assert (training.teacher.rate, training.teacher.decays, training.run.precision) == (1.0, (5, 9), "bfloat16")
-    assert config.load([str(_written(tmp_path, training))]) == training
+    assert config.load(C2Training, [str(_written(tmp_path, training))]) == training
 
 
-def _written(folder: Path, training: Training) -> Path:
+def _written(folder: Path, training: C2Training) -> Path:
     (folder / "again.toml").write_text(config.as_toml(training))
     return folder / "again.toml"
 
@@ -113,26 +121,26 @@ def _written(folder: Path, training: Training) -> Path:
     [
         ("rat=1", "Did you mean rate?"),
         ("students.rate=1", "Did you mean student?"),
-        ("rate=fast", "must be a number"),
-        ("batch=2.5", "must be a whole number"),
-        ("batch=0", "at least 1"),
+        ("rate=fast", "student.rate: expected float"),
+        ("batch=2.5", "student.batch: expected int"),
+        ("batch=0", "student.batch: expected int >= 1"),
         ("start=vgg", "imagenet, random, teacher"),
         ("crop=100", "multiple of 16"),
-        ("decays=5", "a list of numbers"),
+        ("decays=5", "student.decays: expected array"),
         ("network.taps=both", "mirrored, unmirrored"),
         ("rate", "TABLE.FIELD=VALUE"),
     ],
 )
 def test_settings_that_do_not_fit(setting, message):
     with pytest.raises(Misuse, match=message.replace("?", r"\?")):
-        config.load([], [setting], "student")
+        config.load(C2Training, [], [setting], "student")
 
 
 def test_a_configuration_that_is_none(tmp_path):
     (tmp_path / "bad.toml").write_text("[teacher\n")
-    for source, message in ((str(tmp_path / "bad.toml"), "no TOML"), ("ligth", "as-executed, light")):
+    for source, message in ((str(tmp_path / "bad.toml"), "not TOML"), ("ligth", "as-executed, light")):
         with pytest.raises(Misuse, match=message):
-            config.load([source])
+            config.load(C2Training, [source])
 
 
 # -- photos --------------------------------------------------------------------------------------------------------
@@ -155,7 +163,7 @@ def test_pairs_keep_their_references(tmp_path):
             Image.fromarray(pixels).save(tmp_path / folder / f"{n}.png")
     found = find_photos([tmp_path])
     assert [(p.path.parent.name, p.refs[0].parent.name, p.paired) for p in found] == [("input", "ref", True)] * 5
-    sample = RestorationStream(found, Training(), 160, "x")[0].tensors
+    sample = ImageStream(found, Training(), 160, "x")[0].tensors
     original = Image.open(tmp_path / "ref" / "0.png")
     pixels = torch.tensor([Image.open(p.refs[0]).getpixel((0, 0)) for p in found]).float() / 255
     corners = [sample["ref"][:, y, x] for y in (0, -1) for x in (0, -1)]  # wherever the flips have put it
@@ -163,8 +171,8 @@ def test_pairs_keep_their_references(tmp_path):
 
 
 def test_samples_depend_on_their_number_alone(photos):
-    found, training = find_photos([photos]), config.load([*SMALL, "robust"])
-    for kind, crop in ((MatchingStream, 160), (RestorationStream, 128)):
+    found, training = find_photos([photos]), config.load(Training, [*SMALL, "robust"])
+    for kind, crop in ((MatchingStream, 160), (ImageStream, 128)):
         one, other = kind(found, training, crop, "training"), kind(found, training, crop, "training")
         late = one[9].tensors
         assert all(torch.equal(late[name], tensor) for name, tensor in other[9].tensors.items())
@@ -187,14 +195,15 @@ def test_processes_share_a_batch(photos):
     stream = MatchingStream(find_photos([photos]), Training(), 160, "training")
     stream.draw = lambda photo, rng: {"x": torch.tensor(rng.uniform())}
 
-    def numbers(*sharing):
-        return [torch.cat([m.tensors["x"] for m in micros]) for micros in batches(stream, 8, 3, 4, *sharing)]
+    def numbers(accumulate=1, parallel=ALONE):
+        drawn = batches(stream, 8, 3, 4, accumulate, parallel)
+        return [torch.cat([m.tensors["x"] for m in micros]) for micros in drawn]
 
     whole = numbers()
-    parts = [numbers(2, process, 2) for process in (0, 1)]
+    parts = [numbers(2, Parallel(2, process)) for process in (0, 1)]
     assert len(whole) == 2 and all(torch.equal(torch.cat(p), w) for *p, w in zip(*parts, whole, strict=True))
     with pytest.raises(Misuse, match="batch of 8 cannot be shared evenly by 3"):
-        next(batches(stream, 8, 1, 1, 1, 0, 3))
+        next(batches(stream, 8, 1, 1, 1, Parallel(3, 0)))
 
 
 def test_unusable_photos_are_left_out_counted_and_listed(photos, tmp_path):
@@ -229,11 +238,9 @@ def test_every_stage_moves_its_networks_and_leaves_a_file_that_loads(stages, pho
         assert not torch.equal(teacher[key], student[key]) and torch.equal(rec[key], student[key])
     for scale in ("medium", "large"):  # predictors of offsets start at zero: gradients reached them
         assert rec[f"restoration.dyn_agg_restore.{scale}_dyn_agg.conv_offset_mask.weight"].any()
-    from c2matching.method import load
-
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((8, 9, 3), (40, 36, 3)))
-    assert load(stages / "rec/best.safetensors", "cpu").predict(lr, [ref], 4).sr.shape == (32, 36, 3)
+    assert METHODS[0].load(stages / "rec/best.safetensors", "cpu").predict(lr, [ref], 4).sr.shape == (32, 36, 3)
 
 
 def test_what_a_training_leaves(stages):
@@ -244,9 +251,9 @@ def test_what_a_training_leaves(stages):
     best = max(line["validation/psnr"] for line in checks)
     state = torch.load(stages / "rec/checkpoint.pt", weights_only=True)
     assert (state["iteration"], state["best"]) == (4, best)
-    assert config.load([str(stages / "rec/config.toml")]).restoration.iterations == 4
+    assert config.load(C2Training, [str(stages / "rec/config.toml")]).restoration.iterations == 4
     assert list((stages / "rec/tensorboard").glob("events*"))
-    assert not list(stages.rglob("*.part"))
+    assert not list(stages.rglob("*.partial"))
 
 
 def test_the_configuration_is_printed_first(photos, tmp_path):
@@ -298,9 +305,7 @@ def test_torchrun_passes_every_option_on():
     """Its parser refuses options that are abbreviations of several of its own, even behind the module's name."""
     from torch.distributed.run import get_args_parser
 
-    from refsr_bench.cli.train import c2matching
-
-    options = [word for option in c2matching.params for name in option.opts for word in (name, "x")]
+    options = [word for option in command_of(METHODS[0]).params for name in option.opts for word in (name, "x")]
     assert "--weights" in options
     parsed = get_args_parser().parse_args(["--nproc-per-node", "2", "-m", "refsr_bench.cli", "train", *options])
     assert parsed.training_script_args == ["train", *options]
@@ -323,16 +328,19 @@ def test_two_processes_train_as_one(photos, tmp_path):
     assert curves[1] == pytest.approx(curves[0], rel=2e-3)
 
 
-def test_an_interrupted_write_leaves_the_checkpoint(tmp_path):
+def test_an_interrupted_write_leaves_the_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.pt"
-    train.write_atomically(path, lambda p: p.write_bytes(b"whole"))
+    path.write_bytes(b"whole")
+    training = config.load(C2Training, SMALL, TINY, "teacher")
+    stage = make_stage("teacher", Plan(METHODS[0], training, Sources()))
 
-    def breaks(part: Path) -> None:
+    def breaks(content: dict, part: Path) -> None:
         part.write_bytes(b"ha")
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(torch, "save", breaks)
     with pytest.raises(BenchError, match="No space left"):
-        train.write_atomically(path, breaks)
+        trainer.save_checkpoint(tmp_path, stage, training, trainer.State())
     assert path.read_bytes() == b"whole" and list(tmp_path.iterdir()) == [path]
 
 
@@ -346,11 +354,11 @@ def test_a_damaged_checkpoint_is_said_so(stages, photos, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_training(photos, tmp_path):
-    training = config.load(SMALL, TINY, "teacher")
-    stage = prepare.matching_stage("teacher", training, prepare.Sources(), ALONE)
+    training = config.load(C2Training, SMALL, TINY, "teacher")
+    stage = make_stage("teacher", Plan(METHODS[0], training, Sources()))
     stage.net.feature_extraction_image1.model.conv1_1.bias.data[0] = torch.nan
     with pytest.raises(BenchError, match="no longer a number at iteration 1"):
-        train.train(stage, find_photos([photos]), training, tmp_path, lambda path: None, say=lambda text: None)
+        trainer.Trainer(stage, training, tmp_path, lambda path: None, lambda text: None).run(find_photos([photos]))
 
 
 @pytest.mark.parametrize(
@@ -386,17 +394,17 @@ def test_imagenet_weights_from_a_file(photos, tmp_path, monkeypatch):
     from filled import vgg19_file
 
     torch.save(vgg19_file(10), tmp_path / "vgg16.pth")  # up to conv3_1 the two have one shape
-    training = config.load(SMALL, ["start=imagenet"], "teacher")
-    stage = prepare.matching_stage("teacher", training, prepare.Sources(vgg16=tmp_path / "vgg16.pth"), ALONE)
+    training = config.load(C2Training, SMALL, ["start=imagenet"], "teacher")
+    stage = make_stage("teacher", Plan(METHODS[0], training, Sources(vgg16=tmp_path / "vgg16.pth")))
     for branch in (stage.net.feature_extraction_image1, stage.net.feature_extraction_image2):
         assert torch.equal(branch.model.conv3_1.weight, vgg19_file(10)["features.10.weight"])
 
     def offline(url: str) -> Path:
         raise BenchError(f"it could not be downloaded from {url}.")
 
-    monkeypatch.setattr(prepare.checkpoints, "fetch", offline)
+    monkeypatch.setattr(imagenet.checkpoints, "fetch", offline)
     with pytest.raises(BenchError, match=r"--vgg16 FILE, or start without them"):
-        prepare.matching_stage("teacher", training, prepare.Sources(), ALONE)
+        make_stage("teacher", Plan(METHODS[0], training, Sources()))
 
 
 @pytest.mark.slow
@@ -417,15 +425,13 @@ def test_gan_training(stages, photos, tmp_path):
 
 def test_the_script_of_the_bundled_weights_says_what_the_program_understands(tmp_path):
     """Its commands in order, each parsed as the program would, each of whose files an earlier one has left."""
-    from refsr_bench.cli.train import c2matching
-
     program = tmp_path / "bin/refsr-bench"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
     program.chmod(0o755)
     for folder in ("photos", "scenes"):
         (tmp_path / folder).mkdir()
-    script = prepare.__file__.replace("prepare.py", "weights/train.sh")
+    script = BUNDLED.with_name("train.sh")
     environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
     arguments = [tmp_path / name for name in ("photos", "scenes", "out")]
     (tmp_path / "out").mkdir()
@@ -437,8 +443,8 @@ def test_the_script_of_the_bundled_weights_says_what_the_program_understands(tmp
     left = []
     for train_word, method, *words in trainings:
         assert (train_word, method) == ("train", "c2matching")
-        given = c2matching.make_context("c2matching", words).params
-        config.load(given["configs"], given["settings"], given["stage"])
+        given = command_of(METHODS[0]).make_context("c2matching", words).params
+        config.load(C2Training, given["configs"], given["settings"], given["stage"])
         used = [given[name].parent for name in ("teacher", "student", "start") if given[name]]
         assert all(folder in left for folder in used)
         left.append(given["out"])

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from baselines.nets.edsr import EDSR
 from refsr_bench.cli import main
 from refsr_bench.core import catalogue, results
-from refsr_bench.learning.checkpoints import SYNTHETIC, read_metadata, synthetic
+from refsr_bench.learning.checkpoints import read_metadata, synthetic
+from refsr_bench.learning.weights import SYNTHETIC
 
 SMALL = {"channels": 8, "blocks": 2, "scale": 1.0}
 
@@ -82,7 +83,7 @@ def test_weights_of_the_authors_are_imported_and_then_used(theirs, own_weights_f
     root = wrsr(2).parent
     run("run", "--method", "edsr", "--dataset", "wrsr", "--data-root", root, "--out", tmp_path / "r")
     (path,) = (tmp_path / "r").rglob("result.json")
-    assert results.read_result(path).run.method.weights == "edsr_x4-abc"
+    assert results.read_result(path).run.method.weights.name == "edsr_x4-abc"
 
 
 def test_a_file_of_another_model_is_refused_with_the_name_of_its_own(theirs, own_weights_folder) -> None:
@@ -126,7 +127,7 @@ def test_synthetic_weights_are_never_ranked(wrsr, tmp_path) -> None:
     run("run", "--method", "srcnn", "--method", "bicubic", "--weights", SYNTHETIC, *arguments)
     (path,) = (tmp_path / "r").rglob("srcnn/result.json")
     method = results.read_result(path).run.method
-    assert method.weights == "synthetic" and not method.ranked and method.mark == "from the paper's text alone"
+    assert method.weights.kind == "synthetic" and not method.ranked and method.mark == "from the paper's text alone"
     page = (tmp_path / "r" / "site" / "index.html").read_text()
     assert "synthetic weights" in page and "from the paper&#39;s text alone" in page
 
@@ -191,7 +192,7 @@ def test_any_method_is_trained_by_the_common_trainer_and_resumed_to_the_same_wei
 def test_a_method_that_reads_references_needs_a_student(photos, tmp_path) -> None:
     common = ("train", "srntt-rec", "--small", "--data", photos, *SHORT, "--budget", 1, "--out", tmp_path / "t")
     assert "--student" in run(*common, code=2)
-    from c2matching.bundle import BUNDLED
+    from c2matching.checkpoints import BUNDLED
 
     run(*common, "--student", BUNDLED)
     assert "good" in run("weights", "verify", tmp_path / "t" / "last.safetensors")

@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from filled import fill, vgg19_file
+from filled import fill, network_of, vgg19_file, write_bundle
 from safetensors.torch import load_file, save_file
 
-from c2matching.bundle import BUNDLED, load_bundle, write_bundle
-from c2matching.method import load
+from c2matching.checkpoints import BUNDLED
+from c2matching.method import METHODS
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationConfig, RestorationNet
 from refsr_bench.cli import main
 from refsr_bench.core.errors import BenchError
 from refsr_bench.learning.checkpoints import read_metadata
+from refsr_bench.learning.weights import write_safetensors
 
+load = METHODS[0].load
 SMALL = RestorationConfig(channels=8, blocks=(1, 1, 1, 1), groups=2)
 
 
@@ -98,19 +100,19 @@ def test_the_network_of_the_metadata_is_used_and_an_unknown_one_refused(tmp_path
     parts = {"restoration": RestorationNet(network).state_dict(), "extractor": ContrastiveExtractor().state_dict()}
     parts["vgg"] = {}
     write_bundle(tmp_path / "a.safetensors", parts, network, half=True)
-    model = load_bundle(tmp_path / "a.safetensors")
+    model = network_of(tmp_path / "a.safetensors")
     assert model.restoration.config == network
     fields = json.dumps({"channels": 8, "blocks": [1, 1, 1, 1], "heads": 3})
     write_bundle(tmp_path / "b.safetensors", parts, None, {"network": fields})
     with pytest.raises(BenchError, match="does not know the network"):
-        load_bundle(tmp_path / "b.safetensors")
+        network_of(tmp_path / "b.safetensors")
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     import safetensors.torch
 
     path = tmp_path / "a.safetensors"
-    write_bundle(path, {"extractor": {"x": torch.zeros(1)}}, None)
+    write_safetensors(path, {"x": torch.zeros(1)}, {})
     before = path.read_bytes()
 
     def breaks(_, part, *__):
@@ -118,8 +120,8 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.torch, "save_file", breaks)
-    with pytest.raises(OSError, match="No space"):
-        write_bundle(path, {"extractor": {"x": torch.ones(1)}}, None)
+    with pytest.raises(BenchError, match="No space"):
+        write_safetensors(path, {"x": torch.ones(1)}, {})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from refsr_bench.geometry.transforms import TransformationTruth, apply, draw
 
 from c2matching import matchers, method
-from c2matching.bundle import BUNDLED, load_bundle, write_bundle
+from c2matching.checkpoints import BUNDLED
+from c2matching.training.prepare import read_extractors
 from refsr_bench.core.cards import LoadedMatcher
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.types import Correspondence, Image, Match
 from refsr_bench.geometry.correspondences import cell_centres, measure
-from refsr_bench.geometry.drawing import draw
-from refsr_bench.geometry.truth import TransformationTruth
-from refsr_bench.geometry.warping import apply
 from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.learning.weights import Trained, write
 from refsr_bench.matchers import dis, sift
 from refsr_bench.matchers._inputs import enlarged, luma
 from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -54,6 +54,12 @@ def loaded(name: str, weights: Path | None = None) -> LoadedMatcher:
     return CARDS[name].load(weights, "cpu")
 
 
+def write_teacher(path: Path) -> None:
+    """The bundled extractors, as a training of the teacher leaves them."""
+    state = {f"extractor.{key}": value for key, value in read_extractors(BUNDLED).state_dict().items()}
+    write(path, Trained(state, part="extractor"), method.SYSTEM, "c2matching", {"name": "mine"})
+
+
 @pytest.mark.parametrize("name, median", [("student", 0.1), ("vgg", 0.1), ("pixels", 0.1), ("sift", 0.6), ("dis", 1.0)])
 def test_an_identical_reference_is_found_by_all(name, median, pair):
     values = errors(loaded(name).match, pair())
@@ -77,7 +83,7 @@ def test_matches_are_pixels_of_both_images(name, pair, tmp_path):
     weights = None
     if name == "teacher":
         weights = tmp_path / "teacher.safetensors"
-        write_bundle(weights, {"extractor": load_bundle(BUNDLED).extractor.state_dict()}, None, {"name": "mine"})
+        write_teacher(weights)
     matcher = loaded(name, weights)
     hr, lr, ref, _ = pair("scale", "0.7")
     images = (hr, ref, 1) if matcher.oracle else (lr, ref, 4)
@@ -125,7 +131,7 @@ def test_a_shifted_reference_gives_the_shift(photo):
 
 def test_the_student_is_the_methods_own_matching(pair):
     _, lr, ref, _ = pair("rotation", "4")
-    of_method = method.load(None, "cpu")
+    of_method = method.METHODS[0].load(None, "cpu")
     of_matcher = loaded("student")
     assert np.array_equal(of_method.match(lr, ref, 4).targets, of_matcher.match(lr, ref, 4).targets)
     assert of_matcher.weights == of_method.weights and of_matcher.weights.kind == "bundled"
@@ -151,7 +157,7 @@ def test_a_teacher_must_be_given_and_sees_the_truth(pair, tmp_path):
     with pytest.raises(NoWeights, match="teacher=FILE"):
         loaded("teacher")
     path = tmp_path / "teacher.safetensors"
-    write_bundle(path, {"extractor": load_bundle(BUNDLED).extractor.state_dict()}, None, {"name": "mine"})
+    write_teacher(path)
     teacher = loaded("teacher", path)
     assert isinstance(teacher, LoadedMatcher) and teacher.oracle and teacher.weights.name == "mine"
     assert errors(teacher.match, pair(), scale=1)["pck1"] > 60

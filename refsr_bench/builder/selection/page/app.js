@@ -1,6 +1,6 @@
 // The selection page. What is shown as decided has been saved: every change waits for the server's answer.
 
-import { $, ask, complain, listen } from "./base.js";
+import { $, ARROWS, Pane, ask, complain, listen } from "./base.js";
 
 const state = { project: null, at: 0, detail: null, card: 0, letters: new Map() };
 const details = new Map(); // query id -> what the server says of it and its candidates
@@ -263,54 +263,12 @@ function columns() {
 
 const view = { n: 0, mode: "side", matches: null, panes: [], goBack: true };
 
-class Pane {
-  constructor(element) {
-    this.element = element;
-    this.layer = element.querySelector(".layer");
-    this.image = this.layer.querySelector("img");
-    this.zoom = 1;
-    this.centre = [0.5, 0.5]; // relative to the image
-  }
-  get size() { return [this.width || 1, this.height || 1]; }
-  get fit() { return Math.min(this.element.clientWidth / this.size[0], this.element.clientHeight / this.size[1]) || 1; }
-  get scale() { return this.fit * this.zoom; }
-  get origin() {
-    // The image's corner in the pane: the centre in the middle, but no empty border that need not be.
-    return [this.element.clientWidth, this.element.clientHeight].map((room, axis) => {
-      const length = this.size[axis] * this.scale;
-      if (length <= room) return (room - length) / 2;
-      return Math.max(room - length, Math.min(0, room / 2 - this.centre[axis] * length));
-    });
-  }
-  load(one) {
-    Object.assign(this, { width: one.width, height: one.height, zoom: 1, centre: [0.5, 0.5] });
-    this.image.src = `image/${one.image}`;
-    this.image.onload = () => {
-      [this.width, this.height] = [this.image.naturalWidth, this.image.naturalHeight];
-      place();
-    };
-  }
-  toImage([x, y]) { // pane to image pixels
-    const [left, top] = this.origin;
-    return [(x - left) / this.scale, (y - top) / this.scale];
-  }
-  toPane([x, y]) {
-    const [left, top] = this.origin;
-    return [left + x * this.scale, top + y * this.scale];
-  }
-  look(point, at) { // the image's point comes to lie at this place of the pane
-    const middle = [this.element.clientWidth / 2, this.element.clientHeight / 2];
-    this.centre = point.map((value, axis) => (value + (middle[axis] - at[axis]) / this.scale) / this.size[axis]);
-  }
-  settle() { // forget what the borders did not allow
-    const middle = this.toImage([this.element.clientWidth / 2, this.element.clientHeight / 2]);
-    this.centre = middle.map((value, axis) => value / this.size[axis]);
-  }
-  place() {
-    const [left, top] = this.origin;
-    this.layer.style.transform = `translate(${left}px, ${top}px) scale(${this.scale})`;
-    this.layer.classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
-  }
+function open(pane, one) {
+  pane.load(one);
+  pane.image.onload = () => {
+    [pane.width, pane.height] = [pane.image.naturalWidth, pane.image.naturalHeight];
+    place();
+  };
 }
 
 function compare(n) {
@@ -318,8 +276,8 @@ function compare(n) {
   const dialog = $("compare");
   if (!dialog.open) dialog.showModal();
   const [query, candidate] = view.panes;
-  query.load(state.detail);
-  candidate.load(state.detail.candidates[n]);
+  open(query, state.detail);
+  open(candidate, state.detail.candidates[n]);
   query.image.alt = `Query ${state.detail.id}`;
   candidate.image.alt = `Candidate ${n + 1}`;
   $("compare-choose").focus({ preventScroll: true });
@@ -438,8 +396,7 @@ function inverse([[a, b, c], [d, e, f], [g, h, i]]) { // up to a factor, which h
   return [[e * i - f * h, c * h - b * i, b * f - c * e], [f * g - d * i, a * i - c * g, c * d - a * f], [d * h - e * g, b * g - a * h, a * e - b * d]];
 }
 
-function zoomBy(factor, pane = view.panes[0], at = null) {
-  at ??= [pane.element.clientWidth / 2, pane.element.clientHeight / 2];
+function zoomBy(factor, pane = view.panes[0], at = pane.middle) {
   const point = pane.toImage(at);
   const [other, there] = partner(pane, point);
   const largest = Math.max(...view.panes.map((one) => 16 / one.fit), 1);
@@ -452,12 +409,11 @@ function zoomBy(factor, pane = view.panes[0], at = null) {
   finish();
 }
 
-function zoomOne(pane = view.panes[0], at = null) {
+function zoomOne(pane = view.panes[0], at = pane.middle) {
   if (view.panes.some((one) => one.zoom > 1)) {
     for (const one of view.panes) one.zoom = 1;
     return finish();
   }
-  at ??= [pane.element.clientWidth / 2, pane.element.clientHeight / 2];
   const point = pane.toImage(at);
   const [other, there] = partner(pane, point);
   for (const one of view.panes) one.zoom = Math.max(1, 1 / devicePixelRatio / one.fit);
@@ -468,10 +424,7 @@ function zoomOne(pane = view.panes[0], at = null) {
 }
 
 function pan(dx, dy) {
-  for (const pane of view.panes) {
-    const [x, y] = [dx / pane.scale / pane.size[0], dy / pane.scale / pane.size[1]];
-    pane.centre = [pane.centre[0] - x, pane.centre[1] - y];
-  }
+  for (const pane of view.panes) pane.move(dx, dy);
   finish();
 }
 
@@ -527,7 +480,7 @@ function onKey(event) {
 function action({ key, shiftKey }) {
   const comparing = $("compare").open;
   const small = key.toLowerCase();
-  const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+  const arrow = ARROWS[key];
   if (arrow && comparing) {
     if (shiftKey) return () => pan(-80 * arrow[0], -80 * arrow[1]);
     return arrow[0] ? () => stepCompare(arrow[0]) : null;
@@ -574,7 +527,7 @@ $("naming-form").addEventListener("submit", async (event) => {
 
 // ---- wiring
 
-view.panes = [new Pane($("pane-query")), new Pane($("pane-candidate"))];
+view.panes = ["pane-query", "pane-candidate"].map((id) => new Pane($(id), 3));
 for (const pane of view.panes) {
   listen(pane.element, { zoomBy: (factor, at) => zoomBy(factor, pane, at), zoomOne: (at) => zoomOne(pane, at), pan });
 }

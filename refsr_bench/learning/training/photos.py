@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from c2matching.training.config import Training
-from c2matching.training.pairs import restoration_pair, transformed_pair, view_of
+from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
-from refsr_bench.data.opening import open_dataset
-from refsr_bench.learning.tensors import degrade, to_tensor
+from refsr_bench.learning.training.config import Training
+from refsr_bench.learning.training.parallel import ALONE, Parallel
+from refsr_bench.learning.training.views import restoration_pair, view_of
 from refsr_bench.pixels.images import image_files, read_image
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
@@ -51,8 +51,8 @@ class Sample:
 
 
 def find_photos(folders: Sequence[Path]) -> list[Photo]:
-    """What the folders hold, sorted: pairs (``input/`` or ``hr/`` with ``ref/``, or ``pairs.txt``), scenes (one folder
-    of photos each), or single photos, at any mixture. Raises Misuse for a folder without photos."""
+    """List what the folders hold, sorted: pairs (``input/`` or ``hr/`` with ``ref/``, or ``pairs.txt``), scenes (one
+    folder of photos each), or single photos, at any mixture. Raises Misuse for a folder without photos."""
     found = []
     for folder in folders:
         here = _photos_of(folder)
@@ -70,7 +70,7 @@ def _photos_of(folder: Path) -> list[Photo]:
         raise Misuse(f"--data {folder}: there is no such folder.")
     hr = any((folder / name).is_dir() for name in ("hr", "HR", "input"))
     if (folder / "pairs.txt").is_file() or hr:
-        pairs = open_dataset("folder", folder).pairs
+        pairs = catalogue.get("DATASETS", "folder").open(folder).pairs
         return [Photo(pair.hr.path, tuple(ref.path for ref in pair.refs), paired=True) for pair in pairs]
     photos = [Photo(path) for path in image_files(folder)]
     for scene in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
@@ -150,17 +150,7 @@ def flipped(images: Sequence[Image], rng: np.random.RandomState) -> list[Image]:
     return [np.ascontiguousarray(image) for image in images]
 
 
-class MatchingStream(Stream):
-    """hr, lr_up, transformed (3, S, S) in [0, 1]; coordinates (S/4, S/4, 2) as ``usable_points`` takes them."""
-
-    def draw(self, photo: Photo, rng: np.random.RandomState) -> dict[str, Tensor]:
-        (crop,) = flipped([random_crop(self.read(photo.path, rng), self.crop, rng)[0]], rng)
-        pair = transformed_pair(to_tensor(crop), rng, self.training.views)
-        tensors = {"hr": pair.hr, "transformed": pair.transformed, "coordinates": pair.coordinates}
-        return tensors | {"lr_up": to_tensor(degrade(crop)[1])}
-
-
-class RestorationStream(Stream):
+class ImageStream(Stream):
     """hr, ref, lr_up (3, S, S) and lr (3, S/4, S/4) in [0, 1]."""
 
     def draw(self, photo: Photo, rng: np.random.RandomState) -> dict[str, Tensor]:
@@ -207,12 +197,13 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def batches(
-    stream: Stream, batch: int, first: int, last: int, accumulate: int = 1, process: int = 0, processes: int = 1
+    stream: Stream, batch: int, first: int, last: int, accumulate: int = 1, parallel: Parallel = ALONE
 ) -> Iterator[list[Batch]]:
-    """For each iteration first..last (counted from 1) the micro-batches of this process.
+    """Draw the micro-batches of this process for each iteration first..last, counted from 1.
 
     An iteration uses ``batch`` consecutive numbers of the stream; the processes share them, whatever their number.
     """
+    process, processes = parallel.process, parallel.processes
     if batch % (accumulate * processes):
         raise Misuse(
             f"A batch of {batch} cannot be shared evenly by {processes} processes with {accumulate} micro-batches each."
@@ -236,4 +227,3 @@ def validation_batches(stream: Stream, n: int, size: int = 4) -> Iterator[Batch]
     """Samples 0 to n-1, the same every time."""
     for start in range(0, n, size):
         yield collate([stream[number] for number in range(start, min(n, start + size))])
-

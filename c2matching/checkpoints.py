@@ -1,0 +1,164 @@
+"""Files of C2-Matching's weights: the authors' three, those of its descendants, and the bundles we wrote before.
+
+The authors publish a restoration network, ``feature_extraction.pth`` with the student's extractors, and read reference
+features with torchvision's VGG19; so do AMSA, DATSR and MRefSR, whose converters use what is here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refsr_bench.core.cards import WeightsFile
+from refsr_bench.core.errors import BenchError
+from refsr_bench.learning.imagenet import VGG19, without_vgg19
+from refsr_bench.learning.keys import without_prefix
+from refsr_bench.learning.system import Converted, State
+from refsr_bench.learning.weights import Incomplete
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+BUNDLED = Path(__file__).parent / "weights" / "c2matching-nano-v2.safetensors"
+BUNDLE = "refsr-bench c2matching 1"  # the format of our files of C2-Matching before all systems had one
+HOME = "https://github.com/yumingj/C2-Matching"
+LAST = "conv3_1"  # of VGG19, whose relu3_1 is the deepest that is read
+EXTRACTORS = "feature_extraction.pth"
+BRANCHES = ("feature_extraction_image1", "feature_extraction_image2")
+PARTS = ("restoration", "extractor", "vgg")
+PREFIXES = ("net_g.", "net_extractor.", "net_map.", *(f"{part}." for part in PARTS))  # of files that hold several parts
+COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others"), VGG19)
+
+
+# -- the authors' files --------------------------------------------------------------------------------------------
+
+
+def parts(states: Sequence[State]) -> dict[str, dict[str, Tensor]]:
+    """Sort what several files hold into state dicts of ``restoration`` (under the authors' keys), ``extractor`` and
+    ``vgg``. The order does not matter, files of other models are left out, and one file with a prefix for each part
+    does as well."""
+    from refsr_bench.learning.vgg import from_torchvision
+
+    found: dict[str, dict[str, Tensor]] = {}
+    for state in states:
+        files = [without_prefix(state, prefix) for prefix in PREFIXES]
+        for file in files if any(files) else [dict(state)]:
+            if any(key.startswith("dyn_agg_restore.") for key in file):
+                found["restoration"] = file
+            elif f"{BRANCHES[0]}.model.conv1_1.weight" in file:
+                found["extractor"] = file
+            elif any(key.removeprefix("vgg.").startswith("vgg_net.conv1_1.") for key in file):
+                found["vgg"] = {key.removeprefix("vgg."): value for key, value in file.items()}
+            elif "features.10.weight" in file and len(file["features.0.weight"]) == 64:
+                found["vgg"] = from_torchvision(file, LAST)
+    return found
+
+
+def whole(
+    restoration: State, found: Mapping[str, State], title: str, layers: str = LAST
+) -> dict[str, Tensor]:
+    """One state dict of the restoration network and the other two parts. layers: the last of VGG19 that it reads.
+
+    Raises Incomplete when a file was not given.
+    """
+    import torch
+
+    from refsr_bench.learning.vgg import IMAGENET_MEAN, IMAGENET_STD
+
+    needs = f"{title}'s restoration network needs"
+    if "extractor" not in found:
+        home = f"the authors' page, or C2-Matching's, {HOME}"
+        message = f"{needs} {EXTRACTORS} beside it ({home}): give both files."
+        raise Incomplete(message, EXTRACTORS, "the C2-Matching extractors")
+    if "vgg" not in found:
+        raise without_vgg19(f"{needs} {VGG19.file} beside it ({VGG19.home}): give both files.")
+    state = {f"restoration.{key}": value for key, value in restoration.items()}
+    state |= {f"extractor.{key}": value for key, value in found["extractor"].items()}
+    state |= {f"vgg.{key}": value for key, value in found["vgg"].items() if not _deeper(key, layers)}
+    for owner in ("vgg", *(f"extractor.{branch}" for branch in BRANCHES)):  # constants, which not every file has
+        state.setdefault(f"{owner}.mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        state.setdefault(f"{owner}.std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+    return state
+
+
+def _deeper(key: str, last: str) -> bool:
+    """Tell whether a key of VGG19 belongs to a convolution behind ``last``; names sort as the layers do."""
+    layer = re.match(r"vgg_net\.(conv\d_\d)\.", key)
+    return layer is not None and layer[1] > last
+
+
+def sizes(restoration: State) -> dict[str, Any]:
+    """Options of a network with C2-Matching's content extractor and residual blocks, off the shapes of its weights.
+
+    Raises KeyError or TypeError when it has none.
+    """
+
+    def count(body: str) -> int:
+        return len({m[1] for key in restoration if (m := re.match(rf"{re.escape(body)}\.(\d+)\.", key))})
+
+    bodies = ("content_extractor.body", *(f"dyn_agg_restore.body_{s}" for s in ("small", "medium", "large")))
+    return {
+        "channels": len(restoration["content_extractor.conv_first.weight"]),
+        "blocks": [count(body) for body in bodies],
+        "groups": len(restoration["dyn_agg_restore.large_dyn_agg.conv_offset_mask.bias"]) // 27,
+    }
+
+
+def convert(states: Sequence[State]) -> Converted | None:
+    """The authors' layout of C2-Matching itself; or our parts in one file, reference features optional."""
+    found = parts(states)
+    restoration = found.get("restoration", {})
+    own = {"content_extractor.conv_first.weight", "dyn_agg_restore.head_large.0.weight"}
+    if not own <= restoration.keys() or "dyn_agg_restore.small_deform_conv.weight" in restoration:
+        return None  # AMSA's network has a further convolution, the others have other heads
+    if len(states) == 1 and "extractor" in found and "vgg" not in found:
+        found["vgg"] = reader(found["extractor"])
+    return _network(options_of(restoration), restoration, found)
+
+
+def options_of(restoration: State) -> dict[str, Any]:
+    """Options of C2-Matching's own network, as far as the weights show them: taps they do not."""
+    return {**sizes(restoration), "small_reference": "dyn_agg_restore.small_dyn_agg.weight" in restoration}
+
+
+def _network(options: dict[str, Any], restoration: State, found: Mapping[str, State]) -> Converted:
+    last = LAST if options.get("small_reference", True) else "conv2_1"  # of VGG19, read at relu3_1 or relu2_1
+    return options, whole(restoration, found, "C2-Matching", last)
+
+
+def reader(extractor: State) -> dict[str, Tensor]:
+    """Branch 2 of the extractors under VGG19's names, whose shape it has up to conv3_1."""
+    branch = without_prefix(extractor, f"{BRANCHES[1]}.")
+    return {re.sub(r"^model\.", "vgg_net.", key): value for key, value in branch.items()}
+
+
+# -- bundles -------------------------------------------------------------------------------------------------------
+
+
+def from_bundle(metadata: Mapping[str, str], state: State) -> Converted:
+    """A file of the format ``BUNDLE``: restoration network, extractors and, unless they are those of the extractors'
+    branch 2, reference features; the network's sizes, as JSON, under ``network``."""
+    found = parts([state])
+    if "restoration" not in found:
+        raise BenchError("holds extractors alone, no restoration network: it is for --teacher or --student.")
+    found.setdefault("extractor", {})
+    found.setdefault("vgg", reader(found["extractor"]))
+    restoration = found["restoration"]
+    options = json.loads(metadata["network"]) if "network" in metadata else options_of(restoration)
+    return _network(options, restoration, found)
+
+
+# -- before a training ---------------------------------------------------------------------------------------------
+
+
+def start(net: nn.Module, vgg: State, extractor: State) -> None:
+    """Give a descendant of C2-Matching the parts that it does not train: the student's extractors, and torchvision's
+    VGG19 for the reference features."""
+    from refsr_bench.learning.checkpoints import load_strict
+    from refsr_bench.learning.vgg import from_torchvision
+
+    load_strict(net.extractor, extractor, "--student", "the C2-Matching extractors")
+    net.vgg.load_state_dict({**net.vgg.state_dict(), **from_torchvision(vgg, LAST)})

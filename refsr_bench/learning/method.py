@@ -1,0 +1,144 @@
+"""The card of a system's row, and the one way between images and tensors.
+
+Nothing here imports torch before weights are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
+from refsr_bench.core.errors import BenchError, NoWeights
+from refsr_bench.core.schema import Arithmetic
+from refsr_bench.core.types import Correspondence, Image, Prediction
+from refsr_bench.learning.system import SCALE, System
+from refsr_bench.learning.weights import SYNTHETIC, find, opened
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# -- from images to tensors and back -------------------------------------------------------------------------------
+
+
+def check_sizes(least: int, lr: Image, refs: Sequence[Image]) -> None:
+    """Raise BenchError naming the first image that is too small. least: pixels per side of the LR image."""
+    for name, image, side in (("LR image", lr, least), *(("reference", ref, SCALE * least) for ref in refs)):
+        height, width = image.shape[:2]
+        if min(height, width) < side:
+            raise BenchError(
+                f"The {name} has {width}x{height} pixels; this method needs an LR image of at least {least}x{least} "
+                f"and references of at least {SCALE * least}x{SCALE * least} pixels."
+            )
+
+
+def tensors(device: str, lr: Image, refs: Sequence[Image], scale: int = SCALE) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """``lr``, ``lr_up`` and ``refs`` as ``System.restore`` takes them, of one image.
+
+    LR is enlarged by Pillow's bicubic in 8 bits; references are cut to multiples of four.
+    """
+    from refsr_bench.learning.tensors import to_tensor
+    from refsr_bench.pixels.crop import mod_crop
+    from refsr_bench.pixels.resize import resize_pil_bicubic
+
+    enlarged = resize_pil_bicubic(lr, scale * lr.shape[0], scale * lr.shape[1])
+    images = (lr, enlarged, *(mod_crop(ref, SCALE) for ref in refs))
+    first, second, *others = (to_tensor(image)[None].to(device) for image in images)
+    return first, second, others
+
+
+def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
+    """The SR image of ``system.restore``, clamped and rounded half to even.
+
+    Raises BenchError for another scale than four or an image that is too small.
+    """
+    import torch
+
+    from refsr_bench.pixels.colour import quantise
+
+    if scale != SCALE:
+        raise BenchError(f"These weights are for x{SCALE}; scale {scale} was asked for.")
+    check_sizes(system.least, lr, refs)
+    # A GPU would round the inputs of convolutions to TF32, and give other images than a CPU.
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        sr = system.restore(net, *tensors(device, lr, refs))
+    return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
+
+
+def match(system: System, net: nn.Module, device: str, lr: Image, ref: Image, scale: int) -> Correspondence:
+    """The network's correspondences with one reference, from the images that ``upscale`` compares.
+
+    Raises BenchError when an image is too small.
+    """
+    import torch
+
+    check_sizes(system.least, lr, [ref])
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        _, lr_up, (ref_tensor,) = tensors(device, lr, [ref], scale)
+        return system.match(net, lr_up, ref_tensor)
+
+
+# -- cards ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loader:
+    """The ``load`` of a card: weights as ``weights.find`` finds them when none are given. Raises Misuse without any."""
+
+    system: System
+    name: str
+    files: tuple[WeightsFile, ...] = ()
+    bundled: Path | None = None
+
+    def __call__(self, weights: Path | None, device: str, matching: str = "") -> LoadedMethod:
+        system = self.system
+        path = weights or self._found()
+        net, about = opened(system, self.name, path, self.bundled)
+        net = net.eval()
+        trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
+        net = net.requires_grad_(False).to(device)
+        if system.channels_last and device == "cpu":
+            import torch
+
+            net = net.to(memory_format=torch.channels_last)
+        other = matching if matching not in ("", *system.matching[:1]) else ""
+        if system.matching:
+            net.matching = matching or system.matching[0]
+        return LoadedMethod(
+            predict=partial(upscale, system, net, device),
+            weights=about,
+            parameters=trained,
+            variant=f"{other} matching" if other else "",
+            options={"matching": other} if other else {},
+            match=partial(match, system, net, device) if system.match else None,
+            arithmetic=Arithmetic(system.tiling, "float32"),
+        )
+
+    def _found(self) -> Path:
+        path = find(self.name, self.bundled)
+        if path is None:
+            known = "; ".join(f"{f.file} ({f.home})" for f in self.files) or "none is known to be published"
+            raise NoWeights(
+                f"{self.name} comes without weights. Its authors' files: {known}. Bring them in with 'refsr-bench "
+                f"weights import --method {self.name} FILE', train it with 'refsr-bench train {self.name}', or give "
+                f"--weights {SYNTHETIC} to see that it runs."
+            )
+        return path
+
+
+def method_card(
+    system: System, *, files: Sequence[WeightsFile] = (), bundled: Path | None = None, **facts: Any
+) -> MethodCard:
+    """The card of one row: ``System``, the weights that come with the package, and the facts ``MethodCard`` wants."""
+    name = facts["name"]
+    return MethodCard(
+        load=Loader(system, name, tuple(files), bundled),
+        files=tuple(files),
+        bundled=bundled,
+        matching=system.matching,
+        system=system,
+        **facts,
+    )

@@ -1,0 +1,1 @@
+"""Training any system: configuration, photos, stages, the loop."""

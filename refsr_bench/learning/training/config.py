@@ -1,0 +1,223 @@
+"""Everything that training can be told, with the paper's values as defaults (sections 3.5 and A; what it leaves open is
+as the authors' option files have it), and the named configurations in ``configs/``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import Format, convert, read_toml, to_json
+
+CONFIGS = Path(__file__).parent / "configs"
+MAY_CHANGE = ("iterations", "validate_every", "workers")  # when a training is resumed
+
+Whole = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Number = Annotated[float, Meta(ge=0)]
+Crop = Annotated[int, Meta(ge=64, multiple_of=16)]  # relu5_1, of the perceptual loss, is at 1/16 of the crop
+
+Kind = TypeVar("Kind", bound="Training")
+
+
+class Run(Format):
+    """The way a training is carried out. accumulate: micro-batches per step and process. held_out: photos kept for
+    validation, at most a fifth. validation: pairs measured at a validation. workers: processes that read images.
+    log_every, validate_every (and checkpoint): iterations."""
+
+    seed: Whole = 10
+    precision: Literal["float32", "bfloat16"] = "float32"
+    accumulate: Positive = 1
+    held_out: Whole = 22
+    validation: Positive = 22
+    log_every: Positive = 100
+    validate_every: Positive = 5000
+    workers: Whole = 0
+
+
+class Views(Format):
+    """The synthetic transformation between an image and its reference.
+
+    max_shift: corners of a square as large as the crop move by 0..max_shift-1 pixels with a random sign per coordinate.
+    Then, all off in the paper: rotation, up to so many degrees either way; scale, by up to this factor either way;
+    photometric, gain and gamma up to 1 +- this; blur, Gaussian of up to this many pixels.
+    """
+
+    max_shift: Positive = 10
+    rotation: Number = 0.0
+    scale: Annotated[float, Meta(ge=1)] = 1.0
+    photometric: Number = 0.0
+    blur: Number = 0.0
+
+
+class Photos(Format):
+    """Use of the photos. shrink: photos whose short side exceeds 400 pixels are reduced by a random factor from this to
+    1 first. unrelated: share of restoration pairs that get some other photo as reference, same_scene: share that get
+    another photo of the scene where there is one (pairs of a data set always keep theirs), the rest a view of itself.
+    """
+
+    shrink: Number = 1.0
+    unrelated: Number = 0.0
+    same_scene: Number = 1.0
+
+
+class RestorationTraining(Format):
+    """The network that makes SR images: weights of the losses, and Adam's rates. Iterations count from 1.
+
+    features: what reads the reference, ``imagenet`` (VGG19), ``extractor`` (the student's branch 2) or ``random``.
+    initialise: ``paper`` (normal, 0.02) or ``kaiming``. warm_up: iterations of a GAN training with reconstruction
+    loss alone. ``*_offset_rate``: of C2-Matching's layers that predict offsets and masks. ``*_decays``: after these
+    iterations the rates fall to a tenth. cosine: the generator's rates follow a half cosine to a fiftieth instead.
+    ramp: iterations over which they rise linearly. clip: largest norm of the gradient, 0: any. average: decay per
+    iteration of the moving average of the weights that is kept, 0: none.
+    """
+
+    iterations: Positive = 255_000
+    batch: Positive = 9
+    crop: Crop = 160
+    features: Literal["imagenet", "extractor", "random"] = "imagenet"
+    initialise: Literal["paper", "kaiming"] = "paper"
+    reconstruction_weight: Number = 1.0
+    perceptual_weight: Number = 1e-4
+    adversarial_weight: Number = 1e-6
+    penalty_weight: Number = 10.0
+    warm_up: Whole = 10_000
+    rate: Number = 1e-4
+    small_offset_rate: Number = 1e-6
+    medium_offset_rate: Number = 1e-5
+    large_offset_rate: Number = 1e-4
+    betas: tuple[Number, Number] = (0.9, 0.999)
+    decays: tuple[Whole, ...] = (72_545, 211_040)
+    cosine: bool = False
+    ramp: Whole = 0
+    clip: Number = 0.0
+    average: Number = 0.0
+    discriminator_rate: Number = 1e-4
+    discriminator_decays: tuple[Whole, ...] = (72_545, 211_040)
+
+
+class Training(Format):
+    """One configuration file: a table per field.
+
+    elsewhere: tables of stages that other systems have; a file for several systems may hold them.
+    """
+
+    elsewhere: ClassVar[tuple[str, ...]] = ("teacher", "student", "network")
+
+    run: Run = Run()
+    views: Views = Views()
+    photos: Photos = Photos()
+    restoration: RestorationTraining = RestorationTraining()
+
+
+def factor_at(iteration: int, decays: Sequence[int], ramp: int = 0) -> float:
+    """The factor of a rate: 0.1 for each of ``decays`` (ascending) before ``iteration``, less in the ramp."""
+    return 0.1 ** bisect_left(decays, iteration) * min(1.0, iteration / ramp if ramp else 1.0)
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+def named() -> list[str]:
+    """The configurations that come with the package."""
+    return sorted(path.stem for path in CONFIGS.glob("*.toml"))
+
+
+def load(kind: type[Kind], sources: Sequence[str] = (), settings: Sequence[str] = (), stage: str = "") -> Kind:
+    """The paper's configuration, changed by each of ``sources`` in turn, then by ``settings``.
+
+    sources: names of configurations that come with the package, or TOML files. settings: ``table.field=value``, or
+    ``field=value`` for the table of ``stage``. Raises Misuse naming the source and the field that does not fit.
+    """
+    training = kind()
+    for source in sources:
+        path = CONFIGS / f"{source}.toml" if source in named() else Path(source)
+        if not path.is_file():
+            raise Misuse(f"--config {source}: neither a file nor one of {', '.join(named())}.")
+        try:
+            tables = read_toml(path)
+        except BenchError as error:
+            raise Misuse(str(error)) from None
+        training = changed(training, tables, str(path))
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        table, dot, key = name.strip().rpartition(".")
+        if not equals or not (dot or stage):
+            raise Misuse(f"--set {setting}: expected TABLE.FIELD=VALUE.")
+        training = changed(training, {table or stage: {key: _value(text.strip())}}, f"--set {setting}")
+    return training
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def changed(training: Kind, tables: Mapping[str, Any], source: str) -> Kind:
+    """``training`` with the values of ``tables``; ``source`` is what errors name."""
+    for name, values in tables.items():
+        if name in training.elsewhere:
+            continue
+        table = getattr(training, _known(name, training, source, "table"))
+        if not isinstance(values, Mapping):
+            raise Misuse(f"{source}: {name} must be a table, [{name}].")
+        kinds = get_type_hints(type(table), include_extras=True)
+        given = {}
+        for key, value in values.items():
+            _known(key, table, source, f"field of [{name}]")
+            given[key] = _checked(value, kinds[key], f"{source}: {name}.{key}")
+        replace = dataclasses.replace if dataclasses.is_dataclass(table) else msgspec.structs.replace
+        try:
+            training = msgspec.structs.replace(training, **{name: replace(table, **given)})
+        except ValueError as error:
+            raise Misuse(f"{source}: [{name}]: {error}.") from None
+    return training
+
+
+def _known(name: str, owner: Any, source: str, what: str) -> str:
+    names = list(to_json(owner))
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
+    raise Misuse(f"{source}: there is no {what} called {name}. {hint}")
+
+
+def _checked(value: Any, kind: Any, where: str) -> Any:
+    try:
+        return convert(value, kind, where)
+    except BenchError as error:
+        known = f" It must be one of {', '.join(get_args(kind))}." if get_origin(kind) is Literal else ""
+        raise Misuse(f"{error}{known}") from None
+
+
+# -- writing and comparing -----------------------------------------------------------------------------------------
+
+
+def as_toml(training: Training) -> str:
+    """The whole configuration as a TOML file that ``load`` reads back."""
+    tables = to_json(training).items()  # JSON writes numbers, words, truth and lists as TOML does
+    lines = ([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())] for name, table in tables)
+    return "\n".join("\n".join([*table, ""]) for table in lines)
+
+
+def differences(before: Training, now: Training) -> list[str]:
+    """'table.field: before, now' for everything that must be the same when a training is resumed but is not."""
+    old = to_json(before)
+    return [
+        f"{name}.{key}: {old[name][key]}, now {value}"
+        for name, table in to_json(now).items()
+        for key, value in table.items()
+        if key not in MAY_CHANGE and old[name][key] != value
+    ]

@@ -1,0 +1,47 @@
+"""The processes that train together: one, or many under ``torchrun`` or ``accelerate launch``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from refsr_bench.core.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """The processes that train together, and which this is. sum: adds a tensor up over them. autocast: the context
+    that networks run in."""
+
+    processes: int = 1
+    process: int = 0
+    sum: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    autocast: Callable[[], AbstractContextManager] = nullcontext
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+ALONE = Parallel()
+
+
+def parallel_of(precision: str, device: str) -> Parallel:
+    """This process and its siblings, as Accelerate finds them. precision: ``float32`` or ``bfloat16``, of networks;
+    device: ``auto`` or ``cpu``. Raises BenchError when what training needs is not installed."""
+    try:
+        import tensorboard  # noqa: F401
+        from accelerate import Accelerator
+    except ImportError:
+        raise BenchError(
+            "Training needs Accelerate and TensorBoard, which are not installed: pip install 'refsr-bench[train]'."
+        ) from None
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bfloat16" else "no")
+    return Parallel(
+        processes=accelerator.num_processes,
+        process=accelerator.process_index,
+        sum=lambda tensor: accelerator.reduce(tensor, "sum"),
+        autocast=accelerator.autocast,
+        device=accelerator.device,
+    )

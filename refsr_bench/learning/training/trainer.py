@@ -1,0 +1,270 @@
+"""The loop around a stage. One process or many (``torchrun``, ``accelerate launch``), one CPU or GPUs; stopped at any
+iteration and resumed to the weights that an uninterrupted training gives.
+
+What an iteration does follows from the configuration, the photos and the iteration's number alone (photos.py), so a
+checkpoint needs no random state: networks, optimisers, the iteration and the best score are all there is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from refsr_bench.core.cards import MethodCard
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.files import make_folder, write_bytes, write_text, writing
+from refsr_bench.core.reader import dump_line, journal, to_json
+from refsr_bench.learning.training.config import Training, as_toml, changed, differences
+from refsr_bench.learning.training.parallel import Parallel
+from refsr_bench.learning.training.photos import Batch, Photo, Stream, batches, split, validation_batches
+from refsr_bench.learning.training.stage import Stage, Tensors
+from refsr_bench.learning.weights import write
+
+CHECKPOINT, CONFIG, LOG, SKIPPED = "checkpoint.pt", "config.toml", "log.jsonl", "skipped.txt"
+BEST, LAST = "best.safetensors", "last.safetensors"
+SHOWN_SKIPPED = 5  # reasons on the screen; skipped.txt has them all
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class State:
+    """The progress of a training. iteration: the last one done. best: of the validations, None before the first."""
+
+    iteration: int = 0
+    best: float | None = None
+    skipped: dict[str, None] = field(default_factory=dict)  # reasons, in order of appearance
+
+
+class Stopped(Exception):
+    """A training was asked to stop, and has saved. iteration: the last one done."""
+
+    def __init__(self, iteration: int, signal_number: int) -> None:
+        super().__init__(f"stopped after iteration {iteration}")
+        self.iteration, self.signal_number = iteration, signal_number
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """Raise Misuse when a folder holds a training that is not to be resumed, or none that is."""
+    there = (folder / CHECKPOINT).is_file()
+    if there and not resume:
+        raise Misuse(f"{folder} already holds a training. Continue it with --resume, or choose another --out.")
+    if resume and not there:
+        raise Misuse(f"--resume: there is no {CHECKPOINT} in {folder}.")
+
+
+def save_checkpoint(folder: Path, stage: Stage, training: Training, state: State) -> None:
+    """Write all that a resumed training needs, the whole file or nothing. Raises BenchError when the disk refuses."""
+    content = {
+        "training": to_json(training),
+        "iteration": state.iteration,
+        "best": state.best,
+        "skipped": list(state.skipped),
+        "networks": {name: network.state_dict() for name, network in stage.networks.items()},
+        "optimisers": {name: optimiser.state_dict() for name, optimiser in stage.optimisers.items()},
+    }
+    path = folder / CHECKPOINT
+    try:
+        with writing(path) as part:
+            torch.save(content, part)
+    except Exception as error:  # PyTorch raises a kind of its own for a full or vanished disk
+        raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
+
+
+def load_checkpoint(folder: Path, stage: Stage, training: Training) -> State:
+    """Put networks and optimisers where they were. Raises Misuse when the configuration is another, BenchError when
+    the file is damaged."""
+    path = folder / CHECKPOINT
+    try:
+        content = torch.load(path, map_location=stage.parallel.device, weights_only=True)
+        before = changed(training, content["training"], str(path))
+    except Misuse:
+        raise
+    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
+        raise BenchError(
+            f"{path} is damaged and cannot be resumed ({type(error).__name__}). Start a new training, with --weights "
+            f"{folder / LAST} if that is whole."
+        ) from None
+    if changes := differences(before, training):
+        raise Misuse(f"--resume: {folder} was trained with another configuration ({'; '.join(changes)}).")
+    if set(content["networks"]) != set(stage.networks):
+        raise Misuse(f"--resume: {folder} holds a training of {', '.join(content['networks'])}; with or without --gan?")
+    for name, network in stage.networks.items():
+        network.load_state_dict(content["networks"][name])
+    for name, optimiser in stage.optimisers.items():
+        optimiser.load_state_dict(content["optimisers"][name])
+    return State(content["iteration"], content["best"], dict.fromkeys(content["skipped"]))
+
+
+class Log:
+    """``log.jsonl`` and TensorBoard. What a stopped training wrote beyond its checkpoint goes."""
+
+    def __init__(self, folder: Path, after: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.lines = journal(folder / LOG, dict[str, int | float | str])
+        kept = [line for line in self.lines.read() if line["iteration"] <= after]
+        write_bytes(self.lines.path, b"".join(dump_line(line) + b"\n" for line in kept))
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
+
+    def write(self, iteration: int, values: Mapping[str, float], images: Mapping[str, Tensor] | None = None) -> None:
+        self.lines.append({"iteration": iteration, **values})
+        for name, value in values.items():
+            self.board.add_scalar(name, value, iteration)
+        for name, picture in (images or {}).items():
+            self.board.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
+        self.board.flush()
+
+
+def weights_writer(
+    stage: Stage, card: MethodCard, training: Training, about: Mapping[str, Any]
+) -> Callable[[Path], None]:
+    """Writes what the stage has trained, as ``run --weights`` and further stages take it. about: ``name``, what
+    results call the weights, and whatever else is to be kept of how they came to be."""
+    story = {"method": card.name, **about, "configuration": to_json(training)}
+    metadata = {"name": story.pop("name"), "training": json.dumps(story)}
+    return lambda path: write(path, stage.trained(), card.system, card.name, metadata)
+
+
+# -- the loop ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """A list that receives SIGTERM and SIGINT while they are held back."""
+    received: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass
+class Trainer:
+    """Trains a stage in a folder: config.toml, checkpoint.pt, log.jsonl, tensorboard/, skipped.txt, last.safetensors
+    and best.safetensors (of the validations), the last two by ``write_weights``. say: where messages go."""
+
+    stage: Stage
+    training: Training
+    folder: Path
+    write_weights: Callable[[Path], None]
+    say: Say = print
+
+    def __post_init__(self) -> None:
+        self.state = State()
+        self.log: Log | None = None
+        self.first = self.stage.parallel.process == 0  # the process that writes and speaks
+        if not self.first:
+            self.say = lambda text: None
+
+    def run(self, photos: Sequence[Photo], resume: bool = False) -> State:
+        """Train to the last iteration. Raises Stopped after SIGTERM or SIGINT, BenchError when a loss is no longer a
+        number; both have saved what is good."""
+        stage, config = self.stage, self.stage.config
+        stream, checked = self._streams(photos)
+        if resume:
+            self.state = load_checkpoint(self.folder, stage, self.training)
+        if self.first:
+            make_folder(self.folder)
+            write_text(self.folder / CONFIG, as_toml(self.training))
+            self.log = Log(self.folder, self.state.iteration)
+        first, accumulate = self.state.iteration + 1, self.training.run.accumulate
+        drawn = batches(stream, config.batch, first, config.iterations, accumulate, stage.parallel)
+        progress = _progress(config.iterations, self.state.iteration, self.first)
+        with _asked_to_stop() as received:
+            for micros in drawn:
+                terms = self._step(micros)
+                progress.set_postfix({name: f"{value:.4g}" for name, value in terms.items()}, refresh=False)
+                progress.update()
+                self._record(terms, checked, received)
+        progress.close()
+        if self.state.skipped:
+            self.say(f"{len(self.state.skipped)} photos could not be used, listed in {self.folder / SKIPPED}.")
+        return self.state
+
+    def _streams(self, photos: Sequence[Photo]) -> tuple[Stream, Stream]:
+        for_training, for_validation = split(photos, self.training.run.held_out)
+        if for_validation == for_training:
+            self.say("Fewer than five photos: validation uses the training photos.")
+        else:
+            self.say(f"{len(for_training)} photos to train on, {len(for_validation)} held out for validation.")
+        kind, crop = self.stage.stream, self.stage.config.crop
+        training = kind(for_training, self.training, crop, "training")
+        return training, kind(for_validation, self.training, crop, "validation")
+
+    def _step(self, micros: Sequence[Batch]) -> dict[str, float]:
+        """One iteration. Returns the terms of the loss."""
+        state, number = self.state, self.state.iteration + 1
+        terms = self.stage.step([_moved(micro, self.stage.parallel) for micro in micros], number)
+        if not all(map(math.isfinite, terms.values())):
+            raise BenchError(
+                f"The loss is no longer a number at iteration {number} ({terms}). The last checkpoint in {self.folder} "
+                "is good; lower the rate (--set rate=...) or clip the gradient (--set clip=1)."
+            )
+        state.iteration = number
+        for why in (why for micro in micros for why in micro.skipped):
+            if why not in state.skipped and len(state.skipped) < SHOWN_SKIPPED:
+                self.say(f"left out: {why}")
+            state.skipped[why] = None
+        return terms
+
+    def _record(self, terms: Mapping[str, float], checked: Stream, received: Sequence[int]) -> None:
+        """Log, validate and save when it is time. Raises Stopped when any process was asked to stop."""
+        run, number, parallel = self.training.run, self.state.iteration, self.stage.parallel
+        last = number == self.stage.config.iterations
+        if self.log and (last or number % run.log_every == 0):
+            self.log.write(number, terms)
+        due = last or number % run.validate_every == 0
+        if due:
+            self._validate(checked)
+        stop = parallel.sum(torch.tensor(float(bool(received)), device=parallel.device)).item()
+        if self.first and (stop or due):
+            self._save()
+        if stop:
+            raise Stopped(number, received[0] if received else signal.SIGTERM)
+
+    def _validate(self, stream: Stream) -> None:
+        """Measure, by the first process alone; the others go on and wait at the next gradient."""
+        if self.log is None:
+            return
+        state, drawn = self.state, validation_batches(stream, self.training.run.validation)
+        moved = (_moved(batch, self.stage.parallel) for batch in drawn)
+        scores, pictures = self.stage.validate(moved)
+        self.log.write(state.iteration, {f"validation/{name}": value for name, value in scores.items()}, pictures)
+        told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        self.say(f"iteration {state.iteration}: {told}")
+        name, better = self.stage.best
+        if state.best is None or better(scores[name], state.best) != state.best:
+            state.best = scores[name]
+            self.write_weights(self.folder / BEST)
+
+    def _save(self) -> None:
+        self.write_weights(self.folder / LAST)
+        save_checkpoint(self.folder, self.stage, self.training, self.state)
+        if self.state.skipped:
+            write_text(self.folder / SKIPPED, "".join(f"{why}\n" for why in self.state.skipped))
+
+
+def _moved(batch: Batch, parallel: Parallel) -> Tensors:
+    return {name: tensor.to(parallel.device) for name, tensor in batch.tensors.items()}
+
+
+def _progress(total: int, done: int, shown: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, unit="it", disable=None if shown else True)

@@ -1,0 +1,304 @@
+"""The weights of a network: one format that is written, one reader for it, for its forerunners and for foreign files.
+
+A file of ours is ``.safetensors``: the state dict of the whole network, or of one part of it, and metadata, which are
+strings: ``format``; ``method``, the card's name; ``family``, the network's (JSON); ``options`` of ``System.build``
+(JSON); ``part``, where it is not the whole; ``name``, what results call the weights; ``sources``, SHA-256 of the files
+it was made from (JSON); ``training``, how it came to be (JSON).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import MethodCard
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.files import make_folder, writing
+from refsr_bench.core.schema import Weights, WeightsKind
+from refsr_bench.learning.checkpoints import (
+    check_finite,
+    fetch,
+    load_strict,
+    read_metadata,
+    read_weights,
+    sha256,
+    synthetic,
+)
+from refsr_bench.learning.keys import without_prefix
+from refsr_bench.learning.system import Converted, State, System
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = "refsr-bench weights 1"
+ENVIRONMENT = "REFSR_WEIGHTS"
+SYNTHETIC = Path("synthetic")  # given as weights: made by formula, to see that a method runs
+# What reading sizes and names off a file of another kind may raise: a missing key, a tensor of another shape.
+ILL_FITTING = (KeyError, TypeError, ValueError, IndexError)
+
+
+class Incomplete(BenchError):
+    """A file of several that belong together was not given. file: its name, a pattern; what: what it holds; url: where
+    a plain download is to be had, empty for none."""
+
+    def __init__(self, message: str, file: str, what: str, url: str = "") -> None:
+        super().__init__(message)
+        self.file, self.what, self.url = file, what, url
+
+
+# -- where weights lie ---------------------------------------------------------------------------------------------
+
+
+def folder() -> Path:
+    """The folder of imported weights: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
+    import platformdirs
+
+    if chosen := os.environ.get(ENVIRONMENT):
+        return Path(chosen)
+    return Path(platformdirs.user_data_dir("refsr-bench", appauthor=False)) / "weights"
+
+
+def find(name: str, bundled: Path | None = None) -> Path | None:
+    """``NAME.safetensors`` in the folder of imported weights, else the file that comes with the package, if any."""
+    imported = folder() / f"{name}.safetensors"
+    return imported if imported.is_file() else bundled
+
+
+def state_of(card: MethodCard) -> str:
+    """Say in a word whose weights a method would run with: "needs none", "imported", "bundled", "none"."""
+    if card.system is None:
+        return "needs none"
+    path = find(card.name, card.bundled)
+    return "none" if path is None else "bundled" if path == card.bundled else "imported"
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Read:
+    """The contents of files of weights. net: the network; metadata: of a file of ours; files: all that were read, those
+    that were found beside the given ones too."""
+
+    net: nn.Module
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+
+def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple[nn.Module, Weights]:
+    """The network of one file, or with ``SYNTHETIC`` weights, and what results record of them."""
+    if path == SYNTHETIC:
+        return synthetic(system.build()), Weights("synthetic", "synthetic", None)
+    found = read(system, name, [path])
+    label = found.metadata.get("name", path.name)
+    kind: WeightsKind = "own" if "training" in found.metadata else "authors"
+    if bundled is not None and path.resolve() == bundled.resolve():
+        kind, label = "bundled", f"bundled {path.stem}"
+    return found.net, Weights(kind, label, sha256(*found.files))
+
+
+def read(system: System, name: str, paths: Sequence[Path]) -> Read:
+    """The network with the weights of a user's file, or of several that belong together.
+
+    Raises Misuse for a missing file, BenchError for a damaged one or one of another model, whose name it gives.
+    """
+    files, states = list(paths), [_finite(path) for path in paths]
+    metadata = read_metadata(paths[0])
+    written = metadata.get("format", "")
+    if written == FORMAT:
+        options, state = _own(system, name, metadata, states[0], paths[0])
+    elif written in system.older:
+        options, state = _older(system, metadata, states[0], paths[0])
+    else:
+        options, state = _converted(system, name, files, states)
+    where = _together(files)
+    try:
+        net = system.build(**options)
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{where}: this version does not know the network in its metadata ({error}).") from None
+    load_strict(net, state, where, name)
+    return Read(net, metadata, tuple(files))
+
+
+def _finite(path: Path) -> dict[str, Tensor]:
+    state = read_weights(path)
+    check_finite(state, path)
+    return state
+
+
+def _own(system: System, name: str, metadata: Mapping[str, str], state: State, path: Path) -> Converted:
+    try:
+        owner, options = json.loads(metadata["family"]), json.loads(metadata["options"])
+    except (KeyError, ValueError) as error:
+        raise BenchError(f"{path}: its metadata are incomplete or damaged ({error}).") from None
+    if owner != family(system):
+        raise BenchError(f"{path} holds weights of {metadata.get('method', owner)}, not of {name}.")
+    if part := metadata.get("part"):
+        raise BenchError(f"{path} holds the {part} of {name} alone, not the whole network: it is for training.")
+    return options, dict(state)
+
+
+def _older(system: System, metadata: Mapping[str, str], state: State, path: Path) -> Converted:
+    try:
+        return system.older[metadata["format"]](metadata, state)
+    except ILL_FITTING as error:
+        raise BenchError(f"{path}: this version does not know the network in its metadata ({error}).") from None
+    except BenchError as error:
+        raise BenchError(f"{path} {error}") from None
+
+
+def _converted(system: System, name: str, files: list[Path], states: list[State]) -> Converted:
+    """Convert foreign files. Those that are missing are looked for beside the first, and appended to both lists."""
+    while True:
+        try:
+            converted = _fit(system, states)
+        except Incomplete as missing:
+            if given := next((path for path in files if path.match(missing.file)), None):
+                raise BenchError(f"{given} does not hold {missing.what}.") from None
+            files.append(_companion(missing, files[0].parent))
+            states.append(_finite(files[-1]))
+            continue
+        if converted is None:
+            raise BenchError(f"{_together(files)} does not hold weights of {name}{_better_fit(states, system)}.")
+        return converted
+
+
+def _together(files: Sequence[Path]) -> str:
+    """Several files as the subject of a sentence."""
+    return str(files[0]) + (f" (with {', '.join(file.name for file in files[1:])})" if files[1:] else "")
+
+
+def _companion(missing: Incomplete, beside: Path) -> Path:
+    """The missing file: from beside the others, from torch's cache, or from its download."""
+    if found := sorted(beside.glob(missing.file)):
+        return found[0]
+    if not missing.url:
+        raise Misuse(f"{missing} It is not in {beside} either.")
+    try:
+        return fetch(missing.url)
+    except BenchError as error:
+        raise BenchError(
+            f"{missing} {error} Fetch {missing.url} on a machine with a connection and put it beside the checkpoint, "
+            f"in {beside}."
+        ) from None
+
+
+def _fit(system: System, states: Sequence[State]) -> Converted | None:
+    try:
+        return system.convert(states)
+    except ILL_FITTING:
+        return None
+
+
+def family(system: System) -> str:
+    """The name that variants of a network (``srntt``, ``srntt-rec``) share: that of the function that builds it."""
+    return f"{system.build.__module__}.{system.build.__qualname__}"
+
+
+def _better_fit(states: Sequence[State], asked: System) -> str:
+    """Name whose weights they are instead, as the end of a sentence."""
+    found = [card.name for card in fitting(states) if family(card.system) != family(asked)]
+    return f"; they fit {' or '.join(found)}" if found else ": no method of the catalogue knows its tensors"
+
+
+def fitting(states: Sequence[State]) -> list[MethodCard]:
+    """The methods whose network the tensors of foreign files are of."""
+    found = []
+    for card in catalogue.collect("METHODS").values():
+        try:
+            if card.system is not None and _fit(card.system, states) is not None:
+                found.append(card)
+        except BenchError:  # its file, with another missing
+            found.append(card)
+    return found
+
+
+def owner(path: Path) -> MethodCard:
+    """The method that a file of weights belongs to. Raises BenchError when nobody knows it."""
+    metadata = read_metadata(path)
+    if "method" in metadata:
+        return catalogue.get("METHODS", metadata["method"])
+    cards = catalogue.collect("METHODS").values()
+    older = [card for card in cards if card.system and metadata.get("format") in card.system.older]
+    for card in older or fitting([read_weights(path)]):
+        return card
+    raise BenchError(f"{path}: no method of the catalogue knows its tensors.")
+
+
+def read_part(module: nn.Module, part: str, path: Path, what: str) -> None:
+    """Load ``part`` ("extractor", "restoration") of one of our files, or all of one of the authors', into a module.
+
+    what: the module, in an error's words. Raises BenchError when it does not fit.
+    """
+    state = read_weights(path)
+    load_strict(module, without_prefix(state, f"{part}.") or state, path, what)
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights to be written. state: of the whole network or of one ``part``; options: what ``build`` was given."""
+
+    state: State
+    options: Mapping[str, Any] = field(default_factory=dict)
+    part: str = ""
+
+
+def write(path: Path, trained: Trained, system: System, method: str, about: Mapping[str, str]) -> None:
+    """Write one file with everything ``read`` needs. about: further metadata. Raises BenchError when it cannot be."""
+    known = {
+        "format": FORMAT,
+        "method": method,
+        "family": json.dumps(family(system)),
+        "options": json.dumps(dict(trained.options)),
+    }
+    write_safetensors(path, trained.state, known | ({"part": trained.part} if trained.part else {}) | dict(about))
+
+
+def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> None:
+    """Write tensors and metadata, the whole file or nothing, the same bytes every time. Raises BenchError when the disk
+    refuses."""
+    import safetensors.torch
+
+    make_folder(path.parent)
+    try:
+        with writing(path) as part:
+            safetensors.torch.save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
+            _put_in_order(part)
+    except Exception as error:  # safetensors has a kind of its own for a full or vanished disk
+        raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
+
+
+def _put_in_order(path: Path) -> None:
+    """Sort the metadata in a file's header, which safetensors writes in another order every time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+        if len(ordered) == length:  # tensors lie behind the header and must not move
+            file.seek(8)
+            file.write(ordered)
+
+
+def pack(source: Path, out: Path, name: str) -> None:
+    """Rewrite a file of ours as float16, half the size; it is read as float32. name: what results call it."""
+    state = {key: value.half() if value.is_floating_point() else value for key, value in read_weights(source).items()}
+    write_safetensors(out, state, read_metadata(source) | {"name": name})
+
+
+def import_files(card: MethodCard, files: Sequence[Path], out: Path, name: str) -> Sequence[Path]:
+    """Turn the files of a method's authors into one of ours, which results then call ``name``; returns those used."""
+    found = read(card.system, card.name, files)
+    sources = {file.name: sha256(file) for file in found.files}
+    trained = Trained(found.net.state_dict(), found.net.options)
+    write(out, trained, card.system, card.name, {"name": name, "sources": json.dumps(sources)})
+    return found.files
