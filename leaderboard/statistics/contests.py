@@ -271,13 +271,14 @@ def _pairs(matrix: np.ndarray, metric: MetricInfo) -> tuple[Pair, ...]:
     apart = both & (endless[:, i] != endless[:, j])
     used = both & ~apart
     flat = np.where(endless | ~there, 0.0, matrix)  # where both are infinite, their difference is 0
+    # Wins are counted as readers of the table would: on the values as printed.
     printed = np.array([[value if math.isinf(value) else float(f"{value:.{metric.digits}f}") for value in row]
                         for row in matrix])  # fmt: skip
     higher = printed[:, i] > printed[:, j]
     less = printed[:, i] < printed[:, j]
     wins, losses = (less, higher) if metric.direction == "lower" else (higher, less)
     columns = {name: np.full(len(i), np.nan) for name in ("difference", "low", "high", "p", "wilcoxon")}
-    for rows, members in _alike(used):
+    for rows, members in _alike(used):  # pairs on the same images share the draws, and one product of matrices
         if rows.sum() < 2:
             continue
         a, b = i[members], j[members]
@@ -286,7 +287,7 @@ def _pairs(matrix: np.ndarray, metric: MetricInfo) -> tuple[Pair, ...]:
         columns["low"][members], columns["high"][members] = paired.difference_intervals(values, a, b)
         columns["p"][members] = paired.sign_flips(values, a, b, len(i))
         columns["wilcoxon"][members] = paired.wilcoxon(values[:, a] - values[:, b])
-    tested = np.flatnonzero(~np.isnan(columns["p"]))
+    tested = np.flatnonzero(~np.isnan(columns["p"]))  # what cannot be tested does not count in the family
     for name in ("p", "wilcoxon"):
         columns[f"{name}_holm"] = np.full(len(i), np.nan)
         columns[f"{name}_holm"][tested] = paired.holm(columns[name][tested].tolist())

@@ -10,7 +10,7 @@ import pytest
 from runs import make, store, store_several
 
 import refsr_bench
-from leaderboard.frame import COLUMNS, frame
+from leaderboard.frame import COLUMNS, by_image, frame
 from leaderboard.reading.load import LoadedRun
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.schema import Variation
@@ -50,6 +50,17 @@ def test_runs_of_other_metrics_and_sizes_stay_apart():
         "a": [20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 26.0], "b": [30.0, 31.0]
     }  # fmt: skip
     assert psnr[psnr.path == "b"][["base", "variation", "level"]].values.tolist() == [["cufed5", "blur", "2"]] * 2
+
+
+def test_a_matrix_has_the_images_in_the_order_of_the_longest_run():
+    """The number of an image decides what is drawn at random: other runs beside must not change it."""
+    some, whole, other = make("some", limit=1), make("whole"), make("other", [1.0] * 5)
+    table = frame([LoadedRun("a", some), LoadedRun("b", whole), LoadedRun("c", other)])
+    psnr = table[(table.metric == "psnr_y") & (table.status == "measured")][::-1]  # rows in another order
+    matrix = by_image(psnr, ["b", "a"])
+    assert matrix.columns.tolist() == ["b", "a"] and matrix.index.tolist() == ["p2", "p1", "p0"]
+    assert matrix.b.tolist() == [26.0, 25.0, 24.0] and matrix.a.isna().tolist() == [True, True, False]
+    assert by_image(psnr, ["a"]).index.tolist() == ["p0"]  # images of no one asked for are left out
 
 
 def test_no_run_makes_a_frame_of_the_same_columns():
