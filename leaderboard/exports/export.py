@@ -79,7 +79,7 @@ def all_json(tables: Sequence[Table]) -> str:
 
 
 def script(table: Table) -> str:
-    """The sheets of a table as a script that hands them to ``assets/table.js``, for the page's exports."""
+    """The sheets of a table as a script that hands them to ``assets/exports.js``, for the page's exports."""
     value = {form: dataclasses.asdict(write(table)) for form, write in FORMATS.items()}
     return f"sheets({json.dumps(table.key)}, {json.dumps(value, separators=(',', ':'))});\n"
 

@@ -24,8 +24,11 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class View:
-    """What is shown. metrics, sets: places in the table; fields: keys of FIELDS; published: the published number and
-    the difference beside each result."""
+    """The part of a table that is shown.
+
+    metrics, sets: places in the table; fields: keys of FIELDS; published: the published number and the difference
+    beside each result.
+    """
 
     metrics: tuple[int, ...]
     sets: tuple[int, ...]

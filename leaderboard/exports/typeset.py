@@ -15,7 +15,7 @@ from leaderboard.text import MISSING, clean
 
 @dataclass(frozen=True)
 class Style:
-    """What LaTeX and Markdown do differently. escape: text as it is shown; shaded: before the row of a GAN-trained
+    """The differences between LaTeX and Markdown. escape: text as it is shown; shaded: before the row of a GAN-trained
     method; after_title: behind its title; row: what encloses a line."""
 
     escape: Callable[[str], str]

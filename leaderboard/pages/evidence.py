@@ -37,7 +37,7 @@ class RunView:
 
     @property
     def leaks(self) -> list[tuple[LeakKind, int]]:
-        """How many images there are of each kind of leak."""
+        """The number of images with each kind of leak, most frequent first."""
         return Counter(image.leak.kind for image in self.cell.run.result.measured).most_common()
 
 
@@ -137,7 +137,7 @@ def _size(image: ImageRecord) -> str:
 
 
 def _machine(machine: Machine) -> str:
-    """What is known of it: "cpu, Xeon, 2 threads"."""
+    """The machine in one line: "cpu, Xeon, 2 threads"."""
     threads = "" if machine.threads is None else f"{machine.threads} thread{'s' if machine.threads != 1 else ''}"
     return ", ".join(filter(None, (machine.device, machine.processor, threads)))
 

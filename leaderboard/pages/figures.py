@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 FOLDER = "figures"
-FORMATS = ("svg", "png", "pdf")
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def sections(found: Sequence[Figure]) -> tuple[Section, ...]:
 
 
 def files(found: Sequence[Figure]) -> dict[str, str]:
-    """What goes into the site beside ``figures.html``: by path from the site's root, the text."""
+    """The files that ``figures.html`` shows and links to: text by path from the site's root."""
     texts: dict[str, str] = {}
     for figure in found:
         stem = f"{FOLDER}/{figure.name}"
@@ -149,7 +148,7 @@ def files(found: Sequence[Figure]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``write`` did. missing: as of ``gather``; problems: files left out."""
+    """The outcome of ``write``. missing: as of ``gather``; problems: files left out."""
 
     files: tuple[Path, ...]
     missing: tuple[Missing, ...]

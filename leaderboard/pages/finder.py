@@ -35,7 +35,7 @@ Stored = tuple[Path, Picture]
 
 
 class Group(NamedTuple):
-    """What one scene is made of: the runs of one protocol on one data set that have a picture of one image."""
+    """The runs of one protocol on one data set that have a picture of one image: one scene is made of them."""
 
     table: Table
     cells: list[Cell]
@@ -44,7 +44,7 @@ class Group(NamedTuple):
 
 @dataclass
 class Inputs:
-    """What was scored and what methods were given of one image."""
+    """The pictures of one image that were scored, and those that methods were given."""
 
     hr: Stored | None = None
     lr: Stored | None = None
@@ -286,7 +286,7 @@ def _measured(cell: Cell) -> Mapping[str, ImageRecord]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What lies in a folder, by name; nothing hidden, nothing where there is no folder or a link."""
+    """List a folder by name, without hidden entries; empty for a link, or where there is no folder."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda path: path.name)

@@ -33,8 +33,11 @@ images are withheld like HR: x4 SR shows all of it."""
 
 @dataclass(frozen=True)
 class Matches:
-    """Where a method found the reference. pictures: by role (flow, confidence, patches); longest: the displacement in
-    pixels at full saturation; mean: of the confidence, None where there is none."""
+    """The correspondences that a method found in the reference.
+
+    pictures: by role (flow, confidence, patches); longest: the displacement in pixels at full saturation; mean: of the
+    confidence, None where there is none.
+    """
 
     reference: str
     pictures: Mapping[str, Picture]
@@ -91,7 +94,7 @@ class ImagePage:
 
     @property
     def cover(self) -> Picture:
-        """What stands for it in lists: HR, or the first SR."""
+        """The picture that stands for it in lists: HR, or the first SR."""
         return next((scene.hr for scene in self.scenes if scene.hr), self.scenes[0].shots[0].picture)
 
     @property
@@ -126,7 +129,7 @@ class Gallery:
 
 
 def withheld(dataset: str) -> str | None:
-    """Why pictures of a data set are not published unasked; None where they may be."""
+    """The reason why pictures of a data set are not published unasked; None where they may be."""
     return next((why for name, why in WITHHELD.items() if re.match(rf"{re.escape(name)}(?![a-z0-9])", dataset)), None)
 
 
@@ -159,7 +162,7 @@ def _exact(value: float | None) -> str:
 
 
 def _failures(image: ImagePage) -> dict[str, list[tuple[Cell, str]]]:
-    """By protocol, methods that failed on an image or of which no picture is here, with the reason."""
+    """Methods that failed on an image or left no picture of it, by protocol, with the reason."""
     found: dict[str, list[tuple[Cell, str]]] = {}
     for scene in image.scenes:
         shown = {shot.cell.anchor for shot in scene.shots}

@@ -26,7 +26,7 @@ def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tupl
 
 
 def context(measured: Sequence[Table], problems: Sequence[Problem], entries: Iterable[Published]) -> dict[str, Any]:
-    """What ``index.html.j2`` shows."""
+    """The values that ``index.html.j2`` shows."""
     entries = tuple(entries)
     found = every_table(measured, entries)
     runs = [cell.run.result.run for table in measured for cell in table.cells]
@@ -59,7 +59,7 @@ def _changes(table: Table, others: Iterable[Table]) -> list[tuple[str, str, list
 
 
 def facts(table: Table) -> dict[str, Any]:
-    """What the script filters, sorts and marks the rows of a table by. Cells hold each metric's value and its rank."""
+    """The facts by which the script filters, sorts and marks rows. A cell holds each metric's value and its rank."""
 
     def cell(found: Cell | None) -> Any:
         scores = found.scores.values() if found else ()

@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Site:
-    """What all pages share. title: the site's heading; entries: its navigation, in order."""
+    """Title and navigation of all pages. title: the site's heading; entries: its navigation, in order."""
 
     title: str
     entries: tuple[Entry, ...]

@@ -32,8 +32,11 @@ MARK = '"generator": "refsr-bench leaderboard"'
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What was built. pages, exports: the HTML and CSV files written; problems: run files and pictures left out;
-    withheld: data sets whose pictures are not published unasked, with the reason."""
+    """The outcome of a build.
+
+    pages, exports: the HTML and CSV files written; problems: run files and pictures left out; withheld: data sets whose
+    pictures are not published unasked, with the reason.
+    """
 
     pages: tuple[Path, ...]
     exports: tuple[Path, ...]
@@ -133,7 +136,7 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
 
 
 def _holds(path: Path, text: str) -> bool:
-    """Whether a file has this text already: thousands of pages are not synchronised to the disk for nothing."""
+    """Tell whether a file has this text already: synchronising thousands of pages for nothing takes minutes."""
     return path.is_file() and path.read_bytes() == text.encode("utf-8")
 
 
@@ -150,7 +153,7 @@ def _refuse_foreign(out: Path, names: Iterable[str]) -> None:
 
 
 def _has(path: Path, mark: str) -> bool:
-    """Whether a file begins with a text that holds ``mark``."""
+    """Tell whether the beginning of a file holds ``mark``."""
     if not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:

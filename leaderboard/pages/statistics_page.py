@@ -92,7 +92,7 @@ class Block:
 
 
 def context(found: Sequence[Contest]) -> dict[str, Any]:
-    """What ``statistics.html.j2`` shows."""
+    """The values that ``statistics.html.j2`` shows."""
     return {
         "blocks": [block(item) for item in found],
         "csv_name": CSV_NAME,
@@ -144,7 +144,7 @@ def block(found: Contest) -> Block:
 
 
 def _notes(found: Contest) -> tuple[str, ...]:
-    """What a reader must know of this contest's methods."""
+    """Sentences that a reader must know about this contest's methods."""
     notes = []
     partial = [standing.title for standing in found.standings if standing.status != "complete"]
     if partial:

@@ -24,7 +24,7 @@ from refsr_bench.core.schema import Result
 MOST_IMAGES = 100_000
 MOST_SHOWN = 20  # findings of the schema that are listed; a file of another kind has thousands
 
-# By the start of a metric's name; PSNR may be infinite.
+# Values that a metric can have, by the start of its name; PSNR may be infinite.
 RANGES = {
     "psnr": (0.0, 100.0),
     "ssim": (-1.0, 1.0),
@@ -79,18 +79,18 @@ def _of(error: BenchError, where: str) -> Finding:
 
 
 def schema_findings(value: Any) -> Iterator[Finding]:
-    """What the published JSON Schema of run files refuses, field by field, the first MOST_SHOWN."""
+    """Yield what the published JSON Schema of run files refuses, field by field, the first MOST_SHOWN."""
     from jsonschema import Draft202012Validator, ValidationError, validators
 
     def unique(validator: Any, due: bool, items: Any, _schema: Any) -> Iterator[ValidationError]:
-        """As jsonschema does for texts; what it does for a mixture takes hours on a long list."""
+        """Checks texts as jsonschema does; its own check of a mixture takes hours on a long list."""
         texts = [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
         if due and len(set(texts)) < len(texts):
             yield ValidationError("names something twice")
 
     errors = validators.extend(Draft202012Validator, {"uniqueItems": unique})(schema.published()).iter_errors(value)
     for error in itertools.islice(errors, MOST_SHOWN):
-        # Of what may also be null, the complaint about the other choice is the one that helps.
+        # A field may also be null: the complaint about the other choice is the one that helps.
         found = next((inner for inner in error.context or () if inner.validator_value != "null"), error)
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found.absolute_path)
         yield Finding("error", where.lstrip(".") or "the file", _words(found))
@@ -169,7 +169,7 @@ def _values(result: Result) -> Iterator[Finding]:
 
 
 def plausibility(result: Result, published: Iterable[Published]) -> Iterator[Finding]:
-    """What a reviewer would ask about: values all alike, SR equal to HR, numbers far from those published.
+    """Yield what a reviewer would ask about: values all alike, SR equal to HR, numbers far from those published.
 
     Warnings alone: an unusual result may be true.
     """

@@ -69,7 +69,7 @@ class Cell:
 
     @property
     def href(self) -> str:
-        """Where the evidence is, from the page of the table; "" for published numbers."""
+        """The address of the evidence, from the page of the table; "" for published numbers."""
         return f"{method_path(self.run.result.run.method)}#{self.anchor}" if self.run else ""
 
     @cached_property
@@ -86,19 +86,19 @@ class Cell:
 
     @property
     def covered(self) -> str:
-        """How many images were measured: "1 of 3 images"."""
+        """The share of images that were measured: "1 of 3 images"."""
         return f"{self.measured} of {self.total} image{'s' if self.total != 1 else ''}"
 
     @property
     def remark(self) -> str:
-        """Why it is not ranked, "" when it is, or is published."""
+        """The reason why it is not ranked; "" when it is ranked or published."""
         if self.run is None or self.status == "complete":
             return ""
         return self.covered if self.measured != self.total else self.status
 
     @property
     def about(self) -> str:
-        """What a pointer shows beside it."""
+        """The text that a pointer brings up."""
         return self.covered + ("" if self.seconds is None else f" · {self.seconds:.3g} s per image")
 
     @property

@@ -1,4 +1,4 @@
-"""What separates two protocols, in sentences, from their fields as run files hold them."""
+"""The differences between two protocols in sentences, from their fields as run files hold them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""From runs to tables in the form of the field's Table 1: pure functions, no files, no HTML.
+"""Makes tables of runs, in the form of the field's Table 1: pure functions, no files, no HTML.
 
-What may be compared with what is decided here:
+Here it is decided what may be compared with what:
 
 * one table, hence one ranking, per protocol digest;
 * one column per data set *and* manifest digest, so that other images never stand under the published set's name;

@@ -38,7 +38,7 @@ class CheckOptions:
 
     @property
     def count(self) -> int | None:
-        """How many images to measure again; None for all."""
+        """The number of images to measure again; None for all."""
         if self.sample == "all":
             return None
         if not self.sample.isascii() or not self.sample.isdigit() or len(self.sample) > 6:
@@ -59,7 +59,7 @@ class CheckOptions:
 
 @dataclass
 class Report:
-    """What was found in one file. measured_again: images; note: a sentence on them."""
+    """The findings in one file. measured_again: images; note: a sentence on them."""
 
     file: str
     note: str = "No image was measured again: the file itself is wrong."

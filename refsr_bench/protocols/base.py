@@ -95,7 +95,7 @@ class Protocol:
 
     name: str
     version: int
-    # What each field decides, and what its values are called, is said in ``wording``.
+    # The module ``wording`` says what each field decides, and what its values are called.
     scale: int = _value(4, partial(_number, 2, 16))
     hr_fit: str = _choice("hr_fit")
     hr_multiple: int = _value(4, partial(_number, 2, 1024))

@@ -1,4 +1,4 @@
-"""How two protocols differ, field by field, and what each difference is worth where someone measured it.
+"""The differences between two protocols, field by field, with what each is worth where someone measured it.
 
 Protocols are given by their fields, as ``Protocol.fields`` returns them and run files hold them; those of a stranger's
 run file may have any JSON value.
@@ -102,7 +102,7 @@ def _change(old: Sequence[float | None], new: Sequence[float | None]) -> str:
 
 
 def _signed(value: float) -> str:
-    """With its sign and the decimals it was measured with, four at most."""
+    """A change with its sign and the decimals it was measured with, four at most."""
     return f"{value:+.4f}".rstrip("0").replace("-", "−")
 
 

@@ -27,7 +27,7 @@ SUBJECTS = {
     "stitch": "Several references for a method that takes one",
     "ref_size": "References of another size than HR",
 }
-"""What each field of a protocol decides."""
+"""The decision that each field of a protocol stands for."""
 
 WORDS: dict[str, dict[str, str]] = {
     "hr_fit": {
@@ -62,7 +62,7 @@ WORDS: dict[str, dict[str, str]] = {
         "replicate-16": "references padded on all sides to multiples of 16 by repeating their border",
     },
 }
-"""What the values of a field are called, its default first. Other fields have numbers, tables or rules."""
+"""The names of a field's values in words, the default first. Other fields have numbers, tables or rules."""
 
 RULES = {
     "standard": "by data set",
@@ -72,7 +72,7 @@ RULES = {
     "lr": "the LR image itself",
     "none": "none",
 }
-"""What the rules of references are called that are not named in full by themselves."""
+"""The rules of references whose names do not say enough by themselves."""
 
 
 def words(name: str, value: Any) -> str:

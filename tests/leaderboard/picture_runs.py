@@ -108,7 +108,7 @@ def write_run(
 def inputs(
     folder: Path, image_id: str, hr: np.ndarray, data: DatasetInfo, rules: ProtocolInfo, ref: np.ndarray
 ) -> Path:
-    """What ``refsr_bench.pixels.saved.save_inputs`` writes of one image."""
+    """The files that ``refsr_bench.pixels.saved.save_inputs`` writes of one image."""
     lr = np.asarray(Image.fromarray(hr).resize((WIDTH // 4, HEIGHT // 4), Image.Resampling.BOX))
     facts = {
         "id": image_id,
