@@ -129,6 +129,17 @@ def move(source: Path, target: Path) -> None:
         raise cannot_write(target, error) from None
 
 
+def share(existing: Path, path: Path) -> None:
+    """Replace ``path`` by a hard link to an existing file of the same contents, where the disk can do that.
+
+    On another disk, or one without links, ``path`` stays as it is: two copies then.
+    """
+    link = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with suppress(OSError):
+        os.link(existing, link)
+        os.replace(link, path)
+
+
 def cannot_write(path: Path, error: OSError) -> BenchError:
     """What to tell a person when the disk refused to write ``path``."""
     reason = error.strerror or error

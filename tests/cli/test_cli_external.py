@@ -57,7 +57,7 @@ def test_a_command_is_measured_like_any_method(wrsr, tmp_path) -> None:
         result = results.read_result(path)
         found[result.run.method.name] = result
     assert found["Theirs"].means["psnr_y"] == found["bicubic"].means["psnr_y"]
-    assert command in found["Theirs"].run.method.weights
+    assert command in found["Theirs"].run.method.weights.name
 
 
 @pytest.mark.parametrize("fault", FAULTY)

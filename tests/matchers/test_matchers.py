@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from refsr_bench.geometry.transforms import TransformationTruth, apply, draw
 
 from c2matching import matchers, method
 from c2matching.checkpoints import BUNDLED
@@ -17,6 +16,9 @@ from refsr_bench.core.cards import LoadedMatcher
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.types import Correspondence, Image, Match
 from refsr_bench.geometry.correspondences import cell_centres, measure
+from refsr_bench.geometry.drawing import draw
+from refsr_bench.geometry.truth import TransformationTruth
+from refsr_bench.geometry.warping import apply
 from refsr_bench.learning.checkpoints import synthetic
 from refsr_bench.learning.weights import Trained, write
 from refsr_bench.matchers import dis, sift

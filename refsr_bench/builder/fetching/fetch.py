@@ -43,7 +43,7 @@ from refsr_bench.builder.fetching.network import (
 )
 from refsr_bench.builder.fetching.polite import Cache, Known, Pace, Picture, backoff, retry_after, throttled, today
 from refsr_bench.core import files, reader
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.errors import Misuse
 
 AGENT = "refsr-bench"
 CONTACT = "REFSR_CONTACT"
@@ -211,10 +211,7 @@ class Client:
         """``path`` holds the same bytes and stays: let the cache keep a hard link to it instead of a second copy."""
         if fetched.path is None or (fetched.path.exists() and path.samefile(fetched.path)):
             return
-        link = fetched.path.with_name(f"{fetched.path.name}.{os.getpid()}.partial")
-        with suppress(OSError, BenchError):  # another disk, or one without links: two copies then
-            os.link(path, link)
-            files.move(link, fetched.path)
+        files.share(path, fetched.path)
 
     def _get(self, request: _Request, check: Callable[[Answer], str | None] = lambda answer: None) -> Answer:
         """A good answer (2xx, and ``check`` has nothing against it), after as many tries as the policy allows."""
