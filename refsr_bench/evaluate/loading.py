@@ -11,7 +11,7 @@ from typing import Any
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse, NoWeights
-from refsr_bench.learning.checkpoints import SYNTHETIC
+from refsr_bench.learning.weights import SYNTHETIC
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from refsr_bench.evaluate.loop import Track
 from refsr_bench.evaluate.metrics import load_metrics
 from refsr_bench.evaluate.plan import Predictor
 from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
-from refsr_bench.learning.checkpoints import SYNTHETIC
+from refsr_bench.learning.weights import SYNTHETIC
 from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, texture_ids
 from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
 
