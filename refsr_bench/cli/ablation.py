@@ -48,7 +48,7 @@ class AblationOptions:
 def ablation(asked: AblationOptions) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
 
-    Writes ablation.json, which the leaderboard draws. Stopped at any point, the same command goes on.
+    Writes ablation.json, which the leaderboard draws. If the command is stopped, run it again to continue.
     """
     from c2matching.training import ablation as study
     from refsr_bench.core.files import write_text
@@ -88,7 +88,7 @@ def _ablation(asked: AblationOptions, say: partial) -> Ablation:
 
 
 def _measured(weights: Mapping[str, Path], opened: Dataset, made: Ablation) -> dict[str, tuple[Result, Path]]:
-    """The sealed result and its folder by variant."""
+    """Return the sealed result and its folder by variant."""
     from refsr_bench.core import catalogue
     from refsr_bench.evaluate.loop import evaluate
     from refsr_bench.evaluate.metrics import load_metrics

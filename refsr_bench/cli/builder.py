@@ -1,4 +1,4 @@
-"""Building a webly-referenced data set stage by stage, album sets, and what a data set is made of."""
+"""Builds a webly-referenced data set stage by stage, builds album sets, and describes the make-up of a data set."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class EngineOptions:
 
 @click.group()
 def wrsr() -> None:
-    """A new WR-SR: queries, a pool of candidates for each, cleaning, a choice, rescaling, export.
+    """Build a new WR-SR: queries, a pool of candidates for each, cleaning, a choice, rescaling, export.
 
-    Every stage goes on where it was stopped, and leaves a table (CSV) to look at.
+    Every stage continues where it was stopped, and leaves a table (CSV) to look at.
     """
 
 
@@ -140,7 +140,7 @@ class PoolOptions(SourceOptions, EngineOptions):
 def wrsr_pool(asked: PoolOptions) -> None:
     """Gather candidate references for every query, from folders and from the web.
 
-    The paper used Google Images, which is closed to newcomers, as Bing's search is retired: see docs/building.md.
+    The paper used Google Images, which is closed to new customers. Bing's search is retired. See docs/building.md.
     """
     from refsr_bench.builder.pool import folders, web
     from refsr_bench.builder.project import Project
@@ -182,7 +182,7 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @click.option("--browser/--no-browser", default=True, help="Open the page.")
 def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None, port: int, browser: bool) -> None:
-    """Choose a reference for each query in a page on this machine, or without one."""
+    """Choose a reference for each query on a local page, or automatically."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.selection import agreement, decisions, server
 
@@ -203,7 +203,7 @@ def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None,
 @wrsr.command("rescale")
 @project_argument
 def wrsr_rescale(project: Path) -> None:
-    """Cut inputs to a multiple of the scale, bring references to a comparable one."""
+    """Cut inputs to a multiple of the scale and bring references to a comparable scale."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.rescale import rescale
 
@@ -251,7 +251,8 @@ def wrsr_status(project: Path) -> None:
 @click.option("--long-side", type=click.IntRange(32), default=500, show_default=True, help="Larger images are reduced.")
 @with_options(engine_options)
 def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str, workers: int) -> None:
-    """A CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified matches."""
+    """Make a CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified
+    matches."""
     from refsr_bench.builder.similarity.levels import Shape, build
 
     with progress_bar("albums") as progress:
@@ -267,7 +268,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
 @click.option("--svg", is_flag=True, help="Charts as SVG instead of PNG.")
 @data_root_option
 def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> None:
-    """Show what a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
+    """Describe a data set: categories, sizes, and how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
     from refsr_bench.data.opening import open_dataset
 
@@ -281,7 +282,7 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
 
 
 def _run(dataset: str, folder: Path) -> str:
-    """A command that measures on the new data set, ready to be pasted."""
+    """Return a command that measures on the new data set, ready to be pasted."""
     return shlex.join(["refsr-bench", "run", "--dataset", dataset, "--data-root", str(folder), "--method", "bicubic"])
 
 

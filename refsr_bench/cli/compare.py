@@ -1,4 +1,4 @@
-"""`refsr-bench compare`: methods against each other, image by image, in the terminal."""
+"""The command ``refsr-bench compare``: compares methods image by image, in the terminal."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def compare(json_file: Path | None, csv_file: Path | None, **asked: Any) -> None
     """Say which differences between methods are more than chance.
 
     A, B, ... are names of methods in the results folder, or run files (or their folders). p values are corrected over
-    all methods that the folder has on the data set, as on the leaderboard's page; of run files given by path, only over
-    these.
+    all methods that the folder has on the data set, as on the leaderboard's page. If run files are given by path, p
+    values are corrected only over these.
     """
     from leaderboard.statistics import comparison, records
     from refsr_bench.core.files import write_text

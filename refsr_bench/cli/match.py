@@ -1,4 +1,4 @@
-"""Looking at correspondences."""
+"""The command that draws correspondences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running methods, measuring SR images, and super-resolving one photo."""
+"""The commands that run methods, measure SR images, and super-resolve one photo."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def run(asked: RunOptions) -> None:
 
 
 def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: Pictures) -> None:
-    """What the pictures of these runs take on the disk, and which are missing."""
+    """Report the disk space that the pictures of these runs take, and which pictures are missing."""
     from refsr_bench.evaluate.pictures import missing_pictures, picture_folders
     from refsr_bench.pixels import saved
 
@@ -256,7 +256,7 @@ class SrOptions:
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @into(SrOptions)
 def sr(asked: SrOptions) -> None:
-    """Super-resolve one photo x4 with the help of others, of any size."""
+    """Super-resolve one photo x4 with the help of reference photos of any size."""
     from refsr_bench.core import catalogue
     from refsr_bench.evaluate.loading import Choice, load_method
     from refsr_bench.evaluate.machine import resolve_device

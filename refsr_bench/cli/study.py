@@ -1,4 +1,4 @@
-"""User studies: which of two images people prefer."""
+"""The commands for user studies, in which people choose the better of two images."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def study_init(asked: InitOptions) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @click.option("--open/--no-open", "open_browser", default=True, help="Open a browser.")
 def study_serve(folder: Path, port: int, open_browser: bool) -> None:
-    """Ask people, in browsers on this machine; from elsewhere, forward the port (ssh -L)."""
+    """Serve the study to browsers on this machine; from another machine, forward the port (ssh -L)."""
     from refsr_bench.study.serve import serve
 
     serve(folder, port, open_browser, click.echo)
@@ -93,7 +93,7 @@ def study_serve(folder: Path, port: int, open_browser: bool) -> None:
 @folder_argument
 @click.argument("files", nargs=-1, required=True, type=path_type())
 def study_import(folder: Path, files: tuple[Path, ...]) -> None:
-    """Merge votes: votes.jsonl of a copy of the study, or a CSV (participant, left, right, choice) of a platform."""
+    """Merge votes from a copy's votes.jsonl, or from a platform's CSV (participant, left, right, choice)."""
     from refsr_bench.study.exchange import bring
 
     for file in files:
@@ -119,7 +119,7 @@ def study_export(folder: Path, tasks: bool) -> None:
 @click.option("--out", type=path_type(), help="Or the folder itself.")
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
-    """Say what the votes come to: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
+    """Evaluate the votes: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
     from leaderboard.pages.study import preferences_csv, svg
     from refsr_bench.core.files import write_text
     from refsr_bench.core.names import slug

@@ -1,4 +1,4 @@
-"""Training."""
+"""The commands that train methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The options of a training. stage, gan, teacher and vgg16: of systems with stages of their own."""
+    """The options of a training. stage, gan, teacher and vgg16 apply to systems with stages of their own."""
 
     folders: tuple[Path, ...]
     out: Path
@@ -113,7 +113,7 @@ STAGED = [
 
 
 def command_of(card: MethodCard) -> click.Command:
-    """The command that trains one method: all in one, or a stage of it."""
+    """Return the command that trains one method, as a whole or one stage of it."""
     stages = card.system.stages
     if stages:
         options = [click.argument("stage", type=click.Choice(stages.names)), *COMMON, *STAGED]
