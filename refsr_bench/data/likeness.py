@@ -19,8 +19,7 @@ _SLACK = 2  # coarse pixels around that part; the coarse shift is exact to about
 
 
 def best_orientation(hr: np.ndarray, ref: np.ndarray) -> tuple[float, int]:
-    """Return the orientation (``oriented``) under which two thumbnails are most alike, after their correlation in
-    it."""
+    """Return (correlation, orientation) for the ``oriented`` index under which two thumbnails are most alike."""
     if not hr.any() and not ref.any():
         return 1.0, 0  # two flat images leak only if their pixels are equal
     correlations = np.stack([oriented(ref, k) for k in range(8)]).reshape(8, -1) @ hr.ravel()

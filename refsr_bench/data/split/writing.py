@@ -126,8 +126,7 @@ def _file(pair_id: str) -> str:
 
 
 def _claim(out: Path, plan: SplitManifest) -> Mapping[str, File]:
-    """Write the plan into an empty folder, or check that the folder holds this very split; return the digests so
-    far."""
+    """Write the plan into an empty folder, or check that it holds this very split; return the files so far."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         empty = not any(path for path in out.iterdir() if not path.name.endswith(".partial"))
