@@ -114,8 +114,7 @@ def _rule_for_cufed5(fields: Fields) -> Any:
 
 
 def _black_seam(a: Fields, b: Fields) -> str:
-    """Tell whether zero padding before degradation shows: it blends black into the last LR pixels, unless a border
-    hides it."""
+    """Describe the effect of black padding, which degradation blends into the last LR pixels and a border can hide."""
     padded = next((fields for fields in (a, b) if fields.get("ref_size") == "pad-common"), {})
     border, scale = padded.get("border"), padded.get("scale")
     if not isinstance(border, int) or not isinstance(scale, int):
