@@ -1,4 +1,4 @@
-"""The differences between two protocols in sentences, from their fields as run files hold them."""
+"""Describes the differences between two protocols in sentences, from their fields as run files hold them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from refsr_bench.protocols import effects
 
 
 def differences(a: ProtocolInfo, b: ProtocolInfo) -> list[str]:
-    """One sentence or two per field in which ``b`` differs from ``a``: what it decides, both values, and what it is
-    worth where somebody measured it. Empty for protocols that measure the same."""
+    """Return a sentence or two per field in which ``b`` differs from ``a``; empty for protocols that measure the same.
+
+    They say what the field decides, both values, and the effect if somebody measured it.
+    """
     first, second = (a.label, b.label) if a.label != b.label else (f"{a.label} v{a.version}", f"{b.label} v{b.version}")
     sentences = []
     for found in effects.differences(a.fields, b.fields):
