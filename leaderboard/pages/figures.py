@@ -53,15 +53,15 @@ class Kind:
 KINDS = (
     Kind(
         robustness.KIND, "Robustness to the reference",
-        "How matching and restoration hold when the reference is turned, scaled or spoiled (the form of C²-Matching's "
-        "Fig. 6). The references are made from the ground truth: a leak by construction, and never ranked. Reference "
-        "gain is what a method wins over an unrelated reference.",
+        "How well matching and restoration hold up when the reference is turned, scaled or degraded (the form of "
+        "C²-Matching's Fig. 6). The references are made from the ground truth, a leak by construction, so they are "
+        "never ranked. Reference gain is the gain over an unrelated reference.",
         "robustness runs",
         "refsr-bench robustness --transform rotation --dataset sample --out RESULTS",
     ),
     Kind(
         cost.KIND, "Quality and cost",
-        "PSNR against what it takes: parameters (C²-Matching's Table 4), time and multiply-additions. Up and left is "
+        "PSNR against cost: parameters (C²-Matching's Table 4), time and multiply-additions. Up and left is "
         "better.",
         "three methods with parameters or times, measured completely on one data set under one protocol",
         "refsr-bench run --method all --dataset sample --out RESULTS",
@@ -74,13 +74,13 @@ KINDS = (
     ),
     Kind(
         levels.KIND, "Levels of similarity",
-        "What a method makes of references that show less and less of the input.",
+        "How a method's output changes as references show less and less of the input.",
         "one method measured completely at two reference levels",
         "refsr-bench run --method c2matching --dataset sample --refs level:3 --out RESULTS",
     ),
     Kind(
-        protocols.KIND, "What a protocol is worth",
-        "The same method, the same weights, the same images: how far each choice of protocol moves the number.",
+        protocols.KIND, "Effect of the protocol",
+        "The same method, weights and images: how far each choice of the protocol moves the number.",
         "one method measured completely under two protocols",
         "refsr-bench run --method c2matching --dataset sample --set border=0 --out RESULTS",
     ),

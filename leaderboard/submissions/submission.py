@@ -105,15 +105,15 @@ def _words(error: Any) -> str:
     if rule in ("required", "additionalProperties"):
         return error.message[:200]
     said = {
-        "type": f"is {shown}; {due} is due",
-        "enum": f"is {shown}; one of {', '.join(map(str, due)) if isinstance(due, list) else due} is due",
-        "const": f"is {shown}; {due!r} is due",
-        "pattern": f"is {shown}; 64 hexadecimal digits are due",
+        "type": f"is {shown}; expected {due}",
+        "enum": f"is {shown}; expected one of {', '.join(map(str, due)) if isinstance(due, list) else due}",
+        "const": f"is {shown}; expected {due!r}",
+        "pattern": f"is {shown}; expected 64 hexadecimal digits",
         "maxLength": f"is longer than {due} characters",
         "minLength": "is empty",
         "uniqueItems": "names a pair twice",
-        "minimum": f"is {shown}; at least {due} is due",
-        "maximum": f"is {shown}; at most {due} is due",
+        "minimum": f"is {shown}; expected at least {due}",
+        "maximum": f"is {shown}; expected at most {due}",
     }
     return said.get(rule, f"{shown}: {error.message[:160]}")
 
@@ -152,7 +152,7 @@ def _paths(result: Result) -> Iterator[Finding]:
     for where, texts in names.items():
         for text in texts:
             if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or not text.isprintable():
-                yield Finding("error", where, f"{text[:80]!r} looks like a path out of its folder; a name is due")
+                yield Finding("error", where, f"{text[:80]!r} looks like a path out of its folder; expected a name")
 
 
 def _values(result: Result) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def clean(project: Project, workers: Workers = HERE, progress: Progress = silent
         for row in project.pool:
             pool.setdefault(row.query, {}).setdefault(row.file, row)
         if not pool:
-            raise Misuse(f"{project.path}: the pool is empty. How to fill it: refsr-bench build wrsr pool --help")
+            raise Misuse(f"{project.path}: the pool is empty. To fill it: refsr-bench build wrsr pool --help")
         waiting = _waiting(project, pool)
         codebook = _codebook(project, waiting, pool)
         tasks = [Task(project, query, tuple(pool[query.id].values()), codebook) for query in waiting]

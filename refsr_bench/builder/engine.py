@@ -35,7 +35,7 @@ def run(function: Callable[[Item], Answer], items: Sequence[Item], workers: Work
     """Yield answers in the order in which they finish. Function and items must be picklable unless everything runs
     here."""
     if workers.engine not in ENGINES:
-        raise Misuse(f"--engine {workers.engine}: known are {', '.join(ENGINES)}.")
+        raise Misuse(f"--engine {workers.engine}: choose from {', '.join(ENGINES)}.")
     if workers.engine == "ray":
         return _ray(function, items, workers.count)
     if workers.count > 1 and len(items) > 1:

@@ -49,7 +49,7 @@ class Project:
         """Make a project folder with these settings; raises Misuse when there is one already."""
         made = cls(Path(path), settings.changed(chosen, "settings"))
         if (made.path / settings.FILE).exists():
-            raise Misuse(f"{path}: is a project already. How far it is: {made.command('status')}")
+            raise Misuse(f"{path}: is a project already. To see its progress: {made.command('status')}")
         for folder in ("queries", "pool/files"):
             files.make_folder(made.path / folder)
         files.write_text(made.path / settings.FILE, settings.as_toml(made.settings))

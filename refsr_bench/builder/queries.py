@@ -43,7 +43,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.categories) - set(CATEGORIES)):
-            raise Misuse(f"category {unknown[0]}: known are {', '.join(CATEGORIES)}.")
+            raise Misuse(f"category {unknown[0]}: choose from {', '.join(CATEGORIES)}.")
 
 
 ANY = Wanted()
@@ -128,7 +128,7 @@ def _addresses(path: Path) -> list[_Address]:
     try:
         return tables.given(path, _Address)
     except Misuse as error:
-        raise Misuse(f"{error} Expected are addresses, one a line, or CSV with url.") from None
+        raise Misuse(f"{error} Expected addresses, one per line, or CSV with a column url.") from None
 
 
 def _add(project: Project, items: Iterable[_Item], count: int, wanted: Wanted, progress: Progress) -> Counter[str]:
@@ -198,7 +198,7 @@ def _looked_at(project: Project, item: _Item) -> tuple[Query, _Found | None]:
     """Return the row as far as the image alone decides it, and the image if it decodes."""
     category = item.stated.get("category", "")
     if category not in ("", *CATEGORIES):
-        raise Misuse(f"{item.origin}: category {category!r}; known are {', '.join(CATEGORIES)}.")
+        raise Misuse(f"{item.origin}: category {category!r}; choose from {', '.join(CATEGORIES)}.")
     stated = {"source_url": item.origin, **item.stated}
     row = Query("", "", state=DROPPED, retrieved=datetime.now(UTC).date().isoformat(), **stated)
     try:

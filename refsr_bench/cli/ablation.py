@@ -34,10 +34,10 @@ class AblationOptions:
 
 
 @click.command()
-@click.option("--data", "folders", type=path_type(), multiple=True, required=True, help="As for 'train'.")
-@click.option("--out", type=path_type(), required=True, help="Folder of the trainings; what is there is not repeated.")
-@click.option("--dataset", default="sample", show_default=True, shell_complete=names("DATASETS"), help="Measured on.")
-@click.option("--config", "configs", multiple=True, help="As for 'train'.")
+@click.option("--data", "folders", type=path_type(), multiple=True, required=True, help="Same as for 'train'.")
+@click.option("--out", type=path_type(), required=True, help="Folder of the training runs; finished ones are kept.")
+@click.option("--dataset", default="sample", show_default=True, shell_complete=names("DATASETS"), help="To measure on.")
+@click.option("--config", "configs", multiple=True, help="Same as for 'train'.")
 @click.option("--set", "settings", multiple=True, metavar="TABLE.FIELD=VALUE", help="Override one value.")
 @click.option("--teacher", type=path_type(), help="A trained teacher, so that none is trained.")
 @click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")

@@ -29,9 +29,9 @@ engine_options = [
 source_options = [
     click.option("--license", help="Licence of these images: cc0, pdm, by, by-sa, ... (Creative Commons' words)."),
     click.option("--license-version", help="Its version, such as 4.0."),
-    click.option("--creator", help="Who made them."),
-    click.option("--category", help="What they show: outdoor, indoor, building, landmark, animal, plant, ..."),
-    click.option("--facts", type=path_type(), help="CSV with a column 'file' and what is to be said of single images."),
+    click.option("--creator", help="The photographer or author."),
+    click.option("--category", help="Their category: outdoor, indoor, building, landmark, animal, plant, ..."),
+    click.option("--facts", type=path_type(), help="CSV with a column 'file' and facts about single images."),
 ]
 
 
@@ -74,7 +74,7 @@ def wrsr() -> None:
 
 @wrsr.command("init")
 @project_argument
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as build.toml has it.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as in build.toml.")
 def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
     """Make a project folder."""
     from refsr_bench.builder.project import Project
@@ -96,9 +96,9 @@ class QueryOptions(SourceOptions):
 @wrsr.command("queries")
 @project_argument
 @click.option("--from", "folders", type=path_type(), multiple=True, help="A folder of photos, also below it.")
-@click.option("--urls", type=path_type(), help="A list of addresses, one a line, or CSV with a column 'url'.")
-@click.option("--only", "categories", multiple=True, help="Take images of this category alone.")
-@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many queries in all.")
+@click.option("--urls", type=path_type(), help="A list of addresses, one per line, or CSV with a column 'url'.")
+@click.option("--only", "categories", multiple=True, help="Take only images of this category.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most this many queries in all.")
 @with_options(source_options)
 @into(QueryOptions)
 def wrsr_queries(asked: QueryOptions) -> None:
@@ -176,8 +176,8 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 
 @wrsr.command("select")
 @project_argument
-@click.option("--auto", is_flag=True, help="No page: take the most similar candidate of each query.")
-@click.option("--resolve", is_flag=True, help="No page: turn what was decided so far into selected.csv.")
+@click.option("--auto", is_flag=True, help="Open no page; take the most similar candidate of each query.")
+@click.option("--resolve", is_flag=True, help="Open no page; write the decisions so far to selected.csv.")
 @click.option("--annotator", help="Who chooses. Default: the page asks.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @click.option("--browser/--no-browser", default=True, help="Open the page.")
@@ -216,7 +216,7 @@ def wrsr_rescale(project: Path) -> None:
 @project_argument
 @click.option("--by-reference", is_flag=True, help="Publish addresses and digests with a script, not the images.")
 @click.option("--push-to-hub", "repository", metavar="REPO", help="Upload to this data set repository (NAME/SET).")
-@click.option("--public", is_flag=True, help="With --push-to-hub: for everybody to see; else private.")
+@click.option("--public", is_flag=True, help="Make the repository of --push-to-hub public; otherwise it is private.")
 def wrsr_export(project: Path, by_reference: bool, repository: str | None, public: bool) -> None:
     """Write the data set with its documents, and publish it."""
     from refsr_bench.builder.export import files, hub

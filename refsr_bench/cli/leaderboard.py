@@ -64,9 +64,9 @@ def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: s
 
 @leaderboard.command("export")
 @results_option
-@click.option("--protocol", help="Its label, or the start of its digest; not needed where there is one only.")
+@click.option("--protocol", help="Its label, or the start of its digest; not needed if there is only one.")
 @click.option("--metric", "metrics", multiple=True, help="Instead of the protocol's PSNR and SSIM; may be given again.")
-@click.option("--published/--no-published", default=True, show_default=True, help="Published numbers beside measured.")
+@click.option("--published/--no-published", default=True, show_default=True, help="Add published numbers.")
 @click.option("--format", "form", type=click.Choice(["csv", "json", "latex", "markdown"]), default="markdown",
               show_default=True)  # fmt: skip
 def leaderboard_export(

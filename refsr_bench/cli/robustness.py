@@ -70,7 +70,7 @@ class RobustnessOptions:
     shell_complete=names("MATCHERS"),
     help=f"May be given again; 'none' for no matcher. Default: {', '.join(MATCHERS)}.",
 )
-@click.option("--matchers-only", is_flag=True, help="Compare correspondences alone, without restoration.")
+@click.option("--matchers-only", is_flag=True, help="Compare only correspondences, without restoration.")
 @click.option("--dataset", "dataset_name", default="sample", show_default=True, shell_complete=names("DATASETS"))
 @click.option(
     "--levels",

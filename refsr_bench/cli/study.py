@@ -35,8 +35,8 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @folder_argument
 @click.option("--methods", help="Runs with saved images, by their folders' names: A,B,...")
 @click.option("--results", type=path_type(), default=Places.results, show_default=True, help="Results folder.")
-@click.option("--protocol", default=Places.protocol, show_default=True, help="Whose results.")
-@click.option("--dataset", help="Whose results.")
+@click.option("--protocol", default=Places.protocol, show_default=True, help="Of the runs.")
+@click.option("--dataset", help="Of the runs.")
 @click.option("--images", multiple=True, metavar="NAME=DIR", help="Any folder of images, as a method.")
 @click.option("--hr", type=path_type(), help="Folder of HR images, with --images.")
 @click.option("--refs", type=path_type(), help="Folder of references, with --images.")
@@ -48,7 +48,7 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
               help="Show the window of this side with most detail.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), default=Wish.limit, help="At most this many images, at random.")
 @click.option("--per-person", type=click.IntRange(0), default=Wish.per_person,
-              help="Comparisons each. Default: all, at most 60.")  # fmt: skip
+              help="Comparisons per person. Default: all, at most 60.")  # fmt: skip
 @click.option("--ties/--no-ties", default=Wish.ties, show_default=True, help="Whether 'equal' is an answer.")
 @click.option("--attention", type=click.FloatRange(0, 1), default=Wish.attention, show_default=True,
               help="Attention checks, as a share of the comparisons.")  # fmt: skip
@@ -116,7 +116,7 @@ def study_export(folder: Path, tasks: bool) -> None:
 @study.command("report")
 @folder_argument
 @click.option("--results", type=path_type(), help="Results folder; the report goes to RESULTS/studies/STUDY/.")
-@click.option("--out", type=path_type(), help="Or the folder itself.")
+@click.option("--out", type=path_type(), help="Instead, the folder of the report.")
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
     """Evaluate the votes: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
@@ -126,7 +126,7 @@ def study_report(folder: Path, results: Path | None, out: Path | None, keep_unch
     from refsr_bench.study.report import in_words, summarise, write
 
     if (results is None) == (out is None):
-        raise Misuse("Say where to: --results RESULTS (for the site) or --out DIR.")
+        raise Misuse("Say where to write: --results RESULTS (for the site) or --out DIR.")
     out = out or results / "studies" / slug(folder.resolve().name)
     report = summarise(folder, keep_unchecked)
     files = write(out, report, folder)

@@ -82,7 +82,7 @@ def info(name: str) -> None:
 
 
 @weights.command("import")
-@click.option("--method", required=True, shell_complete=names("METHODS"), help="Whose weights they are.")
+@click.option("--method", required=True, shell_complete=names("METHODS"), help="The method that the weights belong to.")
 @click.argument("files", nargs=-1, required=True, type=path_type())
 @click.option("--out", type=path_type(), help="The .safetensors file to write; default: where methods look for theirs.")
 @click.option("--name", help="What results call these weights; default: the first file's name.")
@@ -125,7 +125,7 @@ def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
 
 @weights.command()
 @click.argument("name", metavar="FILE|NAME")
-@click.option("--sha256", "digest", metavar="HEX", help="What the file's digest must begin with.")
+@click.option("--sha256", "digest", metavar="HEX", help="The expected beginning of the file's digest.")
 def verify(name: str, digest: str | None) -> None:
     """Check that a file is whole: digest, names, shapes, finite values, and that it runs."""
     import numpy as np

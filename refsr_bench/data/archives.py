@@ -117,7 +117,7 @@ class Unpacker:
                 if info.flag_bits & 1:
                     raise BenchError(f"{what} is encrypted. Unpack the archive yourself and give the folder.")
                 if info.file_size > _BLOCK and info.file_size > MAX_RATIO * max(1, info.compress_size):
-                    raise BenchError(f"{what} grows more than {MAX_RATIO}-fold when unpacked, no photograph does.")
+                    raise BenchError(f"{what} grows more than {MAX_RATIO}-fold when unpacked; no photograph does.")
                 with archive.open(info) as file:
                     self._write(what, below / name, file)
 
@@ -132,7 +132,7 @@ class Unpacker:
                 # A tar is compressed as a whole, so the offset counts what has been unpacked so far, skipped members
                 # included.
                 if info.offset > _BLOCK and info.offset > MAX_RATIO * packed:
-                    raise BenchError(f"{source}: grows more than {MAX_RATIO}-fold when unpacked, no photographs do.")
+                    raise BenchError(f"{source}: grows more than {MAX_RATIO}-fold when unpacked; no photographs do.")
                 if info.isfile() and wanted(name):
                     with archive.extractfile(info) as file:
                         self._write(what, below / name, file)

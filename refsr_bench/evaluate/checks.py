@@ -45,7 +45,7 @@ def refuse_leaks(
             return {}  # every record says "by construction" anyway
         raise Misuse(
             f"{dataset.name} has {BY_CONSTRUCTION}. Measure on it with 'refsr-bench robustness', or give "
-            "--allow-leaks, which the results say."
+            "--allow-leaks, which the results will state."
         )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:

@@ -96,7 +96,7 @@ def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dic
     with measured(predictor.device) as cost:
         prediction = predictor.predict(pair, sample)
     if not isinstance(prediction, Prediction):
-        raise BenchError(f"{predictor.info.name} returned {type(prediction).__name__}; a Prediction is due.")
+        raise BenchError(f"{predictor.info.name} returned {type(prediction).__name__}, not a Prediction.")
     prediction = replace(prediction, sr=_scored_area(prediction.sr, sample, predictor.info.name))
     wanted = plan.extra is not None or plan.pictures == "matches"
     if wanted and prediction.correspondence is None and predictor.match and sample.refs:
@@ -109,6 +109,6 @@ def _scored_area(output: Image, sample: Sample, what: str) -> Image:
     height, width = (side * sample.scale for side in sample.lr.shape[:2])
     found = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
     if found != f"uint8 {(height, width, 3)}":
-        raise BenchError(f"{what} returned {found} for pair '{sample.id}'; uint8 {(height, width, 3)} is due.")
+        raise BenchError(f"{what} returned {found} for pair '{sample.id}' instead of uint8 {(height, width, 3)}.")
     top, left, h, w = sample.crop
     return output[top : top + h, left : left + w]

@@ -117,7 +117,7 @@ def _compare(what: Remeasurement, record: ImageRecord, pair: RefPair) -> Iterato
         yield f"{path.name} has other pixels than those measured (sr_sha256)"
     sample = what.protocol.prepare(pair, what.dataset.name)
     if sr.shape != sample.hr.shape:
-        yield f"{path.name} is {sr.shape[1]}x{sr.shape[0]}; {sample.hr.shape[1]}x{sample.hr.shape[0]} is due"
+        yield f"{path.name} is {sr.shape[1]}x{sr.shape[0]}; expected {sample.hr.shape[1]}x{sample.hr.shape[0]}"
         return
     if tuple(record.refs) != tuple(sample.ref_names):
         yield f"used references {', '.join(record.refs) or 'none'}; the protocol chooses {', '.join(sample.ref_names)}"

@@ -63,8 +63,8 @@ def opened(path: Path, run: Run, fresh: bool = False) -> Iterator[RunFolder]:
             yield RunFolder(path, run)
         except OSError as error:
             raise BenchError(
-                f"Results cannot be written to {path}: {error.strerror or error}. What was recorded before is kept; "
-                "make room or choose another folder with --out, then give the same command again."
+                f"Results cannot be written to {path}: {error.strerror or error}. Earlier records are kept; "
+                "make room or choose another folder with --out, then run the same command again."
             ) from None
 
 

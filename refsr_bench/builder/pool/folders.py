@@ -44,7 +44,7 @@ def gather(
         embed = index.embedder(where, embedding)
         queries = project.kept_queries
         if not queries:
-            raise Misuse(f"{project.path}: no queries yet. How to add some: refsr-bench build wrsr queries --help")
+            raise Misuse(f"{project.path}: no queries yet. To add some: refsr-bench build wrsr queries --help")
         have: dict[str, set[str]] = {query.id: set() for query in queries}
         for row in project.pool:
             if row.provider == NAME and row.query in have:

@@ -72,7 +72,7 @@ class Desk:
         self.removed = {(row.query, row.file): row.reason for row in project.cleaned if not row.kept}
         if not self.candidates:
             stages = project.command("status")
-            raise Misuse(f"{project.path}: there is no candidate to choose from. How far it is: {stages}")
+            raise Misuse(f"{project.path}: there is no candidate to choose from. To see the progress: {stages}")
         wanted = {(row.query, row.file) for rows in self.candidates.values() for row in rows}
         self.facts = {(row.query, row.file): row for row in project.pool if (row.query, row.file) in wanted}
         shown = {file for _, file in wanted} | {query.file for query in self.queries.values()}

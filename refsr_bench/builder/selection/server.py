@@ -80,7 +80,7 @@ class _Handler(LocalHandler):
             raise KeyError(self.path)
         annotator = self._annotator()
         if annotator is None:
-            raise Misuse("Say first who you are.")
+            raise Misuse("Say who you are first.")
         return self.send_json(self.server.desk.decide(annotator, request))
 
     def _name(self, request: dict[str, Any]) -> None:

@@ -90,7 +90,7 @@ class Provider(ABC):
         """Raise Misuse when the environment lacks the key or a licence is unknown."""
         unknown = [name for name in licenses if name not in (*KNOWN, UNKNOWN)]
         if unknown or not licenses:
-            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN, UNKNOWN))}.")
+            raise Misuse(f"licenses: {unknown or 'none'}; choose from {', '.join((*KNOWN, UNKNOWN))}.")
         self.client = client
         self.licenses = tuple(licenses)
         self._key = os.environ.get(self.key, "").strip()
