@@ -118,7 +118,7 @@ def read(system: System, name: str, paths: Sequence[Path]) -> Read:
         options, state = _converted(system, name, files, states)
     where = _together(files)
     try:
-        net = system.build(**options)
+        net = system.network(**options)
     except (TypeError, ValueError) as error:
         raise BenchError(f"{where}: this version does not know the network in its metadata ({error}).") from None
     load_strict(net, state, where, name)

@@ -81,7 +81,7 @@ def image_stage(plan: Plan) -> ImageStage:
     if sources.start:
         net = read(system, plan.card.name, [sources.start]).net
     else:
-        net = system.build(**plan.options)
+        net = system.network(**plan.options)
         if system.start is not None:
             _start(plan, net)
     net = net.to(plan.parallel.device)
