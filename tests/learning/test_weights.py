@@ -51,6 +51,10 @@ def test_the_same_weights_make_the_same_bytes(tmp_path):
         ({"family": json.dumps("baselines.rcan.build"), "method": "rcan"}, "holds weights of rcan, not of edsr"),
         ({"family": "no JSON"}, "its metadata are incomplete or damaged"),
         ({"options": json.dumps({"heads": 3})}, "does not know the network"),
+        ({"options": json.dumps(SMALL | {"channels": 10**9})}, "sizes larger than anything in the file"),
+        ({"options": json.dumps(SMALL | {"channels": -1})}, "does not know the network"),
+        ({"options": json.dumps(SMALL | {"channels": 32})}, "has another shape for"),
+        ({"options": json.dumps([3])}, "does not know the network"),
         ({"part": "extractor"}, "holds the extractor of edsr alone"),
     ],
 )
