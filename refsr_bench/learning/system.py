@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SCALE = 4  # of every method of the field
+# C2-Matching's student has one extractor for the LR side and one for the reference, of VGG's shape up to conv3_1; many
+# networks match or read with them. These are their names in the authors' files, and in ours.
+BRANCHES = ("feature_extraction_image1", "feature_extraction_image2")
 
 State = Mapping[str, "Tensor"]
 Converted = tuple[dict[str, Any], dict[str, "Tensor"]]  # options of ``build``, state dict of the network

@@ -81,14 +81,14 @@ def state_of(card: MethodCard) -> str:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(frozen=True)
 class Read:
     """The contents of files of weights. net: the network; metadata: of a file of ours; files: all that were read, those
     that were found beside the given ones too."""
 
     net: nn.Module
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
+    metadata: Mapping[str, str]
+    files: tuple[Path, ...]
 
 
 def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple[nn.Module, Weights]:
