@@ -69,7 +69,7 @@ def restoration_stage(plan: Plan) -> RestorationStage:
     if sources.student is None:
         raise Misuse("Restoration needs correspondences: give the student's weights with --student FILE.")
     torch.manual_seed(training.run.seed)
-    model = plan.card.system.build(**to_json(training.network))
+    model = plan.card.system.network(**to_json(training.network))
     if training.restoration.initialise == "kaiming":
         wake(model.restoration)
     model.extractor = read_extractors(sources.student)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from refsr_bench.core.files import make_folder, writing
 from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.learning.checkpoints import (
     check_finite,
+    check_fit,
     fetch,
     load_strict,
     read_metadata,
@@ -80,14 +81,14 @@ def state_of(card: MethodCard) -> str:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(frozen=True)
 class Read:
     """The contents of files of weights. net: the network; metadata: of a file of ours; files: all that were read, those
     that were found beside the given ones too."""
 
     net: nn.Module
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
+    metadata: Mapping[str, str]
+    files: tuple[Path, ...]
 
 
 def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple[nn.Module, Weights]:
@@ -117,12 +118,36 @@ def read(system: System, name: str, paths: Sequence[Path]) -> Read:
     else:
         options, state = _converted(system, name, files, states)
     where = _together(files)
+    return Read(_network(system, options, state, where, name), metadata, tuple(files))
+
+
+def _network(system: System, options: Mapping[str, Any], state: State, where: str, name: str) -> nn.Module:
+    """The network of these options with these weights.
+
+    Its sizes may be a stranger's: it is built without memory and compared with the tensors before it is built for real.
+    """
+    import torch
+
+    most = max((len(state), *(side for value in state.values() for side in value.shape)))
     try:
-        net = system.build(**options)
-    except (TypeError, ValueError) as error:
+        if any(size > most for size in _whole_numbers(options)):
+            raise ValueError("sizes larger than anything in the file")
+        with torch.device("meta"):
+            check_fit(system.build(**options), state, where, name)
+        net = system.network(**options)
+    except (*ILL_FITTING, RuntimeError, ArithmeticError, AssertionError) as error:
         raise BenchError(f"{where}: this version does not know the network in its metadata ({error}).") from None
     load_strict(net, state, where, name)
-    return Read(net, metadata, tuple(files))
+    return net
+
+
+def _whole_numbers(options: Any) -> Iterator[int]:
+    values = options.values() if isinstance(options, Mapping) else options if isinstance(options, list) else [options]
+    for value in values:
+        if isinstance(value, Mapping | list):
+            yield from _whole_numbers(value)
+        elif isinstance(value, int):
+            yield value
 
 
 def _finite(path: Path) -> dict[str, Tensor]:

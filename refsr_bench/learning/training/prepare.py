@@ -15,6 +15,7 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.learning import imagenet
 from refsr_bench.learning.checkpoints import load_strict, read_weights
 from refsr_bench.learning.keys import without_prefix
+from refsr_bench.learning.system import BRANCHES
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.discriminator import ImageDiscriminator
 from refsr_bench.learning.training.parallel import ALONE, Parallel
@@ -23,7 +24,6 @@ from refsr_bench.learning.vgg import VGG19Features
 from refsr_bench.learning.weights import read
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
-READER = "feature_extraction_image2.model."  # the student's branch 2, which has VGG19's shape up to conv3_1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def image_stage(plan: Plan) -> ImageStage:
     if sources.start:
         net = read(system, plan.card.name, [sources.start]).net
     else:
-        net = system.build(**plan.options)
+        net = system.network(**plan.options)
         if system.start is not None:
             _start(plan, net)
     net = net.to(plan.parallel.device)
@@ -108,7 +108,8 @@ def _start(plan: Plan, net: nn.Module) -> None:
         extractor = without_prefix(state, "extractor.") or state
     features = VGG19Features(LAYERS)
     if kind == "extractor":
-        load_strict(features.vgg_net, without_prefix(extractor, READER), student, "the C2-Matching extractors")
+        branch = without_prefix(extractor, f"{BRANCHES[1]}.model.")
+        load_strict(features.vgg_net, branch, student, "the C2-Matching extractors")
     else:
         fill_features(features, plan)
     plan.card.system.start(net, torchvision_names(features), extractor)
