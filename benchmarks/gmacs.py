@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from c2matching.matching import exact, pruned
+from c2matching.matching import patch_correlation, pruned
 from refsr_bench.core import catalogue
 
 SIDE = 160
@@ -45,12 +45,12 @@ def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
 @contextmanager
 def plain_matching() -> Iterator[None]:
     """Match in one tile, and without numba's loops, whose products nobody counts."""
-    before = exact.TILE["cpu"], pruned.SMALLEST
-    exact.TILE["cpu"], pruned.SMALLEST = 1 << 34, 1 << 62
+    before = patch_correlation.TILE["cpu"], pruned.SMALLEST
+    patch_correlation.TILE["cpu"], pruned.SMALLEST = 1 << 34, 1 << 62
     try:
         yield
     finally:
-        exact.TILE["cpu"], pruned.SMALLEST = before
+        patch_correlation.TILE["cpu"], pruned.SMALLEST = before
 
 
 def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from leaderboard.exports import export
-from leaderboard.exports.numbers import value_of
+from leaderboard.exports.csv_json import value_of
 from leaderboard.exports.sheet import FIELDS, field_text
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source

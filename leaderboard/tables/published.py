@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import structs
 
 from leaderboard.reading.published import EVIDENCE, Published, Source
-from leaderboard.tables.model import COLUMNS, GROUPS, Beside, Cell, Column, Row, Score, Table, ranked
+from leaderboard.tables.best_values import ranked
+from leaderboard.tables.model import COLUMNS, GROUPS, Beside, Cell, Column, Row, Score, Table
 from leaderboard.text import anchor, count, number, of_metric, signed
 from refsr_bench.core.schema import MethodInfo, MetricInfo
 

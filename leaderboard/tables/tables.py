@@ -22,7 +22,8 @@ from itertools import count
 from msgspec import structs
 
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
-from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table, ranked
+from leaderboard.tables.best_values import ranked
+from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table
 from leaderboard.text import anchor, of_metric
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
 

@@ -78,12 +78,12 @@ def _ablation(asked: AblationOptions, say: partial) -> Ablation:
     from refsr_bench.learning.training import config
     from refsr_bench.learning.training.parallel import parallel_of
     from refsr_bench.learning.training.photos import find_photos
-    from refsr_bench.learning.training.prepare import Plan, Sources
+    from refsr_bench.learning.training.prepare import Sources, TrainingPlan
 
     training = config.load(C2Training, asked.configs, asked.settings)
     photos = find_photos(asked.folders)
     sources = Sources(teacher=asked.teacher, vgg16=asked.vgg16, vgg19=asked.vgg19)
-    plan = Plan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
+    plan = TrainingPlan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
     return Ablation(plan, photos, asked.out, list(map(str, asked.folders)), say)
 
 

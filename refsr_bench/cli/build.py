@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from refsr_bench.cli import builder
+from refsr_bench.cli import build_wrsr
 from refsr_bench.cli.common import data_root_option, into, names, path_type
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
@@ -19,8 +19,8 @@ def build() -> None:
     """Make a data set: with references from the web or your folders, from albums, or from another data set."""
 
 
-build.add_command(builder.wrsr)
-build.add_command(builder.levels)
+build.add_command(build_wrsr.wrsr)
+build.add_command(build_wrsr.levels)
 
 
 @dataclass(frozen=True)

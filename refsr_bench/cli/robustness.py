@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leaderboard.statistics.robustness import Row
     from refsr_bench.core.schema import MetricInfo
     from refsr_bench.robustness.measure import RobustnessPlan
-    from refsr_bench.robustness.study import Measured, RobustnessStudy
+    from refsr_bench.robustness.session import Measured, RobustnessStudy
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
@@ -93,7 +93,7 @@ def robustness(asked: RobustnessOptions) -> None:
     """
     from leaderboard.statistics.robustness import rows as rows_of
     from refsr_bench.core.names import slug
-    from refsr_bench.robustness.study import folder, plan_of, run_study
+    from refsr_bench.robustness.session import folder, plan_of, run_study
 
     study = _study(asked)
     plan = plan_of(study, asked.out)
@@ -112,7 +112,7 @@ def robustness(asked: RobustnessOptions) -> None:
 def _study(asked: RobustnessOptions) -> RobustnessStudy:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.machine import resolve_device
-    from refsr_bench.robustness.study import RobustnessStudy
+    from refsr_bench.robustness.session import RobustnessStudy
 
     if asked.matchers_only and asked.methods:
         raise Misuse("--matchers-only leaves methods out; give no --method with it.")

@@ -141,7 +141,8 @@ def run(card: MethodCard, asked: TrainOptions) -> None:
     say = partial(click.echo, err=True) if parallel.process == 0 else lambda text: None
     say(config.as_toml(training))
     gan = asked.gan or (card.gan and asked.stage == "restoration")
-    plan = prepare.Plan(card, training, asked.sources(), parallel, gan, card.system.small if asked.small else {})
+    small = card.system.small if asked.small else {}
+    plan = prepare.TrainingPlan(card, training, asked.sources(), parallel, gan, small)
     stage = prepare.make_stage(asked.stage, plan)
     about = {"name": asked.name or asked.out.name, "stage": asked.stage, "data": list(map(str, asked.folders))}
     writer = trainer.weights_writer(stage, card, training, about)

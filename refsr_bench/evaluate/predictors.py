@@ -17,7 +17,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Code, MethodInfo, Weights
 from refsr_bench.core.types import Correspondence, Dataset, Image, ImageSource, Prediction, RefPair, Sample
-from refsr_bench.evaluate.code import code_of_command, code_of_method
+from refsr_bench.evaluate.code_identity import code_of_command, code_of_method
 from refsr_bench.evaluate.plan import Predictor
 from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic

@@ -24,7 +24,7 @@ Converted = tuple[dict[str, Any], dict[str, "Tensor"]]  # options of ``build``, 
 @dataclass(frozen=True)
 class Stages:
     """A training of a system's own. names: of its stages, in order; configuration(): the kind of its configuration, a
-    ``training.config.Training``; make(name, plan): the ``training.stage.Stage`` of a ``training.prepare.Plan``."""
+    ``training.config.Training``; make(name, plan): the ``training.stage.Stage`` of a ``prepare.TrainingPlan``."""
 
     names: tuple[str, ...]
     configuration: Callable[[], type]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder, writing
+from refsr_bench.core.files import make_folder, write_bytes
 from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.learning.checkpoints import (
     check_finite,
@@ -293,25 +293,19 @@ def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> 
     import safetensors.torch
 
     make_folder(path.parent)
-    try:
-        with writing(path) as part:
-            safetensors.torch.save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
-            _put_in_order(part)
-    except Exception as error:  # safetensors has a kind of its own for a full or vanished disk
-        raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
+    tensors = {key: value.contiguous() for key, value in state.items()}
+    write_bytes(path, _in_order(safetensors.torch.save(tensors, dict(metadata))))
 
 
-def _put_in_order(path: Path) -> None:
-    """Sort the metadata in a file's header, which safetensors writes in another order every time."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        if "__metadata__" in header:
-            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
-        if len(ordered) == length:  # tensors lie behind the header and must not move
-            file.seek(8)
-            file.write(ordered)
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with sorted metadata in its header; the library writes them in another order every time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(end - 8)
+    # Tensors lie behind the header and must not move.
+    return data[:8] + ordered + data[end:] if len(ordered) == end - 8 else data
 
 
 def pack(source: Path, out: Path, name: str) -> None:

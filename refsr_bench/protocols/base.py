@@ -14,7 +14,7 @@ from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
 from refsr_bench.pixels.crop import ceil_multiple, mod_crop
 from refsr_bench.pixels.resize import RESIZERS
-from refsr_bench.protocols._pixels import fit, framed, pad_common
+from refsr_bench.protocols._lr_and_refs import fit, framed, pad_common
 from refsr_bench.protocols._references import choose, parse_rule, stitch
 from refsr_bench.protocols.wording import WORDS, words
 

@@ -44,7 +44,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The ingredients of a stage. options: of the network, as ``System.build`` takes them; gan: whether it is trained
     with the adversarial losses."""
 
@@ -65,7 +65,7 @@ def configuration(card: MethodCard) -> type[Training]:
     return card.system.stages.configuration() if card.system.stages else Training
 
 
-def make_stage(name: str, plan: Plan) -> Stage:
+def make_stage(name: str, plan: TrainingPlan) -> Stage:
     """The stage ``name`` of a system with stages of its own, or the one of any other.
 
     Raises Misuse when a file that the configuration needs is not given.
@@ -74,7 +74,7 @@ def make_stage(name: str, plan: Plan) -> Stage:
     return stages.make(name, plan) if stages else image_stage(plan)
 
 
-def image_stage(plan: Plan) -> ImageStage:
+def image_stage(plan: TrainingPlan) -> ImageStage:
     """The stage of a network that is trained as a whole, by what ``System.restore`` makes of a batch."""
     system, sources = plan.card.system, plan.sources
     torch.manual_seed(plan.training.run.seed)
@@ -94,7 +94,7 @@ def image_stage(plan: Plan) -> ImageStage:
     return ImageStage(net, restored, groups, plan.setting, critics(plan) if plan.gan else None)
 
 
-def _start(plan: Plan, net: nn.Module) -> None:
+def _start(plan: TrainingPlan, net: nn.Module) -> None:
     """Give the parts that are not trained from nothing their weights."""
     kind, student = plan.training.restoration.features, plan.sources.student
     if student is None and (kind == "extractor" or plan.card.system.needs_student):
@@ -115,7 +115,7 @@ def _start(plan: Plan, net: nn.Module) -> None:
     plan.card.system.start(net, torchvision_names(features), extractor)
 
 
-def fill_features(features: VGG19Features, plan: Plan) -> None:
+def fill_features(features: VGG19Features, plan: TrainingPlan) -> None:
     """Give what reads the reference ImageNet weights, or random ones, as the configuration says."""
     if plan.training.restoration.features == "imagenet":
         instead = "read the reference with the student: --set restoration.features=extractor"
@@ -135,7 +135,7 @@ def torchvision_names(features: VGG19Features) -> dict[str, Tensor]:
     return state
 
 
-def critics(plan: Plan) -> Critics:
+def critics(plan: TrainingPlan) -> Critics:
     """The discriminator and the perceptual features of a GAN training."""
     torch.manual_seed(plan.training.run.seed)
     discriminator, perceptual = ImageDiscriminator().to(plan.parallel.device), VGG19Features(["relu5_1"])
