@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import shlex
@@ -93,7 +94,7 @@ def with_options(options: Sequence[Callable]) -> Callable:
 
 
 def into(kind: type) -> Callable:
-    """Hand a command its options as one dataclass: ``@into(RunOptions) def run(asked: RunOptions)``."""
+    """Hand a command its options as a dataclass that knows more: ``@into(Wish) def study_init(asked: Wish)``."""
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
@@ -103,6 +104,16 @@ def into(kind: type) -> Callable:
         return call
 
     return decorate
+
+
+def as_one(command: Callable) -> Callable:
+    """Hand a command all of its options as one frozen object: ``asked.limit`` is what ``--limit`` was given."""
+
+    @functools.wraps(command)
+    def call(**options: Any) -> None:
+        command(dataclasses.make_dataclass("Options", options, frozen=True)(**options))
+
+    return call
 
 
 def command_line() -> str:
