@@ -93,19 +93,6 @@ def with_options(options: Sequence[Callable]) -> Callable:
     return decorate
 
 
-def into(kind: type) -> Callable:
-    """Hand a command its options as a dataclass that knows more: ``@into(Wish) def study_init(asked: Wish)``."""
-
-    def decorate(command: Callable) -> Callable:
-        @functools.wraps(command)
-        def call(**options: Any) -> None:
-            command(kind(**options))
-
-        return call
-
-    return decorate
-
-
 def as_one(command: Callable) -> Callable:
     """Hand a command all of its options as one frozen object: ``asked.limit`` is what ``--limit`` was given."""
 

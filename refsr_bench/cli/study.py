@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from refsr_bench.cli.common import data_root_option, into, path_type
+from refsr_bench.cli.common import data_root_option, path_type
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 from refsr_bench.study.options import Places, Wish
@@ -60,12 +61,12 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--question", default=Wish.question, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=Wish.seed, show_default=True)
 @data_root_option
-@into(InitOptions)
-def study_init(asked: InitOptions) -> None:
+def study_init(**options: Any) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
     from refsr_bench.study import plan as plans
     from refsr_bench.study import prepare, sources
 
+    asked = InitOptions(**options)
     methods, origin = sources.gather(asked, asked.needs_pictures)
     with progress_bar("images") as progress:
         plan = prepare.init(asked.folder, methods, origin, asked, progress)

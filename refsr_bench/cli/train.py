@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import into, path_type, with_options
+from refsr_bench.cli.common import path_type, with_options
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -121,16 +121,16 @@ def command_of(card: MethodCard) -> click.Command:
     else:
         options = COMMON
         text = f"Train {card.title} from photos of your own, with the losses of its row; [restoration] configures it."
-    call = into(TrainOptions)(partial(run, card))
-    return click.command(card.name, help=f"{text}\n\n{HELP}")(with_options(options)(call))
+    return click.command(card.name, help=f"{text}\n\n{HELP}")(with_options(options)(partial(run, card)))
 
 
-def run(card: MethodCard, asked: TrainOptions) -> None:
+def run(card: MethodCard, **options: Any) -> None:
     """Train to the end or until asked to stop, and say where the weights are."""
     from refsr_bench.learning.training import config, prepare, trainer
     from refsr_bench.learning.training.parallel import parallel_of
     from refsr_bench.learning.training.photos import find_photos
 
+    asked = TrainOptions(**options)
     if asked.small and not card.system.small:
         raise Misuse(f"--small: {card.name} has one size.")
     budget = [f"iterations={asked.budget}"] if asked.budget else []
