@@ -13,6 +13,7 @@ from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key
 from leaderboard.reading.pictures import Picture
 from leaderboard.tables.model import Cell, Table, method_path
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, ImageRecord
 
 WITHHELD = {
@@ -122,9 +123,7 @@ class Gallery:
     @property
     def datasets(self) -> tuple[tuple[DatasetInfo, tuple[ImagePage, ...]], ...]:
         """Images by data set."""
-        found: dict[Any, list[ImagePage]] = {}
-        for image in self.images:
-            found.setdefault(dataset_key(image.dataset), []).append(image)
+        found = grouped(self.images, lambda image: dataset_key(image.dataset))
         return tuple((images[0].dataset, tuple(images)) for images in found.values())
 
 

@@ -27,6 +27,7 @@ from refsr_bench.cli.common import (
     with_options,
 )
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.lists import some
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
@@ -179,9 +180,8 @@ def score(asked: Any) -> None:
 def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> None:
     missing = [pair.id for pair in dataset.pairs if pair.id not in found]
     if missing and not (asked.partial and found):
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise Misuse(
-            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {shown}. "
+            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {some(missing)}. "
             "Add them, or give --partial to measure the others."
         )
 

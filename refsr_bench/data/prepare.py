@@ -18,10 +18,10 @@ from refsr_bench import __version__
 from refsr_bench.core import catalogue, files
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import some
 from refsr_bench.core.types import Dataset
 from refsr_bench.data import manifests
 from refsr_bench.data.archives import PPM, Unpacker, lift, wanted
-from refsr_bench.data.layout import some
 from refsr_bench.data.manifests import MANIFEST, Manifest, file_sha256
 from refsr_bench.pixels.images import read_image, write_png
 

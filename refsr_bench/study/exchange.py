@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import grouped
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import PAIR, REPEAT, Item, Plan
@@ -102,7 +103,7 @@ def _new_lines(present: list[Line], lines: list[Line]) -> Imported:
     """
     added: list[Line] = []
     known = conflicts = 0
-    for code, there in _by_participant(lines).items():
+    for code, there in grouped(lines, lambda line: line.participant).items():
         here = [line for line in present if line.participant == code]
         both = list(zip(here, there, strict=False))
         same = next((n for n, (a, b) in enumerate(both) if a != b), len(both))
@@ -112,13 +113,6 @@ def _new_lines(present: list[Line], lines: list[Line]) -> Imported:
         else:
             conflicts += sum(line.action == VOTE and line not in here for line in there[same:])
     return Imported(added, known, conflicts)
-
-
-def _by_participant(lines: Iterable[Line]) -> dict[str, list[Line]]:
-    found: dict[str, list[Line]] = {}
-    for line in lines:
-        found.setdefault(line.participant, []).append(line)
-    return found
 
 
 def _from_csv(file: Path, plan: Plan) -> list[Line]:
@@ -185,7 +179,7 @@ def _new_answers(present: list[Line], lines: list[Line]) -> Imported:
     here = votes.people(present)
     added: list[Line] = []
     known = 0
-    for code, answers in _by_participant(lines).items():
+    for code, answers in grouped(lines, lambda line: line.participant).items():
         person = here.get(code) or Person(code)
         if code not in here:
             added.append(Line("", answers[0].plan, code, JOIN))
