@@ -1,7 +1,9 @@
-"""Lists in words, in the order that people expect, and by a key."""
+"""Lists in words, in the order that people expect, by a key, and as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
@@ -28,3 +30,10 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
     for item in items:
         found.setdefault(key(item), []).append(item)
     return found
+
+
+def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV, a line feed after each row; cells are written as they are."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows([head, *rows])
+    return out.getvalue()

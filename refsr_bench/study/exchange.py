@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.lists import grouped
+from refsr_bench.core.lists import csv_text, grouped
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import PAIR, REPEAT, Item, Plan
@@ -217,7 +217,7 @@ def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:
             time = "" if vote.milliseconds is None else vote.milliseconds
             head = (vote.time, n, number, vote.kind, item.id, item.image)
             rows.append([_defused(cell) for cell in (*head, vote.left, right, vote.choice, preferred, time)])
-    return _csv(EXPORT, rows)
+    return csv_text(EXPORT, rows)
 
 
 def _defused(cell: object) -> object:
@@ -232,12 +232,4 @@ def tasks_csv(plan: Plan) -> str:
         for left, right in ((item.a_file, item.b_file), (item.b_file, item.a_file)):
             task = hashlib.blake2s(f"{left}/{right}".encode(), key=_key(plan), digest_size=6).hexdigest()
             rows.append((task, left, right, item.reference_file))
-    return _csv(("task", "left", "right", "reference"), sorted(rows))
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(("task", "left", "right", "reference"), sorted(rows))

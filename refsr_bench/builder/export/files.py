@@ -11,12 +11,10 @@ By reference, images stay where they are on the web: references.csv and fetch.py
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +28,7 @@ from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import Project
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import csv_text
 from refsr_bench.core.reader import dumps
 from refsr_bench.data.layout import file_sha256
 from refsr_bench.data.leaks import describe, find_leaks
@@ -141,7 +140,7 @@ def _references(project: Project, pairs: Sequence[Pair], folder: Path) -> None:
         where = picture.file, source.source_url, digest
         rows.append((*where, *picture.cut, *picture.size, source.license, source.landing_url))
     head = ("file", "url", "sha256", "crop_width", "crop_height", "width", "height", "license", "landing_url")
-    files.write_text(folder / "references.csv", _csv(head, rows))
+    files.write_text(folder / "references.csv", csv_text(head, rows))
     files.write_text(folder / "pairs.txt", _pairs_text(pairs))
     files.write_bytes(folder / "fetch.py", Path(fetch_script.__file__).read_bytes())
 
@@ -154,13 +153,7 @@ def _pairs_text(pairs: Sequence[Pair]) -> str:
 def _sources(pairs: Sequence[Pair]) -> str:
     head = ("file", *SOURCE, "retrieved", "sha256_before", "width_before", "height_before", "changes")
     told = (*SOURCE, "retrieved", "sha256", "width", "height")
-    return _csv(head, ((p.file, *(getattr(p.row, name) for name in told), p.changes) for p in pictures(pairs)))
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    return text.getvalue()
+    return csv_text(head, ((p.file, *(getattr(p.row, name) for name in told), p.changes) for p in pictures(pairs)))
 
 
 def _charts(pairs: Sequence[Pair], folder: Path) -> None:
