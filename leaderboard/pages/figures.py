@@ -12,7 +12,7 @@ from pathlib import Path
 
 from leaderboard.figures import ablation, cost, levels, protocols, robustness
 from leaderboard.figures import study as preferences
-from leaderboard.figures.figure import DataTable, Figure, Missing
+from leaderboard.figures.figure import Figure, Missing
 from leaderboard.figures.style import size_of
 from leaderboard.pages.pages import Site, render
 from leaderboard.reading.load import Problem, Results, read_folder
@@ -22,19 +22,6 @@ from leaderboard.statistics.robustness import studies as robustness_studies
 from leaderboard.tables.model import Table
 from leaderboard.tables.tables import build_tables
 from refsr_bench.core.files import make_folder, write_bytes, write_text
-
-__all__ = [
-    "FOLDER",
-    "KINDS",
-    "DataTable",
-    "Figure",
-    "Missing",
-    "Section",
-    "files",
-    "gather",
-    "sections",
-    "write",
-]
 
 FOLDER = "figures"
 

@@ -229,10 +229,11 @@ class _Finder:
         tiles = [] if hr is None else [("HR", "", hr[part])]
         made = []
         for shot in shots:
+            key = f"{anchor(shot.method.name)[:24]}-{digest(method_key(shot.method))[:6]}"
             fits = hr is not None and shot.image.shape == hr.shape
             value = psnr(shot.image[part], hr[part], "y", border=0) if fits else None
             made.append(
-                Shot(_method_key(shot.method), clean(shot.method.title), shot.cell, shot.record, shot.picture,
+                Shot(key, clean(shot.method.title), shot.cell, shot.record, shot.picture,
                      shot.error_map, value, self.matches.get((shot.cell.run.path, shot.record.sr_sha256)))
             )  # fmt: skip
             if shot.luma.shape == shots[0].luma.shape:
@@ -287,7 +288,3 @@ def _entries(folder: Path) -> list[Path]:
     if folder.is_symlink() or not folder.is_dir():
         return []
     return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda path: path.name)
-
-
-def _method_key(method: MethodInfo) -> str:
-    return f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"

@@ -12,7 +12,7 @@ from leaderboard.reading.published import EVIDENCE, Published, Source
 from leaderboard.tables.model import COLUMNS, GROUPS, Beside, Cell, Column, Row, Score, Table, ranked
 from leaderboard.text import anchor, count, number, of_metric, signed
 from refsr_bench.core.lists import grouped
-from refsr_bench.core.schema import MethodInfo, MetricInfo
+from refsr_bench.core.schema import MetricInfo
 
 PSNR = MetricInfo("psnr", "PSNR", "higher", "dB", 2)
 SSIM = MetricInfo("ssim", "SSIM", "higher", "", 3)
@@ -101,13 +101,10 @@ def _beside(cell: Cell, table: Table, entry: Published, source: int, weights: st
         comparable = known is not None and value is not None and math.isfinite(value)
         comparable = comparable and cell.status != "synthetic weights"
         gaps.append(signed(value - known, digits, whole) if comparable else "")
-    caveats = [f"weights {weights}" if _has_weights(cell.run.result.run.method) else ""]
+    own = cell.run.result.run.method.weights
+    caveats = [f"weights {weights}" if own.sha256 is not None or own.name not in ("", "none") else ""]
     caveats += [cell.covered if cell.measured != cell.total else ""]
     return Beside(source, tuple(texts), tuple(gaps), tuple(values), ", ".join(filter(None, caveats)))
-
-
-def _has_weights(method: MethodInfo) -> bool:
-    return method.weights.sha256 is not None or method.weights.name not in ("", "none")
 
 
 def _decimals(value: float | None) -> int:

@@ -28,10 +28,6 @@ class InitOptions(Wish, Places):
     folder: Path
 
 
-def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    return "" if value == "all" else value
-
-
 @study.command("init")
 @folder_argument
 @click.option("--methods", help="Runs with saved images, by their folders' names: A,B,...")
@@ -41,7 +37,8 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--images", multiple=True, metavar="NAME=DIR", help="Any folder of images, as a method.")
 @click.option("--hr", type=path_type(), help="Folder of HR images, with --images.")
 @click.option("--refs", type=path_type(), help="Folder of references, with --images.")
-@click.option("--pairs", "focus", default="all", callback=_focus, show_default=True, metavar="all|METHOD",
+@click.option("--pairs", "focus", default="all", show_default=True, metavar="all|METHOD",
+              callback=lambda context, option, name: "" if name == "all" else name,
               help="Every two methods, or one against every other.")  # fmt: skip
 @click.option("--reference", type=click.Choice(["none", "hr", "ref"]), default=Wish.reference, show_default=True,
               help="Shown beside the two images.")  # fmt: skip
