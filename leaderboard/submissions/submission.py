@@ -230,9 +230,7 @@ def _disagreeing(result: Result) -> Iterator[Finding]:
 
 def _rank_correlation(pairs: list[tuple[float, float]]) -> float:
     """Spearman's, of finite or infinite values; 0 where one of the two is constant."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    a, b = (rankdata(column) for column in zip(*pairs, strict=True))
-    a, b = a - a.mean(), b - b.mean()
-    spread = math.sqrt((a @ a) * (b @ b))
-    return float(a @ b / spread) if spread else 0.0
+    columns = list(zip(*pairs, strict=True))
+    return 0.0 if any(len(set(column)) == 1 for column in columns) else float(spearmanr(*columns).statistic)

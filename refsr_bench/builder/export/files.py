@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from refsr_bench import __version__
 from refsr_bench.builder import stats
 from refsr_bench.builder.export import fetch_script
 from refsr_bench.builder.export.card import card
@@ -30,10 +29,10 @@ from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import csv_text
 from refsr_bench.core.reader import dumps
-from refsr_bench.data.layout import file_sha256
 from refsr_bench.data.leaks import describe, find_leaks
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.pixels.images import EXTENSIONS, image_size, read_image
+from refsr_bench.data.prepare import write_manifest
+from refsr_bench.pixels.images import read_image
 
 SOURCE = ("source_url", "landing_url", "creator", "creator_url", "license", "license_version", "license_url")
 
@@ -62,7 +61,7 @@ def export(project: Project, by_reference: bool = False) -> Path:
             if not by_reference:
                 about = croissant(project.settings, pairs, metadata(pairs[0]), partial)
                 files.write_text(partial / "croissant.json", dumps(about))
-                files.write_text(partial / "manifest.json", dumps(_manifest(pairs, partial)))
+                write_manifest(open_dataset("wrsr", partial), partial)
             shutil.rmtree(old, ignore_errors=True)
             if target.exists():
                 files.move(target, old)
@@ -163,21 +162,3 @@ def _charts(pairs: Sequence[Pair], folder: Path) -> None:
     stats.bars(categories(pairs), "What the inputs show", folder / "categories.png")
     stats.histogram(inliers, "Verified matches of input and reference", "matches", folder / "matches.png")
     stats.histogram(likeness, "Similarity of the whole images", "cosine", folder / "similarity.png")
-
-
-def _manifest(pairs: Sequence[Pair], folder: Path) -> dict[str, Any]:
-    """SHA-256 and sizes of the images and lists, as ``data verify`` compares them."""
-    entries = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix.lower() in (*EXTENSIONS, ".txt"):
-            entry: dict[str, Any] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-            if path.suffix.lower() in EXTENSIONS:
-                entry |= dict(zip(("width", "height"), image_size(path), strict=True))
-            entries[path.relative_to(folder).as_posix()] = entry
-    return {
-        "dataset": "wrsr",
-        "made_by": f"refsr-bench {__version__}",
-        "pairs": len(pairs),
-        "manifest_sha256": open_dataset("wrsr", folder).manifest_sha256,
-        "files": entries,
-    }
