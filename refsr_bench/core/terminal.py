@@ -33,22 +33,14 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 @contextmanager
-def progress_bar(what: str, unit: str = "img", done: int = 0) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, done: int = 0) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, for functions that report (done, total); nothing where that is no terminal."""
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(), "img")
+    times = (rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, *times, console=console, disable=not console.is_terminal) as bar:
+    with rich.Progress(*columns, *times, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what.replace("[", r"\["), total=None, completed=done)
         yield lambda now, total: bar.update(task, completed=now, total=total)
 
