@@ -45,11 +45,10 @@ class Won:
 
 @dataclass(frozen=True)
 class Label:
-    """A method in a drawing of ranks. text: short enough for its place; title: whole; rank: as printed; points: its
-    line (wide drawing), x, y: its text."""
+    """A method in a drawing of ranks. text: short enough for its place; rank: as printed; points: its line (wide
+    drawing), x, y: its text."""
 
     text: str
-    title: str
     rank: str
     dot: float
     x: float
@@ -70,25 +69,6 @@ class Ranks:
     labels: tuple[Label, ...]
     bars: tuple[tuple[float, float, float, float], ...]
     distance: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Block:
-    """One contest, ready to show. words: every pair's sentence, as JSON for the script, pairs in their order."""
-
-    contest: Contest
-    protocol: str
-    summary: str
-    lines: tuple[Line, ...]
-    ticks: tuple[tuple[float, str], ...]
-    matrix: tuple[tuple[Won | None, ...], ...]
-    neighbours: tuple[str, ...]
-    ranks_words: str
-    wide: Ranks | None
-    narrow: Ranks | None
-    ranks_alt: str
-    notes: tuple[str, ...]
-    words: Any
 
 
 def context(found: Sequence[Contest]) -> dict[str, Any]:
@@ -114,8 +94,8 @@ def to_csv(found: Iterable[Contest]) -> str:
     return records.to_csv(record for item in found for record in records.records(item))
 
 
-def block(found: Contest) -> Block:
-    """A contest of two methods or more."""
+def block(found: Contest) -> dict[str, Any]:
+    """A contest of two methods or more, ready to show. words: every pair's sentence, as JSON for the script."""
     lines, ticks = _lines(found)
     summary, *neighbours = words.sentences(found)
     ranks = found.ranks
@@ -126,7 +106,7 @@ def block(found: Contest) -> Block:
         alt = "Mean ranks: " + ", ".join(f"{titles[n]} {ranks.mean_ranks[n]:.2f}" for n in ranks.order) + "."
         for first, last in ranks.groups:
             alt += f" Not distinguishable: {', '.join(titles[n] for n in ranks.order[first : last + 1])}."
-    return Block(
+    return dict(
         contest=found,
         protocol=clean(found.protocol.label),
         summary=summary,
@@ -239,7 +219,7 @@ def _wide(titles: Sequence[str], ranks: paired.Ranking) -> Ranks:
         dot = x(ranks.mean_ranks[method])
         end = left - 18 if on_left else right + 18
         labels.append(
-            Label(_short(titles[method], 22), titles[method], f"{ranks.mean_ranks[method]:.2f}", dot,
+            Label(_short(titles[method], 22), f"{ranks.mean_ranks[method]:.2f}", dot,
                   end - 5 if on_left else end + 5, y + 4, "left" if on_left else "right",
                   f"{dot},{top} {dot},{y} {end},{y}")
         )  # fmt: skip
@@ -259,7 +239,7 @@ def _narrow(titles: Sequence[str], ranks: paired.Ranking) -> Ranks:
         return top + 20 + step * place
 
     labels = tuple(
-        Label(_short(titles[method], 16), titles[method], f"{ranks.mean_ranks[method]:.2f}",
+        Label(_short(titles[method], 16), f"{ranks.mean_ranks[method]:.2f}",
               x(ranks.mean_ranks[method]), left - 12, y(n) + 4, "left", f"{left},{y(n)} {right},{y(n)}")
         for n, method in enumerate(ranks.order)
     )  # fmt: skip

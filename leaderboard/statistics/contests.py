@@ -28,6 +28,7 @@ from leaderboard.statistics.estimates import mean_of
 from leaderboard.tables.model import Cell, Column, Table
 from leaderboard.tables.tables import SECONDS
 from leaderboard.text import anchor, clean
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo
 
@@ -256,9 +257,7 @@ def _intervals(matrix: np.ndarray) -> list[tuple[float | None, float | None]]:
 
 def _alike(used: np.ndarray) -> list[tuple[np.ndarray, list[int]]]:
     """Columns of (images, columns) that are the same, with their rows: they share their draws."""
-    groups: dict[bytes, list[int]] = {}
-    for column in range(used.shape[1]):
-        groups.setdefault(used[:, column].tobytes(), []).append(column)
+    groups = grouped(range(used.shape[1]), lambda column: used[:, column].tobytes())
     return [(used[:, members[0]], members) for members in groups.values()]
 
 

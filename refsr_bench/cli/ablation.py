@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import command_line, data_root_option, into, names, pair_progress, path_type
+from refsr_bench.cli.common import as_one, command_line, data_root_option, names, pair_progress, path_type
 from refsr_bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     from c2matching.training.ablation import Ablation
     from refsr_bench.core.schema import Result
     from refsr_bench.core.types import Dataset
-
-
-@dataclass(frozen=True)
-class AblationOptions:
-    folders: tuple[Path, ...]
-    out: Path
-    dataset: str
-    configs: tuple[str, ...]
-    settings: tuple[str, ...]
-    teacher: Path | None
-    vgg16: Path | None
-    vgg19: Path | None
-    device: str
-    data_root: Path | None
 
 
 @click.command()
@@ -44,8 +29,8 @@ class AblationOptions:
 @click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 @click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True)
 @data_root_option
-@into(AblationOptions)
-def ablation(asked: AblationOptions) -> None:
+@as_one
+def ablation(asked: Any) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
 
     Writes ablation.json, which the leaderboard draws. Stopped at any point, the same command goes on.
@@ -71,7 +56,7 @@ def ablation(asked: AblationOptions) -> None:
     click.echo(f"\n{study.budget_line(made)}")
 
 
-def _ablation(asked: AblationOptions, say: partial) -> Ablation:
+def _ablation(asked: Any, say: partial) -> Ablation:
     from c2matching.method import METHODS
     from c2matching.training.ablation import Ablation
     from c2matching.training.config import C2Training

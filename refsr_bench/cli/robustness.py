@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refsr_bench.cli.common import (
+    as_one,
     command_line,
     data_root_option,
     exit_on_failures,
-    into,
     names,
     out_option,
     pair_progress,
@@ -30,23 +29,6 @@ if TYPE_CHECKING:
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
-
-
-@dataclass(frozen=True)
-class RobustnessOptions:
-    transform: str
-    methods: tuple[str, ...]
-    matchers: tuple[str, ...]
-    matchers_only: bool
-    dataset_name: str
-    levels: str | None
-    weights: tuple[str, ...]
-    limit: int | None
-    subset: str | None
-    device: str
-    fresh: bool
-    data_root: Path | None
-    out: Path
 
 
 @click.command()
@@ -84,8 +66,8 @@ class RobustnessOptions:
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old runs are set aside.")
 @data_root_option
 @out_option
-@into(RobustnessOptions)
-def robustness(asked: RobustnessOptions) -> None:
+@as_one
+def robustness(asked: Any) -> None:
     """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).
 
     References are made from the ground truth, so nothing here is ever ranked. Stopped at any point, the same command
@@ -109,7 +91,7 @@ def robustness(asked: RobustnessOptions) -> None:
     exit_on_failures([pair for results in done for pair in results.values()])
 
 
-def _study(asked: RobustnessOptions) -> RobustnessStudy:
+def _study(asked: Any) -> RobustnessStudy:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.machine import resolve_device
     from refsr_bench.robustness.session import RobustnessStudy

@@ -38,20 +38,14 @@ def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True
 
     The yielded function takes a third argument too, a few words that stand behind the bar.
     """
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False))
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(), unit)
+    times = (rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
+    note = rich.TextColumn("{task.fields[note]}", markup=False)
     console = Console(stderr=True)
-    with Progress(*columns, *times, console=console, disable=not (shown and console.is_terminal)) as bar:
+    with rich.Progress(*columns, *times, note, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(what.replace("[", r"\["), total=None, completed=done, note="")
         yield lambda now, total, note="": bar.update(task, completed=now, total=total, note=note)
 

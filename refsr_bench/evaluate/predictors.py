@@ -14,6 +14,7 @@ from msgspec import structs
 
 from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard, MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Code, MethodInfo, Weights
 from refsr_bench.core.types import Correspondence, Dataset, Image, ImageSource, Prediction, RefPair, Sample
@@ -142,9 +143,7 @@ def find_predictions(folder: Path, protocol: Protocol, dataset: Dataset) -> dict
     files = images.image_files(folder)
     if not files:
         raise Misuse(f"The folder {folder} holds no images.")
-    by_stem: dict[str, list[Path]] = {}
-    for file in files:
-        by_stem.setdefault(file.stem, []).append(file)
+    by_stem = grouped(files, lambda file: file.stem)
     found = {}
     for pair in dataset.pairs:
         refs = [Path(ref.name).stem for ref in _chosen(pair, protocol, dataset)]

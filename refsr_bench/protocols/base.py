@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
 from refsr_bench.pixels.crop import ceil_multiple, mod_crop
@@ -184,10 +185,9 @@ class Protocol:
     def _references(self) -> str:
         rule = self.refs
         if rule == "standard":
-            by_rule: dict[str, list[str]] = {}
-            for name, value in self.standard_refs:
-                by_rule.setdefault(value, []).append("others" if name == "*" else name)
-            rule = ", ".join(f"{value} for {'/'.join(names)}" for value, names in by_rule.items())
+            named = (("others" if name == "*" else name, value) for name, value in self.standard_refs)
+            by_rule = grouped(named, lambda item: item[1])
+            rule = ", ".join(f"{value} for {'/'.join(name for name, _ in own)}" for value, own in by_rule.items())
         stitched = f"; several stitched ({self.stitch})" if self.stitch != "none" else ""
         return f"References: {rule}; sizes: {self.ref_size}{stitched}."
 
