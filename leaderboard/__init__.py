@@ -1,1 +1,1 @@
-"""The leaderboard: run files in, static pages out. Imports nothing of the toolkit but ``refsr_bench.core.results``."""
+"""The leaderboard: reads run files and writes static pages. It never loads torch."""

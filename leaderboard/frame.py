@@ -39,26 +39,26 @@ MEASURED, MISSING, FAILED = STATUSES = ("measured", "missing", "failed")
 
 
 def load_results(folder: str | Path) -> pd.DataFrame:
-    """Every run below ``folder``, of any kind, as ``frame`` has it; files that cannot be trusted are left out.
+    """Read every run below ``folder``, of any kind, as ``frame`` describes; invalid files are left out.
 
-    ``frame.attrs["left_out"]`` holds (path, reason) of these. Raises BenchError when ``folder`` is not a folder, when
-    it holds no readable run, and when two files hold the same method, weights, data set and protocol.
+    ``frame.attrs["left_out"]`` holds their (path, reason). Raises BenchError when ``folder`` is not a folder, when it
+    holds no readable run, and when two files hold the same method, weights, data set and protocol.
     """
     found = read_folder(Path(folder))
     if not found.runs:
-        found.benchmarks()  # says what is missing or wrong
+        found.benchmarks()  # raises if something is missing or wrong
     table = frame(found.runs)
     table.attrs["left_out"] = [(problem.path, problem.reason) for problem in found.problems]
     return table
 
 
 def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
-    """A row for each image and metric of each run, in the order of runs, of their images, and of their metrics.
+    """Return a row for each image and metric of each run, in the order of runs, of their images, and of their metrics.
 
-    Columns, in the words of ``core.schema``: COLUMNS. path: of the run file, below the folder; method, title, weights
-    ...: of its method; base, variation, level: for a data set made from another, missing otherwise; protocol: the
-    label; pair: the image's id; value: float64, unrounded, inf for the PSNR of identical images, nan where status is
-    not "measured"; seconds, peak_memory_mb: of the image, nan where not recorded. Pairs without a record have no row.
+    Columns, in the words of ``core.schema``: COLUMNS. path: of the run file, relative to the folder. method, title,
+    weights ...: of its method. base, variation, level: for a data set made from another, missing otherwise. protocol:
+    the label. pair: the image's id. value: float64, unrounded; inf for the PSNR of identical images, nan if status is
+    not "measured". seconds, peak_memory_mb: of the image; nan if not recorded. Pairs without a record have no row.
     """
     runs = list(runs)
     images = [image for loaded in runs for image in loaded.result.images]
@@ -68,7 +68,7 @@ def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
     rows = sizes * metrics
     of_run = np.repeat(np.arange(len(runs)), rows)
     of_image = np.repeat(np.arange(len(images)), np.repeat(metrics, sizes))
-    within = np.arange(rows.sum()) - np.repeat(np.cumsum(rows) - rows, rows)  # the place in the run: image by image
+    within = np.arange(rows.sum()) - np.repeat(np.cumsum(rows) - rows, rows)  # the position of the image in its run
     of_card = np.repeat(np.cumsum(metrics) - metrics, rows) + within % np.repeat(metrics, rows)
 
     values = np.array(
@@ -86,19 +86,20 @@ def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
 
 
 def by_image(values: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
-    """Measured values of one metric as a matrix: a row for each image, a column for each of ``paths``, nan for none.
+    """Return values of one metric as a matrix: a row for each image, a column for each of ``paths``, nan for none.
 
-    values: rows of a ``frame`` with that metric and status. Images stand in the order of the run that has most of them,
-    then of the next: what is drawn at random by the number of an image is the same for all runs.
+    values: rows of a ``frame`` with that metric and status. Images are in the order of the run that has most of them,
+    then of the next, so draws by the number of an image are the same for all runs.
     """
     table = values.pivot(index="pair", columns="path", values="value").reindex(columns=list(paths))
     longest_first = table.count().sort_values(ascending=False, kind="stable").index
-    turn = values.path.map({path: n for n, path in enumerate(longest_first)}).to_numpy(float)  # nan, of others: last
+    # nan, for other runs, sorts last
+    turn = values.path.map({path: n for n, path in enumerate(longest_first)}).to_numpy(float)
     return table.reindex(values.pair.iloc[np.argsort(turn, kind="stable")].unique()).dropna(how="all")
 
 
 def _repeated(kinds: Mapping[str, str], facts: Sequence[tuple[Any, ...]], places: np.ndarray) -> dict[str, Any]:
-    """Facts as columns of the named kinds, each fact repeated at its places."""
+    """Return facts as columns of the named kinds, each fact repeated at its positions."""
     columns = zip(*facts, strict=True) if facts else [()] * len(kinds)
     return {
         name: pd.Series(list(column), dtype=kind).array.take(places)
@@ -107,7 +108,7 @@ def _repeated(kinds: Mapping[str, str], facts: Sequence[tuple[Any, ...]], places
 
 
 def _image_facts(image: ImageRecord) -> tuple[Any, ...]:
-    """The values of OF_IMAGE."""
+    """Return the values of OF_IMAGE."""
     cost = image.cost
     return (
         image.id, image.error, cost.get("seconds"), cost.get("peak_memory_mb"), image.leak.kind, image.leak.value
@@ -115,7 +116,7 @@ def _image_facts(image: ImageRecord) -> tuple[Any, ...]:
 
 
 def _run_facts(path: str, run: Run) -> tuple[Any, ...]:
-    """The values of OF_RUN."""
+    """Return the values of OF_RUN."""
     method, dataset, code, machine = run.method, run.dataset, run.code, run.machine
     change = dataset.variation
     return (

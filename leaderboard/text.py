@@ -1,6 +1,8 @@
-"""Text and numbers as pages, figures and exports print them: digits, signs, units, and what stands for nothing.
+"""Formats text and numbers as pages, figures and exports print them: digits, signs, units, and marks for missing
+values.
 
-What writes a page, a file or a line in a terminal cleans the text of run files here; in memory it is as it was read.
+The code that writes a page, a file or a line in a terminal cleans the text of run files with this module; in memory,
+text stays as it was read.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202
 
 
 def clean(text: str) -> str:
-    """Text from a run file without characters that could damage a file or disguise what it says."""
+    """Return text from a run file without characters that could damage a file or disguise what it says."""
     return _UNSAFE.sub("\ufffd", text)
 
 
 def cleaned(value: Any) -> Any:
-    """A JSON value with all of its text clean."""
+    """Return a JSON value with all of its text clean."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
@@ -34,7 +36,7 @@ def cleaned(value: Any) -> Any:
 
 
 def plain_cell(value: object) -> object:
-    """Text that a spreadsheet does not take for a formula."""
+    """Return text that a spreadsheet does not take for a formula."""
     if not isinstance(value, str):
         return value
     value = clean(value)
@@ -42,23 +44,24 @@ def plain_cell(value: object) -> object:
 
 
 def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    """A table as CSV: numbers unrounded, formulas defused; empty for None and nan, true and false in small letters."""
+    """Return a table as CSV: numbers unrounded, formulas defused; empty for None and nan; true and false in lower
+    case."""
     return lists.csv_text(map(_cell, head), (map(_cell, row) for row in rows))
 
 
 def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None or value != value else plain_cell(value)  # nan is not itself
+    return "" if value is None or value != value else plain_cell(value)  # nan is not equal to itself
 
 
 def anchor(text: str) -> str:
-    """Text as part of a file name or an anchor: ``a-z 0-9 . _ -`` alone, at most 60 characters, never empty."""
+    """Return text as part of a file name or an anchor: only ``a-z 0-9 . _ -``, at most 60 characters, never empty."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")[:60] or "x"
 
 
 def number(value: float | None, digits: int, leading_zero: bool = True) -> str:
-    """A number as tables print it: fixed decimals, "∞", "-" for None; ``.745`` without the zero where asked."""
+    """Return a number as tables print it: fixed decimals, "∞", "-" for None, and ``.745`` without the zero if asked."""
     if value is None:
         return MISSING
     if math.isinf(value):
@@ -68,12 +71,15 @@ def number(value: float | None, digits: int, leading_zero: bool = True) -> str:
 
 
 def of_metric(value: float | None, metric: MetricInfo) -> str:
-    """A value with its metric's digits. Shares without a unit (SSIM, LPIPS) are printed as papers do: .745"""
+    """Return a value with its metric's digits.
+
+    Shares without a unit (SSIM, LPIPS) are printed as papers do: .745
+    """
     return number(value, metric.digits, leading_zero=metric.unit != "" or metric.digits < 3)
 
 
 def signed(value: float, digits: int, leading_zero: bool = True) -> str:
-    """A difference as printed, with its sign; a plain zero where it rounds to nothing."""
+    """Return a difference as printed, with its sign; a plain zero if it rounds to nothing."""
     text = number(abs(value), digits, leading_zero)
     if not text.strip("0."):
         return text
@@ -81,12 +87,12 @@ def signed(value: float, digits: int, leading_zero: bool = True) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as per cent, a thin space before the sign."""
+    """Return a share as per cent, with a thin space before the sign."""
     return f"{100 * share:.{digits}f}\u202f%"
 
 
 def count(parameters: float | None) -> str:
-    """A number of parameters: 8.9 M, 730 k."""
+    """Return a number of parameters: 8.9 M, 730 k."""
     if parameters is None:
         return MISSING
     if parameters >= 1_000_000:
@@ -95,14 +101,14 @@ def count(parameters: float | None) -> str:
 
 
 def operations(gmacs: float | None) -> str:
-    """Multiply-accumulates, 10^9: 1,295, 65.2."""
+    """Return multiply-accumulates, 10^9: 1,295, 65.2."""
     if gmacs is None:
         return MISSING
     return f"{gmacs:,.0f}" if gmacs >= 100 else f"{gmacs:.3g}"
 
 
 def seconds(value: float | None) -> str:
-    """A duration: three significant digits below 100 s, whole seconds above."""
+    """Return a duration: three significant digits below 100 s, whole seconds above."""
     if value is None:
         return MISSING
     return f"{value:.0f} s" if value >= 100 else f"{value:.3g} s"

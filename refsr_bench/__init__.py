@@ -19,14 +19,15 @@ def load_dataset(name: str, root: str | Path | None = None):
 
 
 def to_hf(dataset, streaming: bool = False):
-    """The pairs of an opened data set as a Hugging Face ``datasets.Dataset`` (``IterableDataset`` when streaming)."""
+    """Turn the pairs of an opened data set into a Hugging Face ``datasets.Dataset`` (``IterableDataset`` when
+    streaming)."""
     from refsr_bench.data import hf
 
     return hf.to_hf(dataset, streaming=streaming)
 
 
 def load_results(folder: str | Path):
-    """Every run below a results folder as one tidy pandas frame, a row for each image and metric.
+    """Read every run below a results folder into one tidy pandas frame with a row for each image and metric.
 
     ``load_results("results")`` has columns for the run (method, weights, dataset, protocol ...), the image (pair,
     seconds ...) and the number (metric, value, status); ``leaderboard.frame`` describes them. Raises

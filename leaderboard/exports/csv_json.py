@@ -1,4 +1,4 @@
-"""Tables as CSV and JSON: numbers for programs."""
+"""Writes tables as CSV and JSON: numbers for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leaderboard.text import MISSING, cleaned, operations, plain_cell
 
 
 def to_csv(table: Table) -> Sheet:
-    """A line per method, a column per data set and metric: as printed, with a zero before the point."""
+    """Write one line per method and one column per data set and metric, as printed, with a zero before the point."""
     titles = [metric.title for metric in table.metrics]
     heads, absent = [], []
     for index, each in enumerate(table.columns):
@@ -73,7 +73,7 @@ def _csv_cell(table: Table, cell: model.Cell, beside: bool) -> Cell:
 
 
 def _quoted(*texts: str) -> tuple[str, ...]:
-    """Texts as cells of a CSV file that a spreadsheet takes for text."""
+    """Return texts as cells of a CSV file that a spreadsheet takes for text."""
     plain = (str(plain_cell(text)) for text in texts)
     return tuple(f'"{text.replace(chr(34), chr(34) * 2)}"' if re.search(r'[",\r\n]', text) else text for text in plain)
 
@@ -83,13 +83,13 @@ def _status(cell: model.Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    """A printed number as programs read it: 0.745, -0.02, inf; "" for none."""
+    """Return a printed number as programs read it: 0.745, -0.02, inf; "" for none."""
     text = text.replace("−", "-").replace("∞", "inf")
     return "" if text == MISSING else re.sub(r"^([+-]?)\.", r"\g<1>0.", text)
 
 
 def to_json(table: Table) -> Sheet:
-    """Unrounded numbers with their ranks, and everything a row says of its method."""
+    """Write unrounded numbers with their ranks, and every fact that a row has about its method."""
     head = {
         "table": table.title,
         "kind": table.kind,
@@ -137,7 +137,7 @@ def _text(value: Any) -> str:
 
 
 def _open(value: Mapping[str, Any], name: str) -> str:
-    """An object that ends within a list called ``name``."""
+    """Return an object that ends within a list called ``name``."""
     return f'{_text(value)[:-1]},"{name}":['
 
 

@@ -31,11 +31,11 @@ NAMES = {"csv": "CSV", "json": "JSON", "latex": "LaTeX", "markdown": "Markdown"}
 def export_folder(
     folder: Path, form: str, protocol: str | None = None, metrics: Sequence[str] = (), beside: bool = True
 ) -> tuple[str, tuple[Problem, ...]]:
-    """One table of a results folder as text, and the files that were left out.
+    """Return one table of a results folder as text, and the files that were left out.
 
-    protocol: its label, or the start of its digest; not needed where there is one only. metrics: instead of the
-    protocol's PSNR and SSIM. beside: with published numbers. Raises Misuse where no table, several, or no such metric
-    is found, and BenchError as ``read_folder``.
+    protocol: its label, or the start of its digest; not needed if there is only one. metrics: replace the protocol's
+    PSNR and SSIM. beside: adds published numbers. Raises Misuse when no table, several, or no such metric is found, and
+    BenchError like ``read_folder``.
     """
     results = read_folder(folder)
     tables = build_tables(results.benchmarks(), unrelated(results.runs))
@@ -50,7 +50,8 @@ def export_folder(
 
 
 def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> View:
-    """Every data set of a table with its usual metrics, or with those named. Raises Misuse for one that it has not."""
+    """Return the view of a whole table with its usual metrics, or the named ones. Raises Misuse for a metric it
+    lacks."""
     names = [metric.name for metric in table.metrics]
     if unknown := [name for name in metrics if name not in names]:
         raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")
@@ -59,18 +60,18 @@ def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> 
 
 
 def export(table: Table, view: View, form: str) -> str:
-    """The table as text in one of FORMATS, with a final newline."""
+    """Return the table as text in one of FORMATS, with a final newline."""
     text = joined(FORMATS[form](table), table, view)
     return json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n" if form == "json" else text
 
 
 def document(table: Table, view: View) -> dict[str, Any]:
-    """The value that the JSON export writes."""
+    """Return the value that the JSON export writes."""
     return json.loads(joined(to_json(table), table, view))
 
 
 def all_json(tables: Sequence[Table]) -> str:
-    """Every table with all of its metrics and data sets, in one document."""
+    """Return every table with all of its metrics and data sets, in one document."""
     documents = [
         document(table, View(tuple(range(len(table.metrics))), tuple(range(len(table.columns))))) for table in tables
     ]
@@ -79,11 +80,11 @@ def all_json(tables: Sequence[Table]) -> str:
 
 
 def script(table: Table) -> str:
-    """The sheets of a table as a script that hands them to ``assets/exports.js``, for the page's exports."""
+    """Return the sheets of a table as a script that hands them to ``assets/exports.js``, for the page's exports."""
     value = {form: dataclasses.asdict(write(table)) for form, write in FORMATS.items()}
     return f"sheets({json.dumps(table.key)}, {json.dumps(value, separators=(',', ':'))});\n"
 
 
 def script_name(table: Table) -> str:
-    """The file of ``script``, from the page."""
+    """Return the address of ``script``, relative to the page."""
     return f"exports/{table.key}.js"

@@ -1,4 +1,4 @@
-"""Tables as LaTeX (booktabs) and Markdown: what they look like."""
+"""Writes tables as LaTeX (booktabs) and Markdown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from leaderboard.text import MISSING, clean
 
 @dataclass(frozen=True)
 class Style:
-    """The differences between LaTeX and Markdown. escape: text as it is shown; shaded: before the row of a GAN-trained
-    method; after_title: behind its title; row: what encloses a line."""
+    """The differences between LaTeX and Markdown.
+
+    escape: formats text for display. shaded: precedes the row of a GAN-trained method. after_title: follows its title.
+    row: encloses a line.
+    """
 
     escape: Callable[[str], str]
     columns: str
@@ -28,7 +31,7 @@ class Style:
 
 
 def _styled(table: Table, style: Style) -> dict[str, Any]:
-    """The pieces of a Sheet that both formats make alike."""
+    """Return the pieces of a Sheet that both formats write alike."""
 
     def cell(found: model.Cell) -> Cell:
         before, after = style.unranked if found.remark else ("", "")
@@ -59,7 +62,7 @@ def _head(shown: Column) -> str:
 
 
 def to_latex(table: Table) -> Sheet:
-    """A tabular in the manner of booktabs: best bold, second underlined, GAN-trained rows shaded, groups apart."""
+    """Write a tabular in booktabs style: best bold, second underlined, GAN-trained rows shaded, groups apart."""
     row = ("", " \\\\\n")
     marks = {"best": (r"\textbf{", "}"), "second": (r"\underline{", "}")}
     style = Style(latex, " & ", row, marks, (r"\textit{", "}"), shaded=r"\rowcolor[gray]{0.92} ")
@@ -82,7 +85,7 @@ def to_latex(table: Table) -> Sheet:
 
 
 def to_markdown(table: Table) -> Sheet:
-    """A table as GitHub shows it: best bold, second underlined, groups as a row of their own."""
+    """Write a table as GitHub shows it: best bold, second underlined, groups as rows of their own."""
     row = ("| ", " |\n")
     marks = {"best": ("**", "**"), "second": ("<ins>", "</ins>")}
     style = Style(markdown, " | ", row, marks, ("*", "*"), after_title=" (GAN)")
@@ -106,12 +109,12 @@ _LATEX = {
 
 
 def latex(text: str) -> str:
-    """Text that LaTeX sets as it is."""
+    """Escape text so that LaTeX prints it unchanged."""
     return "".join(_LATEX.get(character, character) for character in _on_one_line(text))
 
 
 def _on_one_line(text: str) -> str:
-    """Text on one line, without characters that disguise it."""
+    """Return text on one line, without characters that disguise it."""
     return re.sub(r"[\t\n\v\f\r\u0085\u2028\u2029 ]+", " ", clean(text)).strip(" ")
 
 
@@ -121,7 +124,7 @@ _MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;"}
 
 
 def markdown(text: str) -> str:
-    """Text that shows as it is: no markup, no link, nobody called by name."""
+    """Escape text so that it shows unchanged: no markup, no link, nobody called by name."""
     line = "".join(_MARKDOWN.get(character, character) for character in _on_one_line(text))
     # Addresses without a scheme become links too.
     return re.sub(r"(?i)www\.", lambda match: f"{match[0][:-1]}&#46;", line)

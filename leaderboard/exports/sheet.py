@@ -1,4 +1,4 @@
-"""A table in some format as pieces of text, and how the pieces of a view are joined.
+"""Holds a table in some format as pieces of text, and joins the pieces of a view.
 
 A format writes a whole table as a ``Sheet``: heads, rows, cells, numbers. ``joined`` selects the pieces of a view and
 joins them. ``assets/exports.js`` does the same with the view of the page; neither of the two formats anything.
@@ -26,8 +26,8 @@ FIELDS = {
 class View:
     """The part of a table that is shown.
 
-    metrics, sets: places in the table; fields: keys of FIELDS; published: the published number and the difference
-    beside each result.
+    metrics, sets: positions in the table. fields: keys of FIELDS. published: whether the published number and the
+    difference stand beside each result.
     """
 
     metrics: tuple[int, ...]
@@ -38,8 +38,8 @@ class View:
 
 @dataclass(frozen=True)
 class Beside:
-    """The published numbers of a cell: by metric, None where there is none; then their differences, where a format
-    writes them."""
+    """The published numbers of a cell: by metric, None if there is none; then their differences, if a format writes
+    them."""
 
     before: str
     texts: tuple[str | None, ...]
@@ -50,7 +50,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its numbers by metric, and what stands around them."""
+    """One cell: its numbers by metric, and the text around them."""
 
     before: str = ""
     numbers: tuple[str, ...] = ()
@@ -61,8 +61,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row or a head. first: None where nothing precedes the cells; fields: by key of FIELDS; cells: by data set, text
-    where no number is chosen in it, None for no result."""
+    """A row or a head.
+
+    first: None if nothing precedes the cells. fields: by key of FIELDS. cells: by data set; text if none of its numbers
+    is chosen, None for no result.
+    """
 
     before: str
     first: str | None
@@ -73,9 +76,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table in one format. begin, groups: by the number of columns after the first; plain: stands for the heads of
-    groups in a sorted table; absent: cells without a result, by data set; marks: what encloses the best and the second
-    number; pretty: JSON, to be indented."""
+    """A table in one format.
+
+    begin, groups: by the number of columns after the first. plain: replaces the heads of groups in a sorted table.
+    absent: cells without a result, by data set. marks: the text around the best and the second number. pretty: whether
+    JSON is indented.
+    """
 
     ending: str
     kind: str
@@ -95,7 +101,7 @@ class Sheet:
 
 
 def field_text(row: Row, name: str) -> str:
-    """A column about the method, as printed."""
+    """Return a column about the method, as printed."""
     if name == "parameters":
         return count(row.parameters)
     if name == "gmacs":
@@ -105,7 +111,7 @@ def field_text(row: Row, name: str) -> str:
 
 
 def joined(sheet: Sheet, table: Table, view: View) -> str:
-    """The text of a view."""
+    """Return the text of a view."""
     columns = len(view.sets) + sum(name in sheet.heads[0].fields for name in view.fields) if sheet.heads else 0
     lines, number = [], 0
     for name, rows in table.groups:
@@ -142,7 +148,7 @@ def _cell(sheet: Sheet, view: View, cell: Cell | str | None, mark: Callable[[int
 
 
 def _several(sheet: Sheet, view: View, texts: Sequence[str | None]) -> str | None:
-    """The chosen numbers without those that are missing at the end; None where all are."""
+    """Return the chosen numbers without those that are missing at the end; None if all are missing."""
     found = [texts[m] for m in view.metrics]
     while found and found[-1] is None:
         found.pop()

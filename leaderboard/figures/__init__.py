@@ -1,1 +1,1 @@
-"""Figures of the leaderboard and of the command line, drawn by matplotlib, which is imported inside functions."""
+"""Draws the figures of the leaderboard and of the command line with matplotlib, which is imported inside functions."""

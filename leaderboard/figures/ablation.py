@@ -1,4 +1,4 @@
-"""The paper's Fig. 5: what each component adds, ours beside the steps that the paper's text gives."""
+"""Draws the paper's Fig. 5, the gain of each component, beside the gains that the paper's text gives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ SETS = {"full set": "cufed5", "texture subset": "cufed5-texture"}
 
 @dataclass(frozen=True)
 class Step:
-    """A variant on one set of images. psnr: mean; gain: over the variant before, image by image; paper: its gain."""
+    """A variant on one set of images.
+
+    psnr: mean, in dB. gain: over the variant before, image by image. paper: the paper's gain.
+    """
 
     variant: str
     title: str
@@ -36,13 +39,13 @@ class Step:
 
 
 def paper_steps(published: Iterable[Published]) -> dict[tuple[str, str], Published]:
-    """Published gains by (variant, set of images)."""
+    """Return the published gains by (variant, set of images)."""
     named = {dataset: images for images, dataset in SETS.items()}
     return {(entry.step, named[entry.dataset]): entry for entry in published if entry.step and entry.dataset in named}
 
 
 def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
-    """Every variant on the full set, then on the texture subset where there is one."""
+    """Return every variant on the full set, then on the texture subset if there is one."""
     paper = paper_steps(published)
     ids = list(study.variants[0].scores)
     found = []
@@ -61,7 +64,7 @@ def steps(study: Ablation, published: Iterable[Published]) -> list[Step]:
 
 
 def figures(studies: Iterable[LoadedAblation], published: Iterable[Published]) -> list[Figure]:
-    """One figure per study."""
+    """Return one figure per study."""
     published = tuple(published)
     return [_figure(loaded.path, loaded.study, steps(loaded.study, published)) for loaded in studies]
 
@@ -104,7 +107,7 @@ def _figure(path: str, study: Ablation, found: list[Step]) -> Figure:
 
 
 def draw(found: Sequence[Step], unit: str, narrow: bool) -> Drawing:
-    """Left, PSNR by variant; right, each component's step beside the paper's."""
+    """Draw PSNR by variant on the left, and each component's gain beside the paper's on the right."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

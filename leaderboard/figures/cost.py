@@ -1,4 +1,5 @@
-"""The cost of quality: PSNR against parameters (the paper's Table 4), seconds per image and multiply-additions."""
+"""Draws quality against cost: PSNR against parameters (the paper's Table 4), seconds per image and
+multiply-additions."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from leaderboard.reading.published import Published
 
 KIND = "cost"
-LEAST = 3  # points that make a picture
+LEAST = 3  # fewest points that make a picture
 GAN, PLAIN = "^", "o"
 GROUPS = {"SISR": style.COLOURS[0], "Ref-SR": style.COLOURS[1]}
 OTHER = style.COLOURS[2]
@@ -43,7 +44,7 @@ OTHER = style.COLOURS[2]
 
 @dataclass(frozen=True)
 class Axis:
-    """A kind of cost. name: in lists; heading: of its panel; label: of its axis; timed: in seconds."""
+    """A kind of cost. name: in lists. heading: of its panel. label: of its axis. timed: whether it is in seconds."""
 
     name: str
     heading: str
@@ -56,14 +57,14 @@ GMACS = Axis("GMACs", "Multiply-additions", "GMACs")
 
 
 def seconds_on(device: str) -> Axis:
-    """Seconds per image on one device: times of different ones do not compare."""
+    """Return seconds per image on one device, because times of different devices do not compare."""
     name = device or "an unnamed device"
     return Axis(f"seconds on {name}", f"Time on {name}", "seconds per image", timed=True)
 
 
 @dataclass(frozen=True)
 class Point:
-    """One method. costs: positive; record: for the table."""
+    """One method. costs: positive. record: for the table."""
 
     title: str
     group: str
@@ -75,15 +76,15 @@ class Point:
 
 
 def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> list[Figure]:
-    """One figure per table and data set with three methods or more; published points in the first of each data set.
-    Tables of protocols with overrides are drawn only where a data set has no other.
+    """Return one figure per table and data set with three or more methods; the first of each data set shows published
+    points.
 
-    Published points of a figure come from one table of one paper, that with most methods of known size: numbers of
-    different papers are not made alike.
+    Tables of protocols with overrides are drawn only if a data set has no other. Published points of a figure come from
+    one table of one paper, the one with most methods of known size, because different papers do not measure alike.
     """
     published = tuple(published)
     found: list[Figure] = []
-    shown: set[str] = set()  # data sets whose published points stand somewhere
+    shown: set[str] = set()  # data sets whose published points are already drawn
     drawn: set[tuple] = set()
     for table in tables:
         for n, column in enumerate(table.columns):
@@ -107,7 +108,7 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
 
 
 def _of_column(table: Table, place: int, published: Iterable[Published]) -> Figure | None:
-    """The figure of one data set under one protocol; None with too few points."""
+    """Return the figure of one data set under one protocol; None with too few points."""
     dataset = table.columns[place].dataset
     cells = [row.cells[place] for row in table.rows if row.cells[place]]
     points = measured([cell.run for cell in cells if cell.status == "complete" and cell.psnr.value is not None])
@@ -133,7 +134,7 @@ def _of_column(table: Table, place: int, published: Iterable[Published]) -> Figu
 
 
 def measured(runs: Sequence[LoadedRun]) -> list[Point]:
-    """Points of complete runs with a finite PSNR."""
+    """Return the points of complete runs with a finite PSNR."""
     points = []
     for loaded, title in zip(runs, titles_of([loaded.result.run.method for loaded in runs]), strict=True):
         result, run = loaded.result, loaded.result.run
@@ -149,13 +150,13 @@ def measured(runs: Sequence[LoadedRun]) -> list[Point]:
             "parameters": run.method.parameters or None, "seconds_per_image": mean, "device": run.machine.device,
             "gmacs": gmacs, "source": "measured", "run_file": loaded.path,
         }  # fmt: skip
-        costs = {axis: value for axis, value in costs.items() if 0 < value < 1e15}  # and no nan
+        costs = {axis: value for axis, value in costs.items() if 0 < value < 1e15}  # also excludes nan
         points.append(Point(title, run.method.group, run.method.gan, psnr, False, costs, record))
     return points
 
 
 def as_published(entries: Iterable[Published], dataset: str) -> tuple[list[Point], str | None]:
-    """Published points with a size, from the table that has most of them, and that table in words."""
+    """Return the published points with a size, from the table that has most of them, and that table in words."""
     usable = [e for e in entries if e.dataset == dataset and e.comparable and e.params_m and not e.condition]
     by_table = grouped(usable, lambda entry: entry.source.key)
     if not by_table:
@@ -174,7 +175,7 @@ def as_published(entries: Iterable[Published], dataset: str) -> tuple[list[Point
 
 
 def _axes(points: Sequence[Point]) -> list[Axis]:
-    """Axes with enough points: parameters, seconds by device, GMACs."""
+    """Return the axes with enough points: parameters, seconds by device, GMACs."""
     counted = Counter(axis for point in points for axis in point.costs)
     order = sorted(counted, key=lambda axis: (axis != PARAMETERS, axis == GMACS, axis.name))
     return [axis for axis in order if counted[axis] >= LEAST]
@@ -198,7 +199,8 @@ def _figure(title: str, caption: str, name: str, points: list[Point], axes: list
 
 
 def draw(points: Sequence[Point], axes: Sequence[Axis], unit: str, narrow: bool) -> Drawing:
-    """Scatter plots over logarithmic costs, up and to the left is better; colour: group, triangle: GAN-trained."""
+    """Draw scatter plots over logarithmic costs, where up and left is better. Colour shows the group, a triangle GAN
+    training."""
     figure, panels = style.panels(len(axes), narrow, height=3.3 if len(axes) > 1 or narrow else 3.6)
     for panel, axis in zip(panels, axes, strict=True):
         _scatter(panel, axis, points)
@@ -213,7 +215,7 @@ def draw(points: Sequence[Point], axes: Sequence[Axis], unit: str, narrow: bool)
 
 
 def _scatter(panel: Axes, axis: Axis, points: Sequence[Point]) -> None:
-    """One panel: a mark for each method of which the cost is known, lines for those without parameters."""
+    """Draw one panel: a mark for each method whose cost is known, lines for those without parameters."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     own, flat = [point for point in points if axis in point.costs], _flat(points, axis)
@@ -225,7 +227,7 @@ def _scatter(panel: Axes, axis: Axis, points: Sequence[Point]) -> None:
         )  # fmt: skip
     panel.set_xscale("log")
     low, high = (edge(point.costs[axis] for point in own) for edge in (min, max))
-    room = max(1.6, (high / low) ** 0.18)  # names stand beside the outermost marks
+    room = max(1.6, (high / low) ** 0.18)  # leaves room for the names beside the outermost marks
     panel.set_xlim(low / room, high * room)
     values = [point.psnr for point in [*own, *flat]]
     margin = 0.16 * max(max(values) - min(values), 0.4)
@@ -240,7 +242,7 @@ def _scatter(panel: Axes, axis: Axis, points: Sequence[Point]) -> None:
 
 
 def _key(points: Sequence[Point]) -> tuple[list[Artist], list[str]]:
-    """The legend: what colours and marks mean, of those that occur."""
+    """Draw the legend for the colours and marks that occur."""
     from matplotlib.lines import Line2D
 
     groups = [group for group in (*GROUPS, None) if any(_group(point) == group for point in points)]
@@ -255,7 +257,7 @@ def _key(points: Sequence[Point]) -> tuple[list[Artist], list[str]]:
 
 
 def _flat(points: Sequence[Point], axis: Axis) -> list[Point]:
-    """Measured methods without parameters: a line across the first panel."""
+    """Draw each measured method without parameters as a line across the first panel."""
     return [point for point in points if not point.published and axis == PARAMETERS and axis not in point.costs]
 
 

@@ -1,4 +1,5 @@
-"""Everything of a figure beside its drawing: title, caption, alternative text, and its data as a table and as CSV."""
+"""Holds everything of a figure except its drawing: title, caption, alternative text, and its data as a table and as
+CSV."""
 
 from __future__ import annotations
 
@@ -22,8 +23,10 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a figure's table. key: of its records; digits: decimals of a number, None for text; most:
-    characters shown of a digest."""
+    """One column of a figure's table.
+
+    key: of its records. digits: decimals of a number; None for text. most: characters shown of a digest.
+    """
 
     key: str
     title: str
@@ -34,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class DataTable:
-    """A figure's data in print. numeric: by column; rows follow head."""
+    """A figure's data in print. numeric: by column. rows: in the order of head."""
 
     head: tuple[str, ...]
     numeric: tuple[bool, ...]
@@ -43,10 +46,10 @@ class DataTable:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure. kind: the section it stands in; name: safe as a file name and an anchor, the same for the same runs.
+    """One figure. kind: the section it stands in. name: safe as a file name and an anchor, the same for the same runs.
 
-    alt: the figure in a sentence or two; csv: every number unrounded; draw(narrow): a matplotlib figure, to be called
-    within ``style.look``.
+    alt: the figure in a sentence or two. csv: every number unrounded. draw(narrow): returns a matplotlib figure; call
+    it within ``style.look``.
     """
 
     kind: str
@@ -60,16 +63,16 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """The drawing for the site: wide, dark where the page is."""
+        """Return the drawing for the site: wide, and dark if the page is."""
         return style.svg(self.draw, False, self.title, self.alt)
 
     @cached_property
     def narrow(self) -> str:
-        """The drawing for a phone."""
+        """Return the drawing for a phone."""
         return style.svg(self.draw, True, self.title, self.alt)
 
     def file(self, kind: str, narrow: bool = False) -> bytes:
-        """The figure for a paper. kind: "svg", "png" or "pdf"; always on white."""
+        """Return the figure as a file for a paper. kind: "svg", "png" or "pdf", always on white."""
         if kind == "svg":
             return style.svg(self.draw, narrow, self.title, self.alt, themed=False).encode()
         return style.image(self.draw, narrow, kind)
@@ -77,7 +80,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Missing:
-    """A figure that cannot be drawn. reason: what there is too little of; command: what would measure it."""
+    """A figure that cannot be drawn. reason: what there is too little of. command: the command that would measure
+    it."""
 
     kind: str
     reason: str
@@ -85,12 +89,12 @@ class Missing:
 
 
 def name_of(kind: str, words: str, *identity: Any) -> str:
-    """A figure's name: readable, and with the digest of what tells it from every other."""
+    """Return a figure's name: readable, and with a digest that distinguishes it from every other."""
     return f"{kind}-{anchor(words)[:40].strip('-.')}-{digest(identity)[:8]}"
 
 
 def table_of(records: Sequence[Record], columns: Sequence[Column]) -> DataTable:
-    """The records in print; columns in which nobody has anything are left out."""
+    """Return the records in print; columns in which no record has a value are left out."""
     shown = [column for column in columns if any(record.get(column.key) not in (None, "") for record in records)]
     return DataTable(
         tuple(column.title for column in shown),
@@ -116,7 +120,7 @@ def _number(value: float, column: Column) -> str:
 
 
 def csv_of(records: Sequence[Record]) -> str:
-    """The records unrounded, an estimate as three columns (name, name_low, name_high), formulas defused."""
+    """Return the records unrounded, an estimate as three columns (name, name_low, name_high), with formulas defused."""
     keys = list(dict.fromkeys(key for record in records for key in record))
     spread = {key for key in keys if any(isinstance(record.get(key), Estimate) for record in records)}
     head = [name for key in keys for name in ((key, f"{key}_low", f"{key}_high") if key in spread else (key,))]
@@ -131,24 +135,24 @@ def csv_of(records: Sequence[Record]) -> str:
 
 
 def method_facts(method: MethodInfo) -> dict[str, Any]:
-    """The facts that a record has of its method."""
+    """Return the facts that a record has about its method."""
     return {"method": method.name, "title": method.title, "weights": method.weights.name,
             "weights_sha256": method.weights.sha256 or ""}  # fmt: skip
 
 
 def dataset_words(dataset: DatasetInfo) -> str:
-    """ "CUFED5 (126 pairs, manifest 1234abcd)", as captions name it."""
+    """Return words such as "CUFED5 (126 pairs, manifest 1234abcd)", as captions name a data set."""
     pairs = f"{dataset.n_pairs} pair{'s' * (dataset.n_pairs != 1)}"
     return f"{dataset.title} ({pairs}, manifest {dataset.manifest_sha256[:8]})"
 
 
 def protocol_words(protocol: ProtocolInfo) -> str:
-    """ "protocol c2 (digest 1234abcd)"."""
+    """Return words such as "protocol c2 (digest 1234abcd)"."""
     return f"protocol {protocol.label} (digest {protocol.digest[:8]})"
 
 
 def titles_of(methods: Sequence[MethodInfo]) -> list[str]:
-    """Titles that tell methods with their weights apart: the weights beside those that share a title."""
+    """Return titles that distinguish methods with their weights: the weights stand beside titles that several share."""
     plain = [method.title for method in methods]
     named = [f"{m.title}, {m.weights.name}" if plain.count(m.title) > 1 else m.title for m in methods]
     return [

@@ -1,4 +1,4 @@
-"""Names beside points, none over another or over a point: the same places for the same points."""
+"""Places names beside points so that none covers another or a point; the same points give the same places."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REACH = (7, 13, 20, 28, 37, 48, 60)  # points from the middle of a mark to its name, nearest first
+REACH = (7, 13, 20, 28, 37, 48, 60)  # points from the centre of a mark to its name, nearest first
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8))
 
 
 def place(figure: Figure, axis: Axes, points: Sequence[tuple[float, float, str]], size: float = 7) -> None:
     """Write the names of (x, y, name) into ``axis``, whose limits are set and stay.
 
-    Each takes the first place, of those near its point, where it covers the least of others, of points and of the
-    outside; one that had to move away is joined to its point by a thin line. Names go from the top of the figure down.
+    Each name takes the place near its point that covers the least of other names, of points and of the outside, the
+    first one if several do. A name that had to move away is joined to its point by a thin line. Names are placed from
+    the top of the figure down.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
     renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()  # the layout is settled: pixels mean something now
+    figure.draw_without_rendering()  # the layout is settled, so pixels are meaningful now
     unit = figure.dpi / 72
     centres = [axis.transData.transform((x, y)) for x, y, _ in points]
     radius = 4.5 * unit
@@ -60,5 +61,5 @@ def place(figure: Figure, axis: Axes, points: Sequence[tuple[float, float, str]]
 
 
 def _overlap(a, b) -> float:
-    """Common area of two boxes, square pixels."""
+    """Return the common area of two boxes, in square pixels."""
     return max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0)) * max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))

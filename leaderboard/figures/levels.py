@@ -1,6 +1,6 @@
-"""The worth of the reference as it shows less and less of the input: PSNR by level of similarity (CUFED5's L1 to L5).
+"""Draws PSNR by level of similarity (CUFED5's L1 to L5): the gain of the reference as it shows less of the input.
 
-Runs belong to one figure when their protocols differ in the choice of references alone.
+Runs belong to one figure when their protocols differ only in the choice of references.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LEVEL = re.compile(r"level:(\d{1,4})")
 
 @dataclass(frozen=True)
 class Line:
-    """One method. points: by level, mean PSNR; flat: it looks at no reference, or was given none (without)."""
+    """One method. points: mean PSNR by level. flat: it looks at no reference, or was given none (without)."""
 
     method: MethodInfo
     title: str
@@ -40,7 +40,7 @@ class Line:
 
 
 def rule_of(loaded: LoadedRun) -> str:
-    """The rule by which a run's references were chosen: "level:1", "all", "lr" ..., "" when its fields do not say."""
+    """Return the rule that chose a run's references: "level:1", "all", "lr" ..., or "" when its fields do not say."""
     protocol, dataset = loaded.result.run.protocol, loaded.result.run.dataset.name
     rule = protocol.fields.get("refs", "")
     if rule == "standard":
@@ -50,7 +50,7 @@ def rule_of(loaded: LoadedRun) -> str:
 
 
 def fit_to_draw(runs: Iterable[LoadedRun]) -> list[LoadedRun]:
-    """Complete runs with weights that mean something and a finite PSNR, in the order of paths."""
+    """Return complete runs with ranked weights and a finite PSNR, in the order of paths."""
     return [
         loaded
         for loaded in sorted(runs, key=lambda run: run.path)
@@ -61,7 +61,7 @@ def fit_to_draw(runs: Iterable[LoadedRun]) -> list[LoadedRun]:
 
 
 def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]:
-    """One figure per data set and set of other choices, where at least one method was measured at two levels.
+    """Return one figure per data set and set of other choices, if at least one method was measured at two levels.
 
     order: see ``style.marks``.
     """
@@ -121,7 +121,7 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
 
 
 def _lines(runs: Sequence[LoadedRun], title: str) -> tuple[list[Line], list[dict[str, Any]]]:
-    """A method's lines: over its levels, and flat where it had no reference; and the records behind them."""
+    """Return a method's lines, over its levels and flat if it had no reference, and the records behind them."""
     points: dict[int, Estimate] = {}
     flat: list[Line] = []
     records = []
@@ -136,7 +136,7 @@ def _lines(runs: Sequence[LoadedRun], title: str) -> tuple[list[Line], list[dict
         mean = estimate(values)
         if blind:
             if flat:
-                continue  # the same numbers under every rule
+                continue  # its numbers are the same under every rule
             flat.append(Line(method, title, {}, mean))
         elif found:
             points[int(found[1])] = mean
@@ -154,7 +154,7 @@ def _lines(runs: Sequence[LoadedRun], title: str) -> tuple[list[Line], list[dict
 
 
 def draw(lines: Sequence[Line], levels: Sequence[int], unit: str, narrow: bool, order: Mapping[str, int]) -> Drawing:
-    """PSNR over levels, bands are intervals; a method without references is a flat line."""
+    """Draw PSNR over levels with intervals as bands; a method without references is a flat line."""
     from matplotlib.lines import Line2D
 
     figure, (axis,) = style.panels(1, narrow, height=3.0 if narrow else 3.3)

@@ -1,4 +1,4 @@
-"""The weight of each choice of a protocol: the same method, weights and images under several protocols.
+"""Draws the effect of each choice of a protocol: the same method, weights and images under several protocols.
 
 Differences are taken image by image against a base protocol. A protocol that differs from it in one field is named by
 that field, others by their label.
@@ -42,8 +42,10 @@ _REFS = ("refs", "standard_refs")
 
 @dataclass(frozen=True)
 class Change:
-    """One protocol against the base. words: what was changed; fields: how many choices differ; effects: by method, the
-    differences of PSNR (dB) and SSIM."""
+    """One protocol against the base.
+
+    words: the change. fields: how many choices differ. effects: the differences of PSNR (dB) and SSIM, by method.
+    """
 
     words: str
     protocol: ProtocolInfo
@@ -52,8 +54,10 @@ class Change:
 
 
 def changes_between(base: LoadedRun, other: LoadedRun) -> dict[str, tuple[Any, Any]]:
-    """Protocol fields whose values differ, by name: (in the base, in the other). The rule by which references are
-    chosen counts as one field, ``references``, with the value that holds for the data set."""
+    """Return protocol fields whose values differ, by name: (in the base, in the other).
+
+    The rule that chooses references counts as one field, ``references``, with the value that holds for the data set.
+    """
     before, after = base.result.run.protocol.fields, other.result.run.protocol.fields
     found: dict[str, tuple[Any, Any]] = {}
     if rule_of(base) != rule_of(other):
@@ -65,7 +69,7 @@ def changes_between(base: LoadedRun, other: LoadedRun) -> dict[str, tuple[Any, A
 
 
 def words(changes: Mapping[str, tuple[Any, Any]], label: str) -> str:
-    """ "border 4 → 0" for one change, the protocol's label for several."""
+    """Return words such as "border 4 → 0" for one change, the protocol's label for several."""
     if len(changes) != 1:
         return label
     name, (before, after) = next(iter(changes.items()))
@@ -85,7 +89,7 @@ Series = tuple[str, str]
 
 
 def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]:
-    """One figure per data set that one method at least was measured on completely under two protocols.
+    """Return one figure per data set on which at least one method was measured completely under two protocols.
 
     order: see ``style.marks``.
     """
@@ -141,7 +145,7 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
 
 
 def _change(base: Mapping[Series, LoadedRun], own: Mapping[Series, LoadedRun]) -> Change | None:
-    """One protocol against the base; None without a method that has images under both."""
+    """Return one protocol against the base; None without a method that has images under both."""
     common = [series for series in base if series in own]
     effects = {series: _effect(base[series].result, own[series].result) for series in common}
     effects = {series: effect for series, effect in effects.items() if effect}
@@ -157,7 +161,8 @@ def _change(base: Mapping[Series, LoadedRun], own: Mapping[Series, LoadedRun]) -
 
 
 def _base(by_protocol: Mapping[str, Mapping[tuple[str, str], LoadedRun]], order: Sequence[str]) -> str:
-    """The digest from which most others differ in one field alone; of equals the nearest to all, then the first."""
+    """Return the digest from which most others differ in one field alone; ties go to the nearest to all, then the
+    first."""
 
     def place(digest: str) -> tuple[int, int]:
         counts = []
@@ -171,7 +176,7 @@ def _base(by_protocol: Mapping[str, Mapping[tuple[str, str], LoadedRun]], order:
 
 
 def _effect(base: Result, other: Result) -> tuple[Estimate, Estimate | None] | None:
-    """Mean differences of PSNR and SSIM over the images both have."""
+    """Return mean differences of PSNR and SSIM over the images that both have."""
     found = []
     for name in ("psnr", "ssim"):
         before, after = ({i.id: i.metrics.get(getattr(r.run.protocol, name)) for i in r.images} for r in (base, other))
@@ -182,7 +187,7 @@ def _effect(base: Result, other: Result) -> tuple[Estimate, Estimate | None] | N
 
 
 def draw(changes: Sequence[Change], titles: Mapping[Series, str], narrow: bool, order: Mapping[str, int]) -> Drawing:
-    """A row per change, a mark per method, zero is the base; PSNR, then SSIM."""
+    """Draw a row per change and a mark per method, with the base at zero; PSNR, then SSIM."""
     from matplotlib.lines import Line2D
 
     both = any(effect[1] for change in changes for effect in change.effects.values())
@@ -217,7 +222,7 @@ def draw(changes: Sequence[Change], titles: Mapping[Series, str], narrow: bool, 
 def _dots(
     axis: Axes, row: int, effects: Mapping[Series, Estimate | None], looks: Mapping[Series, style.Mark]
 ) -> None:
-    """One change: a mark with its whisker for each method that has the effect, below each other within the row."""
+    """Draw one change: a mark with its whisker for each method that has the effect, below each other within the row."""
     spread = min(0.7, 0.16 * (len(looks) - 1))
     for n, (series, look) in enumerate(looks.items()):
         value = effects.get(series)

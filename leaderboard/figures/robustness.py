@@ -1,4 +1,4 @@
-"""Robustness in the form of the paper's Fig. 6: bars by group, curves with bands over a sweep; AEE, PSNR and gain."""
+"""Draws robustness like the paper's Fig. 6: bars by group, curves with bands over a sweep; AEE, PSNR and gain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KIND = "robustness"
 
 
 def figures(studies: Sequence[Study], order: Mapping[str, int]) -> list[Figure]:
-    """Bars and curves of every study. order: see ``style.marks``."""
+    """Return bars and curves of every study. order: see ``style.marks``."""
     return [
         _figure(study, rows, form, draw)
         for study in studies
@@ -74,8 +74,8 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
 def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
     """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
 
-    psnr: the PSNR metric's name. change: what was changed, one of ``geometry.kinds.KINDS`` or GIVEN. Returns the files.
-    Raises BenchError when the disk refuses.
+    psnr: the PSNR metric's name. change: one of ``geometry.kinds.KINDS`` or GIVEN. Returns the files. Raises BenchError
+    when the disk refuses.
     """
     written = []
     for name, draw in drawings(rows, psnr, change, title).items():
@@ -88,8 +88,11 @@ def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path)
 
 @dataclass(frozen=True)
 class Plot:
-    """The contents of one drawing. psnr: the PSNR metric's name; units: what the levels of a sweep are; unrelated: rows
-    with an unrelated reference, beside a sweep; order: see ``style.marks``."""
+    """The contents of one drawing.
+
+    psnr: the PSNR metric's name. units: of a sweep's levels. unrelated: rows with an unrelated reference, beside a
+    sweep. order: see ``style.marks``.
+    """
 
     rows: Sequence[Row]
     psnr: str
@@ -99,12 +102,12 @@ class Plot:
     order: Mapping[str, int] = field(default_factory=dict)
 
     def by_level(self, series: str, metric: str) -> dict[str, Estimate]:
-        """The values of one series in a metric, by level; infinite means cannot be drawn."""
+        """Return the values of one series in a metric, by level, without infinite means, which cannot be drawn."""
         found = {row.level: row.values[metric] for row in self.rows if row.series == series and metric in row.values}
         return {level: value for level, value in found.items() if math.isfinite(value.mean)}
 
     def levels(self, metric: str) -> list[str]:
-        """The levels that any method has, in the order of the groups, UNRELATED last."""
+        """Return the levels that any method has, in the order of the groups, UNRELATED last."""
         seen = dict.fromkeys(row.level for row in self.rows if metric in row.values)
         return sorted(seen, key=lambda level: level == UNRELATED)
 
@@ -112,7 +115,7 @@ class Plot:
 def drawings(
     rows: Sequence[Row], psnr: str, change: str, title: str = "", order: Mapping[str, int] | None = None
 ) -> dict[str, Callable[[bool], Drawing]]:
-    """``bars`` and ``curves``, those there are levels for: functions of ``narrow`` that draw them."""
+    """Return ``bars`` and ``curves``, if they have levels, as functions of ``narrow`` that draw them."""
     groups = [row for row in rows if level_number(row.level) is None]
     numbers = [row for row in rows if level_number(row.level) is not None]
     found: dict[str, Callable[[bool], Drawing]] = {}
@@ -126,7 +129,7 @@ def drawings(
 
 
 def bars(plot: Plot, narrow: bool = False) -> Drawing:
-    """AEE (HR pixels), PSNR and reference gain (dB) by group; whiskers are 95 % intervals."""
+    """Draw AEE (HR pixels), PSNR and reference gain (dB) by group; whiskers are 95 % intervals."""
     import numpy as np
     from matplotlib.patches import Patch
 
@@ -156,7 +159,7 @@ def bars(plot: Plot, narrow: bool = False) -> Drawing:
 
 
 def curves(plot: Plot, narrow: bool = False) -> Drawing:
-    """AEE, PSNR and gain over a sweep, bands are 95 % intervals; dotted: the method with an unrelated reference."""
+    """Draw AEE, PSNR and gain over a sweep with 95 % intervals as bands; dotted lines have an unrelated reference."""
     from matplotlib.lines import Line2D
 
     figure, shown, marks = _start(plot, narrow)
@@ -185,10 +188,10 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
 
 
 def _sweep_axis(axis: Axes, metric: str, plot: Plot, width: int) -> None:
-    """Scales and labels of one panel of a sweep. width: characters of a line of the label."""
+    """Set scales and labels of one panel of a sweep. width: characters of a line of the label."""
     axis.set_xlabel(style.folded(plot.units, width))
     levels = sorted(level_number(row.level) for row in plot.rows)
-    if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are as far from 1
+    if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are equally far from 1
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     if metric == "aee":
@@ -198,7 +201,7 @@ def _sweep_axis(axis: Axes, metric: str, plot: Plot, width: int) -> None:
 
 
 def describe(rows: Sequence[Row], psnr: str) -> str:
-    """The figure in words: each series' first and last level."""
+    """Describe the figure in words: each series' first and last level."""
     said = []
     for series in dict.fromkeys(row.series for row in rows):
         own = [row for row in rows if row.series == series and row.level != UNRELATED]
@@ -214,7 +217,7 @@ def describe(rows: Sequence[Row], psnr: str) -> str:
 
 
 def _start(plot: Plot, narrow: bool) -> tuple[Drawing, list[tuple[Axes, str]], dict[str, style.Mark]]:
-    """An axis for AEE, PSNR and gain, those of which there is something to show, and a mark per method."""
+    """Return an axis for each of AEE, PSNR and gain that has something to show, and a mark per method."""
     labels = {
         "aee": ("Matching error, lower is better", "AEE, HR pixels"),
         plot.psnr: ("Restoration, higher is better", f"{_name(plot.psnr)}, dB"),
@@ -243,7 +246,7 @@ def _name(psnr: str) -> str:
 
 
 def _mean_and_error(values: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
-    """Means (n,) and the lengths of their whiskers down and up (2, n); no whiskers without an interval."""
+    """Return means (n,) and the lengths of their whiskers down and up (2, n); no whiskers without an interval."""
     import numpy as np
 
     mean = np.array([v.mean for v in values])
@@ -252,7 +255,7 @@ def _mean_and_error(values: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]
 
 
 def _psnr_limits(plot: Plot) -> tuple[float, float]:
-    """PSNR has no zero worth showing: from a little below the lowest whisker to a little above the highest."""
+    """Limit PSNR, whose zero is not worth showing, to a little below the lowest and above the highest whisker."""
     values = [row.values[plot.psnr] for row in plot.rows if plot.psnr in row.values]
     ends = [end for value in values for end in (value.mean, value.low, value.high)]
     ends = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]

@@ -1,4 +1,4 @@
-"""The paper's Fig. 6 (c): in how many of their pairs people preferred one method to each of the others."""
+"""Draws the paper's Fig. 6 (c): in how many of their pairs people preferred one method to each of the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KIND = "study"
 
 
 def of(report: StudyReport) -> Figure:
-    """The figure of one study: bars in the order of its preferences, at least one."""
+    """Return the figure of one study: bars in the order of its preferences, at least one."""
     caption = (
         f"{report.people} people, {report.votes} votes on {report.images} images of {report.dataset_title}, protocol "
         f"{report.protocol} ({report.protocol_digest[:12]}). Whiskers are 95 % intervals, the dashed line is chance."
@@ -39,7 +39,8 @@ def of(report: StudyReport) -> Figure:
 
 
 def draw(records: Sequence[Record], narrow: bool) -> Drawing:
-    """A row per pair: the share that preferred the first in colour and beside it, half of the votes dashed."""
+    """Draw a row per pair: the share that preferred the first in colour, the rest beside it, and a dashed line at
+    half."""
     drawing, (axis,) = style.panels(1, narrow, height=0.7 + 0.42 * len(records), extra=0)
     look = style.mark(0)
     width = 22 if narrow else 40

@@ -1,8 +1,8 @@
-"""One look for all figures: colours, marks, panels, and files with the same bytes for the same numbers.
+"""Gives all figures one look: colours, marks, panels, and files with the same bytes for the same numbers.
 
-Series are told apart by colour *and* by marker, dash or hatch. Colours are Okabe and Ito's ("Color Universal Design",
-2008), without black and yellow. A figure is drawn in two layouts, wide (a page of two columns, panels side by side) and
-narrow (one column or a phone, panels below each other). SVG text stays text, so that it can be searched and read aloud.
+Series differ in colour *and* in marker, dash or hatch. Colours are Okabe and Ito's ("Color Universal Design", 2008),
+without black and yellow. A figure is drawn in two layouts, wide (a page of two columns, panels side by side) and narrow
+(one column or a phone, panels below each other). SVG text stays text, so that it can be searched and read aloud.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
 HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----")
-# What the four colours without meaning become on a dark page, and the families that take the place of the measured one.
+# The dark-page versions of the four colours without meaning, and the fonts that replace the measured one.
 _THEME = {INK: "--ink", DIM: "--dim", HAIR: "--hair", PAPER: "--paper"}
 _DARK = {"--ink": "#e4e3de", "--dim": "#a9a8a1", "--hair": "#3b3d40", "--paper": "#1c1d1f"}
 _FAMILIES = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', Arial, sans-serif"
@@ -53,7 +53,7 @@ _RC = {
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": PAPER,
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same layout on every machine
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same on every machine
     "font.size": 8,
     "grid.color": HAIR,
     "grid.linewidth": 0.6,
@@ -67,7 +67,7 @@ _RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "refsr-bench",
     "text.color": INK,
-    "text.parse_math": False,  # titles come from run files: "$" is a character
+    "text.parse_math": False,  # titles come from run files, in which "$" is just a character
     "xtick.color": DIM,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 8,
@@ -88,13 +88,13 @@ class Mark:
 
     @property
     def line(self) -> dict[str, object]:
-        """A line with its marks, as matplotlib takes it."""
+        """Return a line with its marks, as matplotlib takes it."""
         return {"linestyle": self.dash, "color": self.colour, "marker": self.marker, "markeredgecolor": PAPER,
                 "markeredgewidth": 0.5}  # fmt: skip
 
 
 def mark(n: int) -> Mark:
-    """The look of the n-th series; no two of the first 56 are alike, and neighbours differ in everything."""
+    """Return the look of the n-th series; no two of the first 56 are alike, and neighbours differ in everything."""
     turn = n // len(COLOURS)
     return Mark(
         COLOURS[n % len(COLOURS)],
@@ -105,9 +105,9 @@ def mark(n: int) -> Mark:
 
 
 def marks(names: Sequence[str], order: Mapping[str, int]) -> list[Mark]:
-    """Looks for the series of one figure, by method name. order: the number each method has in all figures.
+    """Return looks for the series of one figure, by method name. order: the number of each method in all figures.
 
-    A method looks the same everywhere, unless another of the figure has its colour while some colour is free.
+    A method looks the same everywhere, unless another method of the figure has its colour while some colour is free.
     """
     taken: list[int] = []
     for name in names:
@@ -121,21 +121,21 @@ def marks(names: Sequence[str], order: Mapping[str, int]) -> list[Mark]:
 
 
 def label(text: str, most: int = 34) -> str:
-    """Text from a run file as a label: one line, without control characters, shortened in its middle."""
+    """Return text from a run file as a label: one line, without control characters, shortened in its middle."""
     line = " ".join(clean(text).split())
     if len(line) > most:
         line = f"{line[: most - most // 3 - 1].rstrip()}…{line[-(most // 3) :].lstrip()}"
-    return f"\u2005{line}" if line.startswith("_") else line  # matplotlib takes "_x" for a hidden label
+    return f"\u2005{line}" if line.startswith("_") else line  # matplotlib hides labels that begin with "_"
 
 
 def folded(text: str, width: int, most: int = 1000) -> str:
-    """Text from a run file as a label of several lines of at most ``width`` characters."""
+    """Return text from a run file as a label of several lines with at most ``width`` characters each."""
     return "\n".join(textwrap.wrap(label(text, most), width))
 
 
 @contextmanager
 def look() -> Iterator[None]:
-    """The style, whatever the user's matplotlibrc says. Everything of a figure is made and saved within it."""
+    """Set the style, whatever the user's matplotlibrc says. Make and save every part of a figure within it."""
     import matplotlib as mpl
 
     base = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(("backend", "interactive"))}
@@ -147,7 +147,7 @@ def look() -> Iterator[None]:
 
 
 def panels(number: int, narrow: bool, height: float = 2.7, extra: float = 0.55) -> tuple[Figure, list[Axes]]:
-    """A figure with ``number`` axes. height: of each panel, inches; extra: for the legend."""
+    """Return a figure with ``number`` axes. height: of each panel, in inches. extra: for the legend."""
     from matplotlib.figure import Figure
 
     if narrow:
@@ -174,8 +174,11 @@ def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], nar
 
 
 def svg(draw: Callable[[bool], Figure], narrow: bool, title: str, description: str, themed: bool = True) -> str:
-    """A figure as SVG text. themed: dark where the reader's page is (by a style sheet of its own, in variables that
-    drawing programs do not know); else plain colours on white."""
+    """Return a figure as SVG text.
+
+    themed: dark if the reader's page is, by its own style sheet with variables that drawing programs do not know;
+    otherwise plain colours on white.
+    """
     out = io.StringIO()
     with look():
         none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -184,7 +187,7 @@ def svg(draw: Callable[[bool], Figure], narrow: bool, title: str, description: s
 
 
 def image(draw: Callable[[bool], Figure], narrow: bool, kind: str) -> bytes:
-    """A figure as a PNG (200 dots per inch) or PDF file."""
+    """Return a figure as a PNG (200 dots per inch) or PDF file."""
     out = io.BytesIO()
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
     with look():
@@ -193,7 +196,7 @@ def image(draw: Callable[[bool], Figure], narrow: bool, kind: str) -> bytes:
 
 
 def size_of(svg_text: str) -> tuple[int, int]:
-    """Width and height of an SVG of ``svg``, in CSS pixels, for the page to leave room."""
+    """Return width and height of an SVG of ``svg``, in CSS pixels, so that the page can leave room."""
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg_text).groups()
     return round(float(width) * 4 / 3), round(float(height) * 4 / 3)
 

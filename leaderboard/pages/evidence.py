@@ -1,4 +1,4 @@
-"""The page of each method: what it is, where its numbers come from, and every image behind them."""
+"""Writes the page of each method: what it is, where its numbers come from, and every image behind them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ADDRESS = re.compile(r"https://[^\s<>\"')]+")
 
 @dataclass(frozen=True)
 class RunView:
-    """One run of a method. rank: its place by PSNR, None when unranked; of: how many are ranked beside it."""
+    """One run of a method. rank: its place by PSNR; None when unranked. of: how many runs are ranked beside it."""
 
     table: Table
     column: Column
@@ -37,13 +37,16 @@ class RunView:
 
     @property
     def leaks(self) -> list[tuple[LeakKind, int]]:
-        """The number of images with each kind of leak, most frequent first."""
+        """Return the number of images with each kind of leak, most frequent first."""
         return Counter(image.leak.kind for image in self.cell.run.result.measured).most_common()
 
 
 @dataclass(frozen=True)
 class MethodPage:
-    """A method with all of its weights. info: as the run started last has it; weights: by set, its runs."""
+    """A method with all of its weights.
+
+    info: as the run that started last has it. weights: by set, its runs.
+    """
 
     info: MethodInfo
     path: str
@@ -56,7 +59,7 @@ class MethodPage:
 
 
 def methods(tables: Sequence[Table], gallery: Gallery) -> tuple[MethodPage, ...]:
-    """Methods in the order of the tables."""
+    """Return methods in the order of the tables."""
     found: dict[str, dict[str, tuple[MethodInfo, str, list[RunView]]]] = {}
     for table in tables:
         for group in table.groups:
@@ -84,7 +87,7 @@ def methods(tables: Sequence[Table], gallery: Gallery) -> tuple[MethodPage, ...]
 
 
 def pages(tables: Sequence[Table], gallery: Gallery, site: Site) -> Iterator[tuple[str, str]]:
-    """(path, HTML) of every method's page."""
+    """Return (path, HTML) of every method's page."""
     for page in methods(tables, gallery):
         yield (
             page.path,
@@ -104,7 +107,7 @@ def pages(tables: Sequence[Table], gallery: Gallery, site: Site) -> Iterator[tup
 
 
 def paper_link(text: str) -> str | None:
-    """The address of a paper from its citation: one given in it, or that of its arXiv number."""
+    """Return the address of a paper from its citation: the one given there, or that of its arXiv number."""
     if match := _ARXIV.search(text):
         return f"https://arxiv.org/abs/{match[1]}"
     if match := _ADDRESS.search(text):
@@ -132,7 +135,7 @@ def _run(table: Table, column: Column, row: Row, cell: Cell, gallery: Gallery) -
 
 
 def _machine(machine: Machine) -> str:
-    """The machine in one line: "cpu, Xeon, 2 threads"."""
+    """Return the machine in one line: "cpu, Xeon, 2 threads"."""
     threads = "" if machine.threads is None else f"{machine.threads} thread{'s' if machine.threads != 1 else ''}"
     return ", ".join(filter(None, (machine.device, machine.processor, threads)))
 
@@ -147,9 +150,10 @@ _WIDTH, _HEIGHT, _LEFT, _BASE = 520, 118, 6, 84
 
 
 def histogram(values: Sequence[float], metric: MetricInfo) -> Markup:
-    """One value per image as an inline SVG: bars, a tick per image below them, the mean as a line; "" below 3 images.
+    """Draw one value per image as an inline SVG; "" for fewer than 3 images.
 
-    Infinite values are counted in words. Colours are those of the style sheet.
+    It has bars, a tick per image below them, and the mean as a line. Infinite values are counted in words. Colours are
+    those of the style sheet.
     """
     finite = [value for value in values if math.isfinite(value)]
     if len(finite) < 3:
@@ -202,7 +206,7 @@ def _anchor(place: int, count: int) -> str:
 
 
 def _nice(step: float) -> float:
-    """The next of 1, 2, 5 times a power of ten; 1 for a step of 0."""
+    """Return the next of 1, 2, 5 times a power of ten; 1 for a step of 0."""
     if step <= 0:
         return 1.0
     power = 10 ** math.floor(math.log10(step))

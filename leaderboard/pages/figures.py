@@ -1,7 +1,7 @@
-"""All figures of a results folder, drawn from run files, ``ablation.json`` and the published table.
+"""Draws all figures of a results folder from run files, ``ablation.json`` and the published table.
 
-A pure function of these files: the same figures, byte for byte, for the same input. A figure that there is too little
-data for is left out; ``missing`` says which, and what would measure it.
+The same files give the same figures, byte for byte. A figure with too little data is left out; ``missing`` says which,
+and which command would measure the data.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = "figures"
 
 @dataclass(frozen=True)
 class Kind:
-    """A section of the page of figures. intro: what its figures show; needs, command: for when there are none."""
+    """A section of the page of figures. intro: what its figures show. needs, command: shown when there are none."""
 
     key: str
     title: str
@@ -41,15 +41,15 @@ class Kind:
 KINDS = (
     Kind(
         robustness.KIND, "Robustness to the reference",
-        "How matching and restoration hold when the reference is turned, scaled or spoiled (the form of C²-Matching's "
-        "Fig. 6). The references are made from the ground truth: a leak by construction, and never ranked. Reference "
-        "gain is what a method wins over an unrelated reference.",
+        "How well matching and restoration hold up when the reference is turned, scaled or degraded (the form of "
+        "C²-Matching's Fig. 6). The references are made from the ground truth, a leak by construction, so they are "
+        "never ranked. Reference gain is the gain over an unrelated reference.",
         "robustness runs",
         "refsr-bench robustness --transform rotation --dataset sample --out RESULTS",
     ),
     Kind(
         cost.KIND, "Quality and cost",
-        "PSNR against what it takes: parameters (C²-Matching's Table 4), time and multiply-additions. Up and left is "
+        "PSNR against cost: parameters (C²-Matching's Table 4), time and multiply-additions. Up and left is "
         "better.",
         "three methods with parameters or times, measured completely on one data set under one protocol",
         "refsr-bench run --method all --dataset sample --out RESULTS",
@@ -62,13 +62,13 @@ KINDS = (
     ),
     Kind(
         levels.KIND, "Levels of similarity",
-        "What a method makes of references that show less and less of the input.",
+        "How a method's output changes as references show less and less of the input.",
         "one method measured completely at two reference levels",
         "refsr-bench run --method c2matching --dataset sample --refs level:3 --out RESULTS",
     ),
     Kind(
-        protocols.KIND, "What a protocol is worth",
-        "The same method, the same weights, the same images: how far each choice of protocol moves the number.",
+        protocols.KIND, "Effect of the protocol",
+        "The same method, weights and images: how far each choice of the protocol moves the number.",
         "one method measured completely under two protocols",
         "refsr-bench run --method c2matching --dataset sample --set border=0 --out RESULTS",
     ),
@@ -85,7 +85,7 @@ KINDS = (
 def gather(
     results: Results, published_numbers: Sequence[Published] | None = None
 ) -> tuple[tuple[Figure, ...], tuple[Missing, ...]]:
-    """Every figure there is data for, in the order of KINDS, and those left out with reason and command."""
+    """Return every figure that has enough data, in the order of KINDS, and those left out with reason and command."""
     numbers = published() if published_numbers is None else tuple(published_numbers)
     runs, studies = results.of_kind("benchmark"), robustness_studies(results.of_kind("robustness"))
     tables = build_tables(runs)
@@ -104,7 +104,8 @@ def gather(
 
 
 def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
-    """A number for each method: Ref-SR by year, then the others, then matchers; what a figure's looks go by."""
+    """Return a number for each method that decides its look in figures: Ref-SR by year, then the others, then
+    matchers."""
     methods = [row.method for table in tables for group in table.groups for row in group.rows]
     methods += [next(iter(levels.values())).result.run.method for study in studies for levels in study.runs.values()]
     methods.sort(key=lambda method: (method.group == "matcher", method.group != "Ref-SR", method.year, method.name))
@@ -112,13 +113,13 @@ def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
 
 
 def sections(found: Sequence[Figure]) -> dict[Kind, list[Figure]]:
-    """Figures by kind, in the order of KINDS; kinds without any are left out."""
+    """Return figures by kind; kinds without any are left out."""
     by_key = grouped(found, lambda figure: figure.kind)
     return {kind: by_key[kind.key] for kind in KINDS if kind.key in by_key}
 
 
 def files(found: Sequence[Figure]) -> dict[str, str]:
-    """The files that ``figures.html`` shows and links to: text by path from the site's root."""
+    """Return the files that ``figures.html`` shows and links to: text by path from the site's root."""
     texts: dict[str, str] = {}
     for figure in found:
         stem = f"{FOLDER}/{figure.name}"
@@ -128,7 +129,7 @@ def files(found: Sequence[Figure]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of ``write``. missing: as of ``gather``; problems: files left out."""
+    """The outcome of ``write``. missing: as returned by ``gather``. problems: files left out."""
 
     files: tuple[Path, ...]
     missing: tuple[Missing, ...]
@@ -136,7 +137,7 @@ class Report:
 
 
 def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Report:
-    """Every figure as a file for a paper, and its data as CSV beside it. kind: "svg", "png" or "pdf".
+    """Write every figure as a file for a paper, with its data as CSV beside it. kind: "svg", "png" or "pdf".
 
     narrow: one column wide (3.6 inches) instead of two. Raises BenchError for a results folder without any run, and
     when ``out`` cannot be written.
@@ -144,7 +145,7 @@ def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Repo
     results = read_folder(results_dir)
     found, left = gather(results)
     if not (results.runs or results.ablations or results.studies):
-        results.benchmarks()  # says what is missing
+        results.benchmarks()  # raises if there is none
     make_folder(out)
     written = []
     for figure in found:
@@ -156,6 +157,6 @@ def write(results_dir: Path, out: Path, kind: str, narrow: bool = False) -> Repo
 
 
 def page(site: Site, found: Sequence[Figure]) -> str:
-    """``figures.html``, for the site's root."""
+    """Return ``figures.html``, for the site's root."""
     return render("figures.html.j2", here="figures", root="", site=site, sections=sections(found), folder=FOLDER,
                   size_of=size_of)  # fmt: skip

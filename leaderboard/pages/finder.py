@@ -1,7 +1,7 @@
-"""Finds the pictures that runs left (``refsr-bench run --save-images``), and believes none of their names.
+"""Finds the pictures that runs left (``refsr-bench run --save-images``), and trusts none of their names.
 
-Stored is what is as it should be: an SR picture belongs to the record that states the digest of its pixels, HR, LR and
-references to the data set and protocol that their ``inputs.json`` states. Everything else is a Problem.
+A picture is stored if its digest fits: an SR picture belongs to the record that states the digest of its pixels; HR, LR
+and references belong to the data set and protocol that their ``inputs.json`` states. Everything else is a Problem.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Stored = tuple[Path, Picture]
 
 
 class Group(NamedTuple):
-    """The runs of one protocol on one data set that have a picture of one image: one scene is made of them."""
+    """The runs of one protocol on one data set that have a picture of one image; they make one scene."""
 
     table: Table
     cells: list[Cell]
@@ -61,8 +61,8 @@ def collect(
 ) -> Gallery:
     """Find the pictures of all runs of ``tables``, write them into ``out`` and say which page shows which.
 
-    mode: of ``pictures.MODES``. publish: names of data sets in WITHHELD whose pictures may be published. Holds a few
-    pictures at a time. Raises BenchError when ``out`` cannot be written.
+    mode: of ``pictures.MODES``. publish: names of data sets in WITHHELD whose pictures may be published. Holds only a
+    few pictures at a time. Raises BenchError when ``out`` cannot be written.
     """
     if mode == "none":
         return Gallery()
@@ -84,7 +84,7 @@ def collect(
 
 
 def _pages(groups: Iterable[Group], scenes: Iterable[Scene]) -> dict[tuple[Any, str], ImagePage]:
-    """Pages by data set and image, data sets in the order of the tables, images by name."""
+    """Return pages by data set and image, data sets in the order of the tables, images by name."""
     by_image: dict[tuple[Any, str], list[Scene]] = {}
     datasets: dict[Any, DatasetInfo] = {}
     for group, scene in zip(groups, scenes, strict=True):
@@ -120,7 +120,7 @@ def _groups(cells: Iterable[tuple[Table, Cell]], finder: _Finder) -> list[Group]
 
 
 class _Finder:
-    """Pictures by what their pixels are. shots: (run file, digest of the pixels) -> (file, Picture)."""
+    """Pictures by the digests of their pixels. shots: (run file, digest of the pixels) -> (file, Picture)."""
 
     def __init__(self, root: Path, store: Store) -> None:
         self.root, self.store = root, store
@@ -146,7 +146,7 @@ class _Finder:
         self.problems += filter(None, map(self._lost, cells))
 
     def _lost(self, cell: Cell) -> Problem | None:
-        """A run that saved pictures but not of every image."""
+        """Note a run that saved pictures but not of every image."""
         folder = Path(cell.run.path).parent / "images"
         images = cell.run.result.images
         lost = [r.id for r in images if r.sr_sha256 and (cell.run.path, r.sr_sha256) not in self.shots]
@@ -213,7 +213,7 @@ class _Finder:
     # -- one image under one protocol ------------------------------------------------------------------------------
 
     def scene(self, group: Group) -> Scene:
-        """Everything that is shown of one image; its pictures are read once more, a few at a time."""
+        """Return everything that is shown of one image; its pictures are read once more, a few at a time."""
         run = group.cells[0].run.result.run
         inputs = self.inputs.get((run.dataset.manifest_sha256, run.protocol.digest, group.image_id), Inputs())
         hr = pictures.read(inputs.hr[0], self.root)[1] if inputs.hr else None

@@ -1,4 +1,4 @@
-"""The pages of images: HR, what methods were given, and what each made of it. ``finder.collect`` finds the pictures."""
+"""Writes the pages of images: HR, the methods' inputs, and their outputs. ``finder.collect`` finds the pictures."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ images are withheld like HR: x4 SR shows all of it."""
 class Matches:
     """The correspondences that a method found in the reference.
 
-    pictures: by role (flow, confidence, patches); longest: the displacement in pixels at full saturation; mean: of the
-    confidence, None where there is none.
+    pictures: by role (flow, confidence, patches). longest: the displacement in pixels at full saturation. mean: of the
+    confidence; None if there is none.
     """
 
     reference: str
@@ -48,8 +48,11 @@ class Matches:
 
 @dataclass(frozen=True)
 class Shot:
-    """One method's SR of one image under one protocol. key: of the method with its weights, safe in an address;
-    error_map: a path from the site's root, "" without HR; crop_psnr: of luma in the scene's crop."""
+    """One method's SR of one image under one protocol.
+
+    key: of the method with its weights, safe in an address. error_map: a path from the site's root; "" without HR.
+    crop_psnr: of luma in the scene's crop, in dB.
+    """
 
     key: str
     title: str
@@ -63,8 +66,11 @@ class Shot:
 
 @dataclass(frozen=True)
 class Scene:
-    """One image under one protocol. refs: names with pictures; size: (width, height) of SR; crop: (x, y, width,
-    height), the part about which methods differ most, ``crops`` its figure."""
+    """One image under one protocol.
+
+    refs: names with pictures. size: (width, height) of SR. crop: (x, y, width, height), the part on which methods
+    differ most; ``crops`` is its figure.
+    """
 
     table: Table
     hr: Picture | None
@@ -77,7 +83,7 @@ class Scene:
 
     @property
     def aligned(self) -> bool:
-        """LR covers what HR covers, no padding beside it."""
+        """Whether LR covers what HR covers, with no padding beside it."""
         return self.lr is not None and all(
             abs(whole / part - self.size[0] / self.lr.width) < 1e-9
             for whole, part in zip(self.size, (self.lr.width, self.lr.height), strict=True)
@@ -95,12 +101,12 @@ class ImagePage:
 
     @property
     def cover(self) -> Picture:
-        """The picture that stands for it in lists: HR, or the first SR."""
+        """The picture that stands for the image in lists: HR, or the first SR."""
         return next((scene.hr for scene in self.scenes if scene.hr), self.scenes[0].shots[0].picture)
 
     @property
     def mean(self) -> float | None:
-        """Mean PSNR over the methods of the first protocol: how hard the image is."""
+        """The mean PSNR over the methods of the first protocol, which says how hard the image is."""
         scene = self.scenes[0]
         name = scene.table.protocol.psnr
         values = [shot.record.metrics[name] for shot in scene.shots if name in shot.record.metrics]
@@ -117,7 +123,7 @@ class Gallery:
     _paths: Mapping[tuple[Any, str], ImagePage] = field(default_factory=dict, repr=False)
 
     def page(self, cell: Cell, image_id: str) -> ImagePage | None:
-        """The page of an image of a run, where it has one."""
+        """Return the page of an image of a run, if it has one."""
         return self._paths.get((dataset_key(cell.run.result.run.dataset), image_id))
 
     @property
@@ -128,7 +134,7 @@ class Gallery:
 
 
 def withheld(dataset: str) -> str | None:
-    """The reason why pictures of a data set are not published unasked; None where they may be."""
+    """Return the reason why pictures of a data set are not published unasked; None if they may be."""
     return next((why for name, why in WITHHELD.items() if re.match(rf"{re.escape(name)}(?![a-z0-9])", dataset)), None)
 
 
@@ -136,7 +142,7 @@ def withheld(dataset: str) -> str | None:
 
 
 def image_pages(gallery: Gallery, site: Site) -> Iterator[tuple[str, str]]:
-    """(path, HTML) of the list of images and of every image; nothing without pictures."""
+    """Return (path, HTML) of the list of images and of every image; nothing without pictures."""
     if not gallery.images:
         return
     yield "images/index.html", render("images.html.j2", here="images", root="../", site=site, gallery=gallery)
@@ -152,7 +158,7 @@ def image_pages(gallery: Gallery, site: Site) -> Iterator[tuple[str, str]]:
 
 
 def _failures(image: ImagePage) -> dict[str, list[tuple[Cell, str]]]:
-    """Methods that failed on an image or left no picture of it, by protocol, with the reason."""
+    """Return the methods that failed on an image or left no picture of it, by protocol, with the reason."""
     found: dict[str, list[tuple[Cell, str]]] = {}
     for scene in image.scenes:
         shown = {shot.cell.anchor for shot in scene.shots}

@@ -1,4 +1,4 @@
-"""The first page: what its template and its script are given."""
+"""Prepares the first page: the values that its template and its script get."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from refsr_bench.protocols.effects import sentences
 
 
 def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tuple[Table, ...]:
-    """Every table of the page: the measured ones with published numbers beside them, then the published ones."""
+    """Return every table of the page: the measured ones with published numbers beside them, then the published ones."""
     entries = tuple(entries)
     return (*(with_published(table, entries) for table in measured), *as_published(entries))
 
 
 def context(measured: Sequence[Table], problems: Sequence[Problem], entries: Iterable[Published]) -> dict[str, Any]:
-    """The values that ``index.html.j2`` shows."""
+    """Return the values that ``index.html.j2`` shows."""
     entries = tuple(entries)
     found = every_table(measured, entries)
     runs = [cell.run.result.run for table in measured for cell in table.cells]
@@ -52,14 +52,15 @@ def context(measured: Sequence[Table], problems: Sequence[Problem], entries: Ite
 
 
 def _changes(table: Table, others: Iterable[Table]) -> list[tuple[str, str, list[str]]]:
-    """Key and title of every other measured table, and what separates its protocol from this one's."""
+    """Return key and title of every other measured table, and the differences between its protocol and this one's."""
     return [
         (other.key, other.title, sentences(table.protocol, other.protocol)) for other in others if other is not table
     ]
 
 
 def facts(table: Table) -> dict[str, Any]:
-    """The facts by which the script filters, sorts and marks rows. A cell holds each metric's value and its rank."""
+    """Return the facts by which the script filters, sorts and marks rows. A cell holds each metric's value and its
+    rank."""
 
     def cell(found: Cell | None) -> Any:
         scores = found.scores.values() if found else ()
@@ -98,7 +99,7 @@ def facts(table: Table) -> dict[str, Any]:
 
 
 def data_block(value: Any) -> Markup:
-    """Clean JSON that can stand between script tags: nothing in it ends them."""
+    """Return clean JSON that can stand between script tags, because nothing in it ends them."""
     text = json.dumps(cleaned(value), ensure_ascii=False, separators=(",", ":"))
     escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     for character, escape in escapes.items():
@@ -107,7 +108,7 @@ def data_block(value: Any) -> Markup:
 
 
 def source_link(source: Source) -> str:
-    """The address of a source; "" where its id is not one."""
+    """Return the address of a source; "" if its id is not one."""
     for prefix, host in (("arXiv:", "https://arxiv.org/abs/"), ("doi:", "https://doi.org/")):
         if source.id.startswith(prefix):
             return host + source.id.removeprefix(prefix)

@@ -1,4 +1,5 @@
-"""Pages from templates: text of run files is escaped, cleaned of control characters, and never a link unchecked."""
+"""Renders pages from templates. Text of run files is escaped, cleaned of control characters, and never an unchecked
+link."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _LINK = re.compile(rf"https://{_LABEL}(?:\.{_LABEL})+(?:/[\w.~%&=+@:/?#,;-]*)?",
 
 @dataclass(frozen=True)
 class Entry:
-    """A page of the navigation. key: what a page calls itself ("table"); path: from the site's root."""
+    """A page of the navigation. key: the page's name for itself ("table"). path: from the site's root."""
 
     key: str
     label: str
@@ -40,9 +41,9 @@ class Site:
 
 
 def render(template: str, *, here: str, root: str, site: Site, **context: Any) -> str:
-    """A page as text.
+    """Render a page as text.
 
-    here: the key of its Entry; root: "" for pages in the site's root, "../" one folder below, and so on.
+    here: the key of its Entry. root: "" for pages in the site's root, "../" one folder below, and so on.
     """
     return _environment().get_template(template).render(here=here, root=root, site=site, **context)
 
@@ -74,15 +75,15 @@ def _environment() -> Environment:
 
 
 def safe_link(text: str) -> str | None:
-    """``text`` when it is an https address of a named host and nothing else; None otherwise."""
+    """Return ``text`` when it is an https address of a named host and nothing else; None otherwise."""
     return text if _LINK.fullmatch(text) else None
 
 
 def last_known(texts: Sequence[str], shown: Iterable[int]) -> int:
-    """The last of the shown places that has a text, -1 where none has."""
+    """Return the last shown position that has a text, -1 if none has."""
     return max((place for place in shown if texts[place]), default=-1)
 
 
 def plain(value: Any) -> str:
-    """A protocol field or the like: text as it is, anything else as JSON."""
+    """Return text as it is, and anything else as JSON, for a protocol field or the like."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""Run files -> a folder to publish: pages, their style and scripts, pictures, figures, and CSV and JSON beside them.
+"""Turns run files into a folder to publish: pages, style and scripts, pictures, figures, and CSV and JSON beside them.
 
-A pure function of the run files, the published numbers and the pictures beside the run files: no date of building, no
-absolute path, no network resource. Pages work from a disk; their Content-Security-Policy forbids everything but the
-site's own files, should escaping ever fail.
+The result depends only on the run files, the published numbers and the pictures beside the run files: it has no date of
+building, no absolute path and no network resource. Pages work from a disk. Their Content-Security-Policy forbids
+everything but the site's own files, in case escaping ever fails.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MARK = '"generator": "refsr-bench leaderboard"'
 class BuildReport:
     """The outcome of a build.
 
-    pages, exports: the HTML and CSV files written; problems: run files and pictures left out; withheld: data sets whose
+    pages, exports: the HTML and CSV files written. problems: run files and pictures left out. withheld: data sets whose
     pictures are not published unasked, with the reason.
     """
 
@@ -53,14 +53,14 @@ def build(
     publish: Collection[str] = (),
     drawn: bool = True,
 ) -> BuildReport:
-    """Build the site of every ``result.json`` below ``results_dir`` into ``out``, which is made where absent.
+    """Build the site of every ``result.json`` below ``results_dir`` into ``out``, which is made if absent.
 
     images: "all", "thumbs" or "none" of the pictures that runs left. publish: names of data sets whose pictures may be
-    published although they are withheld by default (``gallery.WITHHELD``). drawn: with figures.
+    published although they are withheld by default (``gallery.WITHHELD``). drawn: whether to draw figures.
 
-    Touches nothing else in ``out``. Same run files, same bytes. Raises BenchError when there is nothing to show, when
-    two files claim the same place, when a file of another origin stands where one of these goes, and when ``out``
-    cannot be written.
+    Touches nothing else in ``out``. The same run files give the same bytes. Raises BenchError when there is nothing to
+    show, when two files claim the same place, when a file of another origin stands where one of these goes, and when
+    ``out`` cannot be written.
     """
     results = read_folder(results_dir)
     tables = build_tables(results.benchmarks(), unrelated(results.runs))
@@ -106,8 +106,10 @@ class _Content:
 
 
 def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
-    """(path, text) of every file but the pictures: first what marks the folder as ours, the first page last, so that it
-    never links to what is not there yet."""
+    """Return (path, text) of every file but the pictures.
+
+    The file that marks the folder as ours comes first. The first page comes last, so it never links to a missing file.
+    """
     studies = found.results.studies
     entries = (
         (Entry("table", "Table", "index.html"), True),
@@ -138,10 +140,10 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_foreign(out: Path, names: Iterable[str]) -> None:
-    """Raise BenchError when one of the files exists and is none of ours.
+    """Raise BenchError when one of the files exists and is not ours.
 
-    Pages say themselves that they are ours. Other files are believed to be in a folder whose leaderboard.json, or whose
-    first page, is.
+    Our pages say themselves that they are ours. Other files count as ours in a folder whose leaderboard.json, or whose
+    first page, is ours.
     """
     ours = any(_has(out / name, mark) for name, mark in (("leaderboard.json", MARK), ("index.html", GENERATOR)))
     for path in (out / name for name in names):

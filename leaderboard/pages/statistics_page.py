@@ -1,4 +1,4 @@
-"""The page of statistics: what its template and script are given, and the geometry of its drawings."""
+"""Prepares the page of statistics: the values that its template and script get, and the geometry of its drawings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from leaderboard.statistics.words import interval_text, value_text
 from leaderboard.text import MISSING, clean
 
 CSV_NAME = "statistics.csv"
-SHOWN_NEIGHBOURS = 6  # sentences that stand open; more fold away
+SHOWN_NEIGHBOURS = 6  # sentences that are visible at first; more fold away
 
 
 @dataclass(frozen=True)
 class Line:
-    """One method of the interval plot. x, low, high: in percent of the width, None where infinite or missing; remark:
-    why the method is not ranked, "" when it is."""
+    """One method of the interval plot.
+
+    x, low, high: in percent of the width; None if infinite or missing. remark: why the method is not ranked; "" when it
+    is.
+    """
 
     place: int
     title: str
@@ -37,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Won:
-    """One cell of the win matrix. text: share of images won by the row's method; mark: "better", "worse" or ""."""
+    """One cell of the win matrix. text: share of images won by the row's method. mark: "better", "worse" or ""."""
 
     text: str
     mark: str
@@ -45,8 +48,11 @@ class Won:
 
 @dataclass(frozen=True)
 class Label:
-    """A method in a drawing of ranks. text: short enough for its place; rank: as printed; points: its line (wide
-    drawing), x, y: its text."""
+    """A method in a drawing of ranks.
+
+    text: short enough for its place. title: in full. rank: as printed. points: its line (wide drawing). x, y: position
+    of its text.
+    """
 
     text: str
     rank: str
@@ -59,8 +65,11 @@ class Label:
 
 @dataclass(frozen=True)
 class Ranks:
-    """A critical-difference diagram (Demšar 2006, Fig. 1): axis along ranks, bars over methods that cannot be told
-    apart. ticks: (x, rank); bars: (x1, y1, x2, y2); distance: ends of the critical difference's own bar."""
+    """A critical-difference diagram (Demšar 2006, Fig. 1): axis along ranks, bars over methods that are not
+    distinguishable.
+
+    ticks: (x, rank). bars: (x1, y1, x2, y2). distance: ends of the critical difference's own bar.
+    """
 
     width: float
     height: float
@@ -72,7 +81,7 @@ class Ranks:
 
 
 def context(found: Sequence[Contest]) -> dict[str, Any]:
-    """The values that ``statistics.html.j2`` shows."""
+    """Return the values that ``statistics.html.j2`` shows."""
     return {
         "blocks": [block(item) for item in found],
         "csv_name": CSV_NAME,
@@ -85,17 +94,17 @@ def context(found: Sequence[Contest]) -> dict[str, Any]:
 
 
 def page(site: Site, found: Sequence[Contest]) -> str:
-    """``statistics.html``, for the site's root."""
+    """Return ``statistics.html``, for the site's root."""
     return render("statistics.html.j2", here="statistics", root="", site=site, **context(found))
 
 
 def to_csv(found: Iterable[Contest]) -> str:
-    """Every pair of every contest, for CSV_NAME; the first line is ``records.CSV_COLUMNS``."""
+    """Return every pair of every contest, for CSV_NAME; the first line is ``records.CSV_COLUMNS``."""
     return records.to_csv(record for item in found for record in records.records(item))
 
 
 def block(found: Contest) -> dict[str, Any]:
-    """A contest of two methods or more, ready to show. words: every pair's sentence, as JSON for the script."""
+    """Prepare a contest of two methods or more."""
     lines, ticks = _lines(found)
     summary, *neighbours = words.sentences(found)
     ranks = found.ranks
@@ -124,7 +133,7 @@ def block(found: Contest) -> dict[str, Any]:
 
 
 def _notes(found: Contest) -> tuple[str, ...]:
-    """Sentences that a reader must know about this contest's methods."""
+    """Return the sentences that a reader must know about this contest's methods."""
     notes = []
     partial = [standing.title for standing in found.standings if standing.status != "complete"]
     if partial:
@@ -172,7 +181,7 @@ def _lines(found: Contest) -> tuple[tuple[Line, ...], tuple[tuple[float, str], .
 
 
 def _ticks(start: float, stop: float, most: int = 5) -> list[tuple[float, str]]:
-    """Round values within the axis, at most ``most``: steps of 1, 2 or 5 times a power of ten."""
+    """Return at most ``most`` round values within the axis: steps of 1, 2 or 5 times a power of ten."""
     span = stop - start
     power = math.floor(math.log10(span / most))
     steps = (m * 10.0**e for e in (power, power + 1) for m in (1, 2, 5))
@@ -182,7 +191,7 @@ def _ticks(start: float, stop: float, most: int = 5) -> list[tuple[float, str]]:
 
 
 def _won(found: Contest, i: int, j: int) -> Won:
-    """The row's method i against the column's j."""
+    """Compare the row's method i with the column's j."""
     pair: Pair = found.pair(i, j)
     if i > j:
         pair = pair.turned

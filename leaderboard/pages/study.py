@@ -1,6 +1,6 @@
-"""User studies (the paper's Fig. 6c) as a page, CSV and figure. docs/study.md describes ``study.json``.
+"""Shows user studies (the paper's Fig. 6c) as a page, CSV and figure. docs/study.md describes ``study.json``.
 
-Whatever the files hold is somebody else's text: ``refsr_bench.study.report_format`` checks it, the page escapes it.
+The files hold untrusted text: ``refsr_bench.study.report_format`` checks it, and the page escapes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from refsr_bench.study.report_format import Ranked, StudyReport
 
 @dataclass(frozen=True)
 class Place:
-    """A line of the ranking. x, low, high: where its point and interval lie, per cent of the width; None for none."""
+    """A line of the ranking. x, low, high: positions of its point and interval, in per cent of the width; None for
+    none."""
 
     title: str
     row: Ranked
@@ -38,17 +39,17 @@ def places(report: StudyReport) -> tuple[Place, ...]:
 
 
 def page(site: Site, reports: Sequence[StudyReport], here: str = "study") -> str:
-    """``study.html``, for the site's root."""
+    """Return ``study.html``, for the site's root."""
     return render("study.html.j2", here=here, root="", site=site, reports=reports, places=places)
 
 
 def files(reports: Sequence[StudyReport]) -> Mapping[str, str]:
-    """The files the page links to, by name."""
+    """Return the files that the page links to, by name."""
     return {report.csv_name: preferences_csv(report) for report in reports}
 
 
 def preferences_csv(report: StudyReport) -> str:
-    """One line per pair of methods, unrounded, formulas defused."""
+    """Return one line per pair of methods, unrounded, with formulas defused."""
     head = ("study", "dataset", "protocol_digest", "a", "a_title", "b", "b_title", "wins", "losses", "ties", "share",
             "wilson_low", "wilson_high", "bootstrap_low", "bootstrap_high", "shown")  # fmt: skip
     return csv_text(head, (
@@ -60,5 +61,5 @@ def preferences_csv(report: StudyReport) -> str:
 
 
 def svg(report: StudyReport) -> str:
-    """The preferences as a figure in the form of the paper's Fig. 6c, on white."""
+    """Draw the preferences as a figure in the form of the paper's Fig. 6c, on white."""
     return figure.of(report).file("svg", False).decode()

@@ -1,1 +1,1 @@
-"""Reading run files, pictures and published numbers."""
+"""Reads run files, pictures and published numbers."""

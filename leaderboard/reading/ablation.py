@@ -1,4 +1,4 @@
-"""``ablation.json`` of ``refsr-bench ablation``, read and checked: one network, one component after the other."""
+"""Reads and checks ``ablation.json`` of ``refsr-bench ablation``: one network, one component after the other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo
 FILE = "ablation.json"
 VERSION = 1
 
-Decibels = Annotated[float, Meta(gt=-1000, lt=1000)]  # beyond it, and without a limit: not a PSNR of 8-bit images
+Decibels = Annotated[float, Meta(gt=-1000, lt=1000)]  # no PSNR of 8-bit images lies outside, and neither does infinity
 
 
 class Variant(Format):
-    """The network with one component more than the one before. result: its run file; scores: by image id, dB."""
+    """The network with one component more than the one before. result: its run file. scores: by image id, in dB."""
 
     name: Name
     title: Text
@@ -30,8 +30,11 @@ class Variant(Format):
 
 
 class Ablation(Format):
-    """One study. texture_subset: ids of its textured images, chosen by ``texture_rule``; budget: iterations by stage,
-    None for a stage that was given, and the number of photos; config: the whole configuration of the training."""
+    """One study.
+
+    texture_subset: ids of its textured images, chosen by ``texture_rule``. budget: iterations by stage (None for a
+    stage that was given) and the number of photos. config: the whole configuration of the training.
+    """
 
     kind: Literal["ablation"]
     schema_version: Literal[1]
@@ -49,7 +52,7 @@ class Ablation(Format):
 
 
 def read_ablation(path: Path) -> Ablation:
-    """An ``ablation.json`` that says nothing wrong about itself. Raises BenchError naming the file and the field."""
+    """Read an ``ablation.json`` that does not contradict itself. Raises BenchError naming the file and the field."""
     study = reader.read_json(path, Ablation)
     if wrong := contradiction(study):
         raise BenchError(f"{path}: {wrong}.")
@@ -57,7 +60,7 @@ def read_ablation(path: Path) -> Ablation:
 
 
 def contradiction(study: Ablation) -> str | None:
-    """The first statement that the rest of the study belies, in words; None for a sound one."""
+    """Return the first statement that the rest of the study contradicts, in words; None for a sound one."""
     ids = study.variants[0].scores.keys()
     if len({variant.name for variant in study.variants}) < len(study.variants):
         return "two variants have one name"

@@ -1,7 +1,7 @@
-"""Read a results folder: run files, ablations and reports of user studies, in one walk, each file once.
+"""Reads a results folder: run files, ablations and reports of user studies, in one walk, each file once.
 
-Whatever the files hold is somebody else's text: what does not fit, or contradicts itself, is left out with its reason,
-and pages escape the rest.
+The files hold untrusted text. A file that does not fit, or contradicts itself, is left out with its reason, and pages
+escape the rest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LoadedAblation:
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that was left out. path: as in LoadedRun; reason: what is wrong with it, and where in it."""
+    """A file that was left out. path: as in LoadedRun. reason: what is wrong with it, and where in it."""
 
     path: str
     reason: str
@@ -59,11 +59,11 @@ class Results:
     problems: tuple[Problem, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[LoadedRun, ...]:
-        """The runs of one kind; those of ablations and of robustness are never ranked."""
+        """Return the runs of one kind; those of ablations and of robustness are never ranked."""
         return tuple(run for run in self.runs if run.result.run.kind == kind)
 
     def benchmarks(self) -> tuple[LoadedRun, ...]:
-        """The runs that tables are made of. Raises BenchError, saying why, when there is none."""
+        """Return the runs that tables are made from. Raises BenchError, saying why, when there is none."""
         if found := self.of_kind("benchmark"):
             return found
         if self.problems:
@@ -77,23 +77,24 @@ class Results:
 
 
 def method_key(method: MethodInfo) -> tuple[str, str]:
-    """Tell two rows apart: the method's name, and the digest of its weights, or their name where there is none."""
+    """Identify a row: the method's name, and the digest of its weights, or their name if there is no digest."""
     return (method.name, method.weights.key)
 
 
 def dataset_key(dataset: DatasetInfo) -> tuple[str, str, bool, int]:
-    """Tell two columns apart: results share one only on the same files, and never across ``official``."""
+    """Identify a column: results share one only on the same files, and never across ``official``."""
     return (dataset.name, dataset.manifest_sha256, dataset.official, dataset.n_pairs)
 
 
 def run_key(result: Result) -> tuple[Any, ...]:
-    """Tell two runs apart: the method with its weights, the data set, the protocol."""
+    """Identify a run: the method with its weights, the data set, the protocol."""
     run = result.run
     return (run.protocol.digest, dataset_key(run.dataset), *method_key(run.method))
 
 
 def find_files(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Every file of these names below ``folder``, in the order of relative paths; links to folders are not followed.
+    """Return every file of these names below ``folder``, in the order of relative paths, without following links to
+    folders.
 
     Raises BenchError when ``folder`` is not a folder, and when one below it cannot be listed.
     """
@@ -110,11 +111,11 @@ def find_files(folder: Path, names: Iterable[str]) -> list[Path]:
 
 
 def read_folder(folder: Path) -> Results:
-    """Everything below ``folder`` that pages are made of.
+    """Read everything below ``folder`` that pages are made from.
 
-    A report of a study that another file reports already is a Problem. Raises BenchError as ``find_files``, and when
-    two run files hold the same method (with the same weights), data set and protocol: which of them counts is
-    a person's decision.
+    A report of a study that another file already reports is a Problem. Raises BenchError like ``find_files``, and when
+    two run files hold the same method (with the same weights), data set and protocol, because a person must decide
+    which of them counts.
     """
     runs: list[LoadedRun] = []
     ablations: list[LoadedAblation] = []

@@ -1,11 +1,11 @@
-"""Pictures of a site: read with suspicion, stored once each by the digest of their content, small ones made of them.
+"""Keeps the pictures of a site: reads them with suspicion, stores each once by its digest, and makes small ones.
 
     files/<sha256>.png     a picture as the run left it, byte for byte
     thumbs/<sha256>.webp   the same, at most THUMB pixels wide and high
     errors/<sha256>.webp   |SR - HR| of luma in colours; the digest is that of both pictures' digests
     crops/<sha256>.svg     the same crop of every method side by side, pictures embedded
 
-A file that is there already is not made again, and all are written whole or not at all.
+A file that exists is not made again, and all are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from refsr_bench.pixels.colour import luma_bt601
 THUMB = 320
 MOST_BYTES = 256 * 2**20
 MOST_PIXELS = 64_000_000
-ERROR_MOST = 32  # luma levels of 8 bits: the brightest colour of error maps stands for this and more
+ERROR_MOST = 32  # luma levels of 8 bits; the brightest colour of error maps stands for this and more
 MODES = ("all", "thumbs", "none")
 _ERROR_VERSION = "1"
 # Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
@@ -40,8 +40,11 @@ class PictureError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A stored picture. digest: SHA-256 of its file; width, height: in pixels; size: bytes; full: it is in ``files/``,
-    not as a thumbnail alone."""
+    """A stored picture.
+
+    digest: SHA-256 of its file. width, height: in pixels. size: in bytes. full: whether it is in ``files/`` and not
+    only a thumbnail.
+    """
 
     digest: str
     width: int
@@ -51,7 +54,7 @@ class Picture:
 
     @property
     def file(self) -> str:
-        """The whole picture, from the site's root; the thumbnail where it is all there is."""
+        """The whole picture, from the site's root, or the thumbnail if there is nothing else."""
         return f"files/{self.digest}.png" if self.full else self.thumb
 
     @property
@@ -60,13 +63,13 @@ class Picture:
 
     @property
     def thumb_size(self) -> tuple[int, int]:
-        """(width, height) of the thumbnail."""
+        """The (width, height) of the thumbnail."""
         factor = min(1.0, THUMB / max(self.width, self.height))
         return max(1, round(self.width * factor)), max(1, round(self.height * factor))
 
 
 def read(path: Path, root: Path) -> tuple[bytes, np.ndarray]:
-    """The bytes of a PNG file below ``root`` and its pixels, uint8 (H, W, 3) RGB.
+    """Return the bytes of a PNG file below ``root`` and its pixels, uint8 (H, W, 3) RGB.
 
     Raises PictureError for anything that is no plain 8-bit PNG file, leads out of ``root`` through a link, or is larger
     than MOST_BYTES or MOST_PIXELS.
@@ -98,12 +101,13 @@ def read(path: Path, root: Path) -> tuple[bytes, np.ndarray]:
 
 
 def luma(image: np.ndarray) -> np.ndarray:
-    """Luma as PSNR-Y takes it, uint8 (H, W, 3) RGB -> float32 (H, W): a scene holds that of all its methods at once."""
+    """Return luma as PSNR-Y takes it: uint8 (H, W, 3) RGB -> (H, W), in float32 because a scene holds all its methods
+    at once."""
     return luma_bt601(image).astype(np.float32)
 
 
 class Store:
-    """The pictures of one site. mode: of MODES; with "none" nothing may be put. Safe to use from several threads."""
+    """The pictures of one site. mode: of MODES; with "none" nothing may be put. Safe for use by several threads."""
 
     def __init__(self, out: Path, mode: str) -> None:
         self.out, self.mode = out, mode
@@ -118,14 +122,15 @@ class Store:
         return picture
 
     def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
-        """|SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; its path. Raises BenchError."""
+        """Store |SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; return its path. Raises
+        BenchError."""
         name = hashlib.sha256(f"{_ERROR_VERSION} {hr.digest} {sr.digest} {ERROR_MOST}".encode()).hexdigest()
         path = f"errors/{name}.webp"
         self._write(path, lambda: _webp(colours(difference), (difference.shape[1], difference.shape[0]), 60))
         return path
 
     def crops(self, text: str) -> str:
-        """Store a figure; its path. Raises BenchError."""
+        """Store a figure; return its path. Raises BenchError."""
         data = text.encode()
         path = f"crops/{hashlib.sha256(data).hexdigest()}.svg"
         self._write(path, lambda: data, len(data))
@@ -151,19 +156,19 @@ def _webp(image: np.ndarray, size: tuple[int, int], quality: int) -> bytes:
 
 
 def colours(difference: np.ndarray) -> np.ndarray:
-    """Luma differences (H, W) as uint8 (H, W, 3): black for none, light yellow for ERROR_MOST and more."""
+    """Return luma differences (H, W) as uint8 (H, W, 3): black for none, light yellow for ERROR_MOST and more."""
     return palette()[np.minimum(difference * (255 / ERROR_MOST) + 0.5, 255).astype(np.uint8)]
 
 
 def palette() -> np.ndarray:
-    """The colours of error maps, uint8 (256, 3)."""
+    """Return the colours of error maps, uint8 (256, 3)."""
     anchors = np.array(_ANCHORS, np.float64)
     at = np.linspace(0, len(anchors) - 1, 256)
     return np.stack([np.interp(at, range(len(anchors)), channel) for channel in anchors.T], 1).round().astype(np.uint8)
 
 
 def telling_crop(images: Sequence[np.ndarray], hr: np.ndarray | None) -> tuple[int, int, int, int]:
-    """(x, y, width, height) of the part of an image about which its SR images disagree most.
+    """Return (x, y, width, height) of the part of an image on which its SR images disagree most.
 
     images: luma (H, W) each, at least one; a single one is compared with HR. The part is a fifth of the image wide.
     """
@@ -187,10 +192,10 @@ def telling_crop(images: Sequence[np.ndarray], hr: np.ndarray | None) -> tuple[i
 def crops_figure(
     overview: np.ndarray, box: tuple[int, int, int, int], tiles: Sequence[tuple[str, str, np.ndarray]]
 ) -> str:
-    """An SVG in the manner of the paper's Fig. 4: the image with a frame, then the framed part of every tile, enlarged.
+    """Return an SVG like the paper's Fig. 4: the image with a frame, then the framed part of every tile, enlarged.
 
-    overview: uint8 (H, W, 3); box: (x, y, width, height); tiles: (name, number below it, the part as uint8 (h, w, 3)).
-    All pictures are embedded: the file stands alone.
+    overview: uint8 (H, W, 3). box: (x, y, width, height). tiles: (name, number below it, the part as uint8 (h, w, 3)).
+    All pictures are embedded, so the file stands alone.
     """
     from html import escape
 

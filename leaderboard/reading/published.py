@@ -1,11 +1,11 @@
-"""Numbers from papers and repositories, as published: ``leaderboard/data/published.json``, read and checked.
+"""Reads and checks numbers as papers and repositories published them: ``leaderboard/data/published.json``.
 
-They are facts about documents, not measurements: they never share a ranking with measured results. A value says where
-it stands (source, year, table) and how it got there (``evidence``). What the file leaves out of an entry is not known,
-or does not apply.
+They are facts about documents, not measurements, so they never share a ranking with measured results. A value says
+where it was published (source, year, table) and how it was recorded (``evidence``). Whatever an entry leaves out is
+unknown or does not apply.
 
 ``sources``, by key: ``title``, ``short`` (a name for tables), ``year`` (absent when undated), ``id`` (arXiv number, DOI
-or address), ``table``, ``protocol`` (in words, what is known of how all of its numbers were made).
+or address), ``table``, ``protocol`` (in words, what is known about how all of its numbers were made).
 
 ``results``: one entry per method, data set and source, with the fields of ``Published``; ``source`` is a key.
 """
@@ -37,7 +37,10 @@ Year = Annotated[int, Meta(ge=1900, le=2200)]
 
 
 class Source(Format):
-    """The place of a number. short: a name for tables; id: arXiv number, DOI or address; protocol: how it was made."""
+    """The origin of a number.
+
+    short: a name for tables. id: arXiv number, DOI or address. protocol: how the number was made.
+    """
 
     key: Name
     title: Name
@@ -54,15 +57,15 @@ class Source(Format):
 
 
 class Published(Format):
-    """A number of one method on one data set, as one source says it.
+    """A number of one method on one data set, as one source states it.
 
-    method: the name it has in this project, "" where there is no counterpart; title: its name in tables, "-rec" for
-    training without adversarial loss; variant: the training, "" where there is one only; condition: what sets the
-    number apart from the method's usual one ("official weights, rerun"), "" normally. gan: None when not known. year:
-    of the method's paper. dataset: as ``refsr_bench`` calls it, "" for entries of parameters alone. psnr: dB; ssim;
-    lpips; fid; params_m: 10^6 parameters; delta_psnr: dB gained over the step before it, in ablations; step: our name
-    of that step; about: the source rounds it. channel: what PSNR and SSIM were taken on. verified: read in the source
-    itself.
+    method: its name in this project; "" if it has no counterpart. title: its name in tables, with "-rec" for training
+    without adversarial loss. variant: the training; "" if there is only one. condition: what distinguishes the number
+    from the method's usual one ("official weights, rerun"); normally "". gan: None when unknown. year: of the method's
+    paper. dataset: its name in ``refsr_bench``; "" for entries of parameters alone. psnr: dB; ssim; lpips; fid;
+    params_m: 10^6 parameters. delta_psnr: dB gained over the step before it, in ablations. step: our name for that
+    step. about: whether the source rounds it. channel: the one that PSNR and SSIM were taken on. verified: whether it
+    was read in the source itself.
     """
 
     title: Name
@@ -91,7 +94,7 @@ class Published(Format):
 
     @property
     def comparable(self) -> bool:
-        """The number belongs to the usual task: x4, bicubic LR, PSNR and SSIM on luma of studio range."""
+        """Whether the number belongs to the usual task: x4, bicubic LR, PSNR and SSIM on luma of studio range."""
         return (self.scale, self.degradation, self.channel) == (4, "bicubic", "y") and self.psnr is not None
 
     @property
@@ -102,9 +105,9 @@ class Published(Format):
 
 @functools.cache
 def published() -> tuple[Published, ...]:
-    """Every published number, in the order of the file: by source, then by method as its table has them.
+    """Return every published number in the order of the file: by source, then by method as its table has them.
 
-    Raises BenchError when the file says something twice, nothing, or what does not fit.
+    Raises BenchError when the file states something twice, states nothing, or does not fit the format.
     """
     values = reader.read_json(DATA, dict[str, dict | list])
     sources = {key: {"key": key, "year": None, **fields} for key, fields in values["sources"].items()}

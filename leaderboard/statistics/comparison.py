@@ -1,4 +1,4 @@
-"""A few methods of a results folder against each other, for ``refsr-bench compare``: which runs, and what is said."""
+"""Compares a few methods of a results folder for ``refsr-bench compare``: chooses the runs and words the findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from refsr_bench.protocols.effects import sentences
 class Asked:
     """A question of ``compare``. methods: names in the folder ``results``, or run files, or folders of run files.
 
-    dataset, protocol: only on this data set, only under this protocol (its label, or the start of its digest); metric:
+    dataset, protocol: only on this data set, only under this protocol (its label, or the start of its digest). metric:
     None for the protocol's PSNR.
     """
 
@@ -41,23 +41,23 @@ class Asked:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One column in which all of the methods stand. pairs: those between the methods that were asked for."""
+    """One column that has all of the methods. pairs: those between the methods that were asked for."""
 
     contest: Contest
     pairs: tuple[Pair, ...]
 
     @property
     def standings(self) -> tuple[Standing, ...]:
-        """The methods that were asked for, the best first."""
+        """Return the methods that were asked for, the best first."""
         places = sorted({place for pair in self.pairs for place in (pair.a, pair.b)})
         return tuple(self.contest.standings[place] for place in places)
 
 
 def compare(asked: Asked) -> tuple[tuple[Comparison, ...], tuple[Problem, ...]]:
-    """Every comparison there is, and the files of the results folder that were left out.
+    """Return every possible comparison, and the files of the results folder that were left out.
 
-    Raises Misuse, saying what to do, for methods that are not there, are one run, or cannot be compared; BenchError for
-    a run file that cannot be trusted.
+    Raises Misuse, saying what to do, for methods that do not exist, are one run, or cannot be compared; BenchError for
+    an invalid run file.
     """
     if len(asked.methods) < 2:
         raise Misuse("compare needs two methods or more: refsr-bench compare A B --results DIR.")
@@ -77,7 +77,7 @@ Chosen = Mapping[str, set[str]]
 
 
 def _gather(asked: Asked) -> tuple[list[LoadedRun], Chosen, tuple[Problem, ...]]:
-    """The runs to compare among, those that were asked for, and the files left out."""
+    """Return the runs to compare among, those that were asked for, and the files left out."""
     files = {text: Path(text) for text in asked.methods if _is_path(text)}
     by_name = [text for text in asked.methods if text not in files]
     runs: list[LoadedRun] = []
@@ -94,7 +94,7 @@ def _gather(asked: Asked) -> tuple[list[LoadedRun], Chosen, tuple[Problem, ...]]
     for text, path in files.items():
         own = _at(path)
         known = {run_key(run.result): run.path for run in runs}
-        # A file of the results folder, given by its path, is that run and not a second one.
+        # A file of the results folder that is given by its path is that run and not a second one.
         chosen[text] = {known.get(run_key(run.result), run.path) for run in own}
         runs += [run for run in own if run_key(run.result) not in known]
     for first, second in combinations(asked.methods, 2):
@@ -108,7 +108,7 @@ def _is_path(text: str) -> bool:
 
 
 def _at(path: Path) -> list[LoadedRun]:
-    """The runs of a run file, of its folder, or below a folder."""
+    """Return the runs of a run file, of its folder, or below a folder."""
     alone = path.name == "result.json"
     folder = path.parent if alone else path
     if not folder.is_dir() or (alone and not path.is_file()):
@@ -120,12 +120,12 @@ def _at(path: Path) -> list[LoadedRun]:
     if not found and results.runs:
         raise Misuse(f"{path}: not a benchmark run; robustness runs and ablations are not compared.")
     if not found:
-        results.benchmarks()  # says what is missing
+        results.benchmarks()  # raises if there is none
     return [dataclasses.replace(run, path=(folder / run.path).as_posix()) for run in found]
 
 
 def _named(text: str, runs: Sequence[LoadedRun], results: Path) -> set[str]:
-    """The runs of a method by its name or title. Raises Misuse when there is none, or with several weights."""
+    """Return the runs of a method by its name or title. Raises Misuse when there is none, or with several weights."""
     cards = [(run, run.result.run.method) for run in runs]
     found = [(run, card) for run, card in cards if card.name == text] or [
         (run, card) for run, card in cards if text.casefold() in (card.name.casefold(), card.title.casefold())
@@ -144,7 +144,7 @@ def _named(text: str, runs: Sequence[LoadedRun], results: Path) -> set[str]:
 
 
 def _contests(runs: Sequence[LoadedRun], chosen: Chosen, asked: Asked) -> list[Contest]:
-    """The columns in which all chosen methods stand. Raises Misuse, saying why, when there is none."""
+    """Return the columns that have all chosen methods. Raises Misuse, saying why, when there is none."""
     tables = _tables(runs, asked)
     own = [run for run in runs if any(run.path in paths for paths in chosen.values())]
     if synthetic := {run.result.run.method.title for run in own if not run.result.run.method.ranked}:
@@ -168,7 +168,7 @@ def _contests(runs: Sequence[LoadedRun], chosen: Chosen, asked: Asked) -> list[C
 
 
 def _tables(runs: Sequence[LoadedRun], asked: Asked) -> tuple[Table, ...]:
-    """The tables of the protocol that was asked for. Raises Misuse for a protocol or a data set that there is not."""
+    """Return the tables of the protocol that was asked for. Raises Misuse for an unknown protocol or data set."""
     tables = build_tables(runs)
     if asked.protocol is not None:
         labels = list(dict.fromkeys(table.protocol.label for table in tables))
@@ -186,7 +186,7 @@ def _tables(runs: Sequence[LoadedRun], asked: Asked) -> tuple[Table, ...]:
 
 
 def _why_not(own: Iterable[LoadedRun], chosen: Chosen, asked: Asked, metrics: Iterable[str]) -> str:
-    """Why methods cannot be compared. metrics: of the columns in which all of them stand."""
+    """Explain why methods cannot be compared. metrics: of the columns that have all of them."""
     methods = ", ".join(chosen)
     if metrics and asked.metric:
         return f"Not all of {methods} have the metric {asked.metric}. There are: {', '.join(metrics)}."
@@ -218,7 +218,7 @@ def _why_not(own: Iterable[LoadedRun], chosen: Chosen, asked: Asked, metrics: It
 
 
 def text_of(found: Comparison) -> str:
-    """A comparison for the terminal: means, pairs, a sentence for each pair, and the images that differ most."""
+    """Format a comparison for the terminal: means, pairs, a sentence for each pair, and the images that differ most."""
     contest, metric = found.contest, found.contest.metric
     heading = (
         f"\n{contest.dataset_title}, {metric.title}, protocol {contest.protocol.label} ({contest.protocol.digest[:8]})"
@@ -241,7 +241,7 @@ def text_of(found: Comparison) -> str:
 
 
 def _line(contest: Contest, pair: Pair) -> tuple[str, ...]:
-    """A pair as a line of the table."""
+    """Format a pair as a line of the table."""
     metric = contest.metric
     p = (
         "-" if value is None else p_text(value).removeprefix("p = ").removeprefix("p ")
@@ -257,15 +257,17 @@ def _line(contest: Contest, pair: Pair) -> tuple[str, ...]:
 
 
 def _differences(contest: Contest, pair: Pair) -> list[tuple[float, str]]:
-    """(a - b, image id) of all images that both have, the largest first; equal values, also infinite ones, differ by
-    nothing."""
+    """Return (a - b, image id) of all images that both have, the largest first.
+
+    Equal values, also infinite ones, differ by 0.
+    """
     a, b = contest.standings[pair.a].values, contest.standings[pair.b].values
     found = [(0.0 if a[image] == b[image] else a[image] - b[image], image) for image in a if image in b]
     return sorted(found, key=lambda entry: (-entry[0], entry[1]))
 
 
 def _extremes(contest: Contest, pair: Pair, shown: int) -> str:
-    """The images with the largest differences either way; "" without an image in common."""
+    """Return the images with the largest differences either way; "" without an image in common."""
     a, b, metric = contest.standings[pair.a], contest.standings[pair.b], contest.metric
     found = _differences(contest, pair)
     above, below = [entry for entry in found if entry[0] > 0], [entry for entry in reversed(found) if entry[0] < 0]
@@ -287,7 +289,7 @@ def _extremes(contest: Contest, pair: Pair, shown: int) -> str:
 
 
 def document(found: Comparison) -> dict[str, Any]:
-    """A comparison as JSON values, every number unrounded."""
+    """Return a comparison as JSON values, every number unrounded."""
     contest = found.contest
     return {
         "protocol": contest.protocol.label,

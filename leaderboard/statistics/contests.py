@@ -1,14 +1,15 @@
-"""Which differences between methods are more than chance: intervals, paired tests, ranks, and sentences that say so.
+"""Finds which differences between methods are more than chance: intervals, paired tests and ranks.
 
 A contest is one column of a table (protocol digest, data set with its manifest) under one metric.
 
-* Methods are compared image by image, on the images both have; images that failed or were not measured are missing.
-* Synthetic weights never take part. Partial and failed runs do, are marked, and have no place in the ranks.
-* GAN-trained methods take part like all others and are marked: PSNR and SSIM are not what they were trained for.
+* Methods are compared image by image, on the images that both have; images that failed or were not measured are
+missing.
+* Synthetic weights never take part. Partial and failed runs do, are marked, and are not ranked.
+* GAN-trained methods take part like all others and are marked, because they were not trained for PSNR and SSIM.
 * Differences and tests use unrounded values; an image is a tie when both values print alike, as in the tables.
-* Two infinite values (both identical to HR) differ by 0. An image where one alone is infinite counts as won or lost
-  and stays out of the difference, its interval and the tests; a mean that is infinite has no interval.
-* p values are two-sided and adjusted by Holm over all pairs of the contest, also where few of them are shown.
+* Two infinite values (both identical to HR) differ by 0. An image on which only one is infinite counts as won or lost
+and stays out of the difference, its interval and the tests; a mean that is infinite has no interval.
+* p values are two-sided and adjusted by Holm over all pairs of the contest, even if few of them are shown.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ FEWEST_FOR_RANKS = 10  # images; Demšar (2006): the approximations hold for mor
 
 @dataclass(frozen=True)
 class Standing:
-    """One method. low, high: 95 % bootstrap interval of the mean, None for one image and for an infinite mean.
+    """One method. low, high: 95 % bootstrap interval of the mean; None for one image and for an infinite mean.
 
-    name, weights: of its run file; title: unique in the contest; status: as in ``Cell``; values: by image id,
-    unrounded; run: path of the run file.
+    name, weights: of its run file. title: unique in the contest. status: as in ``Cell``. values: by image id,
+    unrounded. run: path of the run file.
     """
 
     title: str
@@ -62,11 +63,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Pair:
-    """A comparison of two methods, the one placed better first. a, b: places in ``Contest.standings``.
+    """A comparison of two methods, the better placed first. a, b: positions in ``Contest.standings``.
 
-    images: both have; apart: of these, where one alone is infinite. difference: mean of a - b over the others, with its
-    95 % paired bootstrap interval. wins, ties, losses: of a, by printed values. p: sign flips, exact or from random
-    patterns; wilcoxon: signed ranks; both also after Holm. None where fewer than two images leave nothing to test.
+    images: number that both have. apart: number of these on which only one value is infinite. difference: mean of a - b
+    over the others, with its 95 % paired bootstrap interval. wins, ties, losses: of a, by printed values. p: sign
+    flips, exact or from random patterns. wilcoxon: signed ranks. Both are also given after Holm, and None when fewer
+    than two images leave nothing to test.
     """
 
     a: int
@@ -86,12 +88,12 @@ class Pair:
 
     @property
     def tested(self) -> int:
-        """Images of the difference and the tests."""
+        """The number of images in the difference and the tests."""
         return self.images - self.apart
 
     @property
     def turned(self) -> Pair:
-        """The same comparison from the other side."""
+        """Return the same comparison from the other side."""
         back = {
             name: None if value is None else 0.0 - value
             for name, value in (("difference", self.difference), ("low", self.high), ("high", self.low))
@@ -104,16 +106,16 @@ class Pair:
 
     @property
     def share(self) -> float | None:
-        """Share of the images won by a, a tie being half a win."""
+        """The share of images won by a, a tie being half a win."""
         return (self.wins + self.ties / 2) / self.images if self.images else None
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One data set under one protocol and one metric. standings: complete runs first, best mean first; pairs: all.
+    """One data set under one protocol and one metric. standings: complete runs first, best mean first. pairs: all.
 
-    left_out: titles of methods with weights that mean nothing. ranks: over ``ranked`` (places in standings), None with
-    fewer than three complete runs or FEWEST_FOR_RANKS images. anchor: unique and the same in every build.
+    left_out: titles of methods with unranked weights. ranks: over ``ranked`` (positions in standings); None with fewer
+    than three complete runs or FEWEST_FOR_RANKS images. anchor: unique and the same in every build.
     """
 
     protocol: ProtocolInfo
@@ -129,7 +131,7 @@ class Contest:
 
     @property
     def family(self) -> int:
-        """Tests that Holm's correction counts."""
+        """The number of tests that Holm's correction counts."""
         return sum(pair.p is not None for pair in self.pairs)
 
     @property
@@ -140,17 +142,17 @@ class Contest:
 
     @property
     def hopeless(self) -> bool:
-        """No difference whatever could be significant with so few images."""
+        """Whether no difference whatever could be significant with so few images."""
         return self.smallest_p >= ALPHA
 
     def pair(self, i: int, j: int) -> Pair:
-        """The pair of two places, in either order."""
+        """Return the pair of two positions, in either order."""
         first, second = min(i, j), max(i, j)
         k = len(self.standings)
         return self.pairs[first * (2 * k - first - 1) // 2 + second - first - 1]
 
     def too_few(self, pair: Pair) -> bool:
-        """Say whether no difference of the pair, however large, could be significant."""
+        """Tell whether no difference of the pair, however large, could be significant."""
         return self.hopeless or paired.smallest_p(pair.tested, self.family) >= ALPHA
 
     @property
@@ -162,7 +164,7 @@ class Contest:
 
 
 def metrics_shown(table: Table) -> tuple[MetricInfo, ...]:
-    """The metrics of the page: the protocol's two, and those where lower is better (LPIPS, AEE)."""
+    """Return the metrics of the page: the protocol's two, and those for which lower is better (LPIPS, AEE)."""
     lower = [metric for metric in table.metrics if metric.direction == "lower" and metric.name != SECONDS.name]
     return tuple({metric.name: metric for metric in (table.psnr, table.ssim, *lower)}.values())
 
@@ -170,9 +172,10 @@ def metrics_shown(table: Table) -> tuple[MetricInfo, ...]:
 def contests(
     results: pd.DataFrame, tables: Iterable[Table], metrics: Collection[str] | None = None
 ) -> tuple[Contest, ...]:
-    """Every column and metric (``metrics_shown``; or those named) in which at least two methods can be compared.
+    """Return every column and metric (``metrics_shown``, or the named ones) in which at least two methods can be
+    compared.
 
-    results: the ``leaderboard.frame`` of the runs that the tables were made of.
+    results: the ``leaderboard.frame`` of the runs that the tables were made from.
     """
     found = []
     for table in tables:
@@ -233,7 +236,7 @@ def _status(cell: Cell, measured: int) -> str:
 
 
 def _titles(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Titles, with the weights beside those that occur twice, then with the name and a number."""
+    """Return titles, with the weights beside those that occur twice, then with the name and a number."""
     titles = [title for title, _, _ in rows]
     longer = [f"{t} ({w})" if titles.count(t) > 1 else t for t, w, _ in rows]
     longest = [f"{t} {n}" if longer.count(t) > 1 else t for t, (_, _, n) in zip(longer, rows, strict=True)]
@@ -241,7 +244,7 @@ def _titles(rows: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _intervals(matrix: np.ndarray) -> list[tuple[float | None, float | None]]:
-    """95 % bootstrap intervals of the mean of every column of (images, methods), nan where missing.
+    """Return 95 % bootstrap intervals of the mean of every column of (images, methods), nan if missing.
 
     (None, None) for a column of fewer than two images, or with an infinite value.
     """
@@ -256,21 +259,21 @@ def _intervals(matrix: np.ndarray) -> list[tuple[float | None, float | None]]:
 
 
 def _alike(used: np.ndarray) -> list[tuple[np.ndarray, list[int]]]:
-    """Columns of (images, columns) that are the same, with their rows: they share their draws."""
+    """Return columns of (images, columns) that use the same rows, with these rows, because they share their draws."""
     groups = grouped(range(used.shape[1]), lambda column: used[:, column].tobytes())
     return [(used[:, members[0]], members) for members in groups.values()]
 
 
 def _pairs(matrix: np.ndarray, metric: MetricInfo) -> tuple[Pair, ...]:
-    """All pairs of columns of values (images, methods), nan where missing."""
+    """Return all pairs of columns of values (images, methods), nan if missing."""
     i, j = map(np.array, zip(*combinations(range(matrix.shape[1]), 2), strict=True))
     there = ~np.isnan(matrix)
     both = there[:, i] & there[:, j]
     endless = np.isinf(matrix)
     apart = both & (endless[:, i] != endless[:, j])
     used = both & ~apart
-    flat = np.where(endless | ~there, 0.0, matrix)  # where both are infinite, their difference is 0
-    # Wins are counted as readers of the table would: on the values as printed.
+    flat = np.where(endless | ~there, 0.0, matrix)  # if both are infinite, their difference is 0
+    # Wins are counted as readers of the table would, on the printed values.
     printed = np.array([[value if math.isinf(value) else float(f"{value:.{metric.digits}f}") for value in row]
                         for row in matrix])  # fmt: skip
     higher = printed[:, i] > printed[:, j]
@@ -286,7 +289,7 @@ def _pairs(matrix: np.ndarray, metric: MetricInfo) -> tuple[Pair, ...]:
         columns["low"][members], columns["high"][members] = paired.difference_intervals(values, a, b)
         columns["p"][members] = paired.sign_flips(values, a, b, len(i))
         columns["wilcoxon"][members] = paired.wilcoxon(values[:, a] - values[:, b])
-    tested = np.flatnonzero(~np.isnan(columns["p"]))  # what cannot be tested does not count in the family
+    tested = np.flatnonzero(~np.isnan(columns["p"]))  # pairs that cannot be tested do not count in the family
     for name in ("p", "wilcoxon"):
         columns[f"{name}_holm"] = np.full(len(i), np.nan)
         columns[f"{name}_holm"][tested] = paired.holm(columns[name][tested].tolist())

@@ -1,4 +1,4 @@
-"""Means over images, and how sure they are."""
+"""Computes means over images and their certainty."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Estimate:
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """The mean of one value per image, at least one, correctly rounded; infinite where one of them is."""
+    """Return the mean of one value per image, at least one, correctly rounded; infinite if one of them is."""
     return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else float(sum(values) / len(values))
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of one value per image, at least one, and how sure it is; infinite values allowed."""
+    """Return the mean of one value per image, at least one, with its interval; infinite values are allowed."""
     return Estimate(mean_of(values), *interval(values), len(values))
 
 
 def interval(values: Sequence[float], share: float = 0.95, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap confidence interval of the mean over images (Efron's percentiles): (low, high).
+    """Return the bootstrap confidence interval of the mean over images (Efron's percentiles): (low, high).
 
-    values (n,): one per image, infinite ones allowed. Images are drawn with replacement ``draws`` times; the same seed
-    and n draw the same images, so intervals of methods measured on the same images compare. (nan, nan) for fewer than
-    two images, which say nothing about their spread.
+    values (n,): one per image, infinite ones allowed. Images are drawn with replacement ``draws`` times. The same seed
+    and n draw the same images, so intervals of methods measured on the same images compare. Returns (nan, nan) for
+    fewer than two images, which say nothing about their spread.
     """
     import numpy as np
 
@@ -42,10 +42,10 @@ def interval(values: Sequence[float], share: float = 0.95, draws: int = 10_000, 
     index = np.random.default_rng(seed).integers(0, len(numbers), (draws, len(numbers)))
     means = numbers[index].mean(1)
     tail = (1 - share) / 2
-    low = np.quantile(means, tail, method="lower")  # no interpolation: infinite values stay what they are
+    low = np.quantile(means, tail, method="lower")  # no interpolation, because it would spoil infinite values
     return float(low), float(np.quantile(means, 1 - tail, method="higher"))
 
 
 def difference(a: float, b: float) -> float:
-    """a - b; 0 for equal values, of which both may be infinite."""
+    """Return a - b; 0 for equal values, even if both are infinite."""
     return 0.0 if a == b else a - b

@@ -1,8 +1,9 @@
-"""Paired statistics over shared draws; ours because scipy compares one pair at a time and draws anew for each.
+"""Paired statistics over shared draws. We wrote these because scipy compares one pair at a time and draws anew for
+each.
 
-Bootstrap, sign flips, Holm, Friedman and Nemenyi, on arrays alone; the tests hold them against scipy's and R's values.
-Everything drawn at random comes from a fixed seed and the number of images, so the same input gives the same numbers
-and all methods of a column see the same draws.
+Bootstrap, sign flips, Holm, Friedman and Nemenyi work on arrays alone; the tests compare them with scipy's and R's
+values. Everything drawn at random comes from a fixed seed and the number of images, so the same input gives the same
+numbers and all methods of a column see the same draws.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ _CHUNK = 32  # pairs held in memory at once
 
 @functools.lru_cache(maxsize=8)
 def resamples(n: int, draws: int = DRAWS) -> Floats:
-    """Weights (draws, n) of images drawn with replacement: rows sum to 1. The draws are those of
-    ``leaderboard.statistics.estimates``."""
+    """Return weights (draws, n) of images drawn with replacement; rows sum to 1.
+
+    The draws are those of ``leaderboard.statistics.estimates``.
+    """
     index = np.random.default_rng(SEED).integers(0, n, (draws, n))
     counts = np.bincount((index + n * np.arange(draws)[:, None]).ravel(), minlength=n * draws)
     weights = counts.reshape(draws, n) / n
@@ -38,7 +41,7 @@ def resamples(n: int, draws: int = DRAWS) -> Floats:
 
 
 def limits(means: Floats, share: float = SHARE) -> tuple[Floats, Floats]:
-    """Efron's percentiles (low (k,), high (k,)) of bootstrap means (k, draws), without interpolation."""
+    """Return Efron's percentiles (low (k,), high (k,)) of bootstrap means (k, draws), without interpolation."""
     last, tail = means.shape[1] - 1, (1 - share) / 2
     low, high = math.floor(tail * last), math.ceil((1 - tail) * last)
     ordered = np.partition(means, (low, high), axis=1)
@@ -46,12 +49,13 @@ def limits(means: Floats, share: float = SHARE) -> tuple[Floats, Floats]:
 
 
 def intervals(values: Floats) -> tuple[Floats, Floats]:
-    """95 % bootstrap intervals (low (k,), high (k,)) of column means of finite values (n, k), n >= 2."""
+    """Return 95 % bootstrap intervals (low (k,), high (k,)) of column means of finite values (n, k), n >= 2."""
     return limits(np.ascontiguousarray(values.T) @ resamples(len(values)).T)
 
 
 def difference_intervals(values: Floats, i: Sequence[int], j: Sequence[int]) -> tuple[Floats, Floats]:
-    """Paired bootstrap intervals of mean(values[:, i] - values[:, j]), images drawn together; values (n, k), n >= 2."""
+    """Return paired bootstrap intervals of mean(values[:, i] - values[:, j]), images drawn together; values (n, k), n
+    >= 2."""
     means = _centred(values) @ resamples(len(values)).T
     parts = [limits(means[a] - means[b]) for a, b in _chunks(i, j)]
     return np.concatenate([low for low, _ in parts]), np.concatenate([high for _, high in parts])
@@ -59,7 +63,8 @@ def difference_intervals(values: Floats, i: Sequence[int], j: Sequence[int]) -> 
 
 @functools.lru_cache(maxsize=8)
 def signs(n: int, batch: int = 0) -> Floats:
-    """Sign patterns (m, n): half of all 2^n (the other half mirrors it) up to EXACT images, else FLIPS random ones."""
+    """Return sign patterns (m, n): half of all 2^n (the other half mirrors it) up to EXACT images, else FLIPS random
+    ones."""
     if n <= EXACT:
         bits = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1
     else:
@@ -70,21 +75,21 @@ def signs(n: int, batch: int = 0) -> Floats:
 
 
 def sign_flips(values: Floats, i: Sequence[int], j: Sequence[int], family: int = 1) -> Floats:
-    """Two-sided p of the paired permutation test of every pair of columns of finite values (n, k).
+    """Return two-sided p of the paired permutation test of every pair of columns of finite values (n, k).
 
-    Under the null hypothesis an image's difference is as likely with either sign. Statistic: the mean difference.
-    Random patterns count the observed one in, (hits + 1) / (patterns + 1), so that p is never 0 (Phipson and Smyth
-    2010). family: pairs that p will be corrected for, see ``flips``.
+    Under the null hypothesis an image's difference has either sign with equal probability. The statistic is the mean
+    difference. Random patterns count the observed one in, (hits + 1) / (patterns + 1), so p is never 0 (Phipson and
+    Smyth 2010). family: number of pairs that p will be corrected for, see ``flips``.
     """
     n = len(values)
     centred = _centred(values)
     observed = [
         (np.abs((d := centred[a] - centred[b]).sum(1)) - 1e-12 * np.abs(d).sum(1))[:, None] for a, b in _chunks(i, j)
-    ]  # equal sums differ in their last digits, hence a little less
+    ]  # slightly less, because sums that should be equal differ in their last digits
     hits = np.zeros(len(i))
     batches = 1 if n <= EXACT else flips(family) // FLIPS
     for batch in range(batches):
-        # Sums of methods, not of pairs: the difference of two sums is the sum of the differences.
+        # Sum methods, not pairs, because the difference of two sums is the sum of the differences.
         sums = centred @ signs(n, batch).T
         parts = zip(_chunks(i, j), observed, strict=True)
         hits += np.concatenate([(np.abs(sums[a] - sums[b]) >= least).sum(1) for (a, b), least in parts])
@@ -92,19 +97,21 @@ def sign_flips(values: Floats, i: Sequence[int], j: Sequence[int], family: int =
 
 
 def flips(family: int) -> int:
-    """Random patterns of a test that is one of so many: the smallest p stays below .01 after correction."""
+    """Return the number of random patterns for a test that is one of so many; the smallest p stays below .01 after
+    correction."""
     return FLIPS * max(1, math.ceil(family / 200))
 
 
 def smallest_p(n: int, family: int = 1) -> float:
-    """The smallest p that ``sign_flips`` can give for n images."""
+    """Return the smallest p that ``sign_flips`` can give for n images."""
     return 2 / 2**n if n <= EXACT else 1 / (flips(family) + 1)
 
 
 def wilcoxon(differences: Floats) -> Floats:
-    """Two-sided p of Wilcoxon's signed-rank test of every column of (n, pairs); 1 where all differences are 0.
+    """Return two-sided p of Wilcoxon's signed-rank test of every column of (n, pairs); 1 if all differences are 0.
 
-    Zeros are dropped (Wilcoxon); exact up to 50 images without zeros and ties, else the normal approximation.
+    Zeros are dropped (Wilcoxon). The test is exact up to 50 images without zeros and ties, and else uses the normal
+    approximation.
     """
     from scipy import stats
 
@@ -119,7 +126,7 @@ def wilcoxon(differences: Floats) -> Floats:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values of one family, adjusted by Holm's step-down procedure (Holm 1979), in the order given."""
+    """Adjust the p values of one family by Holm's step-down procedure (Holm 1979); they keep their order."""
     adjusted = [1.0] * len(p)
     largest = 0.0
     for step, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
@@ -132,9 +139,9 @@ def holm(p: Sequence[float]) -> list[float]:
 class Ranking:
     """Friedman's test and Nemenyi's critical difference (Demšar 2006, section 3.2.2).
 
-    mean_ranks: by method, 1 is best; order: methods by mean rank; p: of Iman and Davenport's F; distance: two mean
-    ranks closer than it are not distinguishable; groups: maximal runs of such methods, as places in ``order`` (first,
-    last), one over all where F finds nothing.
+    mean_ranks: by method, 1 is best. order: methods by mean rank. p: of Iman and Davenport's F. distance: two mean
+    ranks closer than this are not distinguishable. groups: maximal runs of such methods, as positions in ``order``
+    (first, last), or one over all if F finds nothing.
     """
 
     mean_ranks: tuple[float, ...]
@@ -155,7 +162,8 @@ def rank(values: Floats, lower_is_better: bool = False, alpha: float = 1 - SHARE
     ranks = stats.rankdata(values if lower_is_better else -values, axis=1).mean(0)
     chi2 = 12 * n / (k * (k + 1)) * (float(np.square(ranks).sum()) - k * (k + 1) ** 2 / 4)
     rest = n * (k - 1) - chi2
-    f = (n - 1) * chi2 / rest if rest > 1e-9 * n * k else math.inf  # every image ranks them alike
+    # if every image ranks them alike, rest is 0 up to rounding
+    f = (n - 1) * chi2 / rest if rest > 1e-9 * n * k else math.inf
     p = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
     distance = nemenyi(k, alpha) * math.sqrt(k * (k + 1) / (6 * n))
     order = tuple(sorted(range(k), key=lambda method: (ranks[method], method)))
@@ -166,7 +174,8 @@ def rank(values: Floats, lower_is_better: bool = False, alpha: float = 1 - SHARE
 
 @functools.cache
 def nemenyi(k: int, alpha: float = 1 - SHARE) -> float:
-    """Critical value q of Nemenyi's test for k methods: the studentized range for infinite samples over sqrt 2."""
+    """Return the critical value q of Nemenyi's test for k methods: the studentized range for infinite samples over sqrt
+    2."""
     from scipy import stats
 
     return float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
@@ -182,7 +191,7 @@ def _runs(ordered: Sequence[float], distance: float) -> tuple[tuple[int, int], .
 
 
 def _centred(values: Floats) -> Floats:
-    """Methods first (k, n), without each image's mean, which differences do not see: fewer digits are lost."""
+    """Return methods first (k, n), without each image's mean, which cancels in differences: fewer digits are lost."""
     return np.ascontiguousarray((values - values.mean(1, keepdims=True)).T)
 
 

@@ -17,7 +17,7 @@ CSV_COLUMNS = (
 
 
 def records(found: Contest, pairs: Iterable[Pair] | None = None) -> list[dict[str, Any]]:
-    """Pairs as flat records (CSV_COLUMNS), unrounded; all of them where None."""
+    """Return pairs as flat records (CSV_COLUMNS), unrounded; all of them if None."""
     lines = []
     for pair in found.pairs if pairs is None else pairs:
         a, b = found.standings[pair.a], found.standings[pair.b]
@@ -34,5 +34,5 @@ def records(found: Contest, pairs: Iterable[Pair] | None = None) -> list[dict[st
 
 
 def to_csv(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Records as CSV: numbers unrounded, nothing a spreadsheet takes for a formula."""
+    """Return records as CSV: numbers unrounded, nothing that a spreadsheet takes for a formula."""
     return csv_text(CSV_COLUMNS, ([line[name] for name in CSV_COLUMNS] for line in lines))

@@ -1,7 +1,8 @@
-"""Robustness runs (``kind: robustness``) as rows: means, intervals and the reference gain, by level of a change.
+"""Turns robustness runs (``kind: robustness``) into rows: means, intervals and the reference gain, by level of a
+change.
 
-Their references were made from the ground truth, so they are never ranked. What was changed, and how far, stands in the
-data set's ``variation``.
+Their references were made from the ground truth, so they are never ranked. The data set's ``variation`` says what was
+changed, and how far.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
 @dataclass(frozen=True)
 class Row:
-    """One method or matcher at one level. values: by metric name, what could be measured; failed: pairs that failed.
+    """One method or matcher at one level. values: what could be measured, by metric name. failed: pairs that failed.
 
-    series: what tells a method with its weights from its namesakes; the method's name where it has none.
+    series: distinguishes a method with its weights from others of the same name; otherwise the method's name.
     """
 
     method: str
@@ -46,10 +47,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Study:
-    """Everything measured of one change on the same images under one protocol.
+    """Every measurement of one change on the same images under one protocol.
 
-    dataset, title: of the data set whose images were changed; change: one of ``geometry.kinds.KINDS``, or GIVEN;
-    runs: by series (a method or matcher with its weights), then by level, UNRELATED last.
+    dataset, title: of the data set whose images were changed. change: one of ``geometry.kinds.KINDS``, or GIVEN. runs:
+    by series (a method or matcher with its weights), then by level, UNRELATED last.
     """
 
     dataset: str
@@ -61,7 +62,7 @@ class Study:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """One row per level of each series; weights tell namesakes apart."""
+        """Return one row per level of each series; weights distinguish methods of the same name."""
         names = [name for name, _ in self.runs]
         found = []
         for (name, weights), levels in self.runs.items():
@@ -72,7 +73,7 @@ class Study:
 
 
 def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict[str, float]]:
-    """PSNR by image with the unrelated reference, by protocol digest, data set, method and weights."""
+    """Return PSNR by image with the unrelated reference, by protocol digest, data set, method and weights."""
     found: dict[tuple[str, str, str, str], dict[str, float]] = {}
     for loaded in runs:
         run = loaded.result.run
@@ -84,10 +85,10 @@ def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict
 
 
 def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
-    """Robustness runs grouped by data set, change, protocol and the very images; unrelated references join them all.
+    """Group robustness runs by data set, change, protocol and the very images; unrelated references join all groups.
 
-    Of two files with the same place the first by path counts. A change of which nothing but the unrelated reference
-    was measured is none.
+    If two files have the same place, the first by path counts. A change of which only the unrelated reference was
+    measured is not a study.
     """
     placed: dict[tuple, dict[tuple[str, str], dict[str, LoadedRun]]] = {}
     baselines: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
@@ -116,18 +117,19 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
 
 
 def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
-    """(data set that was changed, change, level); (its name, GIVEN, GIVEN) for one measured with its own references."""
+    """Return (data set that was changed, change, level); (its name, GIVEN, GIVEN) for one measured with its own
+    references."""
     change = dataset.variation
     return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
 
 
 def _title(level: str, loaded: LoadedRun, change: str) -> str:
-    """The title of the data set that was changed: "Sample, rotation, 20" is "Sample"."""
+    """Return the title of the data set that was changed: "Sample, rotation, 20" gives "Sample"."""
     return loaded.result.run.dataset.title.removesuffix(f", {level}").removesuffix(f", {change}")
 
 
 def _place(level: str) -> tuple[bool, float, int, str]:
-    """Groups from identity to large, then numbers in their order."""
+    """Return a sort key: groups from identity to large, then numbers in their order."""
     number = level_number(level)
     if number is not None:
         return (True, number, 0, level)
@@ -140,7 +142,7 @@ def _matchers_last(levels: Mapping[str, LoadedRun], series: tuple[str, str]) -> 
 
 
 def level_number(level: str) -> float | None:
-    """The level of a sweep as a number; None for a group."""
+    """Return the level of a sweep as a number; None for a group."""
     try:
         value = float(level)
     except ValueError:
@@ -149,10 +151,10 @@ def level_number(level: str) -> float | None:
 
 
 def rows(results: Mapping[str, Result]) -> list[Row]:
-    """One row per level of one method, in the given order.
+    """Return one row per level of one method, in the given order.
 
     *Reference gain* is the PSNR with this level's reference minus that of the same image with the unrelated one: it
-    tells a method that uses its reference from a good network for single images.
+    distinguishes a method that uses its reference from a good network for single images.
     """
     values = frame(LoadedRun(level, result) for level, result in results.items())
     values = values[values.status == MEASURED]
@@ -174,10 +176,10 @@ def rows(results: Mapping[str, Result]) -> list[Row]:
 
 
 def _gains(psnr: pd.DataFrame, beside: pd.Series) -> pd.DataFrame:
-    """Rows of GAIN for rows of PSNR of one method. beside: which of them have the unrelated reference."""
+    """Return rows of GAIN for rows of PSNR of one method. beside: those with the unrelated reference."""
     changed, baseline = psnr[~beside], psnr[beside].set_index("pair").value
     before = baseline.reindex(changed.pair).to_numpy()
-    gain = (changed.value - before).mask(changed.value == before, 0.0)  # of infinite ones, too
+    gain = (changed.value - before).mask(changed.value == before, 0.0)  # equal values gain 0, even infinite ones
     return changed.assign(metric=GAIN.name, value=gain)[~np.isnan(before)]
 
 
@@ -187,7 +189,7 @@ def _psnr(result: Result) -> dict[str, float]:
 
 
 def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
-    """Columns of the table: matching first, then restoration, the first in dB (PSNR) followed by the gain."""
+    """Return columns of the table: matching first, then restoration, the first in dB (PSNR) followed by the gain."""
     quality = list(metrics)
     if places := [n for n, metric in enumerate(quality, 1) if metric.unit == GAIN.unit]:
         quality.insert(places[0], GAIN)
@@ -195,7 +197,7 @@ def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) ->
 
 
 def to_csv(rows: Sequence[Row], columns: Sequence[MetricInfo], change: str, dataset: str) -> str:
-    """Every mean and both ends of its interval, unrounded; empty where there is nothing to measure."""
+    """Return every mean and both ends of its interval, unrounded; empty if there is nothing to measure."""
     ends = [f"{column.name}{end}" for column in columns for end in ("", "_low", "_high")]
     lines = []
     for row in rows:

@@ -1,4 +1,5 @@
-"""Comparisons in words: numbers as APA style prints them, and sentences that say what is known and what is not."""
+"""Puts comparisons into words: numbers as APA style prints them, and sentences that say what is known and what is
+not."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "
 
 
 def p_text(p: float) -> str:
-    """ "p = .18", "p < .001", as APA style prints them: two decimals, three below .1."""
+    """Return "p = .18" or "p < .001", as APA style prints them: two decimals, three below .1."""
     if p < 0.001:
         return "p < .001"
     text = f"{p:.{3 if p < 0.1 else 2}f}"
@@ -22,7 +23,7 @@ def p_text(p: float) -> str:
 
 
 def value_text(value: float | None, metric: MetricInfo, signed: bool = False) -> str:
-    """A number as tables print it, with a proper minus; signed: a plus before positive ones."""
+    """Return a number as tables print it, with a proper minus. signed: with a plus before positive ones."""
     text = of_metric(value, metric)
     if value is None or math.isinf(value):
         return text
@@ -32,15 +33,18 @@ def value_text(value: float | None, metric: MetricInfo, signed: bool = False) ->
 
 
 def interval_text(low: float | None, high: float | None, metric: MetricInfo, signed: bool = False) -> str:
-    """ "[24.97, 25.91]"; "" without one."""
+    """Return "[24.97, 25.91]"; "" without an interval."""
     if low is None or high is None:
         return ""
     return f"[{value_text(low, metric, signed)}, {value_text(high, metric, signed)}]"
 
 
 def sentence(found: Contest, pair: Pair) -> str:
-    """Say what is known of two methods, the one better on their images first: "RCAN and EDSR are not distinguishable on
-    CUFED5: +0.03 dB, 95 % interval [−0.01, +0.07], p = .18 after Holm, better on 70, worse on 56 of 126 images"."""
+    """Say what is known about two methods, the one better on their images first.
+
+    For example: "RCAN and EDSR are not distinguishable on CUFED5: +0.03 dB, 95 % interval [−0.01, +0.07], p = .18 after
+    Holm, better on 70, worse on 56 of 126 images".
+    """
     lower = found.metric.direction == "lower"
     if pair.difference is not None and pair.difference * (-1 if lower else 1) < 0:
         pair = pair.turned
@@ -79,11 +83,12 @@ def _images(found: Contest, pair: Pair) -> str:
 
 
 def summary(found: Contest) -> str:
-    """The head of a column: "The first three (A, B and C) are not distinguishable on CUFED5 in PSNR-Y." """
+    """Return the head of a column, such as "The first three (A, B and C) are not distinguishable on CUFED5 in
+    PSNR-Y"."""
     where = f"on {found.dataset_title} in {found.metric.title}"
     if found.hopeless:
         return f"No difference {where} can be significant: {few(found)}"
-    # Partial runs stand last and are not part of "the first three", unless there is nothing else.
+    # Partial runs come last and are not part of "the first three", unless there is nothing else.
     titles = [standing.title for standing in found.standings][: len(found.ranked) if len(found.ranked) > 1 else None]
     level = 1
     while level < len(titles) and not any(found.pair(i, level).significant for i in range(level)):
@@ -105,7 +110,7 @@ def summary(found: Contest) -> str:
 
 
 def few(found: Contest) -> str:
-    """Why a contest cannot have a significant pair."""
+    """Explain why a contest cannot have a significant pair."""
     most = max((pair.tested for pair in found.pairs), default=0)
     if most < 2:
         return "no two have two images in common."
@@ -116,13 +121,13 @@ def few(found: Contest) -> str:
 
 
 def sentences(found: Contest) -> tuple[str, ...]:
-    """The summary, then each method against the next one."""
+    """Return the summary, then each method against the next one."""
     neighbours = (sentence(found, found.pair(n, n + 1)) for n in range(len(found.standings) - 1))
     return (summary(found), *neighbours)
 
 
 def ranks_sentence(found: Contest) -> str:
-    """Friedman's and Nemenyi's result in words; "" without ranks."""
+    """Return Friedman's and Nemenyi's result in words; "" without ranks."""
     if found.ranks is None:
         return ""
     ranks, k = found.ranks, len(found.ranked)

@@ -1,1 +1,1 @@
-"""Checking what others submit."""
+"""Checks the results that others submit."""

@@ -1,7 +1,7 @@
-"""Checks of one run file that somebody sends: is it whole, does it agree with itself, is it plausible.
+"""Checks one submitted run file: whether it is whole, agrees with itself and is plausible.
 
-Nothing of a submission is executed, imported or followed. What can be re-measured is re-measured elsewhere
-(``refsr_bench.evaluate.remeasure``); this module looks at the file alone, beside the published numbers.
+Nothing of a submission is executed, imported or followed. ``refsr_bench.evaluate.remeasure`` measures images again;
+this module looks only at the file and the published numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from refsr_bench.core.schema import Result
 MOST_IMAGES = 100_000
 MOST_SHOWN = 20  # findings of the schema that are listed; a file of another kind has thousands
 
-# Values that a metric can have, by the start of its name; PSNR may be infinite.
+# The possible values of a metric, by the start of its name; PSNR may be infinite.
 RANGES = {
     "psnr": (0.0, 100.0),
     "ssim": (-1.0, 1.0),
@@ -34,16 +34,17 @@ RANGES = {
     "coverage": (0.0, 100.0),
     "points": (0.0, math.inf),
 }
-ABOVE_BEST = 3.0  # dB over the best published number of a data set that want an explanation
-SAME = 60.0  # dB: SSIM is 1 for the same images alone, within its rounding
+ABOVE_BEST = 3.0  # dB over the best published number of a data set that call for an explanation
+SAME = 60.0  # dB: SSIM is 1 only for the same images, within its rounding
 SLACK = 0.02  # of SSIM: windows at the border weigh less in it than in PSNR
-MANY = 10  # images from which a correlation says something
-FAR = 1.0  # dB between a method's measured and published numbers that want one
+MANY = 10  # images from which a correlation is meaningful
+FAR = 1.0  # dB between a method's measured and published numbers that call for an explanation
 
 
 @dataclass(frozen=True)
 class Finding:
-    """level: "error" fails the check, "warning" wants a person's eye. where: a field, a pair, or "" for the file."""
+    """One finding. level: "error" fails the check, "warning" needs a person's judgement. where: a field, a pair, or ""
+    for the file."""
 
     level: str
     where: str
@@ -60,7 +61,7 @@ def grouped(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def read(path: Path) -> tuple[Result | None, list[Finding]]:
-    """A stranger's run file of any version, with everything wrong about it; None where it is no run file at all."""
+    """Read a stranger's run file of any version with all of its faults; None if it is no run file at all."""
     try:
         if path.is_symlink():
             raise BenchError(f"{path}: a link, not a file; send the file itself.")
@@ -79,45 +80,45 @@ def schema_findings(value: Any) -> Iterator[Finding]:
     from jsonschema import Draft202012Validator, ValidationError, validators
 
     def unique(validator: Any, due: bool, items: Any, _schema: Any) -> Iterator[ValidationError]:
-        """Checks texts as jsonschema does; its own check of a mixture takes hours on a long list."""
+        """Check texts as jsonschema does, whose own check of a mixture takes hours on a long list."""
         texts = [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
         if due and len(set(texts)) < len(texts):
             yield ValidationError("names something twice")
 
     errors = validators.extend(Draft202012Validator, {"uniqueItems": unique})(schema.published()).iter_errors(value)
     for error in itertools.islice(errors, MOST_SHOWN):
-        # A field may also be null: the complaint about the other choice is the one that helps.
+        # A field may also be null, and the complaint about the other choice is the one that helps.
         found = next((inner for inner in error.context or () if inner.validator_value != "null"), error)
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found.absolute_path)
         yield Finding("error", where.lstrip(".") or "the file", _words(found))
 
 
 def _words(error: Any) -> str:
-    """A schema's complaint as a sentence that does not print somebody's whole file."""
+    """Turn a schema's complaint into a sentence that does not print somebody's whole file."""
     shown = json.dumps(error.instance, ensure_ascii=False)
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
     rule, due = error.validator, error.validator_value
     if rule in ("required", "additionalProperties"):
         return error.message[:200]
     said = {
-        "type": f"is {shown}; {due} is due",
-        "enum": f"is {shown}; one of {', '.join(map(str, due)) if isinstance(due, list) else due} is due",
-        "const": f"is {shown}; {due!r} is due",
-        "pattern": f"is {shown}; 64 hexadecimal digits are due",
+        "type": f"is {shown}; expected {due}",
+        "enum": f"is {shown}; expected one of {', '.join(map(str, due)) if isinstance(due, list) else due}",
+        "const": f"is {shown}; expected {due!r}",
+        "pattern": f"is {shown}; expected 64 hexadecimal digits",
         "maxLength": f"is longer than {due} characters",
         "minLength": "is empty",
         "uniqueItems": "names a pair twice",
-        "minimum": f"is {shown}; at least {due} is due",
-        "maximum": f"is {shown}; at most {due} is due",
+        "minimum": f"is {shown}; expected at least {due}",
+        "maximum": f"is {shown}; expected at most {due}",
     }
     return said.get(rule, f"{shown}: {error.message[:160]}")
 
 
 def file_findings(value: Any, where: str) -> tuple[Result | None, list[Finding]]:
-    """A submission's JSON value as a Result, with everything wrong about it; None where it is no run file at all.
+    """Read a submission's JSON value as a Result with all of its faults; None if it is no run file at all.
 
-    A file of an older version is brought to this one first, as every reader does. The reader stops at the first field
-    that does not fit; what else is wrong then comes from the published JSON Schema.
+    A file of an older version is first brought to this one, as every reader does. The reader stops at the first field
+    that does not fit; the other faults then come from the published JSON Schema.
     """
     run = value.get("run") if isinstance(value, dict) else None
     pairs = run.get("pair_ids") if isinstance(run, dict) else None
@@ -147,7 +148,7 @@ def _paths(result: Result) -> Iterator[Finding]:
     for where, texts in names.items():
         for text in texts:
             if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or not text.isprintable():
-                yield Finding("error", where, f"{text[:80]!r} looks like a path out of its folder; a name is due")
+                yield Finding("error", where, f"{text[:80]!r} looks like a path out of its folder; expected a name")
 
 
 def _values(result: Result) -> Iterator[Finding]:
@@ -165,9 +166,9 @@ def _values(result: Result) -> Iterator[Finding]:
 
 
 def plausibility(result: Result, published: Iterable[Published]) -> Iterator[Finding]:
-    """Yield what a reviewer would ask about: values all alike, SR equal to HR, numbers far from those published.
+    """Yield what a reviewer would ask about: identical values, SR equal to HR, numbers far from the published ones.
 
-    Warnings alone: an unusual result may be true.
+    These are only warnings, because an unusual result may be true.
     """
     run = result.run
     psnr = run.protocol.psnr
@@ -196,12 +197,12 @@ def plausibility(result: Result, published: Iterable[Published]) -> Iterator[Fin
 
 
 def least_ssim(psnr: float) -> float:
-    """The smallest SSIM that 8-bit images of this PSNR (dB) can have, both on the same channel.
+    """Return the smallest SSIM that 8-bit images of this PSNR (dB) can have, both on the same channel.
 
     Wang et al. 2004, eq. 12 and 13, K1 = 0.01 and K2 = 0.03: for an error of mean square m, the luminance term is at
     least C1 / (C1 + m) and the structure term (C2 - m/2) / (C2 + m/2). Below m = 40 (32 dB) the tangent to their
     product lies under it for every m that a window can have, so the mean over windows is no smaller than the product at
-    the image's own m. Above, -1.
+    the image's own m. Above it, the function returns -1.
     """
     m = 255**2 * 10 ** (-psnr / 10)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -209,7 +210,7 @@ def least_ssim(psnr: float) -> float:
 
 
 def _disagreeing(result: Result) -> Iterator[Finding]:
-    """PSNR and SSIM that cannot, or hardly, be of the same images."""
+    """Find pairs of PSNR and SSIM that cannot, or hardly, belong to the same images."""
     protocol = result.run.protocol
     both = [
         (image.id, image.metrics[protocol.psnr], image.metrics[protocol.ssim])
@@ -229,7 +230,7 @@ def _disagreeing(result: Result) -> Iterator[Finding]:
 
 
 def _rank_correlation(pairs: list[tuple[float, float]]) -> float:
-    """Spearman's, of finite or infinite values; 0 where one of the two is constant."""
+    """Return Spearman's rank correlation of finite or infinite values; 0 if one of the two is constant."""
     from scipy.stats import spearmanr
 
     columns = list(zip(*pairs, strict=True))

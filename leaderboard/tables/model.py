@@ -1,7 +1,7 @@
-"""A table: rows of methods, columns of data sets, and in each cell a score for every metric, ranked by column.
+"""Defines a table: rows of methods, columns of data sets, and in each cell a score for every metric, ranked by column.
 
 Tables of measured results (``tables.build_tables``) and of published ones (``published.as_published``) have one form,
-which pages, exports and statistics read. Text is kept as it was read: what prints it cleans it.
+which pages, exports and statistics read. Text is kept as it was read; the code that prints it cleans it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLUMNS = ("cufed5", "sun80", "urban100", "manga109", "wrsr")  # the order of CÂ
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one cell. value: unrounded, None without one; rank: 1 is best, None when unranked."""
+    """One metric of one cell. value: unrounded; None without one. rank: 1 is best; None when unranked."""
 
     value: float | None
     text: str
@@ -34,9 +34,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Beside:
-    """The published number beside a result. texts, gaps: by metric of the table, as printed, "" where there is none;
-    values: the same numbers. source: its place in ``Table.sources``, from 1. caveat: with which weights and on how many
-    images the result was measured, where it had weights and lacks images."""
+    """The published number beside a result.
+
+    texts, gaps: by metric of the table, as printed; "" if there is none. values: the same numbers. source: its position
+    in ``Table.sources``, from 1. caveat: the weights and the number of images that the result was measured with, if it
+    has weights and lacks images.
+    """
 
     source: int
     texts: tuple[str, ...]
@@ -49,8 +52,8 @@ class Beside:
 class Cell:
     """One method on one data set. scores: by name, for each of the table's metrics in their order.
 
-    status: "complete", "partial", "failed", "synthetic weights" or "published". run: None for published numbers, and
-    all that follows from it is for measured ones alone. seconds: mean per measured image, None where unknown.
+    status: "complete", "partial", "failed", "synthetic weights" or "published". run: None for published numbers; fields
+    that follow from it are for measured results alone. seconds: mean per measured image; None if unknown.
     """
 
     scores: Mapping[str, Score]
@@ -61,12 +64,12 @@ class Cell:
 
     @cached_property
     def anchor(self) -> str:
-        """The same for the same method, weights, data set and protocol in every build."""
+        """An anchor that is the same for the same method, weights, data set and protocol in every build."""
         return f"run-{digest(run_key(self.run.result))[:12]}"
 
     @property
     def href(self) -> str:
-        """The address of the evidence, from the page of the table; "" for published numbers."""
+        """The address of the evidence, relative to the page of the table; "" for published numbers."""
         return f"{method_path(self.run.result.run.method)}#{self.anchor}" if self.run else ""
 
     @cached_property
@@ -88,14 +91,14 @@ class Cell:
 
     @property
     def remark(self) -> str:
-        """The reason why it is not ranked; "" when it is ranked or published."""
+        """The reason why the result is not ranked; "" when it is ranked or published."""
         if self.run is None or self.status == "complete":
             return ""
         return self.covered if self.measured != self.total else self.status
 
     @property
     def about(self) -> str:
-        """The text that a pointer brings up."""
+        """The text of the tooltip."""
         return self.covered + ("" if self.seconds is None else f" Â· {self.seconds:.3g} s per image")
 
     @property
@@ -109,8 +112,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One data set. key: its name in exports and addresses; note: the number of its footnote where it is not official,
-    or not the only official one; dataset: None for published numbers."""
+    """One data set.
+
+    key: its name in exports and addresses. note: the number of its footnote if it is not official, or not the only
+    official one. dataset: None for published numbers.
+    """
 
     key: str
     title: str
@@ -120,7 +126,7 @@ class Column:
 
     @property
     def label(self) -> str:
-        """The title and what tells it from its namesakes."""
+        """The title and what distinguishes it from columns of the same title."""
         return f"{self.title} [{self.note}]" if self.note else self.title
 
     @property
@@ -134,12 +140,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One method with one set of weights; ``cells`` follow the table's columns, None where there is no result.
+    """One method with one set of weights; ``cells`` follow the table's columns, None if there is no result.
 
-    line: the small print below its title; weights: their name, with the start of the digest where other weights of that
-    method go by the same name, "" where nothing is known of them; references: "none", "one", "many" or "unknown";
-    mark: what readers must know of the implementation; verified: it was checked against its authors' (or the number
-    read in the source itself). parameters: a count; gmacs: 10^9 multiply-accumulates. method: None for published ones.
+    line: the small print below its title. weights: their name, with the start of the digest if other weights of that
+    method have the same name; "" if nothing is known about them. references: "none", "one", "many" or "unknown". mark:
+    what readers must know about the implementation. verified: whether it was checked against its authors' (or the
+    number was read in the source itself). parameters: a count. gmacs: 10^9 multiply-accumulates. method: None for
+    published ones.
     """
 
     title: str
@@ -162,7 +169,7 @@ class Row:
 
     @property
     def href(self) -> str:
-        """The method's page, from the page of the table; "" for published ones."""
+        """The method's page, relative to the page of the table; "" for published ones."""
         return method_path(self.method) if self.method else ""
 
 
@@ -177,10 +184,10 @@ class Group(NamedTuple):
 class Table:
     """Results that may be compared. key: safe as a file name and an anchor, unique in one build.
 
-    kind: "measured" (everything measured under one protocol) or "published" (one source's table as it stands there,
-    ranked in itself alone); title: its name in lists; about: in a sentence or two how its numbers were made. metrics:
-    all that can be shown; shown: places of those that are at first. rows: group by group. sources: where its published
-    numbers stand; remarks: footnotes of single numbers.
+    kind: "measured" (everything measured under one protocol) or "published" (one source's table as published, ranked
+    only within itself). title: its name in lists. about: how its numbers were made, in a sentence or two. metrics: all
+    that can be shown. shown: positions of those that are shown at first. rows: group by group. sources: of its
+    published numbers. remarks: footnotes of single numbers.
     """
 
     key: str
@@ -197,7 +204,7 @@ class Table:
 
     @property
     def digest(self) -> str:
-        """The protocol's, "" for published numbers."""
+        """The protocol's digest; "" for published numbers."""
         return self.protocol.digest if self.protocol else ""
 
     @property
@@ -226,5 +233,5 @@ class Table:
 
 
 def method_path(method: MethodInfo) -> str:
-    """The page of a method, from the site's root; one for all of its weights."""
+    """Return the address of a method's page, from the site's root; all of its weights share it."""
     return f"methods/{anchor(method.name)}-{digest(method.name)[:8]}.html"

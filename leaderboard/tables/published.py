@@ -1,4 +1,4 @@
-"""Published numbers: beside measured ones, with the difference, or as tables of their own, one for each source."""
+"""Shows published numbers beside measured ones with the difference, or as tables of their own, one for each source."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ TITLES = {
     "lmr": "LMR",
     "plantrsr": "PlantRSR",
 }
-FEWEST = 8  # numbers of one source that make a table; fewer stand in the list of single ones
+FEWEST = 8  # numbers of one source that make a table; fewer go to the list of single ones
 
-# Which of several published numbers stands beside a result: the method's usual one first, then the closest to its
-# authors.
+# The order decides which of several published numbers is shown beside a result: the method's usual one first, then the
+# closest to its authors.
 _BEST_EVIDENCE = tuple(EVIDENCE)
 
-Place = tuple[str, str, str]  # title, variant, condition: what makes a row of a source's table
+Place = tuple[str, str, str]  # title, variant, condition: they identify a row of a source's table
 
 
 # -- beside measured ones ------------------------------------------------------------------------------------------
 
 
 def with_published(table: Table, entries: Iterable[Published]) -> Table:
-    """A measured table with the published number of the same method and data set beside each result."""
+    """Return a measured table with the published number of the same method and data set beside each result."""
     entries = tuple(entries)
     sources: list[Source] = []
     rows = []
@@ -55,8 +55,8 @@ def with_published(table: Table, entries: Iterable[Published]) -> Table:
 
 
 def _with_size(row: Row, size: float | None) -> Row:
-    """A row that says so where its network is not of the published size."""
-    # Sources round, and some count differently: an eighth is no other network, a fifth of the size is.
+    """Return a row that says so if its network does not have the published size."""
+    # Sources round, and some count differently: a size an eighth off is the same network, a fifth of the size is not.
     if not size or not row.parameters or 0.7 < row.parameters / size < 1.4:
         return row
     mark = f"{count(row.parameters)} parameters, published with {count(size)}"
@@ -73,7 +73,8 @@ def _with_beside(cell: Cell, table: Table, entries: Sequence[Published], sources
 
 
 def _entry(cell: Cell, entries: Iterable[Published]) -> Published | None:
-    """The published number to stand beside a result: same method, official data set, scale and channel; else None."""
+    """Return the published number to show beside a result: same method, official data set, scale and channel; else
+    None."""
     run = cell.run.result.run
     fields = run.protocol.fields
     if not run.dataset.official:
@@ -116,21 +117,21 @@ def _decimals(value: float | None) -> int:
 
 
 def as_published(entries: Iterable[Published]) -> tuple[Table, ...]:
-    """One table per source with at least FEWEST results, in the order of the entries."""
+    """Return one table per source with at least FEWEST results, in the order of the entries."""
     scored = (entry for entry in entries if entry.psnr is not None or entry.ssim is not None)
     by_source = grouped(scored, lambda entry: entry.source)
     return tuple(_table(source, found) for source, found in by_source.items() if len(found) >= FEWEST)
 
 
 def single_reports(entries: Iterable[Published]) -> tuple[Published, ...]:
-    """Results from the sources that ``as_published`` passes over, with those of parameters and gains alone."""
+    """Return results from the sources that ``as_published`` skips, and entries of parameters and gains alone."""
     entries = tuple(entries)
     tabled = {table.sources[0] for table in as_published(entries)}
     return tuple(entry for entry in entries if entry.source not in tabled)
 
 
 def title_of(dataset: str) -> str:
-    """A data set's title in tables of published numbers."""
+    """Return a data set's title in tables of published numbers."""
     return TITLES.get(dataset, dataset)
 
 
@@ -165,7 +166,7 @@ def _table(source: Source, entries: Sequence[Published]) -> Table:
 
 
 def _metrics(entries: Sequence[Published]) -> tuple[MetricInfo, ...]:
-    """The metrics that a source gives, with the digits of its most exact number."""
+    """Return the metrics that a source gives, with the digits of its most exact number."""
     known = ((metric, [getattr(entry, metric.name) for entry in entries]) for metric in (PSNR, SSIM, LPIPS, FID))
     return tuple(
         structs.replace(metric, digits=max(metric.digits, *map(_decimals, values)))
@@ -175,7 +176,7 @@ def _metrics(entries: Sequence[Published]) -> tuple[MetricInfo, ...]:
 
 
 def _row(found: Mapping[str, Published], cells: tuple[Cell | None, ...]) -> Row:
-    """found: one method's numbers by data set."""
+    """Return one method's row. found: its numbers by data set."""
     first = next(iter(found.values()))
     line = [str(first.year) if first.year else "", first.condition, "quoted" if first.evidence == "quoted" else ""]
     return Row(
@@ -208,7 +209,7 @@ def _scores(entry: Published, metrics: Iterable[MetricInfo]) -> dict[str, Score]
 
 
 def _rows(entries: Iterable[Published]) -> list[tuple[Place, dict[str, Published]]]:
-    """Entries of one method together by data set; by group, then as the source has them, '-rec' beside its other."""
+    """Join the entries of one method over data sets; by group, then in the source's order, '-rec' beside its other."""
     by_row: dict[Place, dict[str, Published]] = {}
     for entry in entries:
         by_row.setdefault(_place(entry), {})[entry.dataset] = entry

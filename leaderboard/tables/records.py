@@ -1,4 +1,4 @@
-"""Measured tables in long form: one line for each run, unrounded, for programs."""
+"""Writes measured tables in long form for programs: one line for each run, unrounded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ CSV_COLUMNS = (
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Tables in long form, one line per run: CSV_COLUMNS, then the unrounded mean of every metric any run has."""
+    """Return tables in long form, one line per run: CSV_COLUMNS, then the unrounded mean of every metric that any run
+    has."""
     names = sorted({name for table in tables for cell in table.cells for name in cell.run.result.means})
     lines = []
     for cell in (cell for table in tables for cell in table.cells):

@@ -1,14 +1,14 @@
-"""Makes tables of runs, in the form of the field's Table 1: pure functions, no files, no HTML.
+"""Makes tables of runs, in the form of the field's Table 1, by pure functions without files or HTML.
 
-Here it is decided what may be compared with what:
+This module decides which results may be compared:
 
 * one table, hence one ranking, per protocol digest;
 * one column per data set *and* manifest digest, so that other images never stand under the published set's name;
 * one row per method and weights;
-* a result takes part in the ranking of a metric when its run is complete, its weights mean something and every image
-  has that metric;
+* a result takes part in the ranking of a metric when its run is complete, its weights are rankable and every image has
+that metric;
 * numbers that print alike rank alike: two firsts leave no second;
-* seconds are shown and never ranked: machines differ.
+* seconds are shown and never ranked, because machines differ.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ Unrelated = Mapping[tuple[str, str, str, str], Mapping[str, float]]
 
 
 def build_tables(runs: Iterable[LoadedRun], unrelated: Unrelated | None = None) -> tuple[Table, ...]:
-    """One table per protocol digest: protocols as they ship first, then those with most runs, then by label.
+    """Return one table per protocol digest: shipped protocols first, then those with most runs, then by label.
 
-    unrelated: as ``robustness.unrelated`` finds it; what the references were worth is then a metric of its own, GAIN.
+    unrelated: as ``robustness.unrelated`` finds it; the gain from the references is then a metric of its own, GAIN.
     """
     by_protocol: dict[tuple[str, ...], list[LoadedRun]] = {}
     for run in sorted(runs, key=lambda run: run.path):
         protocol = run.result.run.protocol
-        # The headline metrics follow from the digest; they are in the key because a run file may claim otherwise.
+        # The headline metrics follow from the digest, but they are in the key because a run file may claim otherwise.
         by_protocol.setdefault((protocol.digest, protocol.psnr, protocol.ssim), []).append(run)
 
     def place(members: list[LoadedRun]) -> tuple[bool, int, str, str]:
@@ -99,13 +99,13 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
 
 
 def _metric(runs: Sequence[LoadedRun], name: str) -> MetricInfo:
-    """A metric's card with the most digits any run asks for, so that no column mixes precisions."""
+    """Return a metric's card with the most digits that any run asks for, so that no column mixes precisions."""
     cards = [metric for run in runs for metric in run.result.run.metrics if metric.name == name]
     return structs.replace(cards[0], digits=max(card.digits for card in cards))
 
 
 def _columns(datasets: Iterable[DatasetInfo]) -> tuple[Column, ...]:
-    """Data sets in the order of the paper's Table 1, others by title; each before its unofficial namesakes."""
+    """Return data sets in the order of the paper's Table 1, others by title; each before its unofficial namesakes."""
     unique: dict[tuple[str, str, bool, int], DatasetInfo] = {}
     for dataset in datasets:
         unique.setdefault(dataset_key(dataset), dataset)
@@ -131,9 +131,9 @@ def _columns(datasets: Iterable[DatasetInfo]) -> tuple[Column, ...]:
 
 
 def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[tuple, Cell]) -> Iterator[Row]:
-    """Methods by group and year, the two trainings of one method side by side, '-rec' second.
+    """Return methods by group and year, the two trainings of one method side by side, '-rec' second.
 
-    A method measured at different times is described as the run started last describes it.
+    A method that was measured at different times is described as the run that started last describes it.
     """
     latest: dict[tuple[str, str], LoadedRun] = {}
     for run in sorted(runs, key=lambda run: (run.result.run.started, run.path)):
@@ -163,7 +163,7 @@ def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[t
 
 
 def _group(run: LoadedRun) -> str:
-    """The group a method stands in: its own, or OWN where the SR images were made by code outside the toolkit."""
+    """Return a method's group: its own, or OWN if code outside the toolkit made the SR images."""
     facts = run.result.run
     return OWN if facts.origin in ("folder", "command") else facts.method.group
 
@@ -202,7 +202,7 @@ def _scores(result: Result, metrics: Iterable[MetricInfo], gain: Score | None) -
 
 
 def _score(result: Result, metric: MetricInfo) -> Score:
-    """The mean of one metric; rank 0 where it may be ranked, and ``ranked`` finds its place."""
+    """Return the mean of one metric; rank 0 if it may be ranked, and ``ranked`` then finds its place."""
     value = None if metric is GAIN else result.means.get(metric.name)
     covered = sum(metric.name in image.metrics for image in result.measured)
     may = result.complete and result.run.method.ranked and value is not None
@@ -210,7 +210,7 @@ def _score(result: Result, metric: MetricInfo) -> Score:
 
 
 def _seconds(result: Result) -> float | None:
-    """Mean seconds of a measured image; None where they say nothing of the method."""
+    """Return mean seconds of a measured image; None if they say nothing about the method."""
     taken = [image.cost["seconds"] for image in result.measured if "seconds" in image.cost]
     return math.fsum(taken) / len(taken) if taken and result.run.timing != "not measurable" else None
 
@@ -224,7 +224,7 @@ def _status(result: Result) -> str:
 
 
 def _gain(result: Result, unrelated: Unrelated) -> Score | None:
-    """Mean PSNR minus that with an unrelated reference, over the images that have both; None where none has."""
+    """Return mean PSNR minus that with an unrelated reference, over the images that have both; None if none has."""
     run = result.run
     place = (run.protocol.digest, run.dataset.name, *method_key(run.method))
     without, name = unrelated.get(place, {}), run.protocol.psnr

@@ -1,5 +1,5 @@
-"""Building a webly-referenced data set: queries, a pool of candidates, cleaning, selection, rescaling, export.
+"""Builds a webly-referenced data set: queries, a pool of candidates, cleaning, selection, rescaling, export.
 
-A project is a folder of plain tables and images (``project.py``); each stage reads the tables before it and adds rows
-to its own, so that every stage can be looked at, stopped and gone on with.
+A project is a folder of plain tables and images (``project.py``). Each stage reads the tables of earlier stages and
+adds rows to its own, so every stage can be inspected, stopped and continued.
 """

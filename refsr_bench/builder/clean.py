@@ -1,8 +1,9 @@
-"""Cleaning: which candidates of a pool can be references, why the others cannot, and in which order.
+"""Cleaning decides which candidates of a pool can be references, why the others cannot, and how the rest rank.
 
-Every candidate is decoded and measured once. It is dropped when it is undecodable, too small, too soft,
-over-compressed, a copy of the query or a cut of one picture with it, or a near duplicate of a better candidate. The
-rest is ranked: candidates with verified matches by their number, the others by the similarity of the whole images.
+Every candidate is decoded and measured once. It is dropped when it cannot be decoded, is too small, too soft or
+over-compressed, copies the query or comes from the same picture, or nearly duplicates a better candidate. The remaining
+candidates are ranked: those with verified matches by the number of matches, the others by the similarity of the whole
+images.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from refsr_bench.core.types import ImageSource, RefPair
 from refsr_bench.data.leaks import find_leaks
 from refsr_bench.pixels.images import read_image
 
-REMEMBERED = 400  # images whose features a process keeps, at most some 0.4 MB each: queries share candidates
+REMEMBERED = 400  # images whose features a process keeps (at most some 0.4 MB each), because queries share candidates
 
 
 @dataclass(frozen=True)
 class Task:
-    """One query's candidates; picklable, so that any process that sees the project's folder can do it.
+    """One query's candidates. It is picklable, so any process that sees the project's folder can do it.
 
-    codebook: of the descriptor; None where a network embeds, or where the images have too little texture.
+    codebook: the descriptor's; None when a network embeds or when the images have too little texture.
     """
 
     project: Project
@@ -45,17 +46,17 @@ class Task:
 
 
 def clean(project: Project, workers: Workers = HERE, progress: Progress = silent) -> Counter[str]:
-    """Clean what has not been cleaned yet; returns how many rows were added, kept or by their fault.
+    """Clean every query that has candidates without a row; return the number of rows added, by fault or as kept.
 
-    A query is done when every candidate of it has a row; when some came later, all of them are looked at again, since
-    ranks and duplicates depend on each other. Raises Misuse when there is nothing to clean.
+    A query is done when every candidate of it has a row. When candidates came later, all of them are looked at again,
+    because ranks and duplicates depend on each other. Raises Misuse when there is nothing to clean.
     """
     with project.lock("clean"):
         pool: dict[str, dict[str, Candidate]] = {}
         for row in project.pool:
             pool.setdefault(row.query, {}).setdefault(row.file, row)
         if not pool:
-            raise Misuse(f"{project.path}: the pool is empty. How to fill it: refsr-bench build wrsr pool --help")
+            raise Misuse(f"{project.path}: the pool is empty. To fill it: refsr-bench build wrsr pool --help")
         waiting = _waiting(project, pool)
         codebook = _codebook(project, waiting, pool)
         tasks = [Task(project, query, tuple(pool[query.id].values()), codebook) for query in waiting]
@@ -70,7 +71,7 @@ def clean(project: Project, workers: Workers = HERE, progress: Progress = silent
 
 
 def _waiting(project: Project, pool: Mapping[str, Mapping[str, Candidate]]) -> list[Query]:
-    """The queries to do; rows of those that are done in part are taken out of the table."""
+    """Return the queries to do, and take the rows of partly done queries out of the table."""
     rows = project.cleaned
     known: dict[str, set[str]] = {}
     for row in rows:
@@ -82,9 +83,9 @@ def _waiting(project: Project, pool: Mapping[str, Mapping[str, Candidate]]) -> l
 
 
 def _codebook(project: Project, queries: Sequence[Query], pool: Mapping[str, Mapping]) -> Path | None:
-    """The descriptor's codebook: the index's where there is one, else learnt on (some of) the candidates."""
+    """Return the descriptor's codebook: the index's if there is one, else one learnt on (some of) the candidates."""
     if project.settings.embedding != embed.DESCRIPTOR:
-        return None  # a network is loaded by each process for itself
+        return None  # each process loads the network for itself
     own = project.path / "codebook.npz"
     for there in (project.path / "index" / "codebook.npz", own):
         if there.is_file():
@@ -95,7 +96,7 @@ def _codebook(project: Project, queries: Sequence[Query], pool: Mapping[str, Map
     try:
         embed.learn(index.readable([project.file(name) for name in files[::step]])).save(own)
     except BenchError:
-        return None  # too little texture in all of them: similarity stays 0, matches decide
+        return None  # all images have too little texture: similarity stays 0 and matches decide
     return own
 
 
@@ -106,18 +107,18 @@ def _descriptor(codebook: Path) -> embed.Descriptor:
 
 @dataclass(frozen=True)
 class _Look:
-    """The outcome of one look at an image, without its pixels. vector: None where nothing embeds."""
+    """The outcome of one look at an image, without its pixels. vector: None when nothing embeds."""
 
     facts: Facts
     features: matching.Features
     vector: np.ndarray | None
 
 
-_LOOKS: OrderedDict[tuple, _Look | str] = OrderedDict()  # the latest ones of this process
+_LOOKS: OrderedDict[tuple, _Look | str] = OrderedDict()  # the latest looks of this process
 
 
 def _look(path: Path, task: Task) -> _Look | str:
-    """One image, or why it cannot be used."""
+    """Look at one image; return the outcome, or the reason why the image cannot be used."""
     embedding = embed.Embedding(task.project.settings.embedding, task.project.settings.weights)
     key = (path, task.codebook, embedding)
     if key not in _LOOKS:
@@ -138,12 +139,12 @@ def _look(path: Path, task: Task) -> _Look | str:
 
 
 def clean_query(task: Task) -> list[Cleaned]:
-    """All candidates of one query, in the order of the pool."""
+    """Clean all candidates of one query; the rows are in the order of the pool."""
     query_path = task.project.file(task.query.file)
     query = _look(query_path, task)
     if isinstance(query, str):
         raise BenchError(f"{query_path}: {query}")
-    # leaks are sought among candidates that passed, duplicates among those that are ranked
+    # leaks are sought among candidates that passed, duplicates only among those that are ranked
     rows, looks = [], {}
     for candidate in task.candidates:
         look = _look(task.project.file(candidate.file), task)
@@ -155,7 +156,7 @@ def clean_query(task: Task) -> list[Cleaned]:
 
 
 def _judged(row: Cleaned, query: _Look, look: _Look, task: Task) -> Cleaned:
-    """Everything that one candidate and the query tell; ``kept`` is preliminary."""
+    """Judge one candidate by itself and against the query; ``kept`` is preliminary."""
     settings, facts = task.project.settings, look.facts
     row = replace(row, sharpness=facts.sharpness, jpeg_quality=facts.jpeg_quality)
     longest = max(look.features.width, look.features.height)
@@ -166,7 +167,7 @@ def _judged(row: Cleaned, query: _Look, look: _Look, task: Task) -> Cleaned:
         return replace(row, reason=f"too small: {longest} pixels on the long side")
     if poor := facts.fault(settings.ref_sharpness, settings.ref_jpeg_quality):
         return replace(row, reason=poor)
-    # the dearest step, left to candidates that passed everything else
+    # the most expensive step, so only candidates that passed everything else get here
     geometry = matching.relate(query.features, look.features)
     likeness = float(query.vector @ look.vector) if query.vector is not None and look.vector is not None else 0.0
     row = replace(row, similarity=likeness, inliers=geometry.inliers, overlap=geometry.overlap)
@@ -177,7 +178,7 @@ def _judged(row: Cleaned, query: _Look, look: _Look, task: Task) -> Cleaned:
 
 
 def _without_leaks(task: Task, rows: Sequence[Cleaned]) -> list[Cleaned]:
-    """Drop what ``data.leaks`` finds, the check that finished data sets are put to as well."""
+    """Drop what ``data.leaks`` finds; finished data sets go through the same check."""
 
     def source(name: str) -> ImageSource:
         path = task.project.file(name)
@@ -189,11 +190,12 @@ def _without_leaks(task: Task, rows: Sequence[Cleaned]) -> list[Cleaned]:
 
 
 def _ranked(rows: Sequence[Cleaned], looks: Mapping[str, _Look], task: Task) -> list[Cleaned]:
-    """Ranks from 1, and duplicates of better ranked candidates dropped."""
+    """Assign ranks from 1 and drop duplicates of better ranked candidates."""
     settings = task.project.settings
 
     def order(row: Cleaned) -> tuple:
-        # fewer matches are chance: such candidates follow, by similarity; the name breaks ties alike on every machine
+        # Fewer matches can be chance, so such candidates follow by similarity. The name breaks ties alike on every
+        # machine.
         return (-row.inliers if row.inliers >= settings.min_inliers else 0, -row.similarity, row.file)
 
     better: list[Cleaned] = []

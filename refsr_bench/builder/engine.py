@@ -1,4 +1,4 @@
-"""One function over many items: here, in several processes of this machine, or on a Ray cluster."""
+"""Runs one function over many items: in this process, in several processes of this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Workers:
-    """Who works. engine: one of ENGINES. count: processes; at ``ray``, tasks under way at once (0: one per CPU)."""
+    """The workers. engine: one of ENGINES. count: processes; for ``ray``, tasks under way at once (0: one per CPU)."""
 
     engine: str = "local"
     count: int = 1
@@ -28,13 +28,14 @@ HERE = Workers()
 
 
 def silent(done: int, total: int) -> None:
-    """The Progress that nobody sees."""
+    """A Progress that shows nothing."""
 
 
 def run(function: Callable[[Item], Answer], items: Sequence[Item], workers: Workers = HERE) -> Iterator[Answer]:
-    """Answers as they come, in any order. function and items must be picklable unless all happens here."""
+    """Yield answers in the order in which they finish. Function and items must be picklable unless everything runs
+    here."""
     if workers.engine not in ENGINES:
-        raise Misuse(f"--engine {workers.engine}: known are {', '.join(ENGINES)}.")
+        raise Misuse(f"--engine {workers.engine}: choose from {', '.join(ENGINES)}.")
     if workers.engine == "ray":
         return _ray(function, items, workers.count)
     if workers.count > 1 and len(items) > 1:
@@ -46,7 +47,7 @@ def _processes(function: Callable, items: Iterable, workers: int) -> Iterator:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    # OpenCV and faiss have threads of their own, which a forked process would not survive.
+    # OpenCV and faiss have threads of their own, which would not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_alone) as pool:
         pending = [pool.submit(function, item) for item in items]
         try:
@@ -68,7 +69,7 @@ def _ray(function: Callable, items: Sequence, workers: int) -> Iterator:
     except ModuleNotFoundError:
         raise Misuse("--engine ray needs Ray: pip install 'refsr-bench[ray]'.") from None
     if not ray.is_initialized():
-        # RAY_ADDRESS names a cluster; without it a small one is started here
+        # RAY_ADDRESS names a cluster; without it, Ray starts a small one on this machine.
         ray.init(address=os.environ.get("RAY_ADDRESS"), logging_level="ERROR", include_dashboard=False)
     remote = ray.remote(max_retries=2)(function)
     limit = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))

@@ -1,4 +1,4 @@
-"""Measurements on one image alone: digest of its pixels, sharpness, JPEG quality."""
+"""Measures one image alone: the digest of its pixels, its sharpness, its JPEG quality."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LUMINANCE = np.array(  # table K.1 of ISO/IEC 10918-1 (JPEG), quality 50 of the
 )
 
 
-MOST_BYTES = 1 << 30  # an image file's: twice the largest image that is decoded, were it not compressed
+MOST_BYTES = 1 << 30  # limit of an image file: twice the largest image that is decoded, were it not compressed
 
 
 @dataclass(frozen=True)
 class Facts:
-    """An image file and what was measured on it. sha256: of the pixels. jpeg_quality: 0 where it is no JPEG."""
+    """An image file and its measurements. sha256: of the pixels. jpeg_quality: 0 if it is no JPEG."""
 
     image: Image
     sha256: str
@@ -42,7 +42,7 @@ class Facts:
         return self.image.shape[0]
 
     def fault(self, least_sharpness: float, least_quality: int) -> str:
-        """Why the file is worse than these bounds, or ""."""
+        """Return why the file falls short of these bounds, or ""."""
         if self.sharpness < least_sharpness:
             return f"soft: variance of the Laplacian {self.sharpness:.0f}"
         if 0 < self.jpeg_quality < least_quality:
@@ -57,16 +57,17 @@ def examine(path: str | Path) -> Facts:
 
 
 def pixels_sha256(image: Image) -> str:
-    """SHA-256 (hex) of the decoded pixels and their size: equal for equal pictures, however the file was packed."""
+    """Return SHA-256 (hex) over the decoded pixels and their size: equal for equal pictures, whatever the file
+    format."""
     digest = hashlib.sha256(f"{image.shape[1]}x{image.shape[0]}".encode())
     digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()
 
 
 def sharpness(image: Image) -> float:
-    """Variance of the Laplacian of the 8-bit luma at native size: below 50 is soft, photos are mostly above 100.
+    """Return the variance of the Laplacian of the 8-bit luma at native size: below 50 is soft, most photos exceed 100.
 
-    Shrinking first would hide blur and enlargement.
+    The image is not shrunk first, because that would hide blur and enlargement.
     """
     import cv2
 
@@ -74,7 +75,8 @@ def sharpness(image: Image) -> float:
 
 
 def jpeg_quality(path: str | Path) -> int:
-    """Quality 1 .. 100 on the scale of the Independent JPEG Group, from the luminance table; 0 for other files.
+    """Return the quality (1 to 100, Independent JPEG Group's scale) that the luminance table implies; 0 for other
+    files.
 
     Encoders with tables of their own get the quality whose table is as coarse on average.
     """
@@ -89,7 +91,7 @@ def jpeg_quality(path: str | Path) -> int:
 
 
 def quality_of(table: np.ndarray) -> int:
-    """The quality whose scaled standard table is nearest in the mean logarithm. table: 64 quantisation steps."""
+    """Return the quality whose scaled standard table is nearest in the mean logarithm. table: 64 quantisation steps."""
     wanted = np.log(np.maximum(table, 1)).mean()
     return min(range(1, 101), key=lambda quality: (abs(_mean_log(quality) - wanted), -quality))
 

@@ -1,4 +1,4 @@
-"""Creative Commons' licences: their short names, what they allow, and their addresses both ways."""
+"""Creative Commons' licences: their short names, what they allow, and the addresses of their texts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ OPEN = ("cc0", "pdm", "by", "by-sa")
 """Those that allow redistributing changed images, also commercially; accepted unless a project says otherwise."""
 
 _PUBLIC_DOMAIN = {"cc0": "zero", "pdm": "mark"}  # their names in addresses
-_NAMES = {word: name for name, word in _PUBLIC_DOMAIN.items()} | {"by-nd-nc": "by-nc-nd"}  # the last is version 1.0's
+# the last is version 1.0's order
+_NAMES = {word: name for name, word in _PUBLIC_DOMAIN.items()} | {"by-nd-nc": "by-nc-nd"}
 
 
 def of_address(url: str) -> tuple[str, str]:
-    """(licence, version) that an address at creativecommons.org stands for; (UNKNOWN, "") for others."""
+    """Return the (licence, version) that an address at creativecommons.org stands for; (UNKNOWN, "") for others."""
     parts = urlsplit(url.strip())
     if (parts.hostname or "").removeprefix("www.") != "creativecommons.org":
         return UNKNOWN, ""
@@ -26,7 +27,7 @@ def of_address(url: str) -> tuple[str, str]:
 
 
 def address(license: str, version: str) -> str:
-    """The address of a licence's text; its name where none is known."""
+    """Return the address of a licence's text, or the licence's name if no address is known."""
     if license in _PUBLIC_DOMAIN:
         return f"https://creativecommons.org/publicdomain/{_PUBLIC_DOMAIN[license]}/1.0/"
     if license in OPEN and version:
@@ -35,12 +36,12 @@ def address(license: str, version: str) -> str:
 
 
 def forbids_changes(license: str) -> bool:
-    """Tell whether a licence, however it is spelt, is one of those without derivatives."""
+    """Tell whether a licence, however it is spelt, forbids derivatives."""
     return bool(re.search(r"\bnd\b|no.?deriv", license.lower().replace("_", "-")))
 
 
 def of_set(images: set[tuple[str, str]]) -> str:
-    """The Hugging Face Hub's word for the only (licence, version) that a set of images has; else "other"."""
+    """Return the Hugging Face Hub's word for the single (licence, version) that a set of images has; else "other"."""
     names, versions = {name for name, _ in images}, {version for _, version in images}
     if names == {"cc0"}:
         return "cc0-1.0"

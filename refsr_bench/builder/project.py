@@ -29,7 +29,7 @@ from refsr_bench.core.errors import Busy, Misuse
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage's progress. done, total: items it has a row for, and items there are. detail: in words."""
+    """One stage's progress. done, total: items with a row, and all items. detail: in words."""
 
     name: str
     done: int
@@ -39,7 +39,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Project:
-    """An open project. Tables are read anew at each call: other processes may be adding rows."""
+    """An open project. Tables are read anew at each call, because other processes may be adding rows."""
 
     path: Path
     settings: Settings
@@ -49,7 +49,7 @@ class Project:
         """Make a project folder with these settings; raises Misuse when there is one already."""
         made = cls(Path(path), settings.changed(chosen, "settings"))
         if (made.path / settings.FILE).exists():
-            raise Misuse(f"{path}: is a project already. How far it is: {made.command('status')}")
+            raise Misuse(f"{path}: is a project already. To see its progress: {made.command('status')}")
         for folder in ("queries", "pool/files"):
             files.make_folder(made.path / folder)
         files.write_text(made.path / settings.FILE, settings.as_toml(made.settings))
@@ -57,7 +57,7 @@ class Project:
 
     @classmethod
     def open(cls, path: str | Path) -> Project:
-        """Open a project folder. Raises Misuse when it is none, or when a setting does not fit."""
+        """Open a project folder. Raises Misuse when the folder is no project or a setting does not fit."""
         path = Path(path)
         if not (path / settings.FILE).exists():
             make = cls(path, Settings()).command("init")
@@ -65,13 +65,14 @@ class Project:
         return cls(path, settings.read(path / settings.FILE))
 
     def command(self, stage: str, *words: str) -> str:
-        """The command line of a stage of this project, ready to be pasted."""
+        """Return the command line of a stage of this project, ready to be pasted."""
         return shlex.join(["refsr-bench", "build", "wrsr", stage, str(self.path), *words])
 
     @contextmanager
     def lock(self, stage: str) -> Iterator[None]:
-        """Held while a stage writes its table; raises Misuse at once when another process is at this stage."""
-        folder = files.make_folder(self.path / ".locks" / stage)  # a lock for each stage: stages may run side by side
+        """Hold the lock of a stage while it writes its table; raises Misuse at once when another process holds it."""
+        # each stage has a lock, so stages may run side by side
+        folder = files.make_folder(self.path / ".locks" / stage)
         with ExitStack() as held:
             try:
                 held.enter_context(files.locked(folder, stage))
@@ -84,7 +85,7 @@ class Project:
         return self.path / f"{name}.csv"
 
     def file(self, name: str) -> Path:
-        """The file behind a ``file`` cell. Raises BenchError for a name that leaves the project."""
+        """Return the path of a ``file`` cell. Raises BenchError for a name that leaves the project."""
         return files.inside(self.path, name)
 
     def pool_file(self, data: bytes, suffix: str) -> str:
@@ -125,7 +126,7 @@ class Project:
         return self.path / "selection.jsonl"
 
     def status(self) -> list[Stage]:
-        """The progress of every stage."""
+        """Return the progress of every stage."""
         queries, pool, cleaned = self.queries, self.pool, self.cleaned
         kept = {query.id for query in queries if query.state == KEPT}
         pooled = {row.query for row in pool} & kept

@@ -1,4 +1,4 @@
-"""Queries: the input images, from folders or from the web, filtered and without duplicates."""
+"""Queries are the input images. They come from folders or from the web, filtered and without duplicates."""
 
 from __future__ import annotations
 
@@ -27,20 +27,23 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 from refsr_bench.pixels.images import read_image
 
-DUPLICATE = 8  # bits of 64 of pHash; different photos of one facade were as near as 10
+DUPLICATE = 8  # bits of the 64 of pHash; different photos of one facade came as near as 10
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which images become queries. categories: these alone, any where none is named. limit: kept ones in all, 0: any
-    number. Raises Misuse for a category that is none."""
+    """Which images become queries.
+
+    categories: only these are kept; empty keeps any. limit: the number of kept queries in all; 0 keeps any number.
+    Raises Misuse for an unknown category.
+    """
 
     categories: Sequence[str] = ()
     limit: int = 0
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.categories) - set(CATEGORIES)):
-            raise Misuse(f"category {unknown[0]}: known are {', '.join(CATEGORIES)}.")
+            raise Misuse(f"category {unknown[0]}: choose from {', '.join(CATEGORIES)}.")
 
 
 ANY = Wanted()
@@ -52,7 +55,7 @@ class _Address(StatedQuery, kw_only=True):
 
 @dataclass(frozen=True)
 class _Item:
-    """One image to look at. origin: what it is told apart by on the next run. load: its bytes and suffix."""
+    """One image to look at. origin: what identifies it on the next run. load: returns its bytes and suffix."""
 
     origin: str
     stated: Mapping[str, str]
@@ -66,9 +69,10 @@ def add_folders(
     wanted: Wanted = ANY,
     progress: Progress = silent,
 ) -> Counter[str]:
-    """Add every image below the folders (BSDS500's layout or any) as a query; returns rows added by state or fault.
+    """Add every image below the folders (BSDS500's layout or any) as a query; return the number of rows added by state
+    or fault.
 
-    What was looked at before is passed over.
+    Images that were looked at before are skipped.
     """
     paths = [Path(path) for path, _, _ in index.list_images(folders)]
     if not paths:
@@ -91,11 +95,14 @@ def add_urls(
     wanted: Wanted = ANY,
     progress: Progress = silent,
 ) -> Counter[str]:
-    """Add images from the web. listed: one address per line, or a CSV file with a column ``url`` and any field of
-    ``StatedQuery``. common: fields of all of them."""
+    """Add images from the web.
+
+    listed: one address per line, or a CSV file with a column ``url`` and any field of ``StatedQuery``. common: fields
+    that all of them share.
+    """
     rows = _addresses(listed)
     client = Client(policy_of(project))
-    _ = client.policy.user_agent  # no contact: say so before anything is fetched
+    _ = client.policy.user_agent  # raises now if there is no contact, before anything is fetched
 
     def load(url: str) -> tuple[bytes, str]:
         fetched = client.image(url)
@@ -121,7 +128,7 @@ def _addresses(path: Path) -> list[_Address]:
     try:
         return tables.given(path, _Address)
     except Misuse as error:
-        raise Misuse(f"{error} Expected are addresses, one a line, or CSV with url.") from None
+        raise Misuse(f"{error} Expected addresses, one per line, or CSV with a column url.") from None
 
 
 def _add(project: Project, items: Iterable[_Item], count: int, wanted: Wanted, progress: Progress) -> Counter[str]:
@@ -137,20 +144,20 @@ def _add(project: Project, items: Iterable[_Item], count: int, wanted: Wanted, p
 
 
 class _Table:
-    """The queries that are there already, and how the next one compares with them. kept: their hashes, by query."""
+    """The existing queries, and how the next one compares with them. kept: their hashes, by query."""
 
     def __init__(self, project: Project, wanted: Wanted) -> None:
         rows = project.queries
         self.project, self.wanted, self.tally = project, wanted, Counter[str]()
         self.kept = {row.id: _hashed(read_image(project.file(row.file))) for row in rows if row.state == KEPT}
         self._seen = {(row.source_url, row.sha256) for row in rows}
-        # our own numbers; ids that a person wrote may be anything
+        # counts only our own numbers, because a person may have written any id
         self._number = max((int(row.id) for row in rows if re.fullmatch("[0-9]{1,9}", row.id)), default=0)
 
     def take(self, item: _Item) -> None:
         """Look at one item and give it a row, unless it is not wanted or was looked at before."""
         row, found = _looked_at(self.project, item)
-        seen = (row.source_url, row.sha256) in self._seen  # one that is unreadable again has no digest again
+        seen = (row.source_url, row.sha256) in self._seen  # an image that is unreadable again has no digest again
         if seen or (self.wanted.categories and row.category not in self.wanted.categories):
             if found is not None:
                 found.path.unlink(missing_ok=True)
@@ -164,7 +171,8 @@ class _Table:
         self.tally[row.state if row.state == KEPT else fault(row.reason)] += 1
 
     def _settled(self, row: Query, found: _Found) -> Query:
-        """The row kept, with its file in place, or dropped as a duplicate of a kept one or for the reason it has."""
+        """Return the final row: kept with its file in place, or dropped as a duplicate of a kept one or for its own
+        reason."""
         if not row.reason:
             features = _hashed(found.facts.image)
             twin = next((i for i, f in self.kept.items() if copies.hash_distance(f, features) <= DUPLICATE), None)
@@ -180,17 +188,17 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Found:
-    """An image that decodes, in the project under a hidden name of its own."""
+    """An image that decodes, stored in the project under a temporary hidden name."""
 
     facts: Facts
     path: Path
 
 
 def _looked_at(project: Project, item: _Item) -> tuple[Query, _Found | None]:
-    """The row as far as the image alone decides it, and what was found where it decodes."""
+    """Return the row as far as the image alone decides it, and the image if it decodes."""
     category = item.stated.get("category", "")
     if category not in ("", *CATEGORIES):
-        raise Misuse(f"{item.origin}: category {category!r}; known are {', '.join(CATEGORIES)}.")
+        raise Misuse(f"{item.origin}: category {category!r}; choose from {', '.join(CATEGORIES)}.")
     stated = {"source_url": item.origin, **item.stated}
     row = Query("", "", state=DROPPED, retrieved=datetime.now(UTC).date().isoformat(), **stated)
     try:
@@ -203,7 +211,7 @@ def _looked_at(project: Project, item: _Item) -> tuple[Query, _Found | None]:
         facts = examine(path)
     except BenchError as error:
         path.unlink()
-        reason = str(error).replace(str(path), item.origin)  # the hidden name would say nothing
+        reason = str(error).replace(str(path), item.origin)  # the hidden name would tell the reader nothing
         return replace(row, reason=f"unreadable: {reason}"), None
     row = replace(
         row,
@@ -227,4 +235,4 @@ def _fault(facts: Facts, settings: Settings) -> str:
 
 
 def _hashed(image: Image) -> matching.Features:
-    return matching.features(image, count=1)  # hashes alone count here, not key points
+    return matching.features(image, count=1)  # only the hashes count here, not the key points

@@ -1,4 +1,4 @@
-"""Finished pairs: HR cut to a multiple of the scale, references brought to a comparable scale."""
+"""Makes finished pairs: HR is cut to a multiple of the scale, and references are brought to a comparable scale."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image, write_png
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
-RESAMPLING = "pil-bicubic"  # antialiased: stripes become grey, not stripes of another frequency
+RESAMPLING = "pil-bicubic"  # antialiased: fine stripes become grey instead of aliasing to another frequency
 
 
 def factor(hr: tuple[int, int], ref: tuple[int, int], scale: float, settings: Settings) -> float:
-    """The factor, at most 1, for the sides of a reference. hr, ref: (width, height). scale: pixels of the reference per
-    pixel of HR, 0 where it is unknown.
+    """Return the factor, at most 1, for the sides of a reference.
 
-    With a scale, a reference that shows more than ``max_ratio`` pixels per pixel of HR is reduced to one per pixel;
-    without, one whose long side is more than ``max_ratio`` times HR's is reduced to HR's long side. Never above
-    ``max_long_ratio`` times HR's long side, and no reduction by the scale below ``ref_min_share`` of it.
+    hr, ref: (width, height) in pixels. scale: pixels of the reference per pixel of HR; 0 if unknown.
+
+    If the scale is known and the reference shows more than ``max_ratio`` pixels per pixel of HR, it is reduced to one
+    per pixel, but not below ``ref_min_share`` of HR's long side. If the scale is unknown and the reference's long side
+    is more than ``max_ratio`` times HR's, it is reduced to HR's long side. The long side never exceeds
+    ``max_long_ratio`` times HR's.
     """
     long_hr, long_ref = max(hr), max(ref)
     if scale > 0:
         wanted = 1 / scale if scale > settings.max_ratio else 1.0
-        # a close-up brought down to one pixel per pixel could be a few pixels large
+        # one pixel per pixel could leave a close-up only a few pixels large
         wanted = max(wanted, min(1.0, settings.ref_min_share * long_hr / long_ref))
         return min(wanted, 1.0, settings.max_long_ratio * long_hr / long_ref)
     return min(1.0, long_hr / long_ref) if long_ref > settings.max_ratio * long_hr else 1.0
 
 
 def rescale(project: Project, progress: Progress = silent) -> int:
-    """Write the pairs of ``selected.csv`` that are not there yet; pairs whose choice changed are made again.
+    """Write the pairs of ``selected.csv`` that do not exist yet; pairs whose choice changed are made again.
 
-    Returns how many were made. Raises Misuse when nothing was selected.
+    Returns the number of pairs made. Raises Misuse when nothing was selected.
     """
     with project.lock("rescale"):
         queries = {query.id: query for query in project.kept_queries}
@@ -63,14 +65,15 @@ def rescale(project: Project, progress: Progress = silent) -> int:
 
 
 def reduced(image: Image, factor: float) -> Image:
-    """The image at ``factor`` of its size by antialiased bicubic interpolation; itself from 1 upwards."""
+    """Return the image at ``factor`` of its size by antialiased bicubic interpolation; from 1 upwards, the image
+    itself."""
     if factor >= 1:
         return image
     return resize_pil_bicubic(image, max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
 
 
 def _pair(project: Project, query: Query, chosen: Selected, scale: float) -> Rescaled:
-    """Write one pair. scale: pixels of the reference per pixel of the input, 0 where it is unknown."""
+    """Write one pair. scale: pixels of the reference per pixel of the input; 0 if unknown."""
     image, ref = read_image(project.file(query.file)), read_image(project.file(chosen.file))
     hr = mod_crop(image, project.settings.scale)
     if not hr.size:

@@ -1,6 +1,6 @@
-"""The rows of a project's tables: what is known of a query, a candidate, and what became of them.
+"""The rows of a project's tables: the facts about a query and a candidate, and what became of them.
 
-``file`` is always relative to the project folder, with forward slashes, and is the candidate's name everywhere.
+``file`` is always relative to the project folder, with forward slashes, and serves as the candidate's name everywhere.
 Empty text and 0 mean unknown, unless a field says otherwise. ``reason`` is a fault, a colon, and details.
 """
 
@@ -17,12 +17,13 @@ UNKNOWN = "unknown"
 
 
 def fault(reason: str) -> str:
-    """The reason without its details, for counting: "too small: 90 pixels on the long side" is "too small"."""
+    """Return the reason without its details, for counting: "too small: 90 pixels on the long side" gives "too
+    small"."""
     return reason.partition(":")[0]
 
 
 class Stated(Format):
-    """A person's statements on an image: what it shows (one of CATEGORIES), where it is from, whose, its licence."""
+    """A person's statements about an image: its category (one of CATEGORIES), source, author and licence."""
 
     category: str = ""
     source_url: str = ""
@@ -35,7 +36,7 @@ class Stated(Format):
 
 
 class StatedQuery(Stated):
-    """The same of an input image. text: a caption or search words for providers that search by text."""
+    """A person's statements about an input image. text: a caption or search words for providers that search by text."""
 
     text: str = ""
 
@@ -43,9 +44,9 @@ class StatedQuery(Stated):
 class Query(Format):
     """One input image, with the fields of ``StatedQuery``.
 
-    sha256: of the decoded pixels (``facts.pixels_sha256``); width, height: upright. retrieved: date (ISO). sharpness:
-    variance of the Laplacian at native size. jpeg_quality: from the quantisation tables, 1 .. 100, or 0 where the file
-    is no JPEG. state: KEPT or DROPPED, and why.
+    sha256: of the decoded pixels (``facts.pixels_sha256``). width, height: in pixels, upright. retrieved: date (ISO).
+    sharpness: variance of the Laplacian at native size. jpeg_quality: 1 to 100, from the quantisation tables, or 0 if
+    the file is no JPEG. state: KEPT or DROPPED; reason says why.
     """
 
     id: str
@@ -72,8 +73,8 @@ class Query(Format):
 class Candidate(Format):
     """One image of a query's pool; the file may serve several queries (``pool/files/<sha256 of the file>.<ext>``).
 
-    provider: who found it. rank: its place there, from 1. score: the provider's own similarity, higher is better, 0
-    where it gives none. sha256: of the decoded pixels. An image that could not be fetched has no row.
+    provider: who found it. rank: its place there, from 1. score: the provider's own similarity, higher is better, 0 if
+    it gives none. sha256: of the decoded pixels. An image that could not be fetched has no row.
     """
 
     query: str
@@ -98,10 +99,11 @@ class Candidate(Format):
 class Cleaned(Format):
     """The outcome of cleaning for one candidate of one query.
 
-    kept, or why not: reason. similarity: cosine of the global descriptors. inliers: SIFT matches that agree with one
-    homography; scale: pixels of the candidate per pixel of the query (above 1: the candidate shows more detail),
-    rotation in degrees counter-clockwise (-180, 180], overlap: share of the query that the candidate shows; scale is 0
-    where matches do not allow an estimate. rank: 1 = most similar kept one of its query, 0 = not kept.
+    kept: whether it may be chosen; reason says why not. similarity: cosine of the global descriptors. inliers: SIFT
+    matches that agree with one homography. scale: pixels of the candidate per pixel of the query (above 1 the candidate
+    shows more detail), 0 if the matches do not allow an estimate. rotation: degrees counter-clockwise in (-180, 180].
+    overlap: share of the query that the candidate shows. rank: 1 for the most similar kept candidate of its query, 0 if
+    not kept.
     """
 
     query: str
@@ -119,7 +121,7 @@ class Cleaned(Format):
 
 
 class Selected(Format):
-    """The decision on one query. file: the reference, empty where the query has no proper one.
+    """The decision on one query. file: the reference; empty if the query has no proper one.
 
     annotators: names, comma-separated, or "auto". agreement: share of the annotators that decided like this.
     """
@@ -137,9 +139,9 @@ class Selected(Format):
 
 
 class Rescaled(Format):
-    """One finished pair. input, ref: files below ``rescaled/``; sizes before and after, in pixels.
+    """One finished pair. input, ref: files below ``rescaled/``, with sizes before and after in pixels.
 
-    factor: size of the reference after to before (1.0: untouched). resampling: "none" or the resizer's name.
+    factor: size of the reference after, divided by before (1.0: unchanged). resampling: "none" or the resizer's name.
     """
 
     query: str

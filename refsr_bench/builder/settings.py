@@ -1,4 +1,4 @@
-"""The settings of a project: ``build.toml``, which holds what differs from the defaults."""
+"""The settings of a project: ``build.toml`` holds those that differ from the defaults."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ Amount = Annotated[float, Meta(ge=0, le=LARGEST)]
 
 
 class Settings(Format):
-    """The choices of a project; the defaults are the paper's where it says something.
+    """The choices of a project; the defaults are the paper's where it gives a value.
 
-    name, title: of the data set. contact: an address that web servers are told, who asks. scale: of super-resolution.
-    top: candidates per query. providers: in the order they are asked. licenses: what is accepted from the web.
+    name, title: of the data set. contact: the address that tells web servers who asks. scale: of super-resolution. top:
+    candidates per query. providers: in the order in which they are asked. licenses: those accepted from the web.
 
-    Filters, for queries and candidates: min_long_side in pixels and ref_min_share (of the input's long side), sharpness
-    (variance of the Laplacian at native size), jpeg_quality. hash_distance, pool_distance: pHash bits of 64 up to which
-    a candidate duplicates the query, or a better candidate. leak_share, leak_psnr: see ``copies``. min_inliers:
-    matches that count as verified, for ranks, for a scale estimate and for --auto to accept a candidate.
+    These filter queries and candidates: min_long_side in pixels; ref_min_share, a share of the input's long side;
+    sharpness, the variance of the Laplacian at native size; jpeg_quality. hash_distance, pool_distance: pHash bits of
+    64 up to which a candidate duplicates the query, or a better candidate. leak_share, leak_psnr: see ``copies``.
+    min_inliers: the matches that count as verified, for ranks, for a scale estimate, and for --auto to accept a
+    candidate.
 
-    max_ratio: a reference is reduced when it shows more than this many pixels per pixel of the input, or, where matches
-    allow no estimate, when its long side is more than this times the input's. max_long_ratio: bounds its long side
-    anyway. embedding: "descriptor" (no weights), or "torchvision:NAME" or "timm:NAME" with ``weights``, a local file.
+    max_ratio: a reference is reduced when it shows more than this many pixels per pixel of the input. If the matches
+    allow no estimate, it is reduced when its long side is more than this times the input's. max_long_ratio: bounds its
+    long side in any case. embedding: "descriptor" (no weights), or "torchvision:NAME" or "timm:NAME" with ``weights``,
+    a local file.
     """
 
     name: Text = "wrsr-new"
@@ -64,7 +66,8 @@ class Settings(Format):
 
 
 def changed(values: Mapping[str, Any], source: str) -> Settings:
-    """The defaults with ``values``; raises Misuse naming ``source`` for unknown names and values that do not fit."""
+    """Return the defaults with ``values``; raises Misuse naming ``source`` for unknown names and values that do not
+    fit."""
     names = Settings.__struct_fields__
     for name in values:
         if name not in names:
@@ -78,7 +81,7 @@ def changed(values: Mapping[str, Any], source: str) -> Settings:
 
 
 def read(path: Path) -> Settings:
-    """The settings of a file. Raises Misuse for what is no TOML or does not fit."""
+    """Return the settings of a file. Raises Misuse for a file that is no TOML or does not fit."""
     try:
         values = reader.read_toml(path)
     except BenchError as error:
@@ -87,7 +90,7 @@ def read(path: Path) -> Settings:
 
 
 def parse(settings: Sequence[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` of a command line, values as TOML or as plain text."""
+    """Parse ``NAME=VALUE`` from a command line; values are TOML or plain text."""
     values = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -101,10 +104,10 @@ def parse(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def as_toml(settings: Settings) -> str:
-    """The settings that differ from the defaults, as a TOML file that ``read`` reads back."""
+    """Return the settings that differ from the defaults, as a TOML file that ``read`` reads back."""
     lines = ["# Settings that differ from the defaults (refsr_bench/builder/settings.py, class Settings)."]
     for name, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True):
         value = getattr(settings, name)
-        if value != default:  # JSON's numbers, strings and lists are TOML's, but for DEL, which TOML wants escaped
+        if value != default:  # JSON's numbers, strings and lists are valid TOML, except that TOML wants DEL escaped
             lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f"))
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A person's statements on the images of folders: on all of them (command line), on single ones (a table)."""
+"""A person's statements about the images of folders: about all of them (command line) or single ones (a table)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ class _OfQueryFile(StatedQuery, kw_only=True):
 
 
 def said(row: Stated) -> dict[str, str]:
-    """The fields that are not empty, without those that only say which image is meant."""
+    """Return the fields that are not empty, except those that only say which image is meant."""
     return {name: value for name in StatedQuery.__struct_fields__ if (value := getattr(row, name, ""))}
 
 
 @dataclass(frozen=True)
 class Statements:
-    """Facts of every image, and of single files by their absolute path, which go first."""
+    """Facts of every image, and of single files by their absolute path; the latter take precedence."""
 
     common: Mapping[str, str] = field(default_factory=dict)
     single: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, common: Mapping[str, str], table: Path | None = None, queries: bool = False) -> Statements:
-        """table: CSV with a column ``file``, relative to its own folder, and fields of ``Stated`` (``StatedQuery`` for
-        queries). Raises Misuse naming what does not fit."""
+        """Read the statements.
+
+        table: CSV with a column ``file``, relative to its own folder, and fields of ``Stated`` (``StatedQuery`` for
+        queries). Raises Misuse naming what does not fit.
+        """
         if table is None:
             return cls(common)
         base = table.resolve().parent
@@ -41,7 +44,7 @@ class Statements:
         return cls(common, {(base / row.file).resolve(): said(row) for row in rows})
 
     def of(self, path: Path) -> dict[str, str]:
-        """Everything that is said of one file."""
+        """Return every statement about one file."""
         return {**self.common, **self.single.get(path, {})}
 
 

@@ -20,13 +20,13 @@ from refsr_bench.core.reader import parse_json
 from refsr_bench.core.terminal import text_table
 from refsr_bench.core.types import Dataset
 
-MOST_BYTES = 256 << 20  # a metadata.jsonl's: some 700 bytes a pair
-VERIFIED = Settings().min_inliers  # matches from which scale and rotation are believed
+MOST_BYTES = 256 << 20  # limit of a metadata.jsonl, which has some 700 bytes a pair
+VERIFIED = Settings().min_inliers  # matches from which scale and rotation are trusted
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """One input and one reference, at full size. level: 1 = L1 ..., or the reference's place."""
+    """One input and one reference, at full size. level: 1 = L1 ..., or the reference's position."""
 
     pair: str
     ref: str
@@ -49,7 +49,7 @@ class Stats:
     likeness: tuple[Likeness, ...]
 
     def table(self) -> str:
-        """Everything in words and numbers, for a terminal."""
+        """Return everything in words and numbers, for a terminal."""
         lines = [f"{self.title}: {self.pairs} pairs"]
         rows = [(name, str(n), f"{n / self.pairs:.0%}") for name, n in self.categories.most_common()]
         lines += ["", text_table(("category", "inputs", "share"), rows)]
@@ -62,7 +62,7 @@ class Stats:
 
 
 def spread(name: str, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """A table's row: the name, and least, median and greatest long side of sizes (width, height)."""
+    """Return a table's row: the name, and the least, median and greatest long side of sizes (width, height)."""
     sides = [max(size) for size in sizes]
     return name, str(min(sides)), f"{median(sides):.0f}", str(max(sides))
 
@@ -79,8 +79,8 @@ def _level_row(level: int, rows: Sequence[Likeness]) -> tuple[str, ...]:
 def stats(dataset: Dataset, progress: Progress = silent) -> Stats:
     """Read every image once and match every reference to its input (some 0.2 s each).
 
-    Categories: from the pairs' facts, or from a ``metadata.jsonl`` in the data set's folder. Raises BenchError naming
-    a file that cannot be read.
+    Categories come from the pairs' facts, or from a ``metadata.jsonl`` in the data set's folder. Raises BenchError
+    naming a file that cannot be read.
     """
     told = _categories(dataset.root)
     categories, hr_sizes, ref_sizes, likeness = Counter(), [], [], []
@@ -114,7 +114,7 @@ def _categories(root: Path | None) -> dict[str, str]:
 
 
 def plot(found: Stats, folder: Path, suffix: str = ".png") -> list[Path]:
-    """Charts of categories, long sides and verified matches in ``folder``; returns their files."""
+    """Draw charts of categories, long sides and verified matches into ``folder``; return their files."""
     sizes = {"inputs": [max(s) for s in found.hr_sizes], "references": [max(s) for s in found.ref_sizes]}
     levels = grouped(found.likeness, lambda row: f"L{row.level}")
     matches = {level: [row.inliers for row in rows] for level, rows in levels.items()}
@@ -127,7 +127,7 @@ def plot(found: Stats, folder: Path, suffix: str = ".png") -> list[Path]:
 
 
 def bars(counts: Counter[str], title: str, path: Path) -> None:
-    """Horizontal bars, the longest on top, each with its number."""
+    """Draw horizontal bars, the longest on top, each with its number."""
     figure, axes = _figure(0.9 + 0.32 * max(1, len(counts)))
     names = [name for name, _ in reversed(counts.most_common())]
     drawn = axes.barh(names, [counts[name] for name in names], color="#4477aa")
@@ -138,7 +138,7 @@ def bars(counts: Counter[str], title: str, path: Path) -> None:
 
 
 def histogram(series: dict[str, list[float]], title: str, unit: str, path: Path) -> None:
-    """Steps of several series over common bins."""
+    """Draw several series as steps over common bins."""
     import numpy as np
 
     figure, axes = _figure(3.2)

@@ -1,8 +1,8 @@
-"""A project's tables: CSV files with one struct per row, so that any program reads them.
+"""A project's tables: CSV files with one struct per row, so any program can read them.
 
-Whole tables are replaced at once or not at all; single rows are appended and on the disk before the call returns. A row
-that a kill cut short is dropped when the table is read, and cut off before the next one is appended. White space inside
-a cell becomes single spaces, so that a line is a row.
+Whole tables are replaced at once or not at all. Single rows are appended and are on the disk before the call returns. A
+row that a kill cut short is dropped when the table is read, and cut off before the next one is appended. White space
+inside a cell becomes single spaces, so a line is a row.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
 
 Row = TypeVar("Row", bound=msgspec.Struct)
-MOST_BYTES = 1 << 30  # one table's: 50 candidates for each of CUFED's 13,761 pairs would take a third of it
+MOST_BYTES = 1 << 30  # limit of one table: 50 candidates for each of CUFED's 13,761 pairs would take a third of it
 _WORDS = {int: "a whole number from 0", float: "a number", bool: "0 or 1", str: "text"}
 
 
 def read(path: str | Path, row: type[Row]) -> list[Row]:
-    """The rows of a table, [] where there is no such file. A torn last line is left out.
+    """Read the rows of a table, [] if there is no such file. A torn last line is left out.
 
-    Raises BenchError naming the line and the column of a value that does not fit. Columns that the struct does not
-    have are refused; columns with a default may be missing, and an empty cell of numbers is their default.
+    Raises BenchError naming the line and the column of a value that does not fit. Columns that the struct does not have
+    are refused. Columns with a default may be missing, and an empty cell of numbers means the default.
     """
     path = Path(path)
     if not path.exists():
@@ -38,8 +38,10 @@ def read(path: str | Path, row: type[Row]) -> list[Row]:
 
 
 def given(path: Path, row: type[Row]) -> list[Row]:
-    """The rows of a table that a person wrote, whose last line needs no end. Raises Misuse for what ``read`` refuses,
-    and when there is no such file."""
+    """Read the rows of a table that a person wrote; its last line may lack a newline.
+
+    Raises Misuse for what ``read`` refuses, and when there is no such file.
+    """
     try:
         return _parsed(files.read_bytes(path, MOST_BYTES), row, path)
     except BenchError as error:
@@ -47,7 +49,7 @@ def given(path: Path, row: type[Row]) -> list[Row]:
 
 
 def write(path: str | Path, rows: Sequence[Row], row: type[Row] | None = None) -> None:
-    """Replace the table by these rows, atomically. row: their type, needed where there are none.
+    """Replace the table by these rows, atomically. row: their type, needed when there are none.
 
     Raises BenchError when the disk refuses.
     """
@@ -57,7 +59,7 @@ def write(path: str | Path, rows: Sequence[Row], row: type[Row] | None = None) -
 
 
 def append(path: str | Path, rows: Iterable[Row]) -> None:
-    """Add rows at the end and return when they are on the disk; the head is written first where there is no table.
+    """Add rows at the end and return when they are on the disk; a new table gets its header first.
 
     A table with other columns (of an older version) is rewritten. Raises BenchError when the disk refuses.
     """

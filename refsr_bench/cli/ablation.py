@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--data", "folders", type=path_type(), multiple=True, required=True, help="As for 'train'.")
-@click.option("--out", type=path_type(), required=True, help="Folder of the trainings; what is there is not repeated.")
-@click.option("--dataset", default="sample", show_default=True, shell_complete=names("DATASETS"), help="Measured on.")
-@click.option("--config", "configs", multiple=True, help="As for 'train'.")
+@click.option("--data", "folders", type=path_type(), multiple=True, required=True, help="Same as for 'train'.")
+@click.option("--out", type=path_type(), required=True, help="Folder of the training runs; finished ones are kept.")
+@click.option("--dataset", default="sample", show_default=True, shell_complete=names("DATASETS"), help="To measure on.")
+@click.option("--config", "configs", multiple=True, help="Same as for 'train'.")
 @click.option("--set", "settings", multiple=True, metavar="TABLE.FIELD=VALUE", help="Override one value.")
 @click.option("--teacher", type=path_type(), help="A trained teacher, so that none is trained.")
 @click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def ablation(asked: Any) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
 
-    Writes ablation.json, which the leaderboard draws. Stopped at any point, the same command goes on.
+    Writes ablation.json, which the leaderboard draws. If the command is stopped, run it again to continue.
     """
     from c2matching.training import ablation as study
     from refsr_bench.core.files import write_text
@@ -73,7 +73,7 @@ def _ablation(asked: Any, say: partial) -> Ablation:
 
 
 def _measured(weights: Mapping[str, Path], opened: Dataset, made: Ablation) -> dict[str, tuple[Result, Path]]:
-    """The sealed result and its folder by variant."""
+    """Return the sealed result and its folder by variant."""
     from refsr_bench.core import catalogue
     from refsr_bench.evaluate.loop import evaluate
     from refsr_bench.evaluate.metrics import load_metrics

@@ -1,4 +1,4 @@
-"""Making data sets: out of others, out of albums, out of photos from anywhere."""
+"""Makes data sets from other sets, from albums, or from any photos."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ build.add_command(build_wrsr.levels)
 
 
 def verify_command(name: str, root: Path) -> str:
-    """The command that checks a data set below a data root, to be pasted from any folder."""
+    """Return the command that checks a data set below a data root; it can be pasted in any folder."""
     return shlex.join(["refsr-bench", "data", "verify", name, "--data-root", str(root.absolute())])
 
 
@@ -50,8 +50,8 @@ def verify_command(name: str, root: Path) -> str:
 def transform(asked: Any) -> None:
     """References made from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
 
-    The same command goes on after an interruption. The folder opens with datasets.load_dataset, and here with
-    --dataset transform --data-root FOLDER.
+    The same command continues after an interruption. The folder opens with datasets.load_dataset, and in refsr-bench
+    with --dataset transform --data-root FOLDER.
     """
     from refsr_bench.data.leaks import BY_CONSTRUCTION
     from refsr_bench.data.opening import open_dataset

@@ -1,4 +1,4 @@
-"""Building a webly-referenced data set stage by stage, album sets, and what a data set is made of."""
+"""Builds a webly-referenced data set stage by stage, builds album sets, and describes the make-up of a data set."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ engine_options = [
 source_options = [
     click.option("--license", help="Licence of these images: cc0, pdm, by, by-sa, ... (Creative Commons' words)."),
     click.option("--license-version", help="Its version, such as 4.0."),
-    click.option("--creator", help="Who made them."),
-    click.option("--category", help="What they show: outdoor, indoor, building, landmark, animal, plant, ..."),
-    click.option("--facts", type=path_type(), help="CSV with a column 'file' and what is to be said of single images."),
+    click.option("--creator", help="The photographer or author."),
+    click.option("--category", help="Their category: outdoor, indoor, building, landmark, animal, plant, ..."),
+    click.option("--facts", type=path_type(), help="CSV with a column 'file' and facts about single images."),
 ]
 
 
 @click.group()
 def wrsr() -> None:
-    """A new WR-SR: queries, a pool of candidates for each, cleaning, a choice, rescaling, export.
+    """Build a new WR-SR: queries, a pool of candidates for each, cleaning, a choice, rescaling, export.
 
-    Every stage goes on where it was stopped, and leaves a table (CSV) to look at.
+    Every stage continues where it was stopped, and leaves a table (CSV) to look at.
     """
 
 
 @wrsr.command("init")
 @project_argument
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as build.toml has it.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as in build.toml.")
 def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
     """Make a project folder."""
     from refsr_bench.builder.project import Project
@@ -56,9 +56,9 @@ def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
 @wrsr.command("queries")
 @project_argument
 @click.option("--from", "folders", type=path_type(), multiple=True, help="A folder of photos, also below it.")
-@click.option("--urls", type=path_type(), help="A list of addresses, one a line, or CSV with a column 'url'.")
-@click.option("--only", "categories", multiple=True, help="Take images of this category alone.")
-@click.option("--limit", type=click.IntRange(0), default=0, help="At most so many queries in all.")
+@click.option("--urls", type=path_type(), help="A list of addresses, one per line, or CSV with a column 'url'.")
+@click.option("--only", "categories", multiple=True, help="Take only images of this category.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most this many queries in all.")
 @with_options(source_options)
 @as_one
 def wrsr_queries(asked: Any) -> None:
@@ -93,7 +93,7 @@ def wrsr_queries(asked: Any) -> None:
 def wrsr_pool(asked: Any) -> None:
     """Gather candidate references for every query, from folders and from the web.
 
-    The paper used Google Images, which is closed to newcomers, as Bing's search is retired: see docs/building.md.
+    The paper used Google Images, which is closed to new customers. Bing's search is retired. See docs/building.md.
     """
     from refsr_bench.builder.pool import folders, web
     from refsr_bench.builder.project import Project
@@ -131,13 +131,13 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 
 @wrsr.command("select")
 @project_argument
-@click.option("--auto", is_flag=True, help="No page: take the most similar candidate of each query.")
-@click.option("--resolve", is_flag=True, help="No page: turn what was decided so far into selected.csv.")
+@click.option("--auto", is_flag=True, help="Open no page; take the most similar candidate of each query.")
+@click.option("--resolve", is_flag=True, help="Open no page; write the decisions so far to selected.csv.")
 @click.option("--annotator", help="Who chooses. Default: the page asks.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @click.option("--browser/--no-browser", default=True, help="Open the page.")
 def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None, port: int, browser: bool) -> None:
-    """Choose a reference for each query in a page on this machine, or without one."""
+    """Choose a reference for each query on a local page, or automatically."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.selection import agreement, decisions, server
 
@@ -158,7 +158,7 @@ def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None,
 @wrsr.command("rescale")
 @project_argument
 def wrsr_rescale(project: Path) -> None:
-    """Cut inputs to a multiple of the scale, bring references to a comparable one."""
+    """Cut inputs to a multiple of the scale and bring references to a comparable scale."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.rescale import rescale
 
@@ -171,7 +171,7 @@ def wrsr_rescale(project: Path) -> None:
 @project_argument
 @click.option("--by-reference", is_flag=True, help="Publish addresses and digests with a script, not the images.")
 @click.option("--push-to-hub", "repository", metavar="REPO", help="Upload to this data set repository (NAME/SET).")
-@click.option("--public", is_flag=True, help="With --push-to-hub: for everybody to see; else private.")
+@click.option("--public", is_flag=True, help="Make the repository of --push-to-hub public; otherwise it is private.")
 def wrsr_export(project: Path, by_reference: bool, repository: str | None, public: bool) -> None:
     """Write the data set with its documents, and publish it."""
     from refsr_bench.builder.export import files, hub
@@ -206,7 +206,8 @@ def wrsr_status(project: Path) -> None:
 @click.option("--long-side", type=click.IntRange(32), default=500, show_default=True, help="Larger images are reduced.")
 @with_options(engine_options)
 def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str, workers: int) -> None:
-    """A CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified matches."""
+    """Make a CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified
+    matches."""
     from refsr_bench.builder.similarity.levels import Shape, build
 
     with progress_bar("albums") as progress:
@@ -222,7 +223,7 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
 @click.option("--svg", is_flag=True, help="Charts as SVG instead of PNG.")
 @data_root_option
 def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> None:
-    """Show what a data set is made of: categories, sizes, how alike inputs and references are (the paper's Fig. 3)."""
+    """Describe a data set: categories, sizes, and how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
     from refsr_bench.data.opening import open_dataset
 
@@ -236,7 +237,7 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
 
 
 def _run(dataset: str, folder: Path) -> str:
-    """A command that measures on the new data set, ready to be pasted."""
+    """Return a command that measures on the new data set, ready to be pasted."""
     return shlex.join(["refsr-bench", "run", "--dataset", dataset, "--data-root", str(folder), "--method", "bicubic"])
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: how errors are shown, common options, and small helpers around a run."""
+"""Shares what several commands need: the display of errors, common options, and small helpers around a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EchoHandler(logging.Handler):
 
 
 class Commands(click.Group):
-    """Shows problems a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
+    """Shows problems that a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
 
     def invoke(self, ctx: click.Context) -> Any:
         logger = logging.getLogger("refsr_bench")
@@ -125,7 +125,7 @@ def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> t
 
 
 def pair_progress(what: str) -> Track:
-    """A progress bar over the pairs of a run."""
+    """Return a progress bar over the pairs of a run."""
     from refsr_bench.core.terminal import tracked
 
     return functools.partial(tracked, what=what)

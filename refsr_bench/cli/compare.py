@@ -1,4 +1,4 @@
-"""`refsr-bench compare`: methods against each other, image by image, in the terminal."""
+"""The command ``refsr-bench compare``: compares methods image by image, in the terminal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from refsr_bench.cli.common import names, path_type
 @click.command()
 @click.argument("methods", metavar="A B [C ...]", nargs=-1, required=True, shell_complete=names("METHODS"))
 @click.option("--results", type=path_type(), default=Path("results"), show_default=True)
-@click.option("--dataset", help="On this data set alone. Default: on every one that all of them have.")
-@click.option("--protocol", help="Under this protocol alone, by its label or the start of its digest.")
+@click.option("--dataset", help="Only on this data set. Default: on every one that all of them have.")
+@click.option("--protocol", help="Only under this protocol: its label, or the start of its digest.")
 @click.option("--metric", help="Default: the PSNR of the protocol.")
 @click.option("--json", "json_file", type=path_type(), help="Also write every number, unrounded.")
 @click.option("--csv", "csv_file", type=path_type(), help="Also write the pairs, unrounded.")
@@ -22,8 +22,8 @@ def compare(json_file: Path | None, csv_file: Path | None, **asked: Any) -> None
     """Say which differences between methods are more than chance.
 
     A, B, ... are names of methods in the results folder, or run files (or their folders). p values are corrected over
-    all methods that the folder has on the data set, as on the leaderboard's page; of run files given by path, only over
-    these.
+    all methods that the folder has on the data set, as on the leaderboard's page. If run files are given by path, p
+    values are corrected only over these.
     """
     from leaderboard.statistics import comparison, records
     from refsr_bench.core.files import write_text

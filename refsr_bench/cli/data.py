@@ -1,4 +1,4 @@
-"""Data sets: list, describe, bring in, check."""
+"""The commands for data sets: list, describe, prepare, verify."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from refsr_bench.core.terminal import progress_bar
 
 @click.group()
 def data() -> None:
-    """Data sets: what is known, what is here, bringing one in, checking it."""
+    """Data sets: list, describe, prepare and verify them."""
 
 
 @data.command("list")
 @data_root_option
 def data_list(data_root: Path | None) -> None:
-    """Every data set the toolkit knows and whether it is here."""
+    """List every data set that refsr-bench knows and whether it is on this machine."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.terminal import text_table
     from refsr_bench.data.opening import state_of
@@ -36,7 +36,7 @@ def data_list(data_root: Path | None) -> None:
 @data.command("info")
 @click.argument("name", shell_complete=names("DATASETS"))
 def data_info(name: str) -> None:
-    """Print where a data set comes from, its terms, and how it must lie on disk."""
+    """Print a data set's origin, terms and layout on disk."""
     from refsr_bench.core import catalogue
 
     card = catalogue.get("DATASETS", name)

@@ -1,4 +1,4 @@
-"""Results as a page to publish."""
+"""The commands that turn results into pages and figures to publish."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: s
 
 @leaderboard.command("export")
 @results_option
-@click.option("--protocol", help="Its label, or the start of its digest; not needed where there is one only.")
+@click.option("--protocol", help="Its label, or the start of its digest; not needed if there is only one.")
 @click.option("--metric", "metrics", multiple=True, help="Instead of the protocol's PSNR and SSIM; may be given again.")
-@click.option("--published/--no-published", default=True, show_default=True, help="Published numbers beside measured.")
+@click.option("--published/--no-published", default=True, show_default=True, help="Add published numbers.")
 @click.option("--format", "form", type=click.Choice(["csv", "json", "latex", "markdown"]), default="markdown",
               show_default=True)  # fmt: skip
 def leaderboard_export(
@@ -86,7 +86,7 @@ def leaderboard_export(
 @click.option("--format", "kind", type=click.Choice(["svg", "png", "pdf"]), default="pdf", show_default=True)
 @click.option("--narrow", is_flag=True, help="One column wide (3.6 inches) instead of two (7.2).")
 def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -> None:
-    """Draw every figure there is data for as a file for a paper, its data as CSV beside it.
+    """Draw every figure that has enough data, as a file for a paper with its data as CSV beside it.
 
     Robustness, quality against cost, ablation, levels of similarity, protocol sensitivity.
     """
@@ -102,7 +102,7 @@ def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -
 
 
 def _left_out(problems: Sequence[Problem]) -> None:
-    """Say which files were left out and why; where there were any, the command has failed."""
+    """Say which files were left out and why; the command fails if there were any."""
     for problem in problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
     if problems:

@@ -1,4 +1,4 @@
-"""Looking at correspondences."""
+"""The command that draws correspondences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 @click.option("--out", type=path_type(), required=True, help="The figure: .png, .pdf or .svg.")
 @click.option("--weights", type=path_type(), help="C2-Matching weights instead of the bundled ones.")
 @click.option("--matching", type=click.Choice(["exact", "half", "coarse"]), default="exact", show_default=True)
-@click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences drawn.")
+@click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences to draw.")
 @click.option("--force", is_flag=True, help="Replace --out.")
 @as_one
 def match(asked: Any) -> None:

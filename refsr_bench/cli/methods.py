@@ -1,4 +1,4 @@
-"""Methods: what is known, and what each is."""
+"""The commands that list and describe methods."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ HEAD = ("name", "title", "group", "year", "refs", "GAN", "parameters", "GMACs", 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def methods(ctx: click.Context) -> None:
-    """Every method the catalogue knows; 'info NAME' for one."""
+    """List every method of the catalogue; 'info NAME' describes one."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_)
 
 
 @methods.command("list")
 def list_() -> None:
-    """A line per method. GMACs: for an LR image of 160x160 and a reference of 640x640."""
+    """Print one line per method. GMACs are for an LR image of 160x160 and a reference of 640x640."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.terminal import text_table
 
@@ -44,7 +44,7 @@ def _row(card: MethodCard) -> tuple[str, ...]:
 @methods.command()
 @click.argument("name", shell_complete=names("METHODS"))
 def info(name: str) -> None:
-    """Show one method: its paper, its size, its weights, how it was verified, and what had to be guessed."""
+    """Show one method: its paper, its size, its weights, how it was verified, and which guesses it contains."""
     from refsr_bench.core import catalogue
     from refsr_bench.learning.weights import state_of
 

@@ -1,4 +1,4 @@
-"""Protocols: what is known, how they differ, whether ours agree with published rows."""
+"""The commands for protocols: list them, compare two, and check ours against published rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def protocols(ctx: click.Context) -> None:
-    """List how numbers are made: one protocol per published convention."""
+    """List the protocols, one per published convention of how numbers are made."""
     if ctx.invoked_subcommand is None:
         from refsr_bench.core import catalogue
 
@@ -31,7 +31,7 @@ def protocols(ctx: click.Context) -> None:
 @click.argument("a", shell_complete=names("PROTOCOLS"))
 @click.argument("b", shell_complete=names("PROTOCOLS"))
 def protocols_diff(a: str, b: str) -> None:
-    """Explain in words, and where measured in dB, how two protocols differ."""
+    """Explain how two protocols differ, in words and, if measured, in dB."""
     from refsr_bench.protocols.effects import explain
 
     click.echo("\n".join(explain(protocol_of(a), protocol_of(b))))
@@ -40,7 +40,7 @@ def protocols_diff(a: str, b: str) -> None:
 @protocols.command("selftest")
 @data_root_option
 def protocols_selftest(data_root: Path | None) -> None:
-    """Measure bicubic on the standard sets you have and compare with the published rows."""
+    """Measure bicubic on the standard sets that you have and compare with the published rows."""
     from refsr_bench.core.terminal import text_table
     from refsr_bench.evaluate.selftest import ANCHORS, selftest
 
@@ -61,7 +61,7 @@ def protocols_selftest(data_root: Path | None) -> None:
 
 
 def _usable(names: Iterable[str], data_root: Path | None) -> list[Dataset]:
-    """The data sets that are here; one that is damaged is passed over and named."""
+    """Return the data sets on this machine; a damaged one is skipped and named."""
     from refsr_bench.data.opening import open_dataset
 
     opened = []

@@ -52,7 +52,7 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
     shell_complete=names("MATCHERS"),
     help=f"May be given again; 'none' for no matcher. Default: {', '.join(MATCHERS)}.",
 )
-@click.option("--matchers-only", is_flag=True, help="Compare correspondences alone, without restoration.")
+@click.option("--matchers-only", is_flag=True, help="Compare only correspondences, without restoration.")
 @click.option("--dataset", "dataset_name", default="sample", show_default=True, shell_complete=names("DATASETS"))
 @click.option(
     "--levels",
@@ -70,8 +70,8 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 def robustness(asked: Any) -> None:
     """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).
 
-    References are made from the ground truth, so nothing here is ever ranked. Stopped at any point, the same command
-    goes on.
+    References are made from the ground truth, so nothing measured here is ever ranked. If the command is stopped, run
+    it again to continue.
     """
     from leaderboard.statistics.robustness import rows as rows_of
     from refsr_bench.core.names import slug
@@ -155,8 +155,10 @@ LEAK_REMARK = (
 
 
 def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
-    """Text: matching, then restoration; means, with the intervals of AEE, PSNR, gain and SSIM; n/a where a method has
-    nothing to measure, as one without correspondences."""
+    """Return the tables of matching and restoration as text: means, with the intervals of AEE, PSNR, gain and SSIM.
+
+    A cell is n/a when a method has nothing to measure, such as a method without correspondences.
+    """
     from leaderboard.statistics.robustness import columns_of
     from refsr_bench.geometry.correspondences import MEASURES
     from refsr_bench.geometry.kinds import UNRELATED
@@ -194,7 +196,7 @@ def _cell(value: Estimate | None, column: MetricInfo) -> str:
 
 
 def remarks(rows: Sequence[Row], transform: str) -> str:
-    """What a reader must know of the tables."""
+    """Return the remarks that a reader of the tables must know."""
     from leaderboard.statistics.robustness import GAIN
     from refsr_bench.geometry.kinds import GIVEN
 

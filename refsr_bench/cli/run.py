@@ -1,4 +1,4 @@
-"""Running methods, measuring SR images, and super-resolving one photo."""
+"""The commands that run methods, measure SR images, and super-resolve one photo."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "methods",
     multiple=True,
     shell_complete=names("METHODS"),
-    help="May be given again. 'all': every method that has weights here.",
+    help="May be repeated. 'all': every method with installed weights.",
 )
 @click.option("--command", help="A method of your own: 'python mymodel.py {lr} {ref} {out}', run once per image.")
 @click.option(
@@ -50,25 +50,25 @@ if TYPE_CHECKING:
     default=600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Of --command, per image.",
+    help="Time limit of --command per image.",
 )
 @click.option(
     "--dataset", "datasets", multiple=True, required=True, shell_complete=names("DATASETS"), help="May be given again."
 )
 @with_options(protocol_options)
-@click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random, N seeds.")
+@click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random from N seeds.")
 @click.option(
     "--weights",
     multiple=True,
     metavar="[METHOD=]PATH",
-    help="Weights instead of the method's own. 'synthetic': by formula, to see that methods without weights run.",
+    help="Weights instead of the method's own. 'synthetic': made by formula, to try methods without weights.",
 )
 @matching_option
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
-@click.option("--save-matches", is_flag=True, help="Also pictures of where methods found the reference.")
+@click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old run is set aside.")
 @data_root_option
 @lpips_option
@@ -112,7 +112,7 @@ def run(asked: Any) -> None:
 
 
 def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: Pictures) -> None:
-    """What the pictures of these runs take on the disk, and which are missing."""
+    """Report the disk space that the pictures of these runs take, and which pictures are missing."""
     from refsr_bench.evaluate.pictures import missing_pictures, picture_folders
     from refsr_bench.pixels import saved
 
@@ -136,7 +136,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @click.option("--name", required=True, help="The method's name in tables.")
 @click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True)
 @click.option("--gan", is_flag=True, help="Trained with an adversarial loss (such rows are shaded).")
-@click.option("--partial", is_flag=True, help="Measure what is there when images are missing; never ranked.")
+@click.option("--partial", is_flag=True, help="Measure the others when images are missing; never ranked.")
 @click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
 @click.option("--fresh", is_flag=True, help="Start over; the old run is set aside.")
 @data_root_option
@@ -197,7 +197,7 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @as_one
 def sr(asked: Any) -> None:
-    """Super-resolve one photo x4 with the help of others, of any size."""
+    """Super-resolve one photo x4 with the help of reference photos of any size."""
     from refsr_bench.core import catalogue
     from refsr_bench.evaluate.loading import Choice, load_method
     from refsr_bench.evaluate.machine import resolve_device

@@ -1,4 +1,4 @@
-"""User studies: which of two images people prefer."""
+"""The commands for user studies, in which people choose the better of two images."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class InitOptions(Wish, Places):
 @folder_argument
 @click.option("--methods", help="Runs with saved images, by their folders' names: A,B,...")
 @click.option("--results", type=path_type(), default=Places.results, show_default=True, help="Results folder.")
-@click.option("--protocol", default=Places.protocol, show_default=True, help="Whose results.")
-@click.option("--dataset", help="Whose results.")
+@click.option("--protocol", default=Places.protocol, show_default=True, help="Of the runs.")
+@click.option("--dataset", help="Of the runs.")
 @click.option("--images", multiple=True, metavar="NAME=DIR", help="Any folder of images, as a method.")
 @click.option("--hr", type=path_type(), help="Folder of HR images, with --images.")
 @click.option("--refs", type=path_type(), help="Folder of references, with --images.")
@@ -46,7 +46,7 @@ class InitOptions(Wish, Places):
               help="Show the window of this side with most detail.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), default=Wish.limit, help="At most this many images, at random.")
 @click.option("--per-person", type=click.IntRange(0), default=Wish.per_person,
-              help="Comparisons each. Default: all, at most 60.")  # fmt: skip
+              help="Comparisons per person. Default: all, at most 60.")  # fmt: skip
 @click.option("--ties/--no-ties", default=Wish.ties, show_default=True, help="Whether 'equal' is an answer.")
 @click.option("--attention", type=click.FloatRange(0, 1), default=Wish.attention, show_default=True,
               help="Attention checks, as a share of the comparisons.")  # fmt: skip
@@ -81,7 +81,7 @@ def study_init(**options: Any) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @click.option("--open/--no-open", "open_browser", default=True, help="Open a browser.")
 def study_serve(folder: Path, port: int, open_browser: bool) -> None:
-    """Ask people, in browsers on this machine; from elsewhere, forward the port (ssh -L)."""
+    """Serve the study to browsers on this machine; from another machine, forward the port (ssh -L)."""
     from refsr_bench.study.serve import serve
 
     serve(folder, port, open_browser, click.echo)
@@ -91,7 +91,7 @@ def study_serve(folder: Path, port: int, open_browser: bool) -> None:
 @folder_argument
 @click.argument("files", nargs=-1, required=True, type=path_type())
 def study_import(folder: Path, files: tuple[Path, ...]) -> None:
-    """Merge votes: votes.jsonl of a copy of the study, or a CSV (participant, left, right, choice) of a platform."""
+    """Merge votes from a copy's votes.jsonl, or from a platform's CSV (participant, left, right, choice)."""
     from refsr_bench.study.exchange import bring
 
     for file in files:
@@ -114,17 +114,17 @@ def study_export(folder: Path, tasks: bool) -> None:
 @study.command("report")
 @folder_argument
 @click.option("--results", type=path_type(), help="Results folder; the report goes to RESULTS/studies/STUDY/.")
-@click.option("--out", type=path_type(), help="Or the folder itself.")
+@click.option("--out", type=path_type(), help="Instead, the folder of the report.")
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
-    """Say what the votes come to: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
+    """Evaluate the votes: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
     from leaderboard.pages.study import preferences_csv, svg
     from refsr_bench.core.files import write_text
     from refsr_bench.core.names import slug
     from refsr_bench.study.report import in_words, summarise, write
 
     if (results is None) == (out is None):
-        raise Misuse("Say where to: --results RESULTS (for the site) or --out DIR.")
+        raise Misuse("Say where to write: --results RESULTS (for the site) or --out DIR.")
     out = out or results / "studies" / slug(folder.resolve().name)
     report = summarise(folder, keep_unchecked)
     files = write(out, report, folder)

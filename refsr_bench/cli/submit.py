@@ -1,4 +1,4 @@
-"""Results that people send to each other: checking them, and a repository that collects them."""
+"""The commands for results that people send to each other: check them, and start a repository that collects them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE = 10
 
 @dataclass
 class Report:
-    """The findings in one file. measured_again: images; note: a sentence on them."""
+    """The findings in one file. measured_again: how many images were. note: a sentence about them."""
 
     file: str
     note: str = "No image was measured again: the file itself is wrong."
@@ -39,7 +39,7 @@ class Report:
         return not any(finding.level == "error" for finding in self.findings)
 
     def add(self, found: Iterable[Disagreement], level: str = "error") -> bool:
-        """Take over what the toolkit disagrees with; whether there was anything."""
+        """Add the points on which the catalogue disagrees; return whether there were any."""
         from leaderboard.submissions.submission import Finding
 
         more = [Finding(level, each.where, each.text) for each in found]
@@ -49,7 +49,7 @@ class Report:
 
 @click.group()
 def submit() -> None:
-    """Results for a shared leaderboard: check a run file, or begin a repository that collects them."""
+    """Share results: check a run file, or start a repository that collects them."""
 
 
 def _count(context: click.Context, option: click.Parameter, sample: str) -> int | None:
@@ -73,8 +73,8 @@ def _count(context: click.Context, option: click.Parameter, sample: str) -> int 
 def check(asked: Any) -> None:
     """Check run files as a leaderboard would: schema, means, protocol, data set, plausibility.
 
-    Where SR images and the data set are at hand, some images are measured again. Exit code 1 when a check fails;
-    warnings want a person's eye and fail nothing. Nothing in a file is executed.
+    If SR images and the data set are available, some images are measured again. The exit code is 1 when a check fails;
+    warnings need a person's judgement and do not fail. Nothing in a file is executed.
     """
     _refuse_misuse(asked)
     reports = []
@@ -91,7 +91,7 @@ def check(asked: Any) -> None:
 @submit.command("template")
 @click.argument("folder", type=path_type())
 def template(folder: Path) -> None:
-    """Begin a repository that collects results: README, folder of results, checks of pull requests, publishing."""
+    """Start a repository that collects results: README, folder of results, checks of pull requests, publishing."""
     from leaderboard.submissions.repository import write
 
     for path in write(folder):
@@ -119,7 +119,8 @@ def _print(report: Report) -> None:
 
 
 def _say(line: str) -> None:
-    """One line, whatever a file's text holds: a line of its own could speak to the terminal, or to the CI service."""
+    """Print one line, whatever a file's text holds, because a line of its own could command the terminal or the CI
+    service."""
     from leaderboard.text import clean
 
     indent = "  " if line.startswith("  ") else ""
@@ -127,7 +128,7 @@ def _say(line: str) -> None:
 
 
 def _check(path: Path, asked: Any) -> Report:
-    """One file: by itself, then beside the protocols and the data set that are here, then with its images."""
+    """Check one file by itself, then against the installed protocols and data sets, then with its images."""
     from leaderboard.reading.published import published
     from leaderboard.submissions import submission
     from refsr_bench.core import catalogue
@@ -172,13 +173,13 @@ def _check(path: Path, asked: Any) -> Report:
 
 
 def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
-    """The data set at hand, where it is that of the run; None otherwise, which the report then says."""
+    """Return the installed data set if it is that of the run, else None, which the report then says."""
     from refsr_bench.core import catalogue
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate import remeasure
 
     stated = result.run.dataset
-    # Who says that his images are not the published ones may well have others than are here.
+    # A run that says its images are not the published ones may well use others than those installed.
     level = "error" if stated.official else "warning"
     card = catalogue.collect("DATASETS").get(stated.name)
     try:
@@ -197,7 +198,7 @@ def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
 
 @cache
 def _metrics(names: tuple[str, ...], lpips_weights: Path | None) -> tuple[Metric, ...]:
-    """Metrics ready to use; what cannot be had here is left out, which is said once."""
+    """Return the metrics that can be computed on this machine; the others are left out with one notice."""
     from refsr_bench.evaluate.metrics import load_metrics
 
     return load_metrics(names, "cpu", lpips_weights)

@@ -1,4 +1,4 @@
-"""Results as tables for a terminal. Rounded here and nowhere before."""
+"""Formats results as tables for a terminal. Numbers are rounded only here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from refsr_bench.core.terminal import text_table
 
 
 def means_table(results: Sequence[Result]) -> str:
-    """One row per run of the same protocol: every metric's mean, how many images it is over, seconds per image."""
+    """Return one row per run of the same protocol: the means of all metrics, how many images they cover, seconds per
+    image."""
     metrics = list({metric.name: metric for result in results for metric in result.run.metrics}.values())
     head = ("data set", "method", "weights", "images", *(metric.title for metric in metrics), "s/image")
     return text_table(head, [_means_row(result, metrics) for result in results])
@@ -31,7 +32,8 @@ def _means_row(result: Result, metrics: Sequence[MetricInfo]) -> tuple[str, ...]
 
 
 def draws_table(results: Sequence[Result]) -> str:
-    """Mean and sample standard deviation of each method's headline PSNR and SSIM over runs with other references."""
+    """Mean and sample standard deviation of each method's headline PSNR and SSIM over runs with different
+    references."""
     measured = (result for result in results if result.means)
     rows = []
     for (dataset, method), group in grouped(measured, lambda r: (r.run.dataset.name, r.run.method.title)).items():

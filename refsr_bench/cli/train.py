@@ -1,4 +1,4 @@
-"""Training."""
+"""The commands that train methods."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ COMMON = [
         "configs",
         multiple=True,
         shell_complete=configurations,
-        help="What differs from the paper's configuration: paper, as-executed, light, small-cpu, robust, or a TOML "
+        help="Differences from the paper's configuration: paper, as-executed, light, small-cpu, robust, or a TOML "
         "file. May be given again; later ones win.",
     ),
     click.option("--set", "settings", multiple=True, metavar="[TABLE.]FIELD=VALUE", help="Override one value."),
-    click.option("--student", type=path_type(), help="C2-Matching's student, for what matches or reads with it."),
-    click.option("--weights", "start", type=path_type(), help="Go on from these weights of the network itself."),
+    click.option("--student", type=path_type(), help="C2-Matching's student, for networks that match or read with it."),
+    click.option("--weights", "start", type=path_type(), help="Start from these weights of the network itself."),
     click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline."),
     click.option("--resume", is_flag=True, help="Continue the training in --out."),
     click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True),
@@ -86,7 +86,7 @@ STAGED = [
 
 
 def command_of(card: MethodCard) -> click.Command:
-    """The command that trains one method: all in one, or a stage of it."""
+    """Return the command that trains one method, as a whole or one stage of it."""
     stages = card.system.stages
     if stages:
         options = [click.argument("stage", type=click.Choice(stages.names)), *COMMON, *STAGED]

@@ -1,4 +1,4 @@
-"""Weights: what there is, what is in a file, bringing in the authors', checking."""
+"""The commands for weights: list, describe, import the authors', pack, verify."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @click.group()
 def weights() -> None:
-    """Weights: list, look into, import the authors', pack, check."""
+    """Weights: list, describe, import the authors', pack and verify them."""
 
 
 def _bundled() -> dict[str, Path]:
-    """Files that come with the package, by name."""
+    """Return the files that come with the package, by name."""
     from refsr_bench.core import catalogue
 
     return {card.bundled.stem: card.bundled for card in catalogue.collect("METHODS").values() if card.bundled}
 
 
 def _found(name: str) -> Path:
-    """A file, or the name of one that comes with the package."""
+    """Return the path of a file, or of a bundled one given by name."""
     bundled = _bundled()
     if name in bundled:
         return bundled[name]
@@ -46,7 +46,7 @@ def _check_out(out: Path, force: bool) -> None:
 
 @weights.command("list")
 def list_() -> None:
-    """The weights that come with the package, and those that were imported."""
+    """List the weights that come with the package, and those that were imported."""
     from refsr_bench.learning.checkpoints import read_metadata, sha256
     from refsr_bench.learning.weights import folder, owner
 
@@ -59,7 +59,7 @@ def list_() -> None:
 @weights.command()
 @click.argument("name", metavar="FILE|NAME")
 def info(name: str) -> None:
-    """Show what a file of weights holds and how it came to be."""
+    """Show what a file of weights holds and how it was made."""
     from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256
 
     path = _found(name)
@@ -82,16 +82,16 @@ def info(name: str) -> None:
 
 
 @weights.command("import")
-@click.option("--method", required=True, shell_complete=names("METHODS"), help="Whose weights they are.")
+@click.option("--method", required=True, shell_complete=names("METHODS"), help="The method that the weights belong to.")
 @click.argument("files", nargs=-1, required=True, type=path_type())
 @click.option("--out", type=path_type(), help="The .safetensors file to write; default: where methods look for theirs.")
 @click.option("--name", help="What results call these weights; default: the first file's name.")
 @click.option("--force", is_flag=True, help="Replace --out.")
 def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | None, force: bool) -> None:
-    """Turn the authors' files into one that runs anywhere and says where it came from.
+    """Turn the authors' files into one file that runs anywhere and states its origin.
 
-    Nothing in them is executed. 'refsr-bench methods info METHOD' names the files. Without --out, METHOD runs with
-    these weights from now on.
+    Nothing in them is executed. 'refsr-bench methods info METHOD' names the files. Without --out, METHOD uses these
+    weights from now on.
     """
     from refsr_bench.core import catalogue
     from refsr_bench.learning.weights import folder, import_files
@@ -112,20 +112,20 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
 @click.option("--name", help="What results call these weights; default: the file's name.")
 @click.option("--force", is_flag=True, help="Replace --out.")
 def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
-    """Rewrite the weights of a training as float16, half the size, to pass on. They are read as float32."""
+    """Rewrite trained weights as float16, half the size, for sharing. They are read as float32."""
     from refsr_bench.learning import weights as files
 
     if file.suffix != ".safetensors":
         raise Misuse(f"{file} is no .safetensors file of 'train' or 'weights import'.")
     _check_out(out, force)
-    files.owner(file).load(file, "cpu")  # what is damaged or of another network is not passed on
+    files.owner(file).load(file, "cpu")  # damaged weights, or those of another network, are not passed on
     files.pack(file, out, name or out.stem)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, was {file.stat().st_size / 1e6:.1f} MB.")
 
 
 @weights.command()
 @click.argument("name", metavar="FILE|NAME")
-@click.option("--sha256", "digest", metavar="HEX", help="What the file's digest must begin with.")
+@click.option("--sha256", "digest", metavar="HEX", help="The expected beginning of the file's digest.")
 def verify(name: str, digest: str | None) -> None:
     """Check that a file is whole: digest, names, shapes, finite values, and that it runs."""
     import numpy as np

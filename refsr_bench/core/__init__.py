@@ -1,1 +1,1 @@
-"""Types, cards, errors, run files and the touching of files: what everything else stands on."""
+"""The base of all other packages: types, cards, errors, run files and all access to files."""

@@ -1,4 +1,4 @@
-"""The cards of data sets, metrics, methods and matchers: what each is, and how it is loaded."""
+"""The cards of data sets, metrics, methods and matchers: what each is, and how to load it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from refsr_bench.core.types import Dataset, Image, Match, Predict
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """One data set the toolkit knows: what it is, where its owners publish it, how it lies on disk.
+    """One data set that refsr-bench knows: what it is, where its owners publish it, how it lies on disk.
 
     open: ``open(root) -> Dataset``; raises Misuse when nothing is there, BenchError when files are damaged.
-    embedded: made by the package itself, needs no root.
+    embedded: the package itself makes the set, which needs no root.
     folder: the folder below the data root where it is looked for.
     """
 
@@ -51,12 +51,12 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class LoadedMethod:
-    """A method ready to run: the call, and what results record of it.
+    """A method ready to run: the call, and the facts that results record about it.
 
-    parameters: of the network, a count; None where nobody knows. variant: a word for what differs from the method as
-    its card has it; it becomes part of the name in results. options: the same as fields. match: the method's own
-    correspondences with one reference, None where it has none to show. origin: "command" for a program that is run per
-    image. code: what is run, where that is not the card's own module. arithmetic: tiling and numbers of the network.
+    parameters: the network's, a count; None if unknown. variant: a word for the deviation from the method's card; it
+    becomes part of the name in results. options: the same deviation as fields. match: finds the method's own
+    correspondences with one reference; None if it has none to show. origin: "command" for a program that runs once per
+    image. code: the code that runs, if it is not the card's own module. arithmetic: tiling and numbers of the network.
     """
 
     predict: Predict
@@ -72,8 +72,10 @@ class LoadedMethod:
 
 @dataclass(frozen=True)
 class LoadedMatcher:
-    """A matcher ready to run. weights, variant, code: as in ``LoadedMethod``. oracle: it is given the HR image, with
-    scale 1, in place of LR, as a matcher that sees the ground truth must be."""
+    """A matcher ready to run. weights, variant, code: as in ``LoadedMethod``.
+
+    oracle: the matcher gets the HR image, with scale 1, instead of LR, because it has to see the ground truth.
+    """
 
     match: Match
     weights: Weights = NO_WEIGHTS
@@ -84,7 +86,10 @@ class LoadedMatcher:
 
 @dataclass(frozen=True)
 class MatcherCard:
-    """Something that finds correspondences without making an SR image. ``load(weights, device)`` makes it ready."""
+    """A card of something that finds correspondences without making an SR image.
+
+    ``load(weights, device)`` makes it ready.
+    """
 
     name: str
     title: str
@@ -97,8 +102,7 @@ class MatcherCard:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A checkpoint that the authors of a method publish: its file name, where, and what is known of it (training data,
-    terms)."""
+    """A checkpoint that the authors of a method publish: its file name, its place, and notes (training data, terms)."""
 
     file: str
     home: str
@@ -109,15 +113,15 @@ class WeightsFile:
 class MethodCard:
     """One method. ``load(weights, device) -> LoadedMethod``; weights None means the method's own default.
 
-    group: "SISR" or "Ref-SR". references: "none", "one" or "many", what one call makes use of.
+    group: "SISR" or "Ref-SR". references: "none", "one" or "many", what one call uses.
     gan: trained with an adversarial loss (such rows are shaded in tables).
     matching: ways of matching to choose from, the default first; ``load`` then takes one as ``matching=``.
-    parameters: of the network as published, trainable ones. gmacs: 10^9 multiply-accumulates for a 160x160 LR image
-    (and a 640x640 reference), matching included. files: the checkpoints its authors publish. verified: against what the
-    implementation was checked, see ``schema.VERIFIED``. version: raised when the method gives other images. guesses:
-    what the sources leave open and was decided here.
-    bundled: the file of weights that comes with the package, None for most. system: the network, how weights are read
-    into it and how it is trained (``refsr_bench.learning.system.System``), None for methods without one.
+    parameters: trainable ones of the network as published. gmacs: 10^9 multiply-accumulates for a 160x160 LR image (and
+    a 640x640 reference), matching included. files: the checkpoints that its authors publish. verified: what the
+    implementation was checked against, see ``schema.VERIFIED``. version: raised when the method gives different images.
+    guesses: decisions that the sources leave open.
+    bundled: the file of weights that comes with the package; None for most. system: the network, how weights are read
+    into it and how it is trained (``refsr_bench.learning.system.System``); None for methods without one.
     """
 
     name: str

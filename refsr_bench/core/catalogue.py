@@ -1,8 +1,9 @@
-"""Find methods, datasets, metrics and protocols by scanning folders.
+"""Finds methods, datasets, metrics and protocols by scanning folders.
 
-A package named in the entry-point group ``refsr_bench`` takes part. Each of its modules (or the package itself) may
-export ``METHODS``, ``DATASETS``, ``METRICS``, ``PROTOCOLS`` or ``MATCHERS``, a tuple of cards with a ``name``. Modules
-whose name starts with an underscore are not read; neither is the inside of a package that exports a tuple itself.
+A package that registers in the entry-point group ``refsr_bench`` takes part. Each of its modules (or the package
+itself) may export ``METHODS``, ``DATASETS``, ``METRICS``, ``PROTOCOLS`` or ``MATCHERS``, a tuple of cards with a
+``name``. Modules whose name starts with an underscore are not read; neither is the inside of a package that exports a
+tuple itself.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _modules() -> Iterator[ModuleType]:
 
 @cache
 def collect(kind: str) -> dict[str, Any]:
-    """All cards of one kind (a key of ``KINDS``) by name, in alphabetical order.
+    """Return all cards of one kind (a key of ``KINDS``) by name, in alphabetical order.
 
     Raises BenchError when two files export the same name.
     """
@@ -56,7 +57,7 @@ def collect(kind: str) -> dict[str, Any]:
 
 
 def get(kind: str, name: str) -> Any:
-    """The card called ``name``. Raises Misuse with the nearest known names otherwise."""
+    """Return the card called ``name``. Raises Misuse with the nearest known names if there is none."""
     cards = collect(kind)
     if name in cards:
         return cards[name]

@@ -16,8 +16,8 @@ class Misuse(BenchError):
 
 
 class Busy(BenchError):
-    """Another process holds what is to be written."""
+    """Another process holds the files that are to be written."""
 
 
 class NoWeights(Misuse):
-    """A method was asked for that comes without weights, and none were given."""
+    """The requested method comes without weights, and none were given."""

@@ -1,7 +1,7 @@
-"""The one way to touch files: bounded reads of regular files, whole writes, locks, JSON-lines journals, safe paths.
+"""All access to files: bounded reads of regular files, whole writes, locks, JSON-lines journals, safe paths.
 
-Nothing here follows a link when it writes, waits for a FIFO or device when it reads, or leaves half a file behind. What
-goes wrong becomes a ``BenchError`` that names the file, except in ``writing``, whose block may raise anything.
+Nothing here follows a link when it writes, waits for a FIFO or device when it reads, or leaves half a file behind.
+Failures become a ``BenchError`` that names the file, except in ``writing``, whose block may raise anything.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Generic, TypeVar
 
 from refsr_bench.core.errors import BenchError, Busy
 
-MOST_BYTES = 20 << 20  # of one text file of ours: a run file of tens of thousands of images has a fifth of it
+MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # network shares and FUSE answer so
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
 
 Line = TypeVar("Line")
 
@@ -30,12 +30,13 @@ Line = TypeVar("Line")
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The contents of a regular file of at most ``most`` bytes; a link to one is followed.
+    """Return the contents of a regular file of at most ``most`` bytes; a link to one is followed.
 
     Raises BenchError naming the file for anything else: absent, a folder, a FIFO, a device, too large.
     """
     try:
-        with open(os.open(path, _NO_WAIT), "rb") as file:  # without O_NONBLOCK a FIFO waits for a writer for ever
+        # without O_NONBLOCK, opening a FIFO would wait for a writer for ever
+        with open(os.open(path, _NO_WAIT), "rb") as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
                 raise BenchError(f"{path}: not a regular file.")
@@ -49,7 +50,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
-    """The contents of a regular UTF-8 file, without a byte order mark. Raises BenchError as ``read_bytes``."""
+    """Return the contents of a regular UTF-8 file, without a byte order mark. Raises BenchError like ``read_bytes``."""
     data = read_bytes(path, most)
     if data.startswith(b"\xef\xbb\xbf"):
         raise BenchError(f"{path}: begins with a byte order mark; save it as UTF-8 without one.")
@@ -64,7 +65,7 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A new empty file beside ``path`` for the block to fill; ``path`` is replaced by it when the block ends well.
+    """Give the block a new empty file beside ``path`` to fill, which replaces ``path`` when the block succeeds.
 
     A reader sees the old file or the whole new one, never half; a link at ``path`` is replaced, not followed. The data
     and the name are on the disk before the block returns. Raises OSError, and whatever the block raises; the old file
@@ -72,7 +73,7 @@ def writing(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     with suppress(FileNotFoundError):
-        partial.unlink()  # of a killed process that had our number
+        partial.unlink()  # left by a killed process that had our process number
     try:
         os.close(os.open(partial, _NEW_FILE, 0o666))
         yield partial
@@ -106,10 +107,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_new(path: Path, blocks: Iterable[bytes]) -> int:
-    """Write a file that is not there yet block by block, without flushing it to the disk; returns its bytes.
+    """Write a new file block by block, without flushing it to the disk; return the number of its bytes.
 
-    For the files of a folder that is checked and moved into place as a whole: flushing each of twenty thousand takes
-    minutes, and a half-written one is lost with its folder. Raises FileExistsError, OSError, and what ``blocks`` does.
+    Use it for the files of a folder that is checked and moved into place as a whole: flushing each of twenty thousand
+    files takes minutes, and a half-written one is lost with its folder. Raises FileExistsError, OSError, and whatever
+    ``blocks`` raises.
     """
     size = 0
     with open(os.open(path, _NEW_FILE, 0o666), "wb") as file:
@@ -119,7 +121,7 @@ def write_new(path: Path, blocks: Iterable[bytes]) -> int:
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder and those above it; returns it. Raises BenchError when it cannot be made."""
+    """Make a folder and its parents; return it. Raises BenchError when it cannot be made."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -128,7 +130,8 @@ def make_folder(path: Path) -> Path:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file or folder within one disk, both folders synchronised. Raises BenchError; OSError never."""
+    """Rename a file or folder within one disk, and synchronise both parent folders. Raises BenchError, never
+    OSError."""
     try:
         os.rename(source, target)
         _synchronise(target.parent)
@@ -137,9 +140,9 @@ def move(source: Path, target: Path) -> None:
 
 
 def share(existing: Path, path: Path) -> None:
-    """Replace ``path`` by a hard link to an existing file of the same contents, where the disk can do that.
+    """Replace ``path`` by a hard link to an existing file with the same contents, if the disk supports that.
 
-    On another disk, or one without links, ``path`` stays as it is: two copies then.
+    On another disk, or one without links, ``path`` stays as it is, and there are two copies.
     """
     link = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with suppress(OSError):
@@ -148,15 +151,15 @@ def share(existing: Path, path: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> BenchError:
-    """What to tell a person when the disk refused to write ``path``."""
+    """Return the error for a person when the disk refused to write ``path``."""
     reason = error.strerror or error
     return BenchError(f"{path}: cannot be written ({reason}). Choose another folder or make room.")
 
 
 def _synchronise(path: Path) -> None:
-    """Put a file's data, or a folder's names, on the disk."""
+    """Flush a file's data, or a folder's names, to the disk."""
     if path.is_dir() and os.name != "posix":
-        return  # Windows has no handle of a folder to flush
+        return  # Windows has no folder handle to flush
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -171,7 +174,7 @@ def _synchronise(path: Path) -> None:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """``folder / name`` for a relative name with forward slashes that somebody else wrote.
+    """Return ``folder / name`` for a relative name with forward slashes that somebody else wrote.
 
     Raises BenchError for a name that leads out of the folder, by itself or through a link, or that some system reads
     otherwise (an absolute name, ``..``, a backslash, a drive, a control character).
@@ -192,7 +195,7 @@ def inside(folder: Path, name: str) -> Path:
 def locked(folder: Path, work: str) -> Iterator[None]:
     """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
 
-    work: what messages call the one who holds it ("Another run"). Raises Busy when somebody else does.
+    work: the name that messages give to the holder ("Another run"). Raises Busy when another process holds it.
     """
     from filelock import FileLock, Timeout
 
@@ -215,11 +218,11 @@ def locked(folder: Path, work: str) -> Iterator[None]:
 class Journal(Generic[Line]):
     r"""An append-only file of JSON lines that loses nothing: a line is on the disk before anybody is told of it.
 
-    Lines end in the byte ``\n`` and in nothing else: text may hold U+2028, U+0085 and the like. Any number of
-    processes may append. A line that a kill cut short is passed over by readers and removed by the next writer.
+    Lines end only in the byte ``\n``, because text may hold U+2028, U+0085 and the like. Any number of processes may
+    append. Readers skip a line that a kill cut short, and the next writer removes it.
 
-    decode: a line from its JSON bytes; raises BenchError for what is none, and is given where the line stands. encode:
-    the reverse, without a newline. most: bytes of the whole file that are read.
+    decode: turns JSON bytes into a line; it also gets the position of the line, and raises BenchError for an invalid
+    one. encode: the reverse, without a newline. most: the limit of the whole file, in bytes.
     """
 
     def __init__(
@@ -234,7 +237,7 @@ class Journal(Generic[Line]):
         self._read: tuple[tuple[int, int], list[Line]] = ((-1, -1), [])
 
     def read(self) -> list[Line]:
-        """All whole lines; none where there is no file. Raises BenchError naming a line that is none of ours."""
+        """Return all whole lines, none if there is no file. Raises BenchError naming an invalid line."""
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -255,7 +258,7 @@ class Journal(Generic[Line]):
         self.extend(lambda before: (line,))
 
     def extend(self, make: Callable[[list[Line]], Sequence[Line]]) -> list[Line]:
-        """Append what ``make`` makes of the lines so far; returns all lines once they are on the disk.
+        """Append what ``make`` returns for the lines so far; return all lines once they are on the disk.
 
         No other process appends in between. Raises BenchError when the disk refuses; the file is then as before.
         """
@@ -267,7 +270,7 @@ class Journal(Generic[Line]):
                 new = list(make(before))
                 if new:
                     self._append(b"".join(self._encode(line) + b"\n" for line in new))
-                    found = os.stat(self.path)  # nobody else writes now: no need to read all of it again
+                    found = os.stat(self.path)  # nobody else writes now, so the whole file need not be read again
                     self._read = ((found.st_size, found.st_mtime_ns), [*before, *new])
                 return [*before, *new]
         except OSError as error:
@@ -292,7 +295,7 @@ class Journal(Generic[Line]):
 
 
 def _end_of_last_line(file) -> int:
-    """The offset behind the last newline, read backwards in blocks: journals may be long."""
+    """Return the offset after the last newline, read backwards in blocks because journals may be long."""
     end = file.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - (1 << 16))

@@ -1,7 +1,7 @@
-"""Run files of older versions as the current one: pure functions on JSON values, kept for ever.
+"""Converts run files of older versions to the current one, by pure functions on JSON values that are kept for ever.
 
-What an old file does not say becomes "unknown". Where an old version wrote one of a few constant texts or made names by
-rule, that was its way of saying a fact, and it is read as such here and nowhere else.
+A fact that an old file does not state becomes "unknown". An old version stated some facts by a few constant texts or by
+the form of a name; these are read back here and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from refsr_bench.core.schema import MARKS, SCHEMA_VERSION
 
 Values = dict[str, Any]
 
-# Version 2 wrote these in place of the name of weights.
+# Version 2 wrote these instead of a name of weights.
 _V2_ORIGINS = {"folder": "SR images from outside", "command": "command "}
-# Version 2 called data sets of robustness runs NAME.KIND.LEVEL, NAME.unrelated, transform.LEVEL.
+# Version 2 named data sets of robustness runs NAME.KIND.LEVEL, NAME.unrelated, transform.LEVEL.
 _V2_UNRELATED = "unrelated"
 _V2_CHANGED = re.compile(
     r"(.+)\.(rotation|scale|rotation\+scale|perspective|blur|noise|jpeg|illumination|occlusion)"
@@ -26,9 +26,9 @@ _V2_CHANGED = re.compile(
 
 
 def current(result: Any, where: str) -> Any:
-    """The JSON value of a ``result.json`` of any version as this version writes it."""
+    """Return the JSON value of a ``result.json`` of any version in the current version."""
     if not isinstance(result, dict) or not isinstance(result.get("run"), dict):
-        return result  # the reader says what is wrong with it
+        return result  # the reader will say what is wrong with it
     version = version_of(result["run"], f"{where}: run")
     images = result.get("images")
     if version < 3 and isinstance(images, list):
@@ -37,7 +37,7 @@ def current(result: Any, where: str) -> Any:
 
 
 def version_of(run: Values, where: str) -> int:
-    """The version a run says it has. Raises BenchError for one that is unknown here."""
+    """Return the version that a run states. Raises BenchError for an unknown one."""
     version = run.get("schema_version")
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         raise BenchError(f"{where}: schema_version {version!r}; this refsr-bench reads 1 to {SCHEMA_VERSION}.")
@@ -45,7 +45,7 @@ def version_of(run: Values, where: str) -> int:
 
 
 def current_run(run: Any, where: str) -> Any:
-    """The JSON value of a ``run.json`` of any version as this version writes it. Raises BenchError."""
+    """Return the JSON value of a ``run.json`` of any version in the current version. Raises BenchError."""
     if not isinstance(run, dict):
         return run
     for older in range(version_of(run, where), SCHEMA_VERSION):
@@ -54,19 +54,19 @@ def current_run(run: Any, where: str) -> Any:
 
 
 def current_image(image: Any) -> Any:
-    """The JSON value of a record of version 1 or 2: whether its references leaked was not recorded."""
+    """Convert a record of version 1 or 2, which did not record whether its references leaked."""
     return {"leak": {"kind": "unknown", "value": None}, **image} if isinstance(image, dict) else image
 
 
 def _from_1(run: Values) -> Values:
-    """Version 2 states what version 1 may leave out: kind, and of the method mark, notes, ranked and gmacs."""
+    """Add what version 1 may leave out and version 2 states: kind, and the method's mark, notes, ranked and gmacs."""
     stated = {"mark": "", "notes": [], "ranked": True, "gmacs": None}
     method = run.get("method")
     return {"kind": "benchmark", **run, "method": {**stated, **method} if isinstance(method, dict) else method}
 
 
 def _from_2(run: Values) -> Values:
-    """Version 3 has weights, code, machine, timing, arithmetic, origin and variation as fields."""
+    """Add what version 3 has as fields: weights, code, machine, timing, arithmetic, origin and variation."""
     run = dict(run)
     method, dataset = run.get("method"), run.get("dataset")
     if isinstance(method, dict):
@@ -90,12 +90,12 @@ def _method_of_2(method: Values) -> Values:
     name, sha256 = method.pop("weights", "unknown"), method.pop("weights_sha256", None)
     mark, ranked = method.pop("mark", ""), method.pop("ranked", True)
     if ranked is False and method.get("group") != "matcher":
-        kind = "synthetic"  # version 2 left nothing else out of rankings
+        kind = "synthetic"  # version 2 excluded nothing else from rankings
     else:
         kind = "none" if name == "none" and sha256 is None else "unknown"
     method["weights"] = {"kind": kind, "name": name, "sha256": sha256}
     method["verified"] = next((known for known, text in MARKS.items() if text == mark), "unknown")
-    if method.get("parameters") == 0 and kind != "none":  # version 2 wrote 0 for networks nobody had counted, too
+    if method.get("parameters") == 0 and kind != "none":  # version 2 also wrote 0 for networks that nobody had counted
         method["parameters"] = None
     return method
 
@@ -105,7 +105,7 @@ def _variation_of_2(kind: Any, name: Any) -> Values | None:
         return None
     if name.endswith(f".{_V2_UNRELATED}"):
         base = name.removesuffix(f".{_V2_UNRELATED}")
-        split = base.startswith("transform.")  # the unrelated references are those of all of its levels
+        split = base.startswith("transform.")  # the unrelated references serve all of its levels
         return {"base": "transform" if split else base, "kind": _V2_UNRELATED, "level": _V2_UNRELATED}
     if changed := _V2_CHANGED.fullmatch(name):
         return dict(zip(("base", "kind", "level"), changed.groups(), strict=True))

@@ -7,13 +7,13 @@ import re
 
 
 def slug(text: str) -> str:
-    """A name that is safe as a folder on every system; a long one is cut and told apart by its digest."""
+    """Return a name that is safe as a folder on every system; a long one is cut and its digest appended."""
     name = re.sub(r"[^\w.=+-]+", "-", text, flags=re.ASCII).strip("-.") or "unnamed"
     return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def stem(pair_id: str) -> str:
-    """A pair's id as a file name: unchanged where that is safe on every system, else cleaned, with its digest.
+    """Return a pair's id as a file name: unchanged if that is safe on every system, else cleaned, with its digest.
 
     Different ids have different names.
     """

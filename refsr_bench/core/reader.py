@@ -1,11 +1,11 @@
-"""One strict reader for every format: structs are the schema, and what does not fit is refused in words.
+"""One strict reader for every format. Structs are the schema, and errors say in words what does not fit.
 
 A format is an ``msgspec.Struct`` (``Format`` gives it the options). ``read_json`` and ``read_toml`` bound the bytes,
-the nesting and the digits before anything is made of them, refuse unknown and missing fields, and name the file and
+the nesting and the digits before anything is built from them, refuse unknown and missing fields, and name the file and
 the field in the error. ``json_schema`` publishes the same structs.
 
-Standard ``json`` parses and msgspec converts, because JSON parsers differ in what they let through silently: here a
-name that stands twice in an object, NaN, and halves of characters are errors.
+Standard ``json`` parses and msgspec converts, because JSON parsers differ in what they accept silently. A name that
+stands twice in an object, NaN, and half surrogate pairs are errors here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
 
 MOST_LEVELS = 20  # of lists and objects inside each other; run files have six
-MOST_DIGITS = 20  # of an integer: longer ones are an attack on the reader, not a measurement
-MOST_ITEMS = 1_000_000  # of one list; the largest data set of the field has 13,761 pairs
-LARGEST = 1e15  # of any number: beyond it arithmetic on pages would fail, and nothing measured is so large
+MOST_DIGITS = 20  # limit of an integer; a longer one is an attack on the reader, not a measurement
+MOST_ITEMS = 1_000_000  # limit of one list; the largest data set of the field has 13,761 pairs
+LARGEST = 1e15  # limit of any number: arithmetic on pages fails beyond it, and nothing measured is so large
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 Text = Annotated[str, Meta(max_length=20_000)]
@@ -50,10 +50,10 @@ class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_json(data: bytes | str, where: str) -> Any:
-    """The JSON value of a text that may be a stranger's. Raises BenchError naming ``where``.
+    """Parse the JSON value of a text that may come from a stranger. Raises BenchError naming ``where``.
 
-    Refused are, besides what is no JSON, the things that readers take differently or stumble over: a name twice in an
-    object, NaN and infinities, numbers of many digits, halves of characters, deep nesting.
+    Besides invalid JSON, it refuses what readers interpret differently or fail on: a name twice in an object, NaN and
+    infinities, numbers with many digits, half surrogate pairs, deep nesting.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
@@ -76,12 +76,13 @@ def parse_json(data: bytes | str, where: str) -> Any:
 
 
 def read_json(path: Path, kind: type[T], most: int = files.MOST_BYTES) -> T:
-    """A regular JSON file of at most ``most`` bytes as ``kind``. Raises BenchError naming the file and the field."""
+    """Read a regular JSON file of at most ``most`` bytes as ``kind``. Raises BenchError naming the file and the
+    field."""
     return convert(parse_json(files.read_text(path, most), str(path)), kind, str(path))
 
 
 def read_toml(path: Path, most: int = files.MOST_BYTES) -> dict[str, Any]:
-    """A regular TOML file as plain values, for ``convert``. Raises BenchError naming the file."""
+    """Read a regular TOML file as plain values, for ``convert``. Raises BenchError naming the file."""
     try:
         values = tomllib.loads(files.read_text(path, most))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -93,7 +94,7 @@ def read_toml(path: Path, most: int = files.MOST_BYTES) -> dict[str, Any]:
 
 
 def convert(value: Any, kind: type[T], where: str) -> T:
-    """Plain JSON or TOML values as ``kind``, strictly. Raises BenchError naming ``where`` and the field."""
+    """Convert plain JSON or TOML values to ``kind``, strictly. Raises BenchError naming ``where`` and the field."""
     try:
         return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
@@ -103,7 +104,7 @@ def convert(value: Any, kind: type[T], where: str) -> T:
 
 
 def _in_words(text: str) -> str:
-    """msgspec's ``Expected `int`, got `str` - at `$.x` `` with the place first: ``x: expected int, got str``."""
+    """Turn msgspec's ``Expected `int`, got `str` - at `$.x` `` into ``x: expected int, got str``, the place first."""
     reason, _, place = text.partition(" - at `$")
     reason = re.sub("field `(.*)`$", r"field '\1'", reason, flags=re.DOTALL).replace("`", "")
     reason = reason.replace("Object contains", "has an").replace("Object missing", "lacks the")
@@ -150,7 +151,7 @@ def _deeper(value: Any, most: int) -> bool:
 
 
 def to_json(value: Any) -> Any:
-    """Structs, dataclasses, mappings and sequences as plain JSON values; infinite numbers as strings."""
+    """Convert structs, dataclasses, mappings and sequences to plain JSON values; infinite numbers become strings."""
     if isinstance(value, msgspec.Struct):
         return {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
     if hasattr(value, "__dataclass_fields__"):
@@ -165,27 +166,27 @@ def to_json(value: Any) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """The one way this project writes JSON files: sorted keys, one-space indent, final newline."""
+    """Format a JSON file as this project writes them all: sorted keys, one-space indent, final newline."""
     return json.dumps(to_json(value), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
 
 def dump_line(value: Any) -> bytes:
-    """One line of a journal, without the newline: sorted keys, UTF-8."""
+    """Format one line of a journal, without the newline: sorted keys, UTF-8."""
     return json.dumps(to_json(value), sort_keys=True, ensure_ascii=False).encode()
 
 
 def load_line(kind: type[T]):
-    """The ``decode`` of a ``files.Journal`` whose lines are ``kind``."""
+    """Return the ``decode`` of a ``files.Journal`` whose lines are ``kind``."""
     return lambda data, where: convert(parse_json(data, where), kind, where)
 
 
 def journal(path: Path, kind: type[T], most: int = 1 << 30) -> files.Journal[T]:
-    """A journal whose lines are ``kind``, written by ``dump_line``."""
+    """Open a journal whose lines are ``kind``, written by ``dump_line``."""
     return files.Journal(path, load_line(kind), dump_line, most)
 
 
 def digest(value: Any) -> str:
-    """SHA-256 (hex) of a value's canonical JSON."""
+    """Return SHA-256 (hex) of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(to_json(value), sort_keys=True).encode()).hexdigest()
 
 
@@ -194,6 +195,6 @@ def digest(value: Any) -> str:
 
 @functools.cache
 def json_schema(kind: type, identifier: str, title: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a format. identifier: its URN."""
-    found = json.loads(json.dumps(msgspec.json.schema(kind)))  # tuples, of defaults, as lists
+    """Return the JSON Schema (draft 2020-12) of a format. identifier: its URN."""
+    found = json.loads(json.dumps(msgspec.json.schema(kind)))  # turns tuples in defaults into lists
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, "title": title, **found}

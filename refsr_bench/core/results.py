@@ -1,4 +1,4 @@
-"""Reading, sealing and writing run files: what every number on a page comes from.
+"""Reads, seals and writes run files, the source of every number on a page.
 
 One run (one method, one data set, one protocol) is a folder ``<protocol>/<dataset>/<method>/`` with
 
@@ -6,8 +6,8 @@ One run (one method, one data set, one protocol) is a folder ``<protocol>/<datas
 * ``images.jsonl``: one line per image, appended and flushed as it is made (the last line for an id counts);
 * ``result.json``: rebuilt from the two, the same bytes every time for the same records.
 
-A result is *sealed* when every pair has a record, and *complete* when all of them were measured and no pair of the
-data set was left out. Numbers that JSON cannot write (the PSNR of identical images) are the string "inf".
+A result is *sealed* when every pair has a record, and *complete* when all of them were measured and no pair of the data
+set was left out. Numbers that JSON cannot write (the PSNR of identical images) are the string "inf".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from refsr_bench.core.schema import ImageRecord, Result, Run
 
 
 def means(images: Iterable[ImageRecord], metrics: Iterable[str]) -> dict[str, float]:
-    """Plain mean per metric over the images that have it (the field's convention: a mean of dB, not dB of a mean)."""
+    """Return the plain mean of each metric over the images that have it (the field averages dB values)."""
     measured = [image for image in images if image.error is None]
     columns = {name: [image.metrics[name] for image in measured if name in image.metrics] for name in metrics}
     return {name: math.fsum(v) / len(v) if all(map(math.isfinite, v)) else math.inf for name, v in columns.items() if v}
@@ -44,7 +44,7 @@ def read_run(path: Path) -> Run:
 
 
 def parse_run(values: Any, where: str) -> Run:
-    """A Run from its JSON value, of any version. Raises BenchError naming ``where`` and the field."""
+    """Read a Run from its JSON value, of any version. Raises BenchError naming ``where`` and the field."""
     return reader.convert(migrations.current_run(values, where), Run, where)
 
 
@@ -54,7 +54,7 @@ def read_result(path: Path) -> Result:
 
 
 def parse_result(values: Any, where: str) -> Result:
-    """A Result from its JSON value, of any version, that says nothing wrong about itself. Raises BenchError."""
+    """Read a Result from its JSON value, of any version, and check it for contradictions. Raises BenchError."""
     result = reader.convert(migrations.current(values, where), Result, where)
     if wrong := contradiction(result):
         raise BenchError(f"{where}: {wrong}.")
@@ -67,7 +67,7 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def journal(path: Path) -> files.Journal[ImageRecord]:
-    """``images.jsonl``: the records of a run, of any version, in the order in which they were made."""
+    """Open ``images.jsonl``: the records of a run, of any version, in the order in which they were made."""
 
     def decode(line: bytes, where: str) -> ImageRecord:
         return reader.convert(migrations.current_image(reader.parse_json(line, where)), ImageRecord, where)
@@ -76,7 +76,7 @@ def journal(path: Path) -> files.Journal[ImageRecord]:
 
 
 def latest(records: Iterable[ImageRecord]) -> dict[str, ImageRecord]:
-    """Records by id, the last one for an id counting."""
+    """Return records by id; the last one for an id counts."""
     return {record.id: record for record in records}
 
 
@@ -84,9 +84,10 @@ def latest(records: Iterable[ImageRecord]) -> dict[str, ImageRecord]:
 
 
 def contradiction(result: Result) -> str | None:
-    """The first statement of a run file that the rest of it belies, in words; None for a sound file.
+    """Return the first statement of a run file that contradicts the rest, in words; None for a sound file.
 
-    Means must be those of the images, the protocol's digest that of its fields, records those of the run's pairs.
+    Means must follow from the images, the protocol's digest from its fields, and records must belong to the run's
+    pairs.
     """
     run = result.run
     names = [metric.name for metric in run.metrics]

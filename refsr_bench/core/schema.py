@@ -89,7 +89,7 @@ _Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Weights(Format):
-    """The weights behind a run. name: what people call them; sha256: of the file or files, None without any."""
+    """The weights behind a run. name: what people call them. sha256: of the file or files; None if there are none."""
 
     kind: WeightsKind
     name: Text
@@ -97,7 +97,7 @@ class Weights(Format):
 
     @property
     def key(self) -> str:
-        """What tells two sets of weights apart: the digest; the name where there is none."""
+        """What identifies a set of weights: the digest, or the name if there is none."""
         return self.sha256 or f"name:{self.name}"
 
 
@@ -105,12 +105,12 @@ NO_WEIGHTS = Weights("none", "none", None)
 
 
 class MethodInfo(Format):
-    """The method's card as it was when measured.
+    """The method's card at the time of measuring.
 
-    group: "SISR", "Ref-SR", "matcher", or a name of one's own. parameters: network weights, a count; None where nobody
-    knows. verified: against what the implementation was checked. notes: what was guessed or done differently. gmacs:
-    10^9 multiply-accumulates for a 160x160 LR image and a 640x640 reference, None where nobody counted them for a
-    network of this size. options: what differs from the method as its card has it ({"matching": "coarse"}).
+    group: "SISR", "Ref-SR", "matcher", or a name of one's own. parameters: network weights, a count; None if unknown.
+    verified: what the implementation was checked against. notes: guesses and deviations. gmacs: 10^9
+    multiply-accumulates for a 160x160 LR image and a 640x640 reference; None if nobody counted them for a network of
+    this size. options: the deviations from the method's card ({"matching": "coarse"}).
     """
 
     name: Name
@@ -132,7 +132,7 @@ class MethodInfo(Format):
 
     @property
     def ranked(self) -> bool:
-        """Whether numbers of this method mean anything beside others: not those of synthetic weights."""
+        """Whether numbers of this method can be compared with others; those of synthetic weights cannot."""
         return self.weights.kind != "synthetic" and self.group != "matcher"
 
     @property
@@ -142,7 +142,7 @@ class MethodInfo(Format):
 
 
 class Variation(Format):
-    """A data set made from another. base: that one's name; kind: what was changed ("rotation"); level: how far."""
+    """A data set made from another. base: the other's name. kind: what was changed ("rotation"). level: how far."""
 
     base: Name
     kind: Name
@@ -150,7 +150,7 @@ class Variation(Format):
 
 
 class DatasetInfo(Format):
-    """The data set as it was when measured. n_pairs: pairs it holds, whether or not all were measured."""
+    """The data set at the time of measuring. n_pairs: pairs it holds, whether or not all were measured."""
 
     name: Name
     title: Text
@@ -185,8 +185,11 @@ class MetricInfo(Format):
 
 
 class Code(Format):
-    """What was run. name: a method's module, a distribution or a command; version: the card's, or the distribution's;
-    sha256: over the files that make it up, None where the version says it all."""
+    """The code that ran. name: a method's module, a distribution or a command. version: the card's, or the
+    distribution's.
+
+    sha256: over the files that make it up; None if the version identifies them.
+    """
 
     name: Text
     version: Text
@@ -194,7 +197,7 @@ class Code(Format):
 
 
 class Machine(Format):
-    """Where it was run. processor, threads: None where unknown; device: torch's name; versions: of libraries."""
+    """The machine that ran it. processor, threads: None if unknown. device: torch's name. versions: of libraries."""
 
     device: Text
     versions: Mapping[str, Text]
@@ -203,7 +206,7 @@ class Machine(Format):
 
 
 class Arithmetic(Format):
-    """How the network was run: on whole images or in strips, and in which numbers."""
+    """How the network ran: on whole images or in strips, and in which number format."""
 
     tiling: Tiling
     numbers: NumberType
@@ -213,7 +216,7 @@ UNKNOWN_ARITHMETIC = Arithmetic("unknown", "unknown")
 
 
 class Leak(Format):
-    """Whether a reference gives the ground truth away. value: the correlation that told, None for "none"."""
+    """Whether a reference gives the ground truth away. value: the correlation that revealed it; None for "none"."""
 
     kind: LeakKind
     value: Real | None = None
@@ -223,9 +226,9 @@ NO_LEAK, UNKNOWN_LEAK = Leak("none"), Leak("unknown")
 
 
 class Run(Format):
-    """``run.json``: everything that must be equal for two sets of records to be one run, then the circumstances.
+    """``run.json``: first everything that must be equal for two sets of records to be one run, then the circumstances.
 
-    kind: only benchmarks are ranked. origin: where SR images came from. code: None where unknown. timing: whether
+    kind: only benchmarks are ranked. origin: the source of the SR images. code: None if unknown. timing: whether
     ``cost`` says anything about the method.
     """
 
@@ -252,16 +255,20 @@ class Run(Format):
     schema_version: Annotated[int, Meta(extra_json_schema={"const": SCHEMA_VERSION})] = SCHEMA_VERSION
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a resumed run must share: all but the pairs, and the circumstances machine, command and date."""
+        """Return what a resumed run must share: everything but the pairs and the circumstances machine, command and
+        date."""
         facts = reader.to_json(self)
-        del facts["method"]["gmacs"]  # follows from the rest, and older runs have none
+        del facts["method"]["gmacs"]  # it follows from the rest, and older runs have none
         facts["versions"] = facts["machine"]["versions"]
         return {key: facts[key] for key in facts if key not in ("pair_ids", "machine", "command", "started")}
 
 
 class ImageRecord(Format):
-    """One image. metrics: by name, unrounded; refs: names of the references used; hr_size: (width, height), scored;
-    cost: seconds, and peak_memory_mb in MiB; error: why it failed, None for an image that was measured."""
+    """One image.
+
+    metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
+    cost: seconds, and peak_memory_mb in MiB. error: why it failed; None for an image that was measured.
+    """
 
     id: Text
     metrics: Mapping[str, Real | Infinite] = {}
@@ -311,23 +318,23 @@ class Result(Format):
 
     @property
     def sealed(self) -> bool:
-        """Every pair that was to be measured has a record, if only of why it failed."""
+        """Whether every pair that was to be measured has a record, even one of a failure."""
         return len(self.images) == len(self.run.pair_ids)
 
     @property
     def complete(self) -> bool:
-        """Fit for a ranking: every pair of the data set measured."""
+        """Whether the result is fit for a ranking: every pair of the data set was measured."""
         return self.sealed and not self.failed and len(self.run.pair_ids) == self.run.dataset.n_pairs
 
 
 def result_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of ``result.json`` as this version writes it."""
+    """Return the JSON Schema (draft 2020-12) of ``result.json`` as this version writes it."""
     return reader.json_schema(Result, f"urn:refsr-bench:result:{SCHEMA_VERSION}", "refsr-bench run file")
 
 
 @cache
 def published() -> dict[str, Any]:
-    """The schema as shipped."""
+    """Return the schema as shipped."""
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 

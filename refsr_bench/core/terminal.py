@@ -1,4 +1,4 @@
-"""Tables and progress for people at a terminal; plain text, as wide as it likes, where the output goes to a file."""
+"""Tables and progress for people at a terminal; plain text of any width when the output goes to a file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-UNBOUNDED = 100_000  # columns: a pipe wraps nothing
+UNBOUNDED = 100_000  # columns, so that a pipe wraps nothing
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns of text under a ruled head; wrapped to the terminal's width where there is one."""
+    """Format columns of text under a ruled head, wrapped to the terminal's width if there is one."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -23,7 +23,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title in head:
-        table.add_column(Text(title))  # Text, because brackets in a str would be read as rich's markup
+        table.add_column(Text(title))  # Text, because rich would read brackets in a str as markup
     for row in rows:
         table.add_row(*map(Text, row))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
@@ -51,7 +51,7 @@ def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True
 
 
 def tracked(items: Iterable[Item], done: int, total: int, what: str) -> Iterator[Item]:
-    """The items one by one, with a progress bar that begins at ``done`` of ``total``."""
+    """Yield the items one by one, with a progress bar that starts at ``done`` of ``total``."""
     with progress_bar(what, done=done) as report:
         report(done, total)
         for number, item in enumerate(items, done + 1):

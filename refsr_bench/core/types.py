@@ -20,10 +20,11 @@ Image: TypeAlias = np.ndarray  # uint8, H x W x 3, RGB
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Where points of an input image were found in a reference, in HR pixels of either.
+    """Positions at which points of an input image were found in a reference.
 
-    points, targets (n, 2) float32, (x, y): pixels of the HR image, and of the reference; the first pixel's centre is
-    (0, 0). A matcher need not find every point. confidence (n,): 0 .. 1 (a cosine, say), None where nothing is stated.
+    points, targets (n, 2) float32, (x, y): pixels of the HR image and of the reference; the centre of the first pixel
+    is (0, 0). A matcher need not find every point. confidence (n,): 0 to 1 (a cosine, for instance); None if not
+    stated.
     """
 
     points: np.ndarray
@@ -37,7 +38,7 @@ Match: TypeAlias = Callable[[Image, Image, int], Correspondence]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method makes of one LR image. sr: (h*scale, w*scale, 3); correspondence: with its first reference."""
+    """A method's output for one LR image. sr: (h*scale, w*scale, 3). correspondence: with its first reference."""
 
     sr: Image
     correspondence: Correspondence | None = None
@@ -51,10 +52,10 @@ Predict: TypeAlias = Callable[[Image, Sequence[Image], int], Prediction]
 class ImageSource:
     """One image that is read when asked for.
 
-    name: what results and messages call it (a file name, normally).
+    name: its name in results and messages (normally a file name).
     load: reads it, ``uint8 H x W x 3 RGB``; raises BenchError naming the file when it cannot.
     path: the file behind it; None for images made by the package.
-    level: similarity level of a reference, 1 = most similar (CUFED5's L1); None where the data set defines none.
+    level: similarity level of a reference, 1 = most similar (CUFED5's L1); None if the data set defines none.
     """
 
     name: str
@@ -64,23 +65,24 @@ class ImageSource:
 
 
 class Truth(Protocol):
-    """The knowledge of a pair: where points of the HR image lie in the first reference."""
+    """The true correspondence of a pair: where points of the HR image lie in the first reference."""
 
     def targets(self, points: np.ndarray) -> np.ndarray:
-        """(n, 2) HR pixels (x, y) to (n, 2) reference pixels, float64; anything where ``valid`` is False."""
+        """Map (n, 2) HR pixels (x, y) to (n, 2) reference pixels, float64; values are arbitrary where ``valid`` is
+        False."""
 
     def valid(self, points: np.ndarray) -> np.ndarray:
-        """(n,) bool: the point is inside the HR image, and seen in the reference."""
+        """(n,) bool: whether the point is inside the HR image and visible in the reference."""
 
 
 @dataclass(frozen=True)
 class RefPair:
     """One evaluation item: an HR image and its ordered references (most similar first).
 
-    facts: what a person may read of the pair, by name; nothing is decided by them.
-    truth: makes the true correspondence with the first reference; None where nobody knows it.
-    variation: the image that the pair was made of and how, in a data set that holds several levels.
-    position: the pair's number in the published set, from 1, where fixed lists of references count by it.
+    facts: what a person may read about the pair, by name; no decision depends on them.
+    truth: makes the true correspondence with the first reference; None if unknown.
+    variation: the image that the pair was made from and how, in a data set that holds several levels.
+    position: the pair's number in the published set, from 1, if fixed lists of references count by it.
     """
 
     id: str
@@ -112,13 +114,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set opened at a root: cards and pairs, no pixels until a pair is asked for them.
+    """A data set opened at a root: cards and pairs; a pair reads its pixels when asked.
 
     manifest_sha256: digest over the names and contents of every file of the pairs.
-    official: True when the pairs are the published ones; ``notes`` says why not otherwise.
-    variation: the data set that this one was made from, and how; None for one that nobody made from another.
-    leak: "by construction" where the references were made from HR images; "none" says nothing about single pairs,
-    which ``data.leaks`` looks at.
+    official: True when the pairs are the published ones; otherwise ``notes`` says why not.
+    variation: the data set that this one was made from, and how; None for an original one.
+    leak: "by construction" if the references were made from HR images. "none" says nothing about single pairs, which
+    ``data.leaks`` checks.
     """
 
     name: str

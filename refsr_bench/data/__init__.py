@@ -1,1 +1,1 @@
-"""The parts that data sets share: preparing, archives, manifests, layouts, leaks, the split, Hugging Face."""
+"""The code that data sets share: preparing, archives, manifests, layouts, leaks, the split, Hugging Face."""

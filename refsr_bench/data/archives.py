@@ -1,7 +1,7 @@
-"""Unpacking downloads that nobody trusts.
+"""Unpacks downloads that nobody trusts.
 
 Names that leave the folder, links, devices, encrypted or oversized members and bombs are refused, and only images and
-text lists are taken out. What is counted is what really comes out, not what a header promises.
+text lists are taken out. The limits count the bytes that really come out, not those that a header promises.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ HOMOGRAPHY = r"H_1_\d+|H1to\d+p?"
 """Files of HPatches and of Oxford's affine sequences that hold a 3x3 matrix and have no suffix."""
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_BLOCK = 1 << 20  # bytes copied at once; smaller members are not worth the question whether they are bombs
-_HIDDEN = (".", "__MACOSX")  # what systems leave in archives
+_BLOCK = 1 << 20  # bytes copied at once; a smaller member is not checked for being a bomb
+_HIDDEN = (".", "__MACOSX")  # leftovers that systems put into archives
 
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -56,7 +56,10 @@ class Unpacker:
         self.bytes = 0
 
     def take(self, source: Path) -> None:
-        """Raises BenchError for anything unsafe, damaged or too large; OSError when the target cannot be written."""
+        """Unpack one source.
+
+        Raises BenchError for anything unsafe, damaged or too large, and OSError when the target cannot be written.
+        """
         if source.is_dir():
             self._folder(source)
         else:
@@ -107,7 +110,7 @@ class Unpacker:
             for info in archive.infolist():
                 what = f"{source}: member {info.filename!r}"
                 name = self._safe(info.filename, what)
-                kind = stat.S_IFMT(info.external_attr >> 16)  # 0: made where files have no Unix mode
+                kind = stat.S_IFMT(info.external_attr >> 16)  # 0: made on a system without Unix modes
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise BenchError(f"{what} is a link or a device; only files and folders are unpacked.")
                 if info.is_dir() or not wanted(name):
@@ -115,7 +118,7 @@ class Unpacker:
                 if info.flag_bits & 1:
                     raise BenchError(f"{what} is encrypted. Unpack the archive yourself and give the folder.")
                 if info.file_size > _BLOCK and info.file_size > MAX_RATIO * max(1, info.compress_size):
-                    raise BenchError(f"{what} grows more than {MAX_RATIO}-fold when unpacked, no photograph does.")
+                    raise BenchError(f"{what} grows more than {MAX_RATIO}-fold when unpacked; no photograph does.")
                 with archive.open(info) as file:
                     self._write(what, below / name, file)
 
@@ -127,15 +130,16 @@ class Unpacker:
                 name = self._safe(info.name, what)
                 if not (info.isfile() or info.isdir()):
                     raise BenchError(f"{what} is a link or a device; only files and folders are unpacked.")
-                # A tar is compressed as a whole: the offset is what has been unpacked so far, skipped members included.
+                # A tar is compressed as a whole, so the offset counts what has been unpacked so far, skipped members
+                # included.
                 if info.offset > _BLOCK and info.offset > MAX_RATIO * packed:
-                    raise BenchError(f"{source}: grows more than {MAX_RATIO}-fold when unpacked, no photographs do.")
+                    raise BenchError(f"{source}: grows more than {MAX_RATIO}-fold when unpacked; no photographs do.")
                 if info.isfile() and wanted(name):
                     with archive.extractfile(info) as file:
                         self._write(what, below / name, file)
 
     def _safe(self, name: str, what: str) -> PurePosixPath:
-        """A member's path, refused when it could land outside the folder it is unpacked into."""
+        """Return a member's path; refuse one that could land outside the folder it is unpacked into."""
         if name not in (".", "./"):  # many tars begin with the folder itself
             try:
                 files.inside(self.target, name)
@@ -159,7 +163,7 @@ class Unpacker:
             ) from None
 
     def _counted(self, what: str, file: IO[bytes]) -> Iterator[bytes]:
-        """The blocks of one file, as long as they stay within the bounds."""
+        """Yield the blocks of one file, as long as they stay within the bounds."""
         size = 0
         while block := file.read(_BLOCK):
             size += len(block)
@@ -174,14 +178,14 @@ class Unpacker:
 
 
 def wanted(name: PurePosixPath) -> bool:
-    """True for the files of a data set: an image, a list or a matrix, and not hidden."""
+    """Tell whether a file belongs to a data set: an image, a list or a matrix, and not hidden."""
     hidden = any(part.startswith(_HIDDEN) for part in name.parts)
     known = name.suffix.lower() in EXTENSIONS or name.suffix.lower() in (TEXT, PPM)
     return not hidden and (known or bool(re.fullmatch(HOMOGRAPHY, name.name)))
 
 
 def lift(folder: Path, only: str | None = None) -> bool:
-    """When a folder holds nothing but one folder (called ``only``), put that one's content in its place."""
+    """If a folder holds only one folder (called ``only``), replace that folder by its content."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     if len(inside) != 1 or not inside[0].is_dir() or only not in (None, inside[0].name):
         return False

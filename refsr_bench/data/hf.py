@@ -1,4 +1,4 @@
-"""A data set as Hugging Face ``datasets``: map-style, or streamed."""
+"""Turns a data set into Hugging Face ``datasets``: map-style, or streamed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from refsr_bench.core.types import Dataset, ImageSource, RefPair
 
 
 def to_hf(dataset: Dataset, streaming: bool = False):
-    """A ``datasets.Dataset``, or ``IterableDataset`` when streaming, one row per pair.
+    """Return a ``datasets.Dataset``, or an ``IterableDataset`` when streaming, with one row per pair.
 
-    Columns: id, hr (Image), refs (list of Image), hr_name, ref_names, levels (None where the set defines none), facts
-    (JSON text). Files stay where they are and are decoded when a row's image is asked for, as RGB; images that have no
-    file are held as PNG. Pillow decodes them there, so use ``pixels.images.read_image`` where 16-bit and CMYK
-    files must be refused. A row of Manga109 decodes 109 pages: select the columns you need first.
+    Columns: id, hr (Image), refs (list of Image), hr_name, ref_names, levels (None if the set defines none), facts
+    (JSON text). Files stay where they are and are decoded as RGB when a row's image is asked for; images without a file
+    are held as PNG. Pillow decodes them there, so use ``pixels.images.read_image`` if 16-bit and CMYK files must be
+    refused. A row of Manga109 decodes 109 pages, so select the columns that you need first.
     """
     import datasets
 
@@ -57,7 +57,7 @@ def _rows(pairs: list[RefPair]) -> Iterator[dict[str, Any]]:
 def _image(src: ImageSource) -> dict[str, Any]:
     if src.path is not None:
         return {"path": str(src.path), "bytes": None}
-    # What was made in memory has no file to point to.
+    # An image made in memory has no file to point to.
     png = io.BytesIO()
     PilImage.fromarray(src.load()).save(png, format="PNG")
     return {"path": src.name, "bytes": png.getvalue()}

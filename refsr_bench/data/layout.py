@@ -1,4 +1,4 @@
-"""The tools of the layouts: find the folder, match names, and turn pairs of files into a Dataset."""
+"""Tools for layouts: find the folder, match names, and turn pairs of files into a Dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_DIGESTS = "names and counts are those published; this version does not know t
 
 
 def absent(card: DatasetCard, root: Path) -> Misuse:
-    """The error for a data set that is not there: where its owners publish it and which command prepares it."""
+    """Return the error for an absent data set: where its owners publish it and which command prepares it."""
     return Misuse(
         f"Data set '{card.name}' is not in {root}: looked for {card.layout}. Its owners publish it at {card.home}. "
         f"With the download in hand: refsr-bench data prepare {card.name} --from ZIP_OR_DIR; or point --data-root (or "
@@ -30,7 +30,7 @@ def absent(card: DatasetCard, root: Path) -> Misuse:
 
 
 def first_folder(root: Path, candidates: Iterable[str], fits: Callable[[Path], bool]) -> Path | None:
-    """The first of ``root/candidate`` that is a folder and fits; None when none does."""
+    """Return the first of ``root/candidate`` that is a folder and fits; None if none does."""
     for candidate in candidates:
         folder = root / candidate
         if folder.is_dir() and fits(folder):
@@ -39,12 +39,12 @@ def first_folder(root: Path, candidates: Iterable[str], fits: Callable[[Path], b
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder, by name; none where there is no such folder."""
+    """Return the image files of a folder, by name; none if there is no such folder."""
     return image_files(folder) if folder.is_dir() else []
 
 
 def by_id(paths: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:
-    """Files by id, ``identify(stem)``; None leaves a file out. Raises BenchError naming both files of one id."""
+    """Return files by id, ``identify(stem)``; None leaves a file out. Raises BenchError naming both files of one id."""
     found: dict[str, Path] = {}
     for path in paths:
         key = identify(path.stem)
@@ -74,11 +74,11 @@ def assemble(
     notes: Sequence[str] = (),
     official_digest: str | None = None,
 ) -> Dataset:
-    """Hash the files and say whether the pairs are the published ones, of which ``card.n_pairs`` is the number.
+    """Hash the files and say whether the pairs are the published ones, of which there are ``card.n_pairs``.
 
-    differences: what else sets these pairs apart from the published ones (sizes, names), in words.
-    official_digest: manifest digest of the published files, where known; without it official means that count, names
-    and sizes agree, and a note says that the files themselves could not be compared.
+    differences: what else distinguishes these pairs from the published ones (sizes, names), in words.
+    official_digest: manifest digest of the published files, if known. Without it, official means that count, names and
+    sizes agree, and a note says that the files themselves could not be compared.
     Raises BenchError for pairs with the same id.
     """
     ids = Counter(pair.id for pair in pairs)
@@ -98,7 +98,7 @@ def assemble(
 
 
 def manifest_digest(pairs: Sequence[RefPair]) -> str:
-    """SHA-256 over ids, names, levels and the contents of every file of the pairs, wherever they lie."""
+    """Return SHA-256 over ids, names, levels and the contents of every file of the pairs, wherever the files lie."""
     sources = {src.path: src for pair in pairs for src in (pair.hr, *pair.refs)}
     with ThreadPoolExecutor(4) as pool:  # hashing releases the interpreter lock
         digests = dict(zip(sources, pool.map(file_sha256, sources), strict=True))
@@ -111,7 +111,7 @@ def manifest_digest(pairs: Sequence[RefPair]) -> str:
 
 
 def read_list(path: Path) -> str:
-    """A text file that people write, UTF-8, with or without the byte order mark that some editors put in front.
+    """Read a text file that a person wrote: UTF-8, with or without the byte order mark that some editors add.
 
     Raises BenchError naming the file when it is no regular file, too large, or no text.
     """
@@ -122,7 +122,7 @@ def read_list(path: Path) -> str:
 
 
 def read_pairs_file(path: Path) -> list[list[str]]:
-    """Lines ``input ref [ref ...]`` of a pairs file; empty lines and lines that start with # are skipped.
+    """Read lines ``input ref [ref ...]`` of a pairs file, skipping empty lines and lines that start with #.
 
     Raises BenchError naming the line when it has fewer than two names or a name that leaves the folder.
     """
@@ -145,7 +145,7 @@ def read_pairs_file(path: Path) -> list[list[str]]:
 
 
 def size_of(src: ImageSource) -> tuple[int, int]:
-    """(height, width) of an image, from a file's header where there is a file."""
+    """Return (height, width) of an image, from the file's header if there is a file."""
     if src.path is None:
         height, width = src.load().shape[:2]
     else:
@@ -156,6 +156,6 @@ def size_of(src: ImageSource) -> tuple[int, int]:
 def size_differences(
     sizes: Mapping[str, tuple[int, int]], fits: Callable[[int, int], bool], expected: str
 ) -> list[str]:
-    """One sentence, or none, about the images whose (width, height) does not fit what was published."""
+    """Return one sentence, or none, about the images whose (width, height) differs from the published one."""
     odd = [f"{name} is {w}x{h}" for name, (w, h) in sizes.items() if not fits(w, h)]
     return [f"images are not {expected} ({some(odd, 3)})"] if odd else []

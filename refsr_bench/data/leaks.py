@@ -1,13 +1,13 @@
-"""The leak check: is a reference the ground truth itself, a near duplicate of it, or cut from the same picture?
+"""Checks whether a reference is the ground truth itself, a near duplicate of it, or a crop from the same picture.
 
 *Duplicates* are found in two stages. First, every image is read once and shrunk to 32x32 luma. A reference is suspect
 when its thumbnail, in any of the eight flips and quarter turns, correlates with that of the HR image. Then both are
 compared at 64 pixels on the long side, with brightness and contrast fitted: the reference leaks when the whole and its
 fine detail agree (``_agree``). Recompression, resizing, noise, exposure, flips and quarter turns do not hide a leak.
 
-*Crops* are found likewise: images of at most 80 pixels are correlated at every shift, the best shift is refined, and
-the overlap is compared at full size under the same bounds. That finds a reference which is a crop of the ground truth
-at the same scale, or the other way round, recompressed too. It does not find one that was scaled as well, turned or
+*Crops* are found in a similar way. Images of at most 80 pixels are correlated at every shift, the best shift is
+refined, and the overlap is compared at full size under the same bounds. This finds a reference that is a crop of the
+ground truth at the same scale, even recompressed, and the reverse. It does not find one that was also scaled, turned or
 warped.
 
 The check decodes every image once and takes some 5 ms per reference: about 8 seconds for CUFED5, a minute for Manga109
@@ -30,16 +30,16 @@ from refsr_bench.data.likeness import LONG_SIDE, Glance, detail, fit, oriented
 BY_CONSTRUCTION = "references made from the ground truth: a leak by construction, never ranked"
 """The warning that goes with a data set whose ``leak`` is "by construction"."""
 
-# The bounds lie between what leaks reach and what honest references do. Photos of one scene from neighbouring places,
-# the nearest thing to a leak that is none, were measured to reach 0.944 and 21.1 dB. JPEG 30, resizing by 0.5 to 1.3,
-# turning, darkening and grey leave a duplicate above both bounds (the tests try each on the sample set). LMR's authors
-# dropped near duplicates at 30 dB of whole images.
+# The bounds lie between the values of leaks and those of honest references. Photos of one scene from neighbouring
+# places, the nearest thing to a leak that is none, were measured to reach 0.944 and 21.1 dB. JPEG 30, resizing by 0.5
+# to 1.3, turning, darkening and grey leave a duplicate above both bounds (the tests try each on the sample set). LMR's
+# authors dropped near duplicates at 30 dB of whole images.
 LEAK_CORRELATION = 0.97
 LEAK_PSNR = 26.0  # dB
-LEAK_DETAIL = 0.3  # correlation of fine detail: two clear skies share a gradient, not their grain
-SUSPECT_CORRELATION = 0.97  # of thumbnails: noise averages out in them, so the same bound holds
-SUSPECT_CROP = 0.6  # of images at 80 pixels, shifted by whole pixels: loose on purpose, the second look decides
-_LEAST_OVERLAP = 0.8 * likeness.MIN_OVERLAP  # of the smaller image: refining moves a shift by a little, not by more
+LEAK_DETAIL = 0.3  # correlation of fine detail: two clear skies share a gradient but not their grain
+SUSPECT_CORRELATION = 0.97  # of thumbnails; noise averages out in them, so the bound of whole images serves here too
+SUSPECT_CROP = 0.6  # of images at 80 pixels, shifted by whole pixels: loose on purpose, because the second look decides
+_LEAST_OVERLAP = 0.8 * likeness.MIN_OVERLAP  # of the smaller image: refining moves a shift only a little
 
 ORIENTATIONS = ("", "turned by 90", "turned by 180", "turned by 270", "mirrored", "mirrored, turned by 90")
 ORIENTATIONS += ("mirrored, turned by 180", "mirrored, turned by 270")
@@ -49,10 +49,10 @@ ORIENTATIONS += ("mirrored, turned by 180", "mirrored, turned by 270")
 class Leak:
     """A reference that gives the answer away.
 
-    correlation, psnr: of luma with brightness and contrast fitted, dB. orientation: how the reference is flipped and
-    turned, an index of ORIENTATIONS. identical: every pixel is the same, once it is turned. share: of the HR image
-    that a crop shows; shift: (right, down) in HR pixels, where a crop begins. pair_id, ref_name: empty for two images
-    that nobody named.
+    correlation, psnr (dB): of luma with brightness and contrast fitted. orientation: how the reference is flipped and
+    turned, an index of ORIENTATIONS. identical: every pixel is the same once the reference is turned. share: of the HR
+    image that a crop shows. shift: (right, down) in HR pixels, where a crop begins. pair_id, ref_name: empty for two
+    images without names.
     """
 
     kind: Literal["duplicate", "crop"]
@@ -67,7 +67,7 @@ class Leak:
 
     @property
     def reason(self) -> str:
-        """The fault of the reference in words, with the numbers."""
+        """Return the fault of the reference in words, with the numbers."""
         numbers = f"{self.psnr:.1f} dB, correlation {self.correlation:.4f}"
         if self.kind == "crop":
             numbers += f" over {self.share:.0%} of the HR image, shifted by {self.shift}"
@@ -79,13 +79,14 @@ class Leak:
 
 
 def describe(leaks: Sequence[Leak]) -> str:
-    """The leaks in one sentence, the first five by name."""
+    """Describe the leaks in one sentence, the first five by name."""
     told = "; ".join(f"pair {leak.pair_id}: reference {leak.ref_name} {leak.reason}" for leak in leaks[:5])
     return told if len(leaks) <= 5 else f"{told}; and {len(leaks) - 5} more"
 
 
 def find_leaks(pairs: Iterable[RefPair], progress: Callable[[int, int], None] = lambda done, total: None) -> list[Leak]:
-    """The references of these pairs that are their pair's HR image, a near duplicate of it, or cut from one picture.
+    """Find the references of these pairs that are their pair's HR image, a near duplicate of it, or from one picture
+    with it.
 
     progress: called with (pairs done, pairs in all). Raises BenchError naming a file that cannot be read.
     """
@@ -102,12 +103,12 @@ def find_leaks(pairs: Iterable[RefPair], progress: Callable[[int, int], None] = 
 
 
 def leak_between(hr: Image, ref: Image) -> Leak | None:
-    """The leak that ``ref`` is for ``hr`` (uint8 H x W x 3, any sizes), or None when it is a fair reference."""
+    """Return the leak that ``ref`` is for ``hr`` (uint8 H x W x 3, any sizes), or None for a fair reference."""
     return _compare(Glance(lambda: hr), Glance(lambda: ref))
 
 
 def _compare(hr: Glance, ref: Glance) -> Leak | None:
-    """The cheap looks first; pixels are read again only for what these find suspect."""
+    """Take the cheap looks first; only suspects have their pixels read again."""
     correlation, orientation = likeness.best_orientation(hr.thumbnail, ref.thumbnail)
     if correlation >= SUSPECT_CORRELATION and (found := _duplicate(hr.load(), ref.load(), orientation)):
         return found
@@ -129,13 +130,13 @@ def _duplicate(hr: Image, ref: Image, orientation: int) -> Leak | None:
 
 
 def _crop(hr: Image, ref: Image, coarse: tuple[int, int], factor: int) -> Leak | None:
-    """coarse: (down, right), the shift of the two images reduced by ``factor``."""
+    """Look for a crop. coarse: (down, right), the shift of the two images reduced by ``factor``."""
     a, b = likeness.reduced(hr, 1), likeness.reduced(ref, 1)
     dy, dx = likeness.refined_shift(a, b, coarse, factor)
     ours = a[max(0, dy) : b.shape[0] + dy, max(0, dx) : b.shape[1] + dx]
     theirs = b[max(0, -dy) : a.shape[0] - dy, max(0, -dx) : a.shape[1] - dx]
     if ours.size < _LEAST_OVERLAP * min(a.size, b.size):
-        return None  # the refined shift ran away: there was nothing to hold on to
+        return None  # the refined shift ran away, because there was nothing to hold on to
     correlation, psnr = fit(ours, theirs)
     if not _agree(correlation, psnr, ours, theirs):
         return None
@@ -147,11 +148,11 @@ def _agree(correlation: float, psnr: float, a: np.ndarray, b: np.ndarray) -> boo
 
 
 class _Glances:
-    """Glances by source, the latest few hundred: each image of a usual data set is read once."""
+    """A cache of the latest few hundred glances by source, so each image of a usual data set is read once."""
 
     def __init__(self, keep: int = 256) -> None:
         self._keep = keep  # Manga109 has 109 pages that all its pairs share
-        self._known: dict[int, tuple[ImageSource, Glance]] = {}  # the source is held so that its id stays its own
+        self._known: dict[int, tuple[ImageSource, Glance]] = {}  # holding the source keeps its id unique
 
     def __call__(self, src: ImageSource) -> Glance:
         known = self._known.pop(id(src), None) or (src, Glance(src.load))

@@ -1,4 +1,4 @@
-"""The likeness of two images: thumbnails, shifts by Fourier transform, and fits of brightness and contrast."""
+"""Measures how alike two images are: thumbnails, shifts by Fourier transform, and fits of brightness and contrast."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from PIL import Image as PilImage
 
 from refsr_bench.core.types import Image
 
-THUMBNAIL = 32  # pixels on a side of the first look: compression and noise average out
+THUMBNAIL = 32  # pixels on a side of the first look, where compression and noise average out
 LONG_SIDE = 64  # pixels of the second look: twice the thumbnail's, still too few for compression to show
-COARSE_SIDE = 80  # pixels at most of images that are correlated at every shift, which takes some milliseconds
-MIN_OVERLAP = 0.5  # of the smaller image: small parts of two photos agree somewhere by chance
-_WINDOW = 192  # pixels on a side of the part by which a shift is refined
-_FLAT = 0.5  # standard deviation in grey levels: below it an image is one colour, and correlation is noise
-_SLACK = 2  # coarse pixels around that part: the coarse shift is exact to about one
+COARSE_SIDE = 80  # pixels at most of images that are correlated at every shift, which then takes some milliseconds
+MIN_OVERLAP = 0.5  # of the smaller image, because small parts of two photos agree somewhere by chance
+_WINDOW = 192  # pixels on a side of the part that refines a shift
+_FLAT = 0.5  # standard deviation in grey levels; an image below it is one colour, and its correlation is noise
+_SLACK = 2  # coarse pixels around that part; the coarse shift is exact to about one
 
 
 def best_orientation(hr: np.ndarray, ref: np.ndarray) -> tuple[float, int]:
-    """Correlation of two thumbnails in the orientation (``oriented``) under which they look most alike."""
+    """Return (correlation, orientation) for the ``oriented`` index under which two thumbnails are most alike."""
     if not hr.any() and not ref.any():
-        return 1.0, 0  # two flat images: only equal pixels make a leak of them
+        return 1.0, 0  # two flat images leak only if their pixels are equal
     correlations = np.stack([oriented(ref, k) for k in range(8)]).reshape(8, -1) @ hr.ravel()
-    best = int(np.argmax(correlations > correlations.max() - 1e-6))  # the plainest among equals
+    best = int(np.argmax(correlations > correlations.max() - 1e-6))  # the first of equal ones, which is the plainest
     return float(correlations[best]), best
 
 
 def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
-    """The image under one of the eight flips and quarter turns: turned by 90 degrees ``orientation`` % 4 times, after
-    mirroring from 4 on."""
+    """Return the image under one of the eight flips and quarter turns.
+
+    It is turned by 90 degrees ``orientation`` % 4 times, after mirroring from 4 on.
+    """
     return np.rot90(image[:, ::-1] if orientation >= 4 else image, orientation % 4)
 
 
 def detail(luma: np.ndarray) -> np.ndarray:
-    """Each pixel against its four neighbours: the Laplacian, borders repeated."""
+    """Return each pixel's difference from its four neighbours: the Laplacian, borders repeated."""
     padded = np.pad(luma, 1, mode="edge")
     return 4 * luma - padded[:-2, 1:-1] - padded[2:, 1:-1] - padded[1:-1, :-2] - padded[1:-1, 2:]
 
 
 def fit(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """(correlation, PSNR in dB) of two lumas of one size after the best gain and offset of ``b``."""
+    """Return (correlation, PSNR in dB) of two lumas of one size after the best gain and offset of ``b``."""
     a, b = (a - a.mean()).ravel(), (b - b.mean()).ravel()
     power = float(np.dot(b, b))
     product = float(np.dot(a, b))
@@ -51,7 +53,8 @@ def fit(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def shrunk(image: Image, size: tuple[int, int]) -> np.ndarray:
-    """Luma at (width, height), float64; each pixel the mean of the area it covers (or interpolated when enlarging)."""
+    """Return luma at (width, height), float64; each pixel is the mean of the area it covers (interpolated when
+    enlarging)."""
     luma = PilImage.fromarray(np.ascontiguousarray(image)).convert("L")
     enlarging = luma.width < size[0] or luma.height < size[1]
     resample = PilImage.Resampling.BICUBIC if enlarging else PilImage.Resampling.BOX
@@ -59,7 +62,7 @@ def shrunk(image: Image, size: tuple[int, int]) -> np.ndarray:
 
 
 def _thumbnail(image: Image) -> np.ndarray:
-    """THUMBNAIL x THUMBNAIL luma without mean and with unit length; zeros for a flat image."""
+    """Return THUMBNAIL x THUMBNAIL luma with zero mean and unit length; zeros for a flat image."""
     small = shrunk(image, (THUMBNAIL, THUMBNAIL))
     if small.std() <= _FLAT:
         return np.zeros_like(small)
@@ -74,13 +77,13 @@ class Glance:
         self.load = load
         image = load()
         self.thumbnail = _thumbnail(image)
-        self.factor = 1  # a power of two, so that a coarser image is made from a finer one without reading again
+        self.factor = 1  # a power of two, so a coarser image can be made from a finer one without reading again
         while max(image.shape) > COARSE_SIDE * self.factor:
             self.factor *= 2
         self._shifted = {self.factor: Shifted(reduced(image, self.factor))}
 
     def shifted(self, factor: int) -> Shifted:
-        """Reduced by ``factor``, which is not below the image's own."""
+        """Return the image reduced by ``factor``, which is at least the image's own."""
         if factor not in self._shifted:
             fine, step = self._shifted[self.factor].image, factor // self.factor
             height, width = (max(1, side // step) for side in fine.shape)
@@ -91,14 +94,14 @@ class Glance:
 
 
 class Shifted:
-    """An image and what ``best_shift`` needs of it: sums over every overlap with another one, by Fourier transform."""
+    """An image with what ``best_shift`` needs to sum over every overlap with another one by Fourier transform."""
 
     def __init__(self, image: np.ndarray) -> None:
         self.image = image - image.mean()
         self._spectra: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def spectra(self, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Spectra of ones, values and squares, padded to shape."""
+        """Return the spectra of ones, values and squares, padded to shape."""
         if shape not in self._spectra:
             planes = (np.ones_like(self.image), self.image, self.image**2)
             self._spectra[shape] = tuple(np.fft.rfft2(plane, shape) for plane in planes)
@@ -106,13 +109,14 @@ class Shifted:
 
 
 def best_shift(a: Shifted, b: Shifted) -> tuple[float, int, int]:
-    """(correlation, down, right): the shift of b against a, overlapping by half the smaller, that correlates best."""
+    """Return (correlation, down, right) of the shift of b against a that correlates best, if they overlap by half the
+    smaller."""
     shape = tuple(1 << (m + n - 1).bit_length() for m, n in zip(a.image.shape, b.image.shape, strict=True))
     (a0, a1, a2), (b0, b1, b2) = a.spectra(shape), b.spectra(shape)
     n, sa, sb, saa, sbb, sab = (
         np.fft.irfft2(p * q.conj(), shape) for p, q in ((a0, b0), (a1, b0), (a0, b1), (a2, b0), (a0, b2), (a1, b1))
     )
-    # n pixels overlap at each shift; their sums of values, squares and products give the correlation at once.
+    # At each shift n pixels overlap; the sums of their values, squares and products give all correlations at once.
     enough = n > MIN_OVERLAP * min(a.image.size, b.image.size)
     n = np.maximum(n, 1.0)
     power_a, power_b = saa - sa**2 / n, sbb - sb**2 / n
@@ -128,9 +132,9 @@ def best_shift(a: Shifted, b: Shifted) -> tuple[float, int, int]:
 
 
 def refined_shift(a: np.ndarray, b: np.ndarray, coarse: tuple[int, int], factor: int) -> tuple[int, int]:
-    """(down, right): the shift of luma ``b`` against ``a`` in pixels, near the one of both reduced by ``factor``.
+    """Return (down, right), the shift of luma ``b`` against ``a`` in pixels, near that of both reduced by ``factor``.
 
-    A window in the middle of the overlap is looked for in its surroundings.
+    A window in the middle of the overlap is searched for in its surroundings.
     """
     down, right = (side * factor for side in coarse)
     top, left = max(0, down), max(0, right)
@@ -145,7 +149,7 @@ def refined_shift(a: np.ndarray, b: np.ndarray, coarse: tuple[int, int], factor:
 
 
 def reduced(image: Image, factor: int) -> np.ndarray:
-    """Luma, each pixel the mean of factor x factor; float64, an incomplete last row or column left out."""
+    """Reduce luma to means of factor x factor pixels, float64; an incomplete last row or column is left out."""
     luma = PilImage.fromarray(np.ascontiguousarray(image)).convert("L")
     height, width = luma.height // factor * factor, luma.width // factor * factor
     luma = luma.crop((0, 0, max(factor, width), max(factor, height)))

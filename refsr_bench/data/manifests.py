@@ -22,7 +22,7 @@ Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class File(Format):
-    """One file. width, height: of an image, upright; None for other files, which then have no such fields."""
+    """One file. width, height: of an image, upright, in pixels; None for other files, which then lack these fields."""
 
     sha256: Sha256
     bytes: Count
@@ -31,7 +31,7 @@ class File(Format):
 
 
 class Manifest(Format):
-    """A prepared data set. pairs: how many; manifest_sha256: of the opened set; files: by name below the folder."""
+    """A prepared data set. pairs: their number. manifest_sha256: of the opened set. files: by name below the folder."""
 
     dataset: Name
     made_by: Text
@@ -45,13 +45,13 @@ class _Digest(msgspec.Struct, frozen=True):
 
 
 class _Files(msgspec.Struct, frozen=True):
-    """The part that the manifests of prepared sets, of splits and of exported sets share: what ``verify`` looks at."""
+    """The part that manifests of prepared sets, splits and exported sets share, which ``verify`` reads."""
 
     files: Mapping[Name, _Digest]
 
 
 def describe(path: Path) -> File:
-    """The entry of one file. Raises BenchError when it cannot be read."""
+    """Return the entry of one file. Raises BenchError when it cannot be read."""
     width, height = image_size(path) if path.suffix.lower() in EXTENSIONS else (None, None)
     return File(file_sha256(path), path.stat().st_size, width, height)
 
@@ -65,7 +65,8 @@ def write(folder: Path, manifest: msgspec.Struct) -> None:
 
 
 def recorded(folder: Path) -> dict[str, str] | None:
-    """SHA-256 of every file that the folder's manifest names; None without one. Raises BenchError for a damaged one."""
+    """Return SHA-256 of every file that the folder's manifest names; None without one. Raises BenchError for a damaged
+    one."""
     path = folder / MANIFEST
     if not path.is_file():
         return None
@@ -73,7 +74,7 @@ def recorded(folder: Path) -> dict[str, str] | None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
+    """Return SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Finding and opening a data set of the catalogue: one module of ``datasets`` per layout says how."""
+"""Finds and opens a data set of the catalogue; one module of ``datasets`` per layout says how."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENVIRONMENT = "REFSR_DATA"
 
 
 def data_root(option: Path | None = None) -> Path:
-    """The folder that holds the data sets: ``option``, else ``$REFSR_DATA``, else the platform's data folder."""
+    """Return the folder that holds the data sets: ``option``, else ``$REFSR_DATA``, else the platform's data folder."""
     if option is not None:
         return Path(option)
     if os.environ.get(ENVIRONMENT):
@@ -26,18 +26,18 @@ def data_root(option: Path | None = None) -> Path:
 
 
 def dataset_folder(card: DatasetCard, root: Path | None = None) -> Path:
-    """The folder of a data set: ``card.folder`` below the data root where there is one, else the data root itself."""
+    """Return a data set's folder: ``card.folder`` below the data root if it exists, else the data root itself."""
     root = data_root(root)
     below = root / card.folder
     return below if card.folder and below.is_dir() else root
 
 
 def open_dataset(name: str, root: Path | None = None) -> Dataset:
-    """Open a data set by name; nothing is decoded until a pair's image is asked for, but every file is hashed.
+    """Open a data set by name. Every file is hashed, but an image is decoded only when asked for.
 
     root: a data root that holds the data set in its usual folder, or the folder of the data set itself; None means
-    ``data_root()``. Raises Misuse for an unknown name (with the nearest known one) and for an absent data set (with
-    its home and the command that prepares it), BenchError naming the files of a damaged or incomplete one.
+    ``data_root()``. Raises Misuse for an unknown name (with the nearest known one) and for an absent data set (with its
+    home and the command that prepares it), BenchError naming the files of a damaged or incomplete one.
     """
     card: DatasetCard = catalogue.get("DATASETS", name)
     return card.open(None if card.embedded else dataset_folder(card, root))
@@ -45,14 +45,14 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
 
 @dataclass(frozen=True)
 class State:
-    """The state of a data set here, in words; fault: why it cannot be used, "" where nothing is wrong."""
+    """The state of a data set on this machine, in words. fault: why it cannot be used; "" if nothing is wrong."""
 
     words: str
     fault: str = ""
 
 
 def state_of(card: DatasetCard, root: Path | None = None) -> State:
-    """Open a data set to see whether it is here, complete, and the published one. root: as in ``open_dataset``."""
+    """Open a data set to see whether it is present, complete, and the published one. root: as in ``open_dataset``."""
     try:
         opened = open_dataset(card.name, root)
     except Misuse:

@@ -1,4 +1,4 @@
-"""Bring a downloaded data set into its place, with a manifest.
+"""Brings a downloaded data set into its place, with a manifest.
 
 Everything is unpacked beside the target (``archives``), checked, and renamed into place at the end, so a failed attempt
 leaves nothing behind.
@@ -63,13 +63,13 @@ def prepare(name: str, source: Path, root: Path, progress: Progress = lambda don
 
 
 def content(folder: Path) -> dict[str, Path]:
-    """The files of a prepared set that its manifest speaks of, by name below the folder."""
+    """Return the files of a prepared set that its manifest covers, by name below the folder."""
     found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {name: path for name, path in found.items() if wanted(PurePosixPath(name))}
 
 
 def undecodable(dataset: Dataset, progress: Progress = lambda done, total: None) -> Iterator[str]:
-    """One sentence per image of the pairs that cannot be decoded."""
+    """Return one sentence per image of the pairs that cannot be decoded."""
     paths = image_paths(dataset)
     for done, path in enumerate(paths, 1):
         try:
@@ -80,13 +80,14 @@ def undecodable(dataset: Dataset, progress: Progress = lambda done, total: None)
 
 
 def image_paths(dataset: Dataset) -> list[Path]:
-    """Every image file of the pairs once, in their order."""
+    """Return every image file of the pairs once, in their order."""
     sources = (src for pair in dataset.pairs for src in (pair.hr, *pair.refs))
     return list(dict.fromkeys(src.path for src in sources if src.path))
 
 
 def _ppm_to_png(folder: Path) -> None:
-    """Old data sets come as PPM: the same pixels as PNG, which everything here and at Hugging Face reads."""
+    """Convert PPM, the format of old data sets, to PNG with the same pixels, which refsr-bench and Hugging Face
+    read."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() != PPM:
             continue
@@ -134,7 +135,7 @@ def write_manifest(dataset: Dataset, folder: Path) -> None:
 
 
 def _move(partial: Path, target: Path) -> None:
-    """Rename into place; a set that is there already stays, and is accepted when it has the same files."""
+    """Rename into place; an existing set stays, and is accepted when it has the same files."""
     if not target.is_dir() or not any(target.iterdir()):
         target.parent.mkdir(parents=True, exist_ok=True)
         files.move(partial, target)

@@ -1,4 +1,4 @@
-"""The pictures of the embedded data set: cut and warped from photographs inside scikit-image, in integer arithmetic.
+"""Makes the pictures of the embedded data set from photographs inside scikit-image, in integer arithmetic.
 
 Nothing is downloaded and nothing is copied into this package: the photographs ship in scikit-image's wheel and are
 checked against their SHA-256. Every machine gets the same bytes.
@@ -69,7 +69,7 @@ class Scene:
 
     @property
     def real(self) -> bool:
-        """Input and references come from two photos of one stereo pair."""
+        """Whether input and references come from two photos of one stereo pair."""
         return self.photo != self.other
 
 
@@ -131,7 +131,7 @@ SCENES = {
     ),
 }
 
-# L1 .. L3 of a scene: turned, scaled, shifted and tilted more from level to level.
+# L1 .. L3 of a scene are turned, scaled, shifted and tilted more from level to level.
 WARPS = (
     ("turned 5 degrees", View((288, 216), (8, -3), 1.0, 0.99619, 0.08716)),
     (
@@ -146,10 +146,10 @@ WARPS = (
 
 
 def render(photo: Image, view: View) -> Image:
-    """The view of a photo, ``uint8 h x w x 3``: bicubic (a = -0.5), positions and weights in 64ths of a pixel.
+    """Render the view of a photo, ``uint8 h x w x 3``: bicubic (a = -0.5), positions and weights in 64ths of a pixel.
 
-    Only single IEEE operations and integers: the same bytes whatever the processor. Raises ValueError for a view that
-    needs pixels outside the photo.
+    Only single IEEE operations and integers are used, so every processor gives the same bytes. Raises ValueError for a
+    view that needs pixels outside the photo.
     """
     width, height = view.size
     samples = 2 if view.zoom > 1 else 1
@@ -159,17 +159,18 @@ def render(photo: Image, view: View) -> Image:
     x = view.centre[0] + view.zoom * (view.cos * u - view.sin * v) / depth
     y = view.centre[1] + view.zoom * (view.sin * u + view.cos * v) / depth
     out = _bicubic(photo, np.floor(x * 64 + 0.5).astype(np.int64), np.floor(y * 64 + 0.5).astype(np.int64))
-    if samples == 2:  # the mean of 2x2 samples, rounded, against aliasing
+    if samples == 2:  # the rounded mean of 2x2 samples prevents aliasing
         out = (out[::2, ::2] + out[1::2, ::2] + out[::2, 1::2] + out[1::2, 1::2] + 2) >> 2
     return out.astype(np.uint8)
 
 
 def _bicubic(photo: Image, x64: np.ndarray, y64: np.ndarray) -> np.ndarray:
-    """``photo`` at (x64 / 64, y64 / 64), pixel middles at whole numbers: int64, rounded and clipped to 0 .. 255."""
+    """Sample ``photo`` at (x64 / 64, y64 / 64), pixel centres at whole numbers: int64, rounded and clipped to 0 ..
+    255."""
     left, top = (x64 >> 6) - 1, (y64 >> 6) - 1
     if left.min() < 0 or top.min() < 0 or left.max() + 3 >= photo.shape[1] or top.max() + 3 >= photo.shape[0]:
         raise ValueError("the view reaches outside the photo")
-    # Keys' cubic with a = -0.5 at the four taps around k / 64, in whole numbers.
+    # Keys' cubic with a = -0.5 at the four taps around k / 64, in whole numbers
     k = np.arange(64)
     weights = np.stack(  # times 2 * 64**3 = 2**19
         (
@@ -186,15 +187,15 @@ def _bicubic(photo: Image, x64: np.ndarray, y64: np.ndarray) -> np.ndarray:
     for row in range(4):
         line = sum(pixels[first + (row * photo.shape[1] + col)] * across[col] for col in range(4))
         total += line * down[row]
-    # Two axes of weights times 2**19 each; half a step more rounds to the nearest.
+    # Each of two axes has weights times 2**19; adding half a step makes the shift round to the nearest.
     return ((total + (1 << 37)) >> 38).clip(0, 255)
 
 
 def disparity(pair_id: str = "motorcycle") -> np.ndarray:
-    """True disparity of a real pair (``motorcycle``, ``shelf``): float32 H x W at the HR crop, HR pixels, NaN unknown.
+    """Return the true disparity of a real pair (``motorcycle``, ``shelf``): float32 H x W at the HR crop, in HR pixels.
 
-    The scene point at HR pixel (y, x) lies at (y, x - disparity[y, x]) of reference L1 where that is inside it; it may
-    be hidden there by something nearer. Raises BenchError for another pair or a changed source file.
+    The scene point at HR pixel (y, x) lies at (y, x - disparity[y, x]) of reference L1 if that is inside it; something
+    nearer may hide it there. Unknown disparities are NaN. Raises BenchError for another pair or a changed source file.
     """
     scene = SCENES.get(pair_id)
     if scene is None or not scene.real:
@@ -208,18 +209,19 @@ def disparity(pair_id: str = "motorcycle") -> np.ndarray:
 
 @cache
 def stereo_truth(pair_id: str) -> DisparityTruth:
-    """The true places of the HR pixels of a real pair in its reference L1."""
+    """Return the true places of the HR pixels of a real pair in its reference L1."""
     return DisparityTruth(disparity(pair_id), _made(pair_id, 1).shape[:2])
 
 
 def right_crop(scene: Scene) -> Box:
-    """Reference L1 of a real pair: the right photo's crop of the input's size, on the same rows, around ``near``."""
+    """Return reference L1 of a real pair: the right photo's crop of the input's size, on the same rows, around
+    ``near``."""
     _, top, width, height = scene.hr
     return (scene.near[0] - width // 2, top, width, height)
 
 
 def _checked(photo: Photo) -> Path:
-    """The file in scikit-image's data folder. Raises BenchError when it is absent or not the bytes we know."""
+    """Return the file in scikit-image's data folder. Raises BenchError when it is absent or not the bytes we know."""
     with resources.as_file(resources.files("skimage") / "data" / photo.file) as path:
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     if found != photo.sha256:
@@ -243,7 +245,7 @@ def _crop(key: str, box: Box) -> Image:
 
 @cache
 def _made(pair_id: str, level: int) -> Image:
-    """Image of a pair, read-only: level 0 the input, 1 .. 5 the references."""
+    """Return an image of a pair, read-only: level 0 is the input, 1 .. 5 the references."""
     scene = SCENES[pair_id]
     if level == 0:
         image = _crop(scene.photo, scene.hr)
@@ -260,13 +262,13 @@ def _made(pair_id: str, level: int) -> Image:
 
 
 def load(pair_id: str, level: int) -> Image:
-    """Image of a pair: level 0 the input, 1 .. 5 the references; the caller's own array."""
+    """Return an image of a pair as the caller's own array: level 0 is the input, 1 .. 5 the references."""
     return _made(pair_id, level).copy()
 
 
 @cache
 def digest() -> str:
-    """SHA-256 over ids, levels, shapes and pixels of all images as they are made here."""
+    """Return SHA-256 over ids, levels, shapes and pixels of all images as they are made here."""
     content = [
         [pair_id, level, _made(pair_id, level).shape, hashlib.sha256(_made(pair_id, level).tobytes()).hexdigest()]
         for pair_id in SCENES

@@ -1,4 +1,4 @@
-"""Check a data set again: every file against its manifest, every reference for leaks."""
+"""Checks a data set again: every file against its manifest, every reference for leaks."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from refsr_bench.data.prepare import Progress, content, image_paths, undecodable
 class Report:
     """The findings of ``verify``. missing, changed, extra: names below ``folder``; problems and notes are sentences.
 
-    folder: None for a set that the package makes. manifest: there was one to compare with. n_files: those it names,
-    or the images of the pairs; n_pairs: as the data set opens, 0 when it does not.
+    folder: None for a set that the package makes. manifest: whether there was one to compare with. n_files: those it
+    names, or else the images of the pairs. n_pairs: of the opened data set; 0 if it does not open.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Nothing missing, changed, unreadable or leaking; extra files and notes do no harm."""
+        """Whether nothing is missing, changed, unreadable or leaking; extra files and notes do no harm."""
         return not (self.missing or self.changed or self.leaks or self.problems)
 
     def lines(self) -> Iterator[str]:
-        """The report as a command prints it."""
+        """Return the report as a command prints it."""
         yield f"{self.name}: {self.n_pairs} pairs, {self.n_files} files in {self.folder or 'the package'}"
         for kind, names in (("missing", self.missing), ("changed", self.changed), ("extra", self.extra)):
             if names:
@@ -99,7 +99,7 @@ def verify(name: str, root: Path | None = None, progress: Progress = lambda done
 
 
 def _recorded(folder: Path | None, problems: list[str]) -> dict[str, str] | None:
-    """Digests by the folder's manifest; None without one that can be read, which is a problem where it is there."""
+    """Return the digests of the folder's manifest, or None without a readable one; an unreadable one is a problem."""
     try:
         return manifests.recorded(folder) if folder else None
     except BenchError as error:
@@ -108,7 +108,7 @@ def _recorded(folder: Path | None, problems: list[str]) -> dict[str, str] | None
 
 
 def _differences(recorded: Mapping[str, str], present: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
-    """Names that are recorded alone, that have another digest, and that are there alone."""
+    """Return the names that are only recorded, those with another digest, and those that only exist."""
     both = sorted(recorded.keys() & present.keys())
     return {
         "missing": tuple(sorted(recorded.keys() - present.keys())),

@@ -25,7 +25,7 @@ def _open(root: Path | None) -> Dataset:
     require([path.name for stem, path in hr.items() if stem not in ref], "references", base / "ref")
     require([path.name for stem, path in ref.items() if stem not in hr], "inputs", base / "input")
     pairs = [RefPair(stem, source(path), (source(ref[stem]),), _FACTS) for stem, path in hr.items()]
-    # References are not all 160x160 in the published set either, so only the inputs tell.
+    # References are not all 160x160 in the published set either, so only the inputs are checked.
     sizes = {path.name: image_size(path) for path in hr.values()}
     differences = size_differences(sizes, lambda w, h: (w, h) == SIZE, "160x160")
     return assemble(CARD, base, pairs, differences=differences)

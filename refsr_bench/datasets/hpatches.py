@@ -1,6 +1,6 @@
-"""HPatches and other folders of photo pairs with a homography: real photographs whose every pixel's place is known.
+"""HPatches and other folders of real photo pairs with a homography, which gives the place of every pixel.
 
-The scenes are planar, or the camera turned about itself.
+The scenes are planar, or the camera only turned.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _open(root: Path | None) -> Dataset:
 
 
 def _pairs(base: Path) -> Iterator[tuple[str, Path, Path, Path]]:
-    """(id, first photo, other photo, matrix file) of every pair, whichever layout the folder has."""
+    """Return (id, first photo, other photo, matrix file) of every pair, whichever layout the folder has."""
     for folder in sorted((path for path in base.iterdir() if path.is_dir()), key=lambda path: natural(path.name)):
         yield from _sequence(folder, f"{folder.name}_")
     yield from _sequence(base, "")
@@ -96,7 +96,8 @@ def _texts(folder: Path) -> list[Path]:
 
 
 def read_homography(path: Path) -> Matrix:
-    """Nine numbers, by blanks, commas or lines, of a 3x3 matrix. Raises BenchError naming the file."""
+    """Read the nine numbers of a 3x3 matrix, separated by blanks, commas or lines. Raises BenchError naming the
+    file."""
     try:
         values = [float(value) for value in read_list(path).replace(",", " ").split()]
     except ValueError as error:

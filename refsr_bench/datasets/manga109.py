@@ -1,7 +1,7 @@
 """Manga109 as the SR field uses it: one page of each of the 109 volumes, any names, one folder.
 
-There are no references in it. Papers draw another page at random; here the references of a page are *all* other
-pages in the order of their names, and the protocol's list says which one is used.
+The set has no references. Papers draw another page at random. Here the references of a page are *all* other pages in
+the order of their names, and the protocol's list says which one is used.
 """
 
 from __future__ import annotations

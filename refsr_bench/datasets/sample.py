@@ -1,8 +1,8 @@
 """The embedded data set: CUFED5's shape (one input, references L1 .. L5) from photographs inside scikit-image.
 
 Two pairs are real: input and references come from the left and the right photo of the Middlebury stereo pair
-*motorcycle*, whose true disparity is known. The references of the others are synthetic: views cut and warped from the
-very photo the input was cut from, which is far kinder than a photo from the web. L5 is always another photo.
+*motorcycle*, whose true disparity is known. The references of the others are synthetic: they are cut and warped from
+the very photo that the input was cut from, which is far easier than a photo from the web. L5 is always another photo.
 ``data.sample_pictures`` makes the pixels.
 """
 
@@ -18,7 +18,10 @@ from refsr_bench.data.sample_pictures import MANIFEST_SHA256, PHOTOS, SCENES, WA
 
 
 def _open(root: Path | None) -> Dataset:
-    """root is ignored: the set is made here. Raises BenchError when scikit-image's files are not the known ones."""
+    """Open the set. root is ignored, because the set is made in memory.
+
+    Raises BenchError when scikit-image's files are not the known ones.
+    """
     digest = sample_pictures.digest()
     notes = ("two real stereo pairs, six pairs with synthetic references: for trying things, not for ranking methods",)
     if digest != MANIFEST_SHA256:

@@ -1,7 +1,7 @@
 """The standard SISR sets in the layout of the SelfExSR release, or as a plain folder of HR images.
 
-``image_SRF_4/img_NNN_SRF_4_HR.png``; the ``_LR.png`` beside them are left alone, the protocol makes its own LR. There
-are no references: Ref-SR papers give Urban100's own LR image, which is the protocol's business as well.
+HR images are ``image_SRF_4/img_NNN_SRF_4_HR.png``. The ``_LR.png`` beside them are ignored, because the protocol makes
+its own LR. There are no references: Ref-SR papers use Urban100's own LR image, which the protocol decides as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from refsr_bench.pixels.images import source
 _HR_STEM = re.compile(r"(img_\d+)_SRF_4_HR")
 _ANY_STEM = re.compile(r"img_\d+_SRF_\d+_(HR|LR)")
 
-# Manifest digests of the release's own files, for the sets that were at hand.
+# The digests of the release's manifests, for the sets that we could get.
 DIGESTS = {
     "set5": "76d6e68fc603a185b23ef375a4d0fe55705d92c244dcef8440388b79eb5d52c8",
     "set14": "cdb3f0c66325b530a88f041c75f571160369f126e02f51a30adac318ffbb7ba9",

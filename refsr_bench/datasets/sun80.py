@@ -1,8 +1,8 @@
 """Sun80: 80 photos with 20 scene matches each.
 
-Three copies are in use: the two published zips (a folder of ground-truth photos, and beside it one folder of matches
-per photo, *named like the photo with its .jpg*); files ``NNN.jpg`` with ``NNN_1.jpg`` .. ``NNN_20.jpg``; and the 80
-photos alone as ``img_NNN_SRF_8_HR.png``, which is enough for single-image rows.
+Three copies are in use: the two published zips (a folder of ground-truth photos and one folder of matches per photo,
+*named like the photo with its .jpg*); files ``NNN.jpg`` with ``NNN_1.jpg`` .. ``NNN_20.jpg``; and the 80 photos alone
+as ``img_NNN_SRF_8_HR.png``, which is enough for single-image rows.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ def _open(root: Path | None) -> Dataset:
 
 
 def _nested(base: Path, names: tuple[str, ...]) -> list[Path]:
-    """Each name below base, and once more inside itself, as unpacking a zip into a folder of its own name leaves it."""
+    """Yield each name below base, and once more inside itself, where unzipping into a folder of the same name puts
+    it."""
     return [folder for name in names for folder in (base / name, base / name / name) if folder.is_dir()]
 
 
 def _folders(truth: Path, matches: Path) -> Groups:
-    """The published zips: ``matches/X.jpg/`` is the folder of the photo ``X.jpg``."""
+    """Read the published zips: ``matches/X.jpg/`` is the folder of the photo ``X.jpg``."""
     photos = list(by_id(images_in(truth)).values())
     if not any((matches / photo.name).is_dir() for photo in photos):
         return {}

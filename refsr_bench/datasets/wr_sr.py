@@ -22,7 +22,7 @@ def _open(root: Path | None) -> Dataset:
     inputs, refs = images_in(base / "input"), images_in(base / "ref")
     if not inputs:
         raise BenchError(f"{base / 'input'}: holds no images. Expected {CARD.layout}.")
-    # C2-Matching keeps the list beside the WR-SR folder, hence also the root.
+    # C2-Matching keeps the list beside the WR-SR folder, so the root is searched too.
     lists = [folder / name for folder in (base, root) for name in PAIRS_FILES]
     listed = next((path for path in lists if path.is_file()), None)
     pairs = _matched(base, inputs, refs) if listed is None else _listed(base, listed, inputs, refs)

@@ -1,1 +1,1 @@
-"""The evaluation loop and what surrounds it: run folders, predictors, checks, measuring again."""
+"""The evaluation loop and its surroundings: run folders, predictors, checks, re-measuring."""

@@ -1,4 +1,4 @@
-"""Checks before a run starts: references that the method cannot take, or that give the answer away."""
+"""Checks before a run starts whether the method can take the references, and whether they give the answer away."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from refsr_bench.protocols.base import Protocol
 
 
 def must_stack(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> bool:
-    """Whether the protocol gives several references, unstitched, to a method that takes one."""
+    """Tell whether the protocol gives several references, unstitched, to a method that takes one."""
     if info.references != "one" or protocol.stitch != "none" or protocol.rule_for(dataset.name) != "all":
         return False
     return any(len(pair.refs) > 1 for pair in pairs)
 
 
 def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> Iterator[Leak]:
-    """References that the protocol chooses and that are their pair's HR image or a near duplicate of it.
+    """Return the references that the protocol chooses and that are their pair's HR image or a near duplicate of it.
 
-    A pair that cannot be read or has no reference to choose is passed over: the run itself records why it failed.
-    Raises Misuse when the protocol's rule does not fit the data set at all.
+    A pair that cannot be read or has no reference to choose is skipped; the run itself records why it failed. Raises
+    Misuse when the protocol's rule does not fit the data set at all.
     """
     for pair in pairs:
         try:
@@ -39,13 +39,13 @@ def leaks_of(dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair]) -> 
 def refuse_leaks(
     dataset: Dataset, protocol: Protocol, pairs: Sequence[RefPair], allow: bool
 ) -> dict[str, LeakInfo]:
-    """Look for leaks among the chosen references and return what is found, by pair id. Raises Misuse unless allowed."""
+    """Look for leaks among the chosen references and return the leaks by pair id. Raises Misuse unless allowed."""
     if dataset.leak == "by construction":
         if allow:
-            return {}  # every record says so anyway
+            return {}  # every record says "by construction" anyway
         raise Misuse(
             f"{dataset.name} has {BY_CONSTRUCTION}. Measure on it with 'refsr-bench robustness', or give "
-            "--allow-leaks, which the results say."
+            "--allow-leaks, which the results will state."
         )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:

@@ -1,4 +1,4 @@
-"""The identity of the code behind a run, so that no number is shown for code that has changed since."""
+"""Identifies the code behind a run, so that no number is shown for code that has changed since."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from refsr_bench.core.schema import Code
 
 OWN_PACKAGES = ("refsr_bench", "baselines", "c2matching")
-MOST_FILES = 2_000  # of a package that are digested: the largest research code bases have a few hundred
+MOST_FILES = 2_000  # limit of a package's files that are digested; the largest research code bases have a few hundred
 
 
 def code_of_method(load: Callable, card_version: int) -> Code:
-    """The code of a card of the catalogue, from its ``load``.
+    """Return the code of a card of the catalogue, found through its ``load``.
 
-    This package's own methods have a version, which is raised when they give other images: an upgrade measures again
-    only what changed. Somebody else's package is known by the digest of its Python files.
+    This package's own methods have a version, which is raised when they give different images, so an upgrade measures
+    again only what changed. Somebody else's package is identified by the digest of its Python files.
     """
     while isinstance(load, partial):
         load = load.func
@@ -33,13 +33,13 @@ def code_of_method(load: Callable, card_version: int) -> Code:
 
 
 def code_of_command(command: str) -> Code:
-    """The code of a command line: the digest over the files that its words name."""
+    """Return the code of a command line: the digest over the files that its words name."""
     words = shlex.split(command)
     return Code(command, "", _digest(path for path in map(Path, words) if path.is_file()))
 
 
 def _sources(package: str) -> list[Path]:
-    """Every Python file of an imported package, or the one file of a module without a folder."""
+    """Return every Python file of an imported package, or the one file of a module without a folder."""
     found = sys.modules.get(package)
     folders = [Path(folder) for folder in getattr(found, "__path__", ())]
     if folders:
@@ -49,7 +49,7 @@ def _sources(package: str) -> list[Path]:
 
 
 def _digest(paths: Iterable[Path]) -> str | None:
-    """SHA-256 over the names and contents of files; None where there is no file."""
+    """Return SHA-256 over the names and contents of files; None if there is no file."""
     total, count = hashlib.sha256(), 0
     for count, path in enumerate(paths, 1):  # noqa: B007
         with path.open("rb") as file:

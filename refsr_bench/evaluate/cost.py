@@ -1,4 +1,4 @@
-"""What one prediction costs: seconds of wall time and peak memory."""
+"""Measures what one prediction costs: seconds of wall time and peak memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pathlib import Path
 def measured(device: str) -> Iterator[dict[str, float]]:
     """Fill the yielded dict with ``seconds`` and ``peak_memory_mb`` (MiB) of the block when it ends.
 
-    The memory is that of the GPU on CUDA, of the whole process otherwise; it is left out where the system does not say.
+    The memory is that of the GPU on CUDA and of the whole process otherwise; it is left out if the system does not
+    report it.
     """
     cost: dict[str, float] = {}
     cuda = device.startswith("cuda")
@@ -37,7 +38,7 @@ def measured(device: str) -> Iterator[dict[str, float]]:
 
 
 def _reset_peak() -> None:
-    """Make Linux forget the process's memory peak; elsewhere the peak is that of the process so far."""
+    """Reset the process's memory peak on Linux; other systems report the peak of the process so far."""
     with suppress(OSError):
         handle = os.open("/proc/self/clear_refs", os.O_WRONLY)
         try:
@@ -57,4 +58,4 @@ def _peak_mb() -> float | None:
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if platform.system() == "Darwin" else peak / 2**10  # bytes there, KiB on Linux
+    return peak / 2**20 if platform.system() == "Darwin" else peak / 2**10  # bytes on macOS, KiB on Linux

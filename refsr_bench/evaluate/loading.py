@@ -1,4 +1,4 @@
-"""Methods by name, one after the other: which are chosen, which weights they get, which must be left out."""
+"""Loads methods by name, one after the other: which are chosen, which weights they get, which must be left out."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ EXTERNAL = "external"  # the card of a method that is a command line
 
 @dataclass(frozen=True)
 class Choice:
-    """Methods as a person asks for them.
+    """The methods that a person asks for.
 
-    names: of the catalogue, or ``all``. weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none here.
-    matching: of the methods that offer a choice. command, time_limit: for ``external``; seconds per image.
+    names: of the catalogue, or ``all``. weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none
+    installed. matching: for methods that offer a choice. command, time_limit: for ``external``; seconds per image.
     """
 
     names: tuple[str, ...]
@@ -36,9 +36,9 @@ class Choice:
 
 
 def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
-    """Load the methods of a choice when they are asked for, so that one at a time is held in memory.
+    """Load the methods of a choice when they are asked for, so only one at a time is held in memory.
 
-    ``all`` means every method whose weights are here; the others are named in the log. Raises Misuse for unknown names
+    ``all`` means every method whose weights are installed; the log names the others. Raises Misuse for unknown names
     and impossible options before the first method is loaded, NoWeights for a named method without weights.
     """
     everything = ALL in choice.names
@@ -82,7 +82,7 @@ def load_method(card: MethodCard, weights: Path | None, choice: Choice, matching
 
 
 def weights_by_name(options: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
-    """``[NAME=]PATH`` options as files by name. Raises Misuse for a name that is not among ``names``."""
+    """Return ``[NAME=]PATH`` options as files by name. Raises Misuse for a name that is not among ``names``."""
     files = {}
     for option in options:
         name, equals, path = option.partition("=")

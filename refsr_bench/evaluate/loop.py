@@ -30,7 +30,7 @@ Track = Callable[[Iterable[RefPair], int, int], Iterable[RefPair]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one pair. sample, prediction: None when it failed; SR is cut to the scored size."""
+    """The outcome of one pair. sample, prediction: None when it failed; SR is cut to the scored size."""
 
     record: ImageRecord
     sample: Sample | None = None
@@ -40,21 +40,20 @@ class Outcome:
 def evaluate(
     plan: Plan, out: Path, *, fresh: bool = False, track: Track = lambda pairs, done, total: pairs
 ) -> tuple[Result, Path]:
-    """Carry out a plan and return the sealed result and its folder below ``out``.
+    """Carry out a plan; return the sealed result and its folder below ``out``.
 
-    Pairs that have a record already are not predicted again; pairs that failed before are. fresh: start over, the old
-    run is set aside. Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be
-    written.
+    Pairs that already have a record are not predicted again; pairs that failed are. fresh: start over and set the old
+    run aside. Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be written.
     """
     with opened(plan.folder(out), plan.describe(), fresh) as folder:
         todo = [pair for pair in plan.chosen if not folder.done(pair.id)]
         if plan.pictures != "none":
             for pair in plan.chosen:
-                if folder.done(pair.id):  # an earlier run did not keep its SR image, but its inputs can be had
+                if folder.done(pair.id):  # an earlier run did not keep its SR image, but its inputs can still be saved
                     save_pictures(plan, folder.path, plan.protocol.prepare(pair, plan.dataset.name))
         for outcome in _measured(plan, track(todo, len(plan.chosen) - len(todo), len(plan.chosen))):
             if plan.pictures != "none" and outcome.sample:
-                # Pictures come before the record, so that a kill in between repeats the pair.
+                # Pictures are written before the record, so a kill in between repeats the pair.
                 save_pictures(plan, folder.path, outcome.sample, outcome.prediction)
             folder.append(outcome.record)
         unchanged = not todo and (folder.path / "result.json").exists()
@@ -92,12 +91,12 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
 
 
 def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dict[str, float]]:
-    """The prediction with SR cut to the scored size, and what it cost: nothing where the time says nothing."""
+    """Return the prediction with SR cut to the scored size, and its cost, which is empty if the time says nothing."""
     predictor = plan.predictor
     with measured(predictor.device) as cost:
         prediction = predictor.predict(pair, sample)
     if not isinstance(prediction, Prediction):
-        raise BenchError(f"{predictor.info.name} returned {type(prediction).__name__}; a Prediction is due.")
+        raise BenchError(f"{predictor.info.name} returned {type(prediction).__name__}, not a Prediction.")
     prediction = replace(prediction, sr=_scored_area(prediction.sr, sample, predictor.info.name))
     wanted = plan.extra is not None or plan.pictures == "matches"
     if wanted and prediction.correspondence is None and predictor.match and sample.refs:
@@ -106,10 +105,10 @@ def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dic
 
 
 def _scored_area(output: Image, sample: Sample, what: str) -> Image:
-    """Cut a method's output to what is scored. Raises BenchError when its size is not LR x scale."""
+    """Cut a method's output to the scored area. Raises BenchError when its size is not LR x scale."""
     height, width = (side * sample.scale for side in sample.lr.shape[:2])
     found = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
     if found != f"uint8 {(height, width, 3)}":
-        raise BenchError(f"{what} returned {found} for pair '{sample.id}'; uint8 {(height, width, 3)} is due.")
+        raise BenchError(f"{what} returned {found} for pair '{sample.id}' instead of uint8 {(height, width, 3)}.")
     top, left, h, w = sample.crop
     return output[top : top + h, left : left + w]

@@ -1,4 +1,4 @@
-"""The machine that a run is measured on: its device, processor, threads and library versions."""
+"""Describes the machine that a run is measured on: its device, processor, threads and library versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-im
 
 
 def resolve_device(text: str) -> str:
-    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device that exists here. Raises Misuse otherwise."""
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into an existing device. Raises Misuse otherwise."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
         raise Misuse(f"--device takes auto, cpu, cuda or cuda:N, not '{text}'.")
     if text == "cpu":
@@ -33,7 +33,7 @@ def resolve_device(text: str) -> str:
 
 
 def describe_machine(device: str) -> Machine:
-    """The facts that stand beside every time measured here. device: torch's name of it."""
+    """Return the facts that accompany every time measured on this machine. device: torch's name for it."""
     return Machine(
         device=device,
         versions={"python": platform.python_version(), **_versions()},

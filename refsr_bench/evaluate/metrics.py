@@ -1,4 +1,4 @@
-"""Metrics made ready, and applied to one SR image."""
+"""Prepares metrics, and applies them to one SR image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Compute = Callable[[Image, Image, int, bool], float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric ready to be taken: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``."""
+    """A metric ready to be computed: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``."""
 
     card: MetricCard
     compute: Compute
@@ -33,9 +33,9 @@ class Metric:
 
 
 def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None = None) -> tuple[Metric, ...]:
-    """Make metrics of the catalogue ready.
+    """Load metrics of the catalogue.
 
-    One whose weights cannot be had is left out with a warning, unless its file was given: then its BenchError is
+    A metric whose weights cannot be had is left out with a warning, unless its file was given: then its BenchError is
     raised.
     """
     ready = []
@@ -51,9 +51,9 @@ def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None =
 
 
 def score(sr: Image, sample: Sample, protocol: Protocol, metrics: Sequence[Metric]) -> dict[str, float]:
-    """Unrounded values by metric of an SR image of the scored size, uint8 (H, W, 3).
+    """Return unrounded values by metric of an SR image of the scored size, uint8 (H, W, 3).
 
-    A metric that cannot be taken of an image so small is left out; BenchError is raised when it is a headline metric.
+    A metric that cannot be computed on so small an image is left out; a headline metric raises BenchError instead.
     """
     values = {}
     for metric in metrics:

@@ -1,4 +1,4 @@
-"""The pictures that a run keeps beside its numbers; ``pixels.saved`` says where and how."""
+"""Saves the pictures that a run keeps beside its numbers; ``pixels.saved`` says where and how."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refsr_bench.pixels import images, saved
 
 
 def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Prediction | None = None) -> None:
-    """Write the pictures of one pair: HR, LR and references as scored and given; with a prediction, SR and matches.
+    """Write the pictures of one pair: HR as scored, LR and references as given, and SR and matches of a prediction.
 
     folder: the run's. Raises BenchError and OSError when the disk refuses.
     """
@@ -32,13 +32,13 @@ def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Predicti
 
 
 def picture_folders(runs: Iterable[Path]) -> set[Path]:
-    """Where some runs keep pictures. runs: their folders."""
+    """Return the folders in which these runs keep pictures. runs: their folders."""
     own = {folder / name for folder in runs for name in ("images", "matches")}
     return own | {folder.parent.parent / "inputs" for folder in own}
 
 
 def missing_pictures(folder: Path, result: Result) -> list[str]:
-    """Ids of a run's measured images of which its folder holds no SR image."""
+    """Return the ids of a run's measured images whose SR image is missing from its folder."""
     return [
         record.id for record in result.measured if not (folder / "images" / f"{stem(record.id)}.png").is_file()
     ]

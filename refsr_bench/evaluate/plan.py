@@ -1,4 +1,4 @@
-"""What to measure: a plan, and the predictor that it measures."""
+"""Defines what to measure: a plan, and the predictor that it measures."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ Pictures = Literal["none", "images", "matches"]
 
 @dataclass(frozen=True)
 class Predictor:
-    """Something that gives an SR image per pair: a method, a matcher, or a folder of images somebody else made.
+    """Something that gives an SR image per pair: a method, a matcher, or a folder of images that somebody else made.
 
     predict(pair, sample): SR of size LR x scale, uint8 (h, w, 3). match(sample): its correspondence with the first
-    reference, None where it has none to show. always_matches: its predictions hold their correspondence already.
+    reference; None if it has none to show. always_matches: its predictions already hold their correspondence.
     """
 
     info: MethodInfo
@@ -57,7 +57,8 @@ class Predictor:
 
 @dataclass(frozen=True)
 class Extra:
-    """Measures beside those of SR images. measure(pair, sample, prediction): those that can be taken, by name."""
+    """Measures other than those of SR images. measure(pair, sample, prediction): the measures that can be taken, by
+    name."""
 
     metrics: tuple[MetricInfo, ...]
     measure: Callable[[RefPair, Sample, Prediction], dict[str, float]]
@@ -67,9 +68,9 @@ class Extra:
 class Plan:
     """One predictor on one data set under one protocol.
 
-    pairs: those to measure, None for all. kind: see ``schema.Run``. notes: facts about the data that results must
-    carry. leaks: by pair id, what ``checks`` found; pairs that are absent were not looked at. extra: measures of
-    something else than the SR image.
+    pairs: those to measure; None for all. kind: see ``schema.Run``. notes: facts about the data that results must
+    carry. leaks: what ``checks`` found, by pair id; absent pairs were not checked. extra: measures of something other
+    than the SR image.
     """
 
     predictor: Predictor
@@ -89,7 +90,7 @@ class Plan:
         return self.dataset.pairs if self.pairs is None else self.pairs
 
     def folder(self, out: Path) -> Path:
-        """The run's folder below a results folder: ``<protocol>/<dataset>/<method>``."""
+        """Return the run's folder below a results folder: ``<protocol>/<dataset>/<method>``."""
         return out / slug(self.protocol.label) / slug(self.dataset.name) / self.predictor.info.name
 
     def leak(self, pair: RefPair) -> Leak:
@@ -98,7 +99,7 @@ class Plan:
         return self.leaks.get(pair.id, UNKNOWN_LEAK)
 
     def describe(self) -> Run:
-        """The plan as ``run.json`` has it."""
+        """Return the plan as ``run.json`` states it."""
         predictor = self.predictor
         return Run(
             method=predictor.info,
@@ -118,7 +119,7 @@ class Plan:
 
 
 def now() -> str:
-    """The date and time in UTC to the second, ISO 8601."""
+    """Return the date and time in UTC to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -27,7 +27,7 @@ from refsr_bench.protocols.base import Protocol
 
 
 def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label: str | None = None) -> Predictor:
-    """A method of the catalogue, ready to predict. label: another name for its row and folder."""
+    """Return a method of the catalogue, ready to predict. label: another name for its row and folder."""
 
     def predict(pair: RefPair, sample: Sample) -> Prediction:
         return loaded.predict(sample.lr, sample.refs, sample.scale)
@@ -63,7 +63,7 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
 
 
 def matcher_predictor(card: MatcherCard, loaded: LoadedMatcher, device: str) -> Predictor:
-    """A matcher as something that the loop can time and record.
+    """Return a matcher as something that the loop can time and record.
 
     The SR image, which the record names by its digest, is bicubic; no metric looks at it.
     """
@@ -107,7 +107,7 @@ def _named(name: str, title: str, variant: str) -> tuple[str, str]:
 
 
 def stacking(predictor: Predictor) -> Predictor:
-    """The same method given several references where it takes one: stacked into one image, as is published practice."""
+    """Return a one-reference method that stacks several references into one image, as published code does."""
 
     def predict(pair: RefPair, sample: Sample) -> Prediction:
         refs = sample.refs
@@ -123,7 +123,7 @@ def stacking(predictor: Predictor) -> Predictor:
 
 @dataclasses.dataclass(frozen=True)
 class FolderMethod:
-    """What a person says of the method behind a folder of SR images."""
+    """A person's statements about the method behind a folder of SR images."""
 
     title: str
     group: str = "Ref-SR"
@@ -131,12 +131,12 @@ class FolderMethod:
 
 
 def find_predictions(folder: Path, protocol: Protocol, dataset: Dataset) -> dict[str, Path]:
-    """The SR image of every pair in a folder of images, by pair id; pairs without one are left out.
+    """Find the SR image of every pair in a folder, by pair id; pairs without one are left out.
 
     A file belongs to a pair when its stem is the pair's id, the stem of its HR file, or the stem of its reference (the
-    C2-Matching authors name outputs so), tried in this order; failing that, when it is the only file whose stem is one
-    of the three followed by ``_``, ``-`` or ``.`` and anything. Raises Misuse when the folder is absent or empty,
-    BenchError when two files fit one pair.
+    C2-Matching authors name outputs so), tried in this order. Failing that, it belongs when it is the only file whose
+    stem is one of the three followed by ``_``, ``-`` or ``.`` and anything. Raises Misuse when the folder is absent or
+    empty, BenchError when two files fit one pair.
     """
     if not folder.is_dir():
         raise Misuse(f"There is no folder {folder} with SR images.")
@@ -160,15 +160,15 @@ def find_predictions(folder: Path, protocol: Protocol, dataset: Dataset) -> dict
 def _chosen(pair: RefPair, protocol: Protocol, dataset: Dataset) -> Sequence[ImageSource]:
     try:
         return protocol.references(pair, dataset.name)
-    except BenchError:  # no reference fits: measuring somebody's image needs none
+    except BenchError:  # no reference fits: measuring a finished image needs none
         return ()
 
 
 def folder_predictor(method: FolderMethod, found: Mapping[str, Path]) -> Predictor:
-    """Predictions read from files, by pair id.
+    """Return predictions that are read from files, by pair id.
 
     A file must have the size of the scored HR image, or of the whole HR image, which is then cut at the bottom and
-    right as the protocol cut HR. What is known of the code and of the weights is the digest over the images.
+    right as the protocol cuts HR. The digest over the images stands for the unknown code and weights.
     """
 
     def predict(pair: RefPair, sample: Sample) -> Prediction:

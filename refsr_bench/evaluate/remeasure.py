@@ -1,4 +1,4 @@
-"""Somebody's run file against what this installation knows: protocol, data set, and images measured again."""
+"""Compares somebody's run file with this installation: protocol, data set, and images measured again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from refsr_bench.protocols.base import Protocol, parse_label
 
 @dataclass(frozen=True)
 class Disagreement:
-    """where: a field or a pair; text: what the file says and what is found here."""
+    """One disagreement. where: a field or a pair. text: what the file says and what was found instead."""
 
     where: str
     text: str
@@ -28,7 +28,8 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Remeasurement:
-    """What is needed to measure a run's SR images again. folder: the images as ``run --save-images`` names them."""
+    """The requirements for measuring a run's SR images again. folder: the images as ``run --save-images`` names
+    them."""
 
     result: Result
     folder: Path
@@ -38,7 +39,7 @@ class Remeasurement:
 
 
 def known_protocol(result: Result, get: Callable[[str], Protocol]) -> tuple[Protocol | None, list[Disagreement]]:
-    """The protocol that a run names, as it is here; None when it is unknown or not the same.
+    """Return this installation's version of the protocol that a run names; None when it is unknown or not the same.
 
     get: finds a protocol by name, raising Misuse.
     """
@@ -56,14 +57,14 @@ def known_protocol(result: Result, get: Callable[[str], Protocol]) -> tuple[Prot
 
 
 def card_disagreements(result: Result, card: DatasetCard | None) -> Iterator[Disagreement]:
-    """What can be said of a run's data set without its files. card: of that name here, None when there is none."""
+    """Compare a run's data set with its card, without files. card: the one of that name; None if there is none."""
     stated = result.run.dataset
     if card and card.n_pairs and stated.official and stated.n_pairs != card.n_pairs:
         yield Disagreement("run.dataset.n_pairs", f"is {stated.n_pairs}; the official {card.name} has {card.n_pairs}")
 
 
 def dataset_disagreements(result: Result, dataset: Dataset) -> Iterator[Disagreement]:
-    """The facts in which a run's data set is another than the one at hand."""
+    """Return the facts in which a run's data set differs from the installed one."""
     stated = result.run.dataset
     if stated.n_pairs != len(dataset.pairs):
         yield Disagreement("run.dataset.n_pairs", f"is {stated.n_pairs}; there are {len(dataset.pairs)} pairs here")
@@ -79,7 +80,7 @@ def dataset_disagreements(result: Result, dataset: Dataset) -> Iterator[Disagree
 
 
 def draw_records(result: Result, count: int | None) -> list[ImageRecord]:
-    """Records to measure again: ``count`` of those measured, drawn by the file's content; None means all."""
+    """Return the records to measure again: ``count`` of those measured, drawn by the file's content; None means all."""
     measured = list(result.measured)
     if count is None or count >= len(measured):
         return measured
@@ -93,8 +94,8 @@ def remeasure(
 ) -> Iterator[tuple[ImageRecord, list[Disagreement]]]:
     """Measure SR images again, one after the other.
 
-    Values agree when they differ by at most half of the last printed digit. A file that cannot be read, of another size
-    or with other pixels than the record's digest is a disagreement.
+    Values agree when they differ by at most half of the last printed digit. A file that cannot be read, or that has
+    another size or other pixels than the record's digest, is a disagreement.
     """
     pairs = {pair.id: pair for pair in what.dataset.pairs}
     for record in records:
@@ -116,7 +117,7 @@ def _compare(what: Remeasurement, record: ImageRecord, pair: RefPair) -> Iterato
         yield f"{path.name} has other pixels than those measured (sr_sha256)"
     sample = what.protocol.prepare(pair, what.dataset.name)
     if sr.shape != sample.hr.shape:
-        yield f"{path.name} is {sr.shape[1]}x{sr.shape[0]}; {sample.hr.shape[1]}x{sample.hr.shape[0]} is due"
+        yield f"{path.name} is {sr.shape[1]}x{sr.shape[0]}; expected {sample.hr.shape[1]}x{sample.hr.shape[0]}"
         return
     if tuple(record.refs) != tuple(sample.ref_names):
         yield f"used references {', '.join(record.refs) or 'none'}; the protocol chooses {', '.join(sample.ref_names)}"

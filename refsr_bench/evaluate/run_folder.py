@@ -1,4 +1,4 @@
-"""A run's folder: opened for one writer, appended to image by image, sealed at the end."""
+"""Manages a run's folder: opened for one writer, appended to image by image, sealed at the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_CHANGES = 4
 
 
 class RunFolder:
-    """The files of one run while it is being measured, see ``core.results``. Made by ``opened``."""
+    """The files of one run while it is being measured, see ``core.results``. ``opened`` makes it."""
 
     def __init__(self, path: Path, run: Run) -> None:
         self.path, self._journal = path, results.journal(path / "images.jsonl")
@@ -26,7 +26,7 @@ class RunFolder:
         self.records = results.latest(self._journal.read())
 
     def done(self, pair_id: str) -> bool:
-        """Whether the pair has been measured; pairs that failed are not done."""
+        """Tell whether the pair has been measured; pairs that failed are not done."""
         return pair_id in self.records and self.records[pair_id].error is None
 
     def append(self, record: ImageRecord) -> None:
@@ -46,10 +46,10 @@ class RunFolder:
 
 @contextmanager
 def opened(path: Path, run: Run, fresh: bool = False) -> Iterator[RunFolder]:
-    """The folder for the block's run alone. fresh: what is there already is set aside first.
+    """Hold the folder for the block's run alone. fresh: set an existing run aside first.
 
     Raises Misuse when the folder holds a run with other settings or cannot be made, BenchError when another process
-    writes to it or the disk refuses; what was recorded before is kept.
+    writes to it or the disk refuses; existing records are kept.
     """
     try:
         if fresh and path.exists():
@@ -63,13 +63,13 @@ def opened(path: Path, run: Run, fresh: bool = False) -> Iterator[RunFolder]:
             yield RunFolder(path, run)
         except OSError as error:
             raise BenchError(
-                f"Results cannot be written to {path}: {error.strerror or error}. What was recorded before is kept; "
-                "make room or choose another folder with --out, then give the same command again."
+                f"Results cannot be written to {path}: {error.strerror or error}. Earlier records are kept; "
+                "make room or choose another folder with --out, then run the same command again."
             ) from None
 
 
 def _same_run(path: Path, run: Run) -> Run:
-    """Write ``run.json``, or check that the one there is the same run; returns what the file says then."""
+    """Write ``run.json``, or check that the existing one is the same run; return what the file then says."""
     if not path.exists():
         files.write_text(path, reader.dumps(run))
         return run
@@ -82,7 +82,7 @@ def _same_run(path: Path, run: Run) -> Run:
             f"{path.parent} holds another run: {shown}. Give --name or --out to keep both, or --fresh to start over "
             "(the old run is set aside)."
         )
-    if old.pair_ids != run.pair_ids:  # more or fewer pairs of the same data: what was recorded serves both
+    if old.pair_ids != run.pair_ids:  # the same data with more or fewer pairs: existing records serve both
         old = structs.replace(old, pair_ids=run.pair_ids)
         files.write_text(path, reader.dumps(old))
     return old
@@ -99,7 +99,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
 
 
 def _set_aside(folder: Path) -> None:
-    """Keep what a --fresh run replaces, out of the leaderboard's sight."""
+    """Move aside what a --fresh run replaces, so that the leaderboard does not see it."""
     number = 1
     while (target := folder.with_name(f"{folder.name}.replaced-{number}")).exists():
         number += 1

@@ -1,6 +1,6 @@
-"""Measure plain bicubic x4 again on the standard sets a user has, and compare with the published rows.
+"""Measures plain bicubic x4 again on the standard sets a user has, and compares it with the published rows.
 
-A tool chain that agrees here has its LR images and its metrics right.
+A tool chain that agrees makes LR images and metrics correctly.
 """
 
 from __future__ import annotations
@@ -57,9 +57,8 @@ SSIM_SLACK = 0.0001
 
 @dataclass(frozen=True)
 class Check:
-    """One row. status: "agrees", "differs", "incomplete" (another number of images than the set has), "failed" or
-    "not present"; detail: by how much, or why not. n, psnr, ssim: what was measured (0 and None without).
-    """
+    """One row. status: "agrees", "differs", "incomplete" (another number of images than the set has), "failed" or "not
+    present". detail: by how much, or why not. n, psnr, ssim: the measured values (0 and None without)."""
 
     anchor: Anchor
     status: str
@@ -70,7 +69,8 @@ class Check:
 
 
 def selftest(datasets: Iterable[Dataset]) -> list[Check]:
-    """One row per anchor, in their order. A data set is recognised by its name, or its folder's name ("Set5")."""
+    """Return one row per anchor, in their order. A data set is recognised by its name, or its folder's name
+    ("Set5")."""
     present = {}
     for dataset in datasets:
         for name in (dataset.root.name if dataset.root else "", dataset.name):
@@ -107,14 +107,15 @@ def _measure(source: ImageSource, anchor: Anchor) -> tuple[float, float]:
         raise BenchError(f"{source.name} is smaller than 4 pixels.")
     height, width = hr.shape[:2]
     sr = resize_pil_bicubic(resize_pil_bicubic(hr, height // 4, width // 4), height, width)
-    # Three equal channels measured as RGB are the plain grey values.
+    # Measuring three equal channels as RGB gives the plain grey values.
     channel = "rgb" if anchor.grey_plain and _stored_grey(source, hr) else "y"
     psnr, ssim = (get("METRICS", f"{name}_{channel}").load("cpu", None) for name in ("psnr", "ssim"))
     return psnr(sr, hr, anchor.border, False), ssim(sr, hr, anchor.border, False)
 
 
 def _stored_grey(source: ImageSource, hr: np.ndarray) -> bool:
-    """The file has one channel. Colour files that happen to be grey do not count: published rows convert those."""
+    """Tell whether the file has one channel. Colour files that happen to be grey do not count: published rows convert
+    those."""
     if source.path is None or not (hr[..., 0] == hr[..., 1]).all():
         return False
     with PILImage.open(source.path) as image:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """What a person wants to be measured.
+    """The measurements that a person asks for.
 
     name: another name for the one method's row and folder. limit: only the first pairs; such runs are never ranked.
     allow_leaks: measure pairs whose reference gives the answer away; their records say so.
@@ -52,16 +52,17 @@ class _Task:
 def run_session(
     session: Session, out: Path, fresh: bool = False, track: Callable[[str], Track] | None = None
 ) -> Iterator[tuple[Result, Path]]:
-    """Carry out every plan of a session: sealed results and their folders, one after the other.
+    """Carry out every plan of a session; yield sealed results and their folders, one after the other.
 
-    What is missing or impossible is said before hours pass: leaks are looked for, and named methods loaded, before the
-    first pair is predicted. track: makes a progress bar from a few words. Raises as ``evaluate`` and ``load_methods``.
+    Missing or impossible input is reported before hours pass: leaks are looked for, and named methods loaded, before
+    the first pair is predicted. track: makes a progress bar from a few words. Raises like ``evaluate`` and
+    ``load_methods``.
     """
     if session.name and (len(session.choice.names) > 1 or ALL in session.choice.names):
         raise Misuse("--name is for a single --method.")
     loading = load_methods(session.choice)
     if ALL not in session.choice.names:
-        loading = iter(list(loading))  # of all methods there are, one at a time is held
+        loading = iter(list(loading))  # loads named methods now; of ``all``, one at a time is held
     tasks = [_task(session, dataset, protocol) for dataset in session.datasets for protocol in session.protocols]
     for card, loaded in loading:
         for task in tasks:

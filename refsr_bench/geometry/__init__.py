@@ -1,1 +1,1 @@
-"""Places in one image and in another: transformations, their truth, and the errors of correspondences."""
+"""Positions in one image and in another: transformations, their truth, and the errors of correspondences."""

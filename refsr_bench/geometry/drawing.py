@@ -1,7 +1,7 @@
-"""Random transformations that are the same everywhere: ``draw`` makes one from an image's name by SHA-256 alone.
+"""Draws random transformations that are the same everywhere, from an image's name by SHA-256 alone.
 
-Neither the order of images nor the version of a library matters. Matrices are written down with twelve decimals, and
-what is written is the truth.
+Neither the order of images nor the version of a library matters. Matrices are stored with twelve decimals, and the
+stored matrix is the truth.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ _DECIMALS = 12  # coarser than the last bits in which cosines differ between lib
 
 
 class Dice:
-    """Numbers from a text, the same on every machine: see SEED_RECIPE."""
+    """Numbers drawn from a text, the same on every machine: see SEED_RECIPE."""
 
     def __init__(self, seed: str) -> None:
         self.seed, self.thrown = seed, 0
 
     def bits(self) -> int:
-        """53 random bits, as many as a float64 between 0 and 1 can hold."""
+        """Return 53 random bits, as many as a float64 between 0 and 1 can hold."""
         found = hashlib.sha256(f"{hashlib.sha256(self.seed.encode()).hexdigest()}|{self.thrown}".encode()).digest()
         self.thrown += 1
         return int.from_bytes(found[:8], "big") >> 11
 
     def between(self, low: float, high: float, logarithmic: bool = False) -> float:
-        """A number from ``low`` to ``high``, uniform, or uniform in its logarithm."""
+        """Return a number from ``low`` to ``high``, uniform, or uniform in its logarithm."""
         u = self.bits() / 2**53
         return low * (high / low) ** u if logarithmic else low + (high - low) * u
 
     def coin(self) -> int:
-        """1 or -1."""
+        """Return 1 or -1."""
         return 1 if self.bits() & 1 else -1
 
 
 def draw(kind: str, level: str | float, name: str, size: Size) -> Transformation:
-    """The transformation of one image. name: the image's, it seeds; size: (height, width) of the HR image.
+    """Draw the transformation of one image. name: the image's, the seed; size: (height, width) of the HR image.
 
-    Groups draw a magnitude between their edges and a direction by a coin; a number is taken as it is. Raises Misuse for
-    a level out of range, BenchError naming the image when too little of it stays visible.
+    A group draws a magnitude between its edges and a direction by a coin; a level given as a number is used as it is.
+    Raises Misuse for a level out of range, BenchError naming the image when too little of it stays visible.
     """
     level = level_name(kind, level)
     dice = Dice(f"{name}|{level}|{kind}|{VERSION}")
@@ -84,7 +84,7 @@ def _magnitude(dice: Dice, edges: Edges, group: str) -> float:
 
 
 def _moved(dice: Dice, kind: str, level: str, magnitude: float, size: Size) -> np.ndarray | None:
-    """The 3x3 map about the image's middle; None where pixels stay."""
+    """Return the 3x3 map about the image's centre; None if pixels stay in place."""
     group = level in GROUPS
     if kind == "perspective" and magnitude:
         return _corners(dice, magnitude * min(size), size)
@@ -100,13 +100,13 @@ def _moved(dice: Dice, kind: str, level: str, magnitude: float, size: Size) -> n
 
 
 def _factor(degrees: float) -> float:
-    """The scale that goes with an angle of rotation+scale: straight between the groups' edges."""
+    """Return the scale that goes with an angle of rotation+scale, linear between the groups' edges."""
     return float(np.interp(degrees, (0, 10, 30, 90), (1, 1.1, 1.5, 2.5)))
 
 
 def similarity(degrees: float, factor: float) -> np.ndarray:
-    """A turn, counter-clockwise as one sees it (y points down), and a scale about (0, 0): 3x3."""
-    quarter, rest = divmod(degrees % 360, 90)  # cos(90 degrees) is not 0 in floats, and quarter turns shall be exact
+    """Return a rotation, counter-clockwise as seen (y points down), and a scale about (0, 0): 3x3."""
+    quarter, rest = divmod(degrees % 360, 90)  # cos(90 degrees) is not 0 in floats, and quarter turns must be exact
     cos, sin = math.cos(math.radians(rest)), math.sin(math.radians(rest))
     for _ in range(int(quarter)):
         cos, sin = -sin, cos
@@ -114,24 +114,27 @@ def similarity(degrees: float, factor: float) -> np.ndarray:
 
 
 def _corners(dice: Dice, move: float, size: Size) -> np.ndarray:
-    """The homography that moves every corner by ``move`` along both axes; signs by coins until it tilts."""
+    """Return the homography that moves every corner by ``move`` along both axes; coins draw the signs until it
+    tilts."""
     signs = np.zeros((4, 2))
-    while not (signs[0] - signs[1] + signs[2] - signs[3]).any():  # zero: a parallelogram stays one, nothing tilts
+    # if the sum is zero, a parallelogram stays one and nothing tilts
+    while not (signs[0] - signs[1] + signs[2] - signs[3]).any():
         signs = np.asarray([[dice.coin(), dice.coin()] for _ in range(4)], np.float64)
     source = outline(size)
     there = source + move * signs
     rows, right = [], []
-    for (x, y), (u, v) in zip(source, there, strict=True):  # direct linear transform with the last entry fixed at 1
+    # the direct linear transform, with the last entry fixed at 1
+    for (x, y), (u, v) in zip(source, there, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         right += [u, v]
     return np.append(np.linalg.solve(np.asarray(rows), np.asarray(right)), 1.0).reshape(3, 3)
 
 
 def fitted(about_middle: np.ndarray, size: Size) -> tuple[Matrix, Size]:
-    """The matrix from HR to reference pixels, and the reference's size.
+    """Return the matrix from HR to reference pixels, and the reference's size.
 
-    The reference is the bounding box of the transformed photo about its middle, no larger than the photo: the same
-    camera takes both.
+    The reference is the bounding box of the transformed photo about its centre, no larger than the photo, because the
+    same camera takes both.
     """
     there = project(about_middle, outline(size))
     low, high = there.min(axis=0), there.max(axis=0)
@@ -139,13 +142,13 @@ def fitted(about_middle: np.ndarray, size: Size) -> tuple[Matrix, Size]:
     sides = []
     for extent, limit in zip((high - low)[::-1], size, strict=True):
         side = max(1, math.floor(extent + 0.5))
-        # A side that a quarter turn cuts stays odd or even, so that pixels still fall on pixels.
+        # A side that a quarter turn cuts stays odd or even, so pixels still fall on pixels.
         odd = (side - limit) % 2 if quarter else 0
         sides.append(side if side <= limit else max(1, limit - odd))
     middle = (np.asarray(sides[::-1]) - 1) / 2 - (low + high) / 2
     matrix = _shift(*middle) @ about_middle @ _shift(-(size[1] - 1) / 2, -(size[0] - 1) / 2)
     matrix = matrix / matrix[2, 2]
-    # Adding 0.0 turns -0.0 into 0.0: the two would have different digests.
+    # Adding 0.0 turns -0.0 into 0.0; otherwise the two would have different digests.
     return tuple(tuple(round(float(v), _DECIMALS) + 0.0 for v in row) for row in matrix), (sides[0], sides[1])
 
 
@@ -157,7 +160,7 @@ def _shift(x: float, y: float) -> np.ndarray:
 
 
 def _values(dice: Dice, kind: str, magnitude: float) -> dict[str, float]:
-    """The photometric parameters of a kind, none for kinds that move or hide pixels."""
+    """Draw the photometric parameters of a kind, none for kinds that move or hide pixels."""
     if kind == "blur":
         return {"blur": magnitude}
     if kind == "noise":
@@ -171,7 +174,8 @@ def _values(dice: Dice, kind: str, magnitude: float) -> dict[str, float]:
 
 
 def _rectangle(dice: Dice, share: float, size: Size) -> tuple[Box, ...]:
-    """One rectangle of this share of the area, up to twice as wide or high (relative to the image), anywhere inside."""
+    """Draw one rectangle with this share of the area, up to twice as wide or high (relative to the image), anywhere
+    inside."""
     height, width = size
     aspect = dice.between(max(0.5, share), min(2.0, 1 / share), True) if share else 1.0
     w = math.floor(width * math.sqrt(share * aspect) + 0.5)

@@ -1,7 +1,7 @@
-"""The transformations there are, what their magnitudes mean, and where the groups of magnitudes end.
+"""Defines the transformations, the meaning of their magnitudes, and the ends of the groups of magnitudes.
 
 The paper measures robustness in three groups, small, medium and large (section 5.4, Fig. 6), without saying where one
-ends. The edges here (``EDGES``) are this toolkit's own, each with its reason.
+ends. The edges here (``EDGES``) are our own, each with its reason.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from refsr_bench.core.errors import Misuse
 
 GROUPS = ("identity", "small", "medium", "large")
-UNRELATED = "unrelated"  # the level at which a reference is another input: nothing of the input is in it
+UNRELATED = "unrelated"  # the level at which the reference is another input and shows nothing of this one
 LEVELS = (*GROUPS, UNRELATED)
-GIVEN = "given"  # the kind of references that nobody made here: a data set's own
+GIVEN = "given"  # the kind of references that come with the data set instead of being made here
 
 Range = tuple[float, float]
 
@@ -23,8 +23,8 @@ Range = tuple[float, float]
 class Edges:
     """The ends of a kind's groups: (least, most) of the magnitude; ``other``: the same in the other direction.
 
-    unit: of the magnitude, as axes name it; beside: what changes with it. numbers: what a level given as a number may
-    be. logarithmic: how magnitudes are spread between the edges.
+    unit: of the magnitude, as axes name it. beside: what changes with it. numbers: the range of a level given as a
+    number. logarithmic: whether magnitudes are spread evenly in their logarithm.
     """
 
     unit: str
@@ -39,7 +39,7 @@ class Edges:
 
     @property
     def meaning(self) -> str:
-        """The unit with all that changes beside it."""
+        """The unit, with everything that changes beside it."""
         return f"{self.unit}; {self.beside}" if self.beside else self.unit
 
     def ranges(self, group: str) -> list[Range]:
@@ -98,7 +98,8 @@ KINDS = tuple(EDGES)
 
 
 def level_name(kind: str, level: str | float) -> str:
-    """A level in its one spelling: a group, or a number ("25", "0.7"). Raises Misuse for what ``kind`` cannot be."""
+    """Return the one spelling of a level: a group, or a number ("25", "0.7"). Raises Misuse for what ``kind`` cannot
+    be."""
     if kind not in KINDS:
         raise Misuse(f"There is no transformation called '{kind}'. Known: {', '.join(KINDS)}.")
     text = str(level).strip()
@@ -109,7 +110,7 @@ def level_name(kind: str, level: str | float) -> str:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not low <= number <= high:  # NaN too
+    if not low <= number <= high:  # also true for NaN
         raise Misuse(
             f"Level {text!r} of {kind} is out of range: {', '.join(GROUPS)}, or a number from {low:g} to {high:g} "
             f"({EDGES[kind].meaning})."

@@ -1,4 +1,4 @@
-"""The true place of an input's pixels in its reference: every kind of ``types.Truth`` there is."""
+"""The true position of an input's pixels in its reference: every kind of ``types.Truth``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refsr_bench.geometry.transformation import Size, Transformation, seen, targ
 
 
 def truth_of(dataset: Dataset, pair_id: str) -> Truth:
-    """The truth about a pair's HR pixels and its first reference. Raises BenchError where nobody knows."""
+    """Return the truth about a pair's HR pixels and its first reference. Raises BenchError if it is unknown."""
     pair = next((pair for pair in dataset.pairs if pair.id == pair_id), None)
     if pair is None:
         raise BenchError(f"{dataset.name} has no pair called '{pair_id}'.")
@@ -40,7 +40,7 @@ class TransformationTruth:
 
 @dataclass(frozen=True)
 class NoTruth:
-    """The truth of an unrelated reference: nothing of the input is in it."""
+    """The truth of an unrelated reference, which shows nothing of the input."""
 
     def targets(self, points: np.ndarray) -> np.ndarray:
         return np.full((len(points), 2), np.nan)
@@ -51,10 +51,10 @@ class NoTruth:
 
 @dataclass(frozen=True)
 class DisparityTruth:
-    """The truth of a rectified stereo pair. disparity: float32 (h, w), HR pixels to the left, NaN unknown.
+    """The truth of a rectified stereo pair. disparity: float32 (h, w), HR pixels to the left, NaN if unknown.
 
-    size: (height, width) of the reference. A point counts as hidden there when another one of its row, more than a
-    pixel nearer, lands within half a pixel of it.
+    size: (height, width) of the reference. A point counts as hidden when another one of its row, more than a pixel
+    nearer, lands within half a pixel of it.
     """
 
     disparity: np.ndarray
@@ -74,7 +74,7 @@ class DisparityTruth:
         return inside & self._shown[row, column]
 
     def _pixels(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Nearest row and column, and whether the point is inside the HR image."""
+        """Return nearest row and column, and whether the point is inside the HR image."""
         height, width = self.disparity.shape
         column, row = np.floor(points + 0.5).astype(np.int64).T
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
@@ -82,11 +82,12 @@ class DisparityTruth:
 
     @cached_property
     def _shown(self) -> np.ndarray:
-        """bool (h, w): disparity known, and nothing nearer in front."""
+        """Tell for every pixel, bool (h, w), whether its disparity is known and nothing nearer hides it."""
         known = np.isfinite(self.disparity)
         height, width = self.disparity.shape
         d = np.where(known, self.disparity, 0)
-        # The nearest point that lands on each pixel of the reference's row; some land beside it, hence the offset.
+        # This is the nearest point that lands on each pixel of the reference's row; the offset covers points that land
+        # beside it.
         column = np.floor(np.arange(width) - d + 0.5).astype(np.int64)
         offset = column.min()
         nearest = np.full((height, int(column.max() - offset) + 1), -np.inf)

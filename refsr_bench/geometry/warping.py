@@ -1,4 +1,4 @@
-"""The pixels of a transformed reference: one resampling of the HR photo, then what happens to the values."""
+"""Makes the pixels of a transformed reference: one resampling of the HR photo, then the changes of the values."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ INTERPOLATION = (
     "one resampling from the HR photo: cubic convolution (a = -0.5, as Pillow and MATLAB) whose support widens with "
     "the local shrinkage; quarter turns and identity copy pixels; beyond the photo lies its mirror image"
 )
-_FAR = 2**40  # pixels: positions near the horizon are clipped here, so that they still fit into an int64 index
-_CHUNK = 1 << 16  # reference pixels that are resampled at once: temporaries do not grow with the image
+_FAR = 2**40  # pixels; positions near the horizon are clipped here, so that they still fit into an int64 index
+_CHUNK = 1 << 16  # reference pixels that are resampled at once, so temporaries do not grow with the image
 
 
 def apply(hr: Image, transformation: Transformation) -> Image:
-    """The reference, ``uint8 h x w x 3``. Raises BenchError for a homography that ``check`` refuses.
+    """Return the reference, ``uint8 h x w x 3``. Raises BenchError for a homography that ``check`` refuses.
 
-    In this order: the warp; ``blur`` (standard deviation, pixels); ``gamma`` and ``gain_r``, ``gain_g``, ``gain_b`` on
-    values in [0, 1]; ``noise`` (standard deviation, grey levels; ``noise_seed``); occluders in mid-grey; one rounding
-    to 8 bits; ``jpeg`` (quality).
+    The steps are, in this order: the warp; ``blur`` (standard deviation, pixels); ``gamma`` and ``gain_r``, ``gain_g``,
+    ``gain_b`` on values in [0, 1]; ``noise`` (standard deviation, grey levels; ``noise_seed``); occluders in mid-grey;
+    one rounding to 8 bits; ``jpeg`` (quality).
     """
     check(transformation, hr.shape[:2], f"{transformation.seed or transformation.kind}")
     values = dict(transformation.photometric)
@@ -53,22 +53,22 @@ def apply(hr: Image, transformation: Transformation) -> Image:
 
 
 def _normal(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal numbers by Box and Muller from PCG64's raw stream, which numpy promises to keep."""
+    """Draw standard normal numbers by Box and Muller from PCG64's raw stream, which numpy promises to keep."""
     n = math.prod(shape)
     bits = np.random.PCG64(seed).random_raw(2 * n) >> np.uint64(11)
-    # Half a step above zero, so that the logarithm of zero never comes up.
+    # Half a step above zero, so the logarithm of zero never occurs.
     radius, angle = (bits.astype(np.float64).reshape(2, n) + 0.5) / 2**53
     return (np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)).reshape(shape)
 
 
 def _mirrored(index: np.ndarray, n: int) -> np.ndarray:
-    """Indices beyond 0 .. n-1 of the mirror image, border pixels repeated."""
+    """Map indices beyond 0 .. n-1 into the mirror image, with border pixels repeated."""
     index = np.mod(index, 2 * n)
     return np.where(index < n, index, 2 * n - 1 - index)
 
 
 def _copied(hr: Image, transformation: Transformation) -> Image | None:
-    """The reference without interpolation where pixels fall on pixels (quarter turns, whole shifts), else None."""
+    """Return the reference without interpolation if pixels fall on pixels (quarter turns, whole shifts), else None."""
     matrix = np.asarray(transformation.matrix)
     turn = matrix[:2, :2]
     whole = np.array_equal(matrix, np.rint(matrix)) and np.array_equal(matrix[2], (0, 0, 1))
@@ -80,7 +80,7 @@ def _copied(hr: Image, transformation: Transformation) -> Image | None:
 
 
 def _warped(hr: Image, transformation: Transformation) -> np.ndarray:
-    """float64 (h, w, 3): every reference pixel is a cubic-weighted mean of HR pixels around its origin."""
+    """Return float64 (h, w, 3): every reference pixel is a cubic-weighted mean of HR pixels around its origin."""
     height, width = hr.shape[:2]
     u, v, stretch = _origins(transformation, height, width)
     pixels = hr.reshape(-1, 3).astype(np.float64)
@@ -100,17 +100,19 @@ def _warped(hr: Image, transformation: Transformation) -> np.ndarray:
 
 
 def _origins(transformation: Transformation, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The place of each reference pixel in an HR image of this size, and its kernel's stretch: x, y, stretch, all (n,).
+    """Return each reference pixel's position in an HR image of this size and its kernel's stretch: x, y, stretch, all
+    (n,).
 
-    The kernel widens to the reference pixel where that is larger than an HR pixel, by the larger singular value of
-    the inverse map there; this is Pillow's antialiased bicubic when nothing but the scale changes.
+    The kernel widens to the reference pixel if that is larger than an HR pixel, by the larger singular value of the
+    inverse map there. When only the scale changes, this is Pillow's antialiased bicubic.
     """
     inverse = np.linalg.inv(np.asarray(transformation.matrix))
     middle = np.asarray([(transformation.size[1] - 1) / 2, (transformation.size[0] - 1) / 2, 1.0])
-    inverse = inverse / (inverse[2] @ middle)  # so that depth is 1 in the reference's middle, and positive in view
+    inverse = inverse / (inverse[2] @ middle)  # makes depth 1 in the reference's centre, and positive in view
     x, y = pixel_grid(transformation.size).reshape(-1, 2).T
     depth = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
-    depth = np.maximum(depth, 1e-6)  # what lies beyond the horizon is far away
+    # points beyond the horizon are far away, and the clamp avoids dividing by zero or a negative depth
+    depth = np.maximum(depth, 1e-6)
     u = (inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]) / depth
     v = (inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]) / depth
     stretch = np.maximum(1.0, _largest_singular(inverse, u, v, depth))
@@ -121,9 +123,9 @@ def _origins(transformation: Transformation, height: int, width: int) -> tuple[n
 
 
 def _largest_singular(inverse: np.ndarray, u: np.ndarray, v: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """HR pixels per reference pixel, in the direction where they are most, at HR positions (u, v).
+    """Return HR pixels per reference pixel, in the direction where they are most, at HR positions (u, v).
 
-    The larger singular value of the 2x2 Jacobian [[a, b], [c, d]] in closed form.
+    This is the larger singular value of the 2x2 Jacobian [[a, b], [c, d]] in closed form.
     """
     a, b = ((inverse[0, k] - u * inverse[2, k]) / depth for k in (0, 1))
     c, d = ((inverse[1, k] - v * inverse[2, k]) / depth for k in (0, 1))
@@ -131,7 +133,7 @@ def _largest_singular(inverse: np.ndarray, u: np.ndarray, v: np.ndarray, depth: 
 
 
 def _taps(position: np.ndarray, stretch: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and normalised cubic weights around positions, both (taps, m); the kernel reaches two steps."""
+    """Return indices and normalised cubic weights around positions, both (taps, m); the kernel reaches two steps."""
     first = np.floor(position - 2 * stretch).astype(np.int64) + 1
     index = first + np.arange(math.ceil(4 * float(stretch.max(initial=1.0))) + 1)[:, None]
     weights = cubic((position - index) / stretch)

@@ -1,11 +1,11 @@
-"""Pages for the people at this machine: a server on 127.0.0.1 alone, for whoever has the address that was printed.
+"""Serves pages to the people at this machine, on 127.0.0.1 alone, for whoever has the printed address.
 
 The address holds a random token, which is exchanged for a cookie. Other hosts' names (DNS rebinding), other pages'
-requests (Origin) and everything foreign in a page (Content-Security-Policy) are refused. The pages share ``base.css``
-and ``base.js``.
+requests (Origin) and foreign content in a page (Content-Security-Policy) are refused. The pages share ``base.css`` and
+``base.js``.
 
-To use a page from another machine, forward the same port: ``ssh -L 8765:127.0.0.1:8765 HOST`` here, ``--port 8765``
-there.
+To use a page from another machine, run ``ssh -L 8765:127.0.0.1:8765 HOST`` there and pass ``--port 8765`` on the
+serving machine.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError, Misuse
 
 HOST = "127.0.0.1"
-MOST_BODY = 4096  # bytes of a request's body; the pages' own requests have a twentieth of it
-IDLE = 60  # seconds that a connection may say nothing, so that idle ones do not keep their threads
+MOST_BODY = 4096  # limit of a request's body; the pages' own requests have a twentieth of it
+IDLE = 60  # seconds that a connection may be silent, so that idle ones do not keep their threads
 KEEP = {"Cache-Control": "private, max-age=86400"}
 BASE = {f"/{name}": Path(__file__).parent / name for name in ("base.css", "base.js")}
 _STRANGER = "Open this page by the address that the command printed."
@@ -67,14 +67,14 @@ class LocalServer(ThreadingHTTPServer):
             reason = getattr(error, "strerror", None) or str(error)
             raise Misuse(f"Port {port} cannot be used ({reason}). Choose another one, or 0 for any.") from None
         self.hosts = {f"{HOST}:{self.server_port}", f"localhost:{self.server_port}"}
-        self.cookie = f"refsr_{self.server_port}"  # cookies do not tell ports apart
+        self.cookie = f"refsr_{self.server_port}"  # the port is in the name, because cookies do not tell ports apart
 
     @property
     def url(self) -> str:
         return self._url(self.token)
 
     def one_time_url(self) -> str:
-        """An address that opens the page once, for a browser's command line, which others on this machine can read."""
+        """Return an address that opens the page once, for a browser's command line, which other users can read."""
         token = secrets.token_urlsafe(32)
         self._once.add(token)
         return self._url(token)
@@ -83,14 +83,14 @@ class LocalServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/?token={token}"
 
     def admits(self, token: str) -> bool:
-        """True for a token that opens the page. Asking uses up a token that opens it once."""
+        """Tell whether a token opens the page. Asking uses up a one-time token."""
         if token in self._once:
             self._once.discard(token)
             return True
         return hmac.compare_digest(token.encode(), self.token.encode())
 
     def run(self, open_browser: bool, announce: Callable[[str], None], hello: str, goodbye: str) -> None:
-        """Serve until Ctrl-C. hello, goodbye: what is announced, before and after."""
+        """Serve until Ctrl-C. hello, goodbye: the messages before and after."""
         announce(hello)
         if open_browser and _has_display():
             webbrowser.open(self.one_time_url())
@@ -105,15 +105,15 @@ class LocalServer(ThreadingHTTPServer):
 
 
 def _has_display() -> bool:
-    """True where a browser would open a window, and not take over the terminal."""
+    """Tell whether a browser would open a window instead of taking over the terminal."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 class LocalHandler(BaseHTTPRequestHandler):
-    """Lets in who may come in, and leaves the answers to a page's ``get`` and ``post``.
+    """Checks who may come in, and leaves the answers to a page's ``get`` and ``post``.
 
-    They raise KeyError for an address that is none (404), Misuse for a request that makes no sense (409) and BenchError
-    for work that failed (500).
+    They raise KeyError for an unknown address (404), Misuse for a request that makes no sense (409) and BenchError for
+    work that failed (500).
     """
 
     server: LocalServer
@@ -122,7 +122,7 @@ class LocalHandler(BaseHTTPRequestHandler):
     timeout = IDLE
 
     def get(self, steps: list[str]) -> None:
-        """Answer a GET. steps: of the path, decoded: ["a", "b"] of ``/a/b``."""
+        """Answer a GET. steps: the decoded path, ["a", "b"] for ``/a/b``."""
         raise NotImplementedError
 
     def post(self, steps: list[str], request: dict[str, Any]) -> None:
@@ -156,7 +156,7 @@ class LocalHandler(BaseHTTPRequestHandler):
             raise KeyError(self.path) from None
         token = parse_qs(parts.query).get("token", [""])[0]
         if parts.path == "/" and token and self.server.admits(token):
-            # The redirection takes the token out of the address bar, the history and the Referer.
+            # The redirect takes the token out of the address bar, the history and the Referer.
             cookie = f"{self.server.cookie}={self.server.secret}; Path=/; HttpOnly; SameSite=Strict"
             return self._send(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": cookie})
         if not self._known():
@@ -184,7 +184,8 @@ class LocalHandler(BaseHTTPRequestHandler):
         return hmac.compare_digest(self.cookies().get(self.server.cookie, "").encode(), self.server.secret.encode())
 
     def _body(self) -> dict[str, Any] | None:
-        """The request's JSON object; None for anything else, read or not: ``_refuse`` then ends the connection."""
+        """Return the request's JSON object; None for anything else, read or not: ``_refuse`` then ends the
+        connection."""
         length = self.headers.get("Content-Length", "")
         kind = self.headers.get_content_type()  # forms of other sites cannot send JSON without asking first (CORS)
         if not length.isdecimal() or len(length) > 9 or int(length) > MOST_BODY or kind != "application/json":
@@ -215,7 +216,7 @@ class LocalHandler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the terminal is for the address, and requests may hold the token."""
+        """Print nothing: the terminal is for the address, and requests may hold the token."""
 
 
 def _steps(path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The images that matchers compare, and how matchers inside OpenCV are loaded."""
+"""Prepares the images that matchers compare, and loads matchers inside OpenCV."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
 def enlarged(lr: Image, scale: int) -> Image:
-    """LR at the size of HR, by Pillow's bicubic: what matchers of this field compare with a reference."""
+    """Enlarge LR to the size of HR by Pillow's bicubic; matchers of this field compare that with a reference."""
     return lr if scale == 1 else resize_pil_bicubic(lr, scale * lr.shape[0], scale * lr.shape[1])
 
 
 def luma(image: Image) -> np.ndarray:
-    """OpenCV's luma, uint8 (H, W)."""
+    """Return OpenCV's luma, uint8 (H, W)."""
     import cv2
 
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
 
 
 def opencv_loader(match: Match) -> Callable[[Path | None, str], LoadedMatcher]:
-    """The ``load`` of a matcher inside OpenCV. It raises BenchError for weights, of which there are none."""
+    """Return the ``load`` of a matcher inside OpenCV. It raises BenchError when weights are given, because none
+    exist."""
 
     def load(weights: Path | None, device: str) -> LoadedMatcher:
         import cv2

@@ -14,8 +14,8 @@ from refsr_bench.matchers._inputs import enlarged, luma, opencv_loader
 def match(lr: Image, ref: Image, scale: int) -> Correspondence:
     """Follow the flow between the luma of the enlarged LR image and of the reference, at the centre of every 4x4 cell.
 
-    OpenCV's medium preset. The smaller image is continued by its border. Raises BenchError for images that are too
-    small.
+    It uses OpenCV's medium preset. The smaller image is extended by repeating its border. Raises BenchError for images
+    that are too small.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""SIFT keypoints (Lowe, IJCV 2004) and the motion that most of them agree on (RANSAC), from OpenCV."""
+"""Matches SIFT keypoints (Lowe, IJCV 2004) and finds the motion that most of them agree on (RANSAC), with OpenCV."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from refsr_bench.geometry.correspondences import cell_centres
 from refsr_bench.matchers._inputs import enlarged, luma, opencv_loader
 
 RATIO = 0.8  # Lowe 2004, section 7.1
-INLIER = 3.0  # pixels off the motion, OpenCV's default
-FEWEST = {"homography": 10, "similarity": 5}  # inliers; fewer agree by chance
+INLIER = 3.0  # pixels off the motion; OpenCV's default
+FEWEST = {"homography": 10, "similarity": 5}  # fewest inliers; fewer can agree by chance
 
 
 def match(lr: Image, ref: Image, scale: int) -> Correspondence:
     """Move the centre of every 4x4 cell by the homography of the keypoint matches, or their similarity if few agree.
 
-    Keypoints are found in the luma of the enlarged LR image and of the reference. Without any motion to agree on, every
-    cell follows its nearest keypoint; without any keypoint it stays at the same relative place.
+    Keypoints are found in the luma of the enlarged LR image and of the reference. If no motion is found, every cell
+    follows its nearest keypoint; without any keypoint, it stays at the same relative position.
     """
     image = enlarged(lr, scale)
     points = cell_centres(*image.shape[:2])
@@ -35,7 +35,7 @@ def match(lr: Image, ref: Image, scale: int) -> Correspondence:
 
 
 def keypoint_matches(image: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The places of matched SIFT keypoints in two lumas (H, W), (n, 2) float32 each, (x, y)."""
+    """Return the positions of matched SIFT keypoints in two lumas (H, W), (n, 2) float32 each, (x, y)."""
     import cv2
 
     detector = cv2.SIFT_create(enable_precise_upscale=True)
@@ -50,7 +50,8 @@ def keypoint_matches(image: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, np
 
 
 def motion(own: np.ndarray, there: np.ndarray, points: np.ndarray) -> np.ndarray | None:
-    """The 3x3 matrix that most matches agree on (RANSAC), None where too few do. No horizon crosses ``points``."""
+    """Return the 3x3 matrix that most matches agree on (RANSAC); None if too few do, or its horizon crosses
+    ``points``."""
     import cv2
 
     ransac = {"method": cv2.RANSAC, "ransacReprojThreshold": INLIER, "maxIters": 5000, "confidence": 0.999}
@@ -58,7 +59,7 @@ def motion(own: np.ndarray, there: np.ndarray, points: np.ndarray) -> np.ndarray
         matrix, inlier = cv2.findHomography(own, there, **ransac)
         if matrix is not None and inlier.sum() >= FEWEST["homography"]:
             depth = points @ matrix[2, :2] + matrix[2, 2]
-            if depth.min() > 0.1 * depth.max():  # else the image would reach to the horizon, or beyond it
+            if depth.min() > 0.1 * depth.max():  # otherwise the image would reach the horizon, or beyond it
                 return matrix
     if len(own) >= FEWEST["similarity"]:
         matrix, inlier = cv2.estimateAffinePartial2D(own, there, **ransac)

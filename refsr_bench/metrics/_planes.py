@@ -1,4 +1,4 @@
-"""The part that PSNR and SSIM share: the channel that is measured and the border that is left out."""
+"""Selects the channel that PSNR and SSIM measure and removes the border."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ CHANNELS = ("y", "y-full", "rgb")
 
 
 def planes(image: Image, channel: str, y_rounded: bool) -> np.ndarray:
-    """The measured channel of a uint8 RGB image as float64 (H, W, C), values on the 0..255 scale.
+    """Return the measured channel of a uint8 RGB image as float64 (H, W, C), values on the 0..255 scale.
 
-    channel: "y" (BT.601 studio range), "y-full" (full-range luma) or "rgb" (C = 3). y_rounded: luma to whole numbers,
-    as code does that converts uint8 images to uint8 YCbCr; it changes nothing for "rgb".
+    channel: "y" (BT.601 studio range), "y-full" (full-range luma) or "rgb" (C = 3). y_rounded: round luma to whole
+    numbers, as code that converts uint8 images to uint8 YCbCr does; it changes nothing for "rgb".
     """
     if channel == "rgb":
         return image.astype(np.float64)
     luma = {"y": luma_bt601, "y-full": luma_full}[channel](image)
-    # Halves go up, as in MATLAB's uint8(); numpy would round them to even.
+    # Halves are rounded up, as in MATLAB's uint8(); numpy would round them to even.
     return (np.floor(luma + 0.5) if y_rounded else luma)[..., None]
 
 
 def measured(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Both images as float64 (H, W, C) without ``border`` pixels on each side.
+    """Return both images as float64 (H, W, C) without ``border`` pixels on each side.
 
     Raises BenchError when the sizes differ or nothing is left.
     """
@@ -37,6 +37,6 @@ def measured(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool) -
             f"Nothing is left to measure: the image is {hr.shape[1]}x{hr.shape[0]} pixels and the protocol leaves out "
             f"{border} on every side. Use a larger image or --set border=0."
         )
-    # The border goes before the conversion: luma is pointwise, so the values are the same and less is computed.
+    # The border is removed before the conversion: luma is pointwise, so the values are the same and less is computed.
     inside = (slice(border, border + height), slice(border, border + width))
     return planes(sr[inside], channel, y_rounded), planes(hr[inside], channel, y_rounded)

@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al., 2018), AlexNet variant v0.1, through the ``lpips`` package.
 
-The package brings its five calibrated linear layers; the ImageNet AlexNet below them is torchvision's file, taken from
-the torch hub cache, its normal download, or a file the user names.
+The package contains the five calibrated linear layers. The ImageNet AlexNet below them is torchvision's file, taken
+from the torch hub cache, its normal download, or a file that the user names.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _HELP = (
 
 
 def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool], float]:
-    """A ``compute(sr, hr, border, y_rounded)`` on ``device``.
+    """Return a ``compute(sr, hr, border, y_rounded)`` on ``device``.
 
     weights: an AlexNet state dict with torchvision's names (``features.*``; other entries are ignored), read with
     ``weights_only=True``; None takes torch hub's copy or downloads it. Raises BenchError when the weights cannot be had
-    or are not AlexNet's; a network that does not answer is given up after seconds.
+    or are not AlexNet's. A download gives up after seconds when the network does not answer.
     """
     model = build(_weights(weights), str(weights or ALEXNET_URL)).to(device)
 
@@ -44,14 +44,14 @@ def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool
 
 
 def build(alexnet: Mapping[str, Any], source: str) -> Any:
-    """``lpips.LPIPS`` in evaluation mode with the given AlexNet tensors below the package's linear layers.
+    """Return ``lpips.LPIPS`` in evaluation mode with the given AlexNet tensors below the package's linear layers.
 
     Raises BenchError naming ``source`` when a tensor is missing or has another shape.
     """
     import lpips
     import torch
 
-    # The package asks torchvision for ImageNet weights in a way that downloads; take a random trunk and fill it.
+    # Asking the package for ImageNet weights would make torchvision download them, so take a random trunk and fill it.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         model = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
@@ -68,9 +68,9 @@ def build(alexnet: Mapping[str, Any], source: str) -> Any:
 
 
 def distance(model: Any, sr: Image, hr: Image, border: int) -> float:
-    """LPIPS of two uint8 RGB images, the same border left out as for the other metrics; 0 when identical.
+    """Return LPIPS of two uint8 RGB images, without the same border as for the other metrics; 0 when identical.
 
-    The network sees RGB in [-1, 1]. Raises BenchError when less than ``MIN_SIDE`` pixels remain.
+    The network sees RGB in [-1, 1]. Raises BenchError when fewer than ``MIN_SIDE`` pixels remain on a side.
     """
     import torch
 

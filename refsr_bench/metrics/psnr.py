@@ -13,13 +13,13 @@ from refsr_bench.metrics._planes import measured
 
 
 def psnr(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool = False) -> float:
-    """PSNR of two uint8 RGB images (H, W, 3) of equal size; infinite when they are identical.
+    """Return PSNR of two uint8 RGB images (H, W, 3) of equal size, in dB; infinite when they are identical.
 
-    channel: "y", "y-full" or "rgb" (one mean squared error over all three channels). border: pixels left out on
-    each side. The squared error is a float64 mean. Raises BenchError when sizes differ or nothing is left.
+    channel: "y", "y-full" or "rgb" (one mean squared error over all three channels). border: pixels left out on each
+    side. The squared error is a float64 mean. Raises BenchError when sizes differ or nothing is left.
     """
     a, b = measured(sr, hr, channel, border, y_rounded)
-    # One mean over all measured values: for RGB the channels share an error, their PSNRs are not averaged.
+    # One mean covers all measured values: for RGB, the channels share an error instead of averaging their PSNRs.
     mse = float(np.mean((a - b) ** 2))
     return math.inf if mse == 0 else 10 * math.log10(255.0**2 / mse)
 

@@ -1,4 +1,4 @@
-"""Structural similarity (Wang et al., 2004) in the two flavours found behind published Ref-SR tables."""
+"""Structural similarity (Wang et al., 2004) in the two variants found behind published Ref-SR tables."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SIGMA = 1.5
 
 
 def ssim(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool = False, window: str = "gauss11") -> float:
-    """Mean SSIM of two uint8 RGB images (H, W, 3) of equal size; 1 when they are identical.
+    """Return mean SSIM of two uint8 RGB images (H, W, 3) of equal size; 1 when they are identical.
 
     channel: "y", "y-full" or "rgb" (mean of the three channels' values). border: pixels left out on each side first.
-    window: "gauss11" is an 11x11 Gaussian of sigma 1.5 over positions where it lies inside the image;
-    "uniform7" is scikit-image's default: 7x7 box, sample covariance, data range 255.
+    window: "gauss11" is an 11x11 Gaussian of sigma 1.5 over the positions at which it lies inside the image; "uniform7"
+    is scikit-image's default: 7x7 box, sample covariance, data range 255.
     Raises BenchError when sizes differ or less than one window is left.
     """
     a, b = measured(sr, hr, channel, border, y_rounded)
@@ -40,7 +40,8 @@ def ssim(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool = Fals
 
 
 def _gauss11(a: np.ndarray, b: np.ndarray) -> float:
-    """Float64 (H, W) planes; the window is separable, so each local mean is two one-dimensional passes."""
+    """Compute the map of SSIM on float64 (H, W) planes; the window is separable, so a local mean takes two 1-D
+    passes."""
     from scipy.ndimage import correlate1d
 
     offsets = np.arange(11) - 5
@@ -53,7 +54,7 @@ def _gauss11(a: np.ndarray, b: np.ndarray) -> float:
 
     mu_a, mu_b = mean(a), mean(b)
     var_a, var_b, cov = mean(a * a) - mu_a**2, mean(b * b) - mu_b**2, mean(a * b) - mu_a * mu_b
-    # Population moments, E[xy] - E[x]E[y]; scikit-image's box takes sample moments, which is a part of its flavour.
+    # These are population moments, E[xy] - E[x]E[y]; scikit-image's box takes sample moments, as part of its variant.
     similarity = (2 * mu_a * mu_b + _C1) * (2 * cov + _C2) / ((mu_a**2 + mu_b**2 + _C1) * (var_a + var_b + _C2))
     return float(similarity.mean())
 

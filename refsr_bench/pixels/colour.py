@@ -6,29 +6,31 @@ import numpy as np
 
 from refsr_bench.core.types import Image
 
-# Weights of R, G, B. BT.601 studio range maps 0..255 to luma 16..235 (MATLAB's rgb2ycbcr, and the metric code of
-# every Ref-SR project read, up to the fifth digit); full range maps 0..255 to 0..255 (OpenCV's GRAY, kornia, PIL's L).
+# Weights of R, G, B. BT.601 studio range maps 0..255 to luma 16..235 (MATLAB's rgb2ycbcr, and the metric code of every
+# Ref-SR project that we read, up to the fifth digit); full range maps 0..255 to 0..255 (OpenCV's GRAY, kornia, PIL's
+# L).
 BT601_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255.0
 BT601_OFFSET = 16.0
 FULL_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
 def quantise(image: np.ndarray) -> Image:
-    """float [0, 1] to uint8: clipped, times 255, rounded half to even (any shape), as tensor-to-image code does it."""
+    """Convert float [0, 1] (any shape) to uint8: clipped, times 255, rounded half to even, as tensor-to-image code
+    does."""
     return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def luma_bt601(image: Image) -> np.ndarray:
-    """Studio-range luma of BT.601, float64 (H, W) in [16, 235], not rounded.
+    """Return studio-range luma of BT.601, float64 (H, W) in [16, 235], not rounded.
 
-    TTSR's evaluator writes the weights as (65.738, 129.057, 25.064) / 256, which is the same to five digits.
+    TTSR's evaluator writes the weights as (65.738, 129.057, 25.064) / 256, which agrees to five digits.
     """
     return image @ BT601_WEIGHTS + BT601_OFFSET
 
 
 def luma_full(image: Image) -> np.ndarray:
-    """Full-range luma (0.299, 0.587, 0.114), float64 (H, W) in [0, 255], not rounded.
+    """Return full-range luma (0.299, 0.587, 0.114), float64 (H, W) in [0, 255], not rounded.
 
-    Differences are 255/219 times those of ``luma_bt601``: PSNR on it is 1.32 dB lower for the same images.
+    Differences are 255/219 times those of ``luma_bt601``, so PSNR is 1.32 dB lower for the same images.
     """
     return image @ FULL_WEIGHTS

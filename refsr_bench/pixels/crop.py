@@ -11,27 +11,27 @@ from refsr_bench.core.types import Image
 
 
 def mod_crop(image: Image, multiple: int) -> Image:
-    """The largest top-left part whose height and width are multiples of ``multiple`` (a view; may be empty)."""
+    """Return the largest top-left part whose height and width are multiples of ``multiple`` (a view; may be empty)."""
     height, width = image.shape[:2]
     return image[: height - height % multiple, : width - width % multiple]
 
 
 def ceil_multiple(value: int, multiple: int) -> int:
-    """The smallest multiple of ``multiple`` that is at least ``value``."""
+    """Return the smallest multiple of ``multiple`` that is at least ``value``."""
     return -(-value // multiple) * multiple
 
 
 def pad_zero(image: Image, height: int, width: int) -> Image:
-    """Black added at the bottom and right up to (height, width). Raises ValueError when the image is larger."""
+    """Add black at the bottom and right up to (height, width). Raises ValueError when the image is larger."""
     rows, columns = _missing(image, height, width)
     return np.pad(image, ((0, rows), (0, columns), (0, 0)))
 
 
 def pad_replicate_centred(image: Image, height: int, width: int) -> tuple[Image, int, int]:
-    """Border pixels repeated on all four sides up to (height, width), the odd pixel at the bottom or right.
+    """Repeat border pixels on all four sides up to (height, width), the odd pixel at the bottom or right.
 
-    Returns the padded image and the (top, left) where the original begins in it. Raises ValueError when the image
-    is larger.
+    Returns the padded image and the (top, left) at which the original begins in it. Raises ValueError when the image is
+    larger.
     """
     rows, columns = _missing(image, height, width)
     top, left = rows // 2, columns // 2

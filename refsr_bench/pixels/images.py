@@ -62,7 +62,8 @@ def read_image(path: str | Path) -> Image:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) of the upright image in pixels, from its header alone; raises BenchError like ``read_image``."""
+    """Return (width, height) of the upright image in pixels, from its header alone; raises BenchError like
+    ``read_image``."""
     with _opened(Path(path)) as image:
         width, height = image.size
         if image.format == "TIFF":  # as stored, whether or not this Pillow swaps ``size``
@@ -71,7 +72,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """The image files directly inside a folder, sorted by name; hidden files and other extensions are left out.
+    """Return the image files directly inside a folder, sorted by name, without hidden files and other extensions.
 
     Raises BenchError when the folder cannot be listed.
     """
@@ -84,13 +85,13 @@ def image_files(folder: str | Path) -> list[Path]:
 
 
 def source(path: str | Path, level: int | None = None) -> ImageSource:
-    """An image file that is read when asked for, called by its file name."""
+    """Return an image file that is read when asked for, called by its file name."""
     path = Path(path)
     return ImageSource(path.name, partial(read_image, path), path, level)
 
 
 def write_png(path: str | Path, image: Image) -> None:
-    """Write ``uint8 H x W x 3 RGB`` as PNG, whole or not at all; folders on the way are made.
+    """Write ``uint8 H x W x 3 RGB`` as PNG, whole or not at all; missing folders are made.
 
     Raises Misuse when the name does not end in .png, BenchError when the disk refuses (read-only, full).
     """
@@ -106,7 +107,7 @@ def write_png(path: str | Path, image: Image) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[PilImage.Image]:
-    """The file opened, its header checked; whatever goes wrong inside the block becomes a BenchError."""
+    """Open the file and check its header; any failure inside the block becomes a BenchError."""
     try:
         with path.open("rb") as file:
             head = file.read(26)
@@ -140,7 +141,7 @@ def _check(path: Path, image: PilImage.Image, head: bytes) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(path, f"{width}x{height} pixels")
-    # Pillow reads 16-bit RGB files as 8-bit RGB without a word, so the mode alone does not tell.
+    # Pillow silently reads 16-bit RGB files as 8-bit RGB, so the mode alone does not tell.
     bits = [head[24]] if image.format == "PNG" else [8]
     if image.format == "TIFF":
         bits = list(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
@@ -158,12 +159,13 @@ def _too_large(path: Path, size: str) -> BenchError:
 
 
 def _orientation(image: PilImage.Image) -> int:
-    """EXIF orientation 1..8. Asking a PNG without an early eXIf chunk would decode all its pixels, so we do not."""
+    """Return the EXIF orientation, 1..8. A PNG is not asked without an early eXIf chunk, which would decode all its
+    pixels."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # unreadable EXIF in an otherwise sound photo: as if there were none
+    except Exception:  # unreadable EXIF in an otherwise sound photo counts as none
         return 1
     return value if value in _UPRIGHT else 1
 

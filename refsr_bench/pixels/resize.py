@@ -18,9 +18,9 @@ _CUBIC_A = -0.5
 
 
 def resize_pil_bicubic(image: Image, height: int, width: int) -> Image:
-    """Pillow's bicubic: antialiased when it shrinks, a = -0.5, fixed-point weights, columns before rows.
+    """Resize by Pillow's bicubic: antialiased when it shrinks, a = -0.5, fixed-point weights, columns before rows.
 
-    This is also what ``scipy.misc.imresize`` did, hence the LR images of nearly all Ref-SR papers.
+    ``scipy.misc.imresize`` did the same, so nearly all Ref-SR papers made their LR images this way.
     """
     return np.asarray(PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BICUBIC))
 
@@ -28,12 +28,12 @@ def resize_pil_bicubic(image: Image, height: int, width: int) -> Image:
 def resize_matlab_bicubic(
     image: Image, height: int | None = None, width: int | None = None, *, factor: float | None = None
 ) -> Image:
-    """MATLAB's ``imresize(I, [height width])`` or ``imresize(I, factor)`` on uint8: bicubic, antialiased.
+    """Resize uint8 as MATLAB's ``imresize(I, [height width])`` or ``imresize(I, factor)``: bicubic, antialiased.
 
-    Reproduces the LR files of the SelfExSR release bit for bit: border pixels repeated, rows resized first and
-    rounded to uint8, then columns and rounded again (the axis with the smaller factor goes first when they differ, as
+    Reproduces the LR files of the SelfExSR release bit for bit: border pixels are repeated, rows are resized first and
+    rounded to uint8, then columns, rounded again (the axis with the smaller factor goes first when they differ, as
     ``imresize`` orders them). Halves round up. ``factor`` gives ``ceil(factor * size)`` pixels. Recent MATLAB versions
-    mirror the border instead, which changes the outermost pixels only.
+    mirror the border instead, which changes only the outermost pixels.
     """
     if factor is not None:
         factors = (factor, factor)
@@ -43,7 +43,7 @@ def resize_matlab_bicubic(
         factors = tuple(out / n for out, n in zip(sizes, image.shape[:2], strict=True))
     if min(sizes) < 1:
         raise ValueError(f"cannot resize {image.shape[1]}x{image.shape[0]} to {sizes[1]}x{sizes[0]}")
-    for axis in sorted((0, 1), key=factors.__getitem__):  # stable: rows first when both factors are equal
+    for axis in sorted((0, 1), key=factors.__getitem__):  # stable sort: rows first when both factors are equal
         image = _resize_axis(image, axis, sizes[axis], factors[axis])
     return image
 
@@ -53,14 +53,15 @@ def _resize_axis(image: Image, axis: int, n_out: int, factor: float) -> Image:
     by_axis = np.moveaxis(image, axis, 0)
     total = np.zeros((n_out, *by_axis.shape[1:]), np.float64)
     column = (slice(None),) + (None,) * (by_axis.ndim - 1)
-    # Tap by tap: gathering all taps at once would hold a dozen copies of the image.
+    # Work tap by tap, because gathering all taps at once would hold a dozen copies of the image.
     for k in range(taps.shape[1]):
         total += weights[:, k][column] * by_axis[taps[:, k]]
     return np.moveaxis(np.clip(np.floor(total + 0.5), 0, 255).astype(np.uint8), 0, axis)
 
 
 def _cubic_taps(n_in: int, n_out: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Source indices and normalised weights, both (n_out, taps). The kernel widens by 1/factor when shrinking."""
+    """Return source indices and normalised weights, both (n_out, taps). The kernel widens by 1/factor when
+    shrinking."""
     stretch = min(factor, 1.0)
     centre = (np.arange(n_out) + 0.5) / factor - 0.5
     first = np.floor(centre - _CUBIC_SUPPORT / stretch / 2).astype(np.int64)
@@ -70,7 +71,7 @@ def _cubic_taps(n_in: int, n_out: int, factor: float) -> tuple[np.ndarray, np.nd
 
 
 def cubic(x: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel."""
+    """Evaluate Keys' cubic convolution kernel."""
     x = np.abs(x)
     near = (_CUBIC_A + 2) * x**3 - (_CUBIC_A + 3) * x**2 + 1
     far = _CUBIC_A * (x**3 - 5 * x**2 + 8 * x - 4)

@@ -38,16 +38,19 @@ from refsr_bench.pixels import images
 
 INPUTS, MATCHES = "inputs.json", "matches.json"
 VERSION = 1
-MOST_BYTES = 1 << 20  # of either file: a pair with a hundred references has some 30 KB
-LONGEST = 2  # times the median displacement is full saturation: wrong matches far away do not pale the rest
-GREY = 224  # of cells without a match: light, so that it is no colour of a direction
+MOST_BYTES = 1 << 20  # limit of either file; a pair with a hundred references has some 30 KB
+# full saturation is this many times the median displacement, so wrong matches far away do not pale the rest
+LONGEST = 2
+GREY = 224  # cells without a match: a light grey, which is no direction's colour
 
 Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class File(Format):
-    """One picture. file: its name in the folder; name: of the reference it shows, "" for others; size: (width, height);
-    sha256: of the pixels."""
+    """One picture. file: its name in the folder; name: the reference it shows, "" for others; size: (width, height).
+
+    sha256: of the pixels.
+    """
 
     file: Annotated[str, Meta(pattern=r"^(?:hr|lr|ref-\d{1,3}|flow|confidence|patches)\.png\Z", max_length=20)]
     role: Literal["hr", "lr", "ref", "flow", "confidence", "patches"]
@@ -75,8 +78,9 @@ class Inputs(Format):
 class Matches(Format):
     """``matches.json``: where a method found the reference.
 
-    sr_sha256: of the SR picture it belongs to. points: matches inside the scored area, of so many cells. longest: the
-    displacement at full saturation, HR pixels. mean_confidence: None, and then no field, where the method states none.
+    sr_sha256: of the SR picture it belongs to. points: the number of matches inside the scored area, out of so many
+    cells. longest: the displacement at full saturation, in HR pixels. mean_confidence: None, and no field in the file,
+    if the method states none.
     """
 
     id: Text
@@ -111,7 +115,7 @@ def pixels_digest(image: Image) -> str:
 
 
 def save_inputs(folder: Path, sample: Sample, about: Mapping[str, str]) -> Path:
-    """Write what was scored and what methods were given of one pair below ``folder``; nothing where it is there.
+    """Write what was scored and what methods were given of one pair below ``folder``, unless it exists.
 
     about: dataset, manifest_sha256, protocol, protocol_digest. Returns the pair's folder. Raises BenchError when it
     cannot be written.
@@ -131,9 +135,9 @@ def save_inputs(folder: Path, sample: Sample, about: Mapping[str, str]) -> Path:
 
 
 def save_matches(folder: Path, sample: Sample, matches: Correspondence, sr: Image) -> Path | None:
-    """Write pictures of where a method found the first reference of one pair; None where it found nothing.
+    """Write pictures of where a method found the first reference of one pair; return None if it found nothing.
 
-    sr: the method's image, which the file names by its digest. Raises BenchError as ``save_inputs``.
+    sr: the method's image, which the file names by its digest. Raises BenchError like ``save_inputs``.
     """
     drawn = _drawn(matches, sample)
     if drawn is None:
@@ -152,7 +156,7 @@ def save_matches(folder: Path, sample: Sample, matches: Correspondence, sr: Imag
 
 
 def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[Picture]) -> Path:
-    """The index is written last: where it says the same already, all pictures are there."""
+    """Write the pictures, then the index; if an existing index says the same, all pictures exist already."""
     values = {key: value for key, value in reader.to_json(facts).items() if value is not None}
     text = reader.dumps(values)
     written = target / index
@@ -169,7 +173,7 @@ def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The three pictures of correspondences, or two, and what they show; see ``Matches``."""
+    """The two or three pictures of correspondences, and what they show; see ``Matches``."""
 
     pictures: list[Picture]
     points: int
@@ -179,7 +183,7 @@ class _Drawn:
 
 
 def _drawn(matches: Correspondence, sample: Sample) -> _Drawn | None:
-    """The pictures on the scored area; None without a match inside it."""
+    """Draw the pictures on the scored area; None without a match inside it."""
     scale, (top, left, height, width) = sample.scale, sample.crop
     points = np.asarray(matches.points, np.float64) - (left, top)
     targets = np.asarray(matches.targets, np.float64)
@@ -209,7 +213,7 @@ def _drawn(matches: Correspondence, sample: Sample) -> _Drawn | None:
 def _flow(
     flow: np.ndarray, saturation: np.ndarray, cells: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]
 ) -> Image:
-    """Displacements (n, 2) as colours of their cells (rows, columns): hue is the direction."""
+    """Draw displacements (n, 2) as colours of their cells (rows, columns): hue is the direction."""
     hsv = np.zeros((*shape, 3), np.uint8)
     hsv[..., 2] = GREY
     hue = (np.arctan2(flow[:, 1], flow[:, 0]) / (2 * np.pi)) % 1
@@ -218,7 +222,7 @@ def _flow(
 
 
 def _patches(ref: Image, points: np.ndarray, targets: np.ndarray, size: tuple[int, int], scale: int) -> Image:
-    """Each cell of an HR image filled with the reference's pixels that its point was found at; grey without a match."""
+    """Fill each cell of an HR image with the reference's pixels at its match; grey without a match."""
     height, width = size
     canvas = np.full((height, width, 3), GREY, np.uint8)
     corners = (np.floor((points + 0.5) / scale) * scale).astype(int)
@@ -234,6 +238,6 @@ def _patches(ref: Image, points: np.ndarray, targets: np.ndarray, size: tuple[in
 
 
 def size(folders: Iterable[Path]) -> tuple[int, int]:
-    """The number of pictures below some folders, and their bytes."""
+    """Return the number of pictures below some folders, and their bytes."""
     found = [path for folder in folders if folder.is_dir() for path in folder.rglob("*.png") if path.is_file()]
     return len(found), sum(path.stat().st_size for path in found)

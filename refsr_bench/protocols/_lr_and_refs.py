@@ -1,4 +1,4 @@
-"""The pixels of a protocol: pure functions from HR and references to what methods are given."""
+"""Makes the pixels of a protocol: pure functions from HR and references to what methods are given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refsr_bench.pixels.resize import RESIZERS
 
 
 def framed(hr: Image, how: str, multiple: int) -> tuple[Image, Image, tuple[int, int]]:
-    """HR as it is scored, the frame that LR is made from, and where (top, left) HR lies in the frame."""
+    """Return HR as it is scored, the frame that LR is made from, and HR's (top, left) in the frame."""
     if how == "mod-crop":
         cut = mod_crop(hr, multiple)
         return cut, cut, (0, 0)
@@ -25,17 +25,17 @@ def make_lr(frame: Image, scale: int, resizer: str) -> Image:
 
 
 def pad_common(frame: Image, refs: Sequence[Image], scale: int) -> tuple[Image, list[Image]]:
-    """Black at the bottom and right of all images up to their largest height and width.
+    """Add black at the bottom and right of all images up to their largest height and width.
 
-    A large reference makes the frame, and so LR, as large as itself: that is the convention (its matching needs maps of
-    one size). Sides are rounded up to the scale, which only a stitching canvas can need.
+    A large reference makes the frame, and so LR, equally large. This is the convention, whose matching needs maps of
+    one size. Sides are rounded up to the scale, which only a stitching canvas can need.
     """
     height, width = (ceil_multiple(max(image.shape[axis] for image in (frame, *refs)), scale) for axis in (0, 1))
     return pad_zero(frame, height, width), [pad_zero(ref, height, width) for ref in refs]
 
 
 def fit(ref: Image, frame: Image, how: str, resize: Callable[[Image, int, int], Image]) -> Image:
-    """A reference in the size that ``ref_size`` asks for, given the padded or cut HR."""
+    """Return a reference in the size that ``ref_size`` asks for, given the padded or cut HR."""
     height, width = frame.shape[:2]
     if how == "crop-pad":
         return pad_zero(ref[:height, :width], height, width)
@@ -43,4 +43,4 @@ def fit(ref: Image, frame: Image, how: str, resize: Callable[[Image, int, int], 
         return resize(ref, height, width)
     if how == "replicate-16":
         return pad_replicate_centred(ref, ceil_multiple(ref.shape[0], 16), ceil_multiple(ref.shape[1], 16))[0]
-    return ref  # "native" and "mod-crop", which was done on reading
+    return ref  # "mod-crop" was already done on reading

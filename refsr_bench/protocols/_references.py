@@ -1,4 +1,4 @@
-"""Which references a pair gives, and how several become one image: rules in, arrays out."""
+"""Chooses the references of a pair by rules, and joins several into one image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ PLAIN_RULES = ("all", "first", "list", "lr", "none")
 LISTS = {"sun80": (80, 20), "manga109": (109, 109)}
 """Data sets with a shipped list: lines in it, and the largest index a line may hold."""
 
-LIST_SEED = 1  # of version v1 of the lists; another seed would be another version, as results carry it
+LIST_SEED = 1  # seed of the lists' version v1; another seed would be another version, because results carry the version
 
 
 def parse_rule(text: str) -> str:
-    """A reference rule in its one spelling: "L1" becomes "level:1". Raises ValueError saying what is possible."""
+    """Return a reference rule in its one spelling: "L1" becomes "level:1". Raises ValueError saying what is
+    possible."""
     text = text.strip()
     if text in PLAIN_RULES:
         return text
@@ -34,7 +35,7 @@ def parse_rule(text: str) -> str:
 
 
 def choose(rule: str, pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
-    """The references of a pair under a rule that reads files (not "lr", not "none"), in order.
+    """Return a pair's references under a rule that reads files (not "lr", not "none"), in order.
 
     Raises BenchError naming the pair when it has none that fit, Misuse when a shipped list does not fit the data set.
     """
@@ -57,7 +58,7 @@ def choose(rule: str, pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
 
 
 def draw(key: str, n: int) -> int:
-    """A number in 0..n-1 from SHA-256 of ``key``: the same on every machine, Python and library version."""
+    """Draw a number in 0..n-1 from SHA-256 of ``key``: the same on every machine, Python and library version."""
     # 256 bits modulo a few hundred: the bias is below 1e-60.
     return int.from_bytes(hashlib.sha256(key.encode()).digest(), "big") % n
 
@@ -72,7 +73,7 @@ def _of_level(level: int, pair: RefPair, dataset: str) -> tuple[ImageSource, ...
 
 
 def _other_than_hr(pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
-    """References that are not the HR file itself (a data set may offer all its pages to each of them)."""
+    """Return the references that are not the HR file itself (a data set may offer every page to every other)."""
     others = tuple(ref for ref in pair.refs if ref.path is None or ref.path != pair.hr.path)
     if not others:
         raise BenchError(f"Pair '{pair.id}' of {dataset} has no reference but its own HR image ({pair.hr.name}).")
@@ -80,7 +81,8 @@ def _other_than_hr(pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
 
 
 def _from_list(pair: RefPair, dataset: str) -> ImageSource:
-    """Sun80: the index-th of 20. Manga109: the index-th of the 109 names in sorted order, HR's own included."""
+    """Choose by list. Sun80: the index-th of 20. Manga109: the index-th of the 109 names in sorted order, HR's own
+    included."""
     if dataset not in LISTS:
         raise Misuse(
             f"There is no fixed reference list for '{dataset}' (there is one for {', '.join(LISTS)}). "
@@ -106,7 +108,7 @@ def _from_list(pair: RefPair, dataset: str) -> ImageSource:
 
 @cache
 def read_list(dataset: str) -> tuple[int, ...]:
-    """The 1-based indices shipped for a data set, one per image; lines with # are comments."""
+    """Read the 1-based indices shipped for a data set, one per image; lines with # are comments."""
     text = files("refsr_bench.protocols").joinpath("lists", f"{dataset}.txt").read_text(encoding="utf-8")
     return tuple(int(line) for line in text.splitlines() if line and not line.startswith("#"))
 
@@ -115,7 +117,7 @@ def make_list(dataset: str) -> tuple[int, ...]:
     """Draw the list again; the shipped files hold exactly this.
 
     Sun80: an independent draw of 1..20 for each of 80 images. Manga109: shuffles of 1..109 (Fisher-Yates) until none
-    stays in its place, so that no page is its own reference and every page serves once.
+    stays in its place, so no page is its own reference and every page serves once.
     """
     count, largest = LISTS[dataset]
     if dataset == "sun80":
@@ -132,8 +134,10 @@ def make_list(dataset: str) -> tuple[int, ...]:
 
 
 def stack(images: Sequence[Image]) -> Image:
-    """References as TTSR's evaluation stacks them, whatever their size: each top left on a black square of 500, or of
-    their longest side where that is more."""
+    """Stack references of any size as TTSR's evaluation does.
+
+    Each is placed at the top left of a black square of 500 pixels, or of their longest side if that is larger.
+    """
     side = max(CANVAS["black-500"], *(max(image.shape[:2]) for image in images))
     return np.concatenate([pad_zero(image, side, side) for image in images])
 
@@ -143,11 +147,11 @@ CANVAS = {"black-500": 500, "replicate-512": 512}
 
 
 def stitch(images: Sequence[Image], names: Sequence[str], how: str, pair_id: str) -> Image:
-    """Several references as one tall image: each on its own square canvas, stacked top to bottom.
+    """Join several references into one tall image: each on its own square canvas, stacked top to bottom.
 
-    "black-500": top left on black; "replicate-512": centred, border pixels repeated.
-    Raises BenchError naming a reference that is larger than the canvas: shrinking or cutting it would be a convention
-    nobody published.
+    "black-500": top left on black; "replicate-512": centred, border pixels repeated. Raises BenchError naming a
+    reference that is larger than the canvas, because shrinking or cutting it would be a convention that nobody
+    published.
     """
     side = CANVAS[how]
     canvases = []

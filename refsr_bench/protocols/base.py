@@ -1,4 +1,4 @@
-"""The Protocol: every choice between an HR image with its references and a number, as one frozen object."""
+"""Defines Protocol: every choice between an HR image with its references and a number, as one frozen object."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _C2_REFS = {
 
 
 def standard_refs(**changes: str) -> tuple[tuple[str, str], ...]:
-    """The reference rules of ``c2`` by data set, some of them changed."""
+    """Return the reference rules of ``c2`` by data set, with these changes."""
     return tuple({**_C2_REFS, **changes}.items())
 
 
@@ -77,26 +77,27 @@ def _table(parse: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...
 
 
 def _value(default: Any, parse: Callable[[str], Any]) -> Any:
-    """A field that ``changed`` reads with ``parse`` (text to value, ValueError saying what is possible)."""
+    """Return a field that ``changed`` reads with ``parse`` (text to value, ValueError saying what is possible)."""
     return dataclasses.field(default=default, metadata={"parse": parse})
 
 
 def _choice(name: str) -> Any:
-    """A field with the few values that WORDS names; the first is the default."""
+    """Return a field with the few values that WORDS names; the first is the default."""
     return dataclasses.field(default=next(iter(WORDS[name])), metadata={"parse": partial(_one_of, tuple(WORDS[name]))})
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How numbers are made. Defaults are the ``c2`` convention; every field but name and version can be overridden.
+    """A convention for making numbers.
 
-    Equal fields give an equal digest, and numbers with different digests are never put into one table.
-    Raises Misuse when fields contradict each other.
+    Defaults are the ``c2`` convention; every field but name and version can be overridden. Equal fields give an equal
+    digest, and numbers with different digests are never put into one table. Raises Misuse when fields contradict each
+    other.
     """
 
     name: str
     version: int
-    # The module ``wording`` says what each field decides, and what its values are called.
+    # The module ``wording`` says what each field decides, and names its values.
     scale: int = _value(4, partial(_number, 2, 16))
     hr_fit: str = _choice("hr_fit")
     hr_multiple: int = _value(4, partial(_number, 2, 1024))
@@ -132,13 +133,13 @@ class Protocol:
     # -- what the protocol is --------------------------------------------------------------------------------------
 
     def fields(self) -> dict[str, Any]:
-        """Every choice by name, with name and version, as JSON values: what the digest is taken over."""
+        """Return every choice by name, with name and version, as JSON values; the digest is taken over these."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "base"}
         return {name: dict(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over ``fields()``."""
+        """Return SHA-256 (hex) over ``fields()``."""
         return digest(self.fields())
 
     @property
@@ -147,28 +148,28 @@ class Protocol:
         return "+".join([self.name, *(f"{name}={value_text(value)}" for name, value in self._overrides().items())])
 
     def _overrides(self) -> dict[str, Any]:
-        """Fields that differ from the protocol of the same name, in alphabetical order."""
+        """Return the fields that differ from the protocol of the same name, in alphabetical order."""
         before = (self.base or self).fields()
         return {name: value for name, value in sorted(self.fields().items()) if value != before[name]}
 
     @property
     def psnr(self) -> str:
-        """Name of the headline PSNR metric."""
+        """The name of the headline PSNR metric."""
         return _PSNR[self.channel]
 
     @property
     def ssim(self) -> str:
-        """Name of the headline SSIM metric."""
+        """The name of the headline SSIM metric."""
         return _SSIM[self.channel, self.ssim_window]
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics to report, the headline pair first."""
+        """The metrics to report, the headline pair first."""
         return tuple(dict.fromkeys((self.psnr, self.ssim, *_ALWAYS)))
 
     @property
     def summary(self) -> str:
-        """The choices in two or three sentences."""
+        """Return the choices in two or three sentences."""
         return f"{self._pixels()} {self._measure()} {self._references()}"
 
     def _pixels(self) -> str:
@@ -194,7 +195,7 @@ class Protocol:
     # -- another protocol from this one ----------------------------------------------------------------------------
 
     def changed(self, values: Mapping[str, str]) -> Protocol:
-        """This protocol with some fields set from text. A value that the field has anyway is no change.
+        """Return this protocol with some fields set from text. A value that the field already has is no change.
 
         Raises Misuse for an unknown field (with the nearest name), a value it does not take, or a contradiction.
         """
@@ -214,7 +215,7 @@ class Protocol:
     # -- what the protocol does ------------------------------------------------------------------------------------
 
     def rule_for(self, dataset: str) -> str:
-        """The reference rule that holds for a data set."""
+        """Return the reference rule that holds for a data set."""
         if self.refs != "standard":
             return self.refs
         table = dict(self.standard_refs)
@@ -223,7 +224,7 @@ class Protocol:
         return table.get(dataset, table.get("*"))
 
     def references(self, pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
-        """The reference images chosen for a pair, in order; none when the LR image stands in or none is wanted.
+        """Return the reference images chosen for a pair, in order; none if LR stands in for them or none is wanted.
 
         Raises BenchError naming the pair when no reference fits, Misuse when the rule does not fit the data set.
         """
@@ -286,13 +287,14 @@ class Protocol:
 
 
 def parse_label(label: str, get: Callable[[str], Protocol]) -> Protocol:
-    """The protocol behind a label. ``get`` finds a protocol by name. Raises Misuse as ``get`` and ``changed`` do."""
+    """Return the protocol behind a label. ``get`` finds a protocol by name. Raises Misuse like ``get`` and
+    ``changed``."""
     name, *settings = label.split("+")
     return get(name).changed(parse_settings(settings))
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """``["border=0", ...]`` as a mapping. Raises Misuse for a setting without "=" or a field named twice."""
+    """Parse ``["border=0", ...]`` into a mapping. Raises Misuse for a setting without "=" or a field named twice."""
     values: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -305,7 +307,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 
 def value_text(value: Any) -> str:
-    """A field's value as ``changed`` reads it."""
+    """Return a field's value as text that ``changed`` reads."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):

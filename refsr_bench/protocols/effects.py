@@ -1,4 +1,4 @@
-"""The differences between two protocols, field by field, with what each is worth where someone measured it.
+"""Lists the differences between two protocols, field by field, with the effect of each if someone measured it.
 
 Protocols are given by their fields, as ``Protocol.fields`` returns them and run files hold them; those of a stranger's
 run file may have any JSON value.
@@ -17,9 +17,9 @@ from refsr_bench.protocols.base import Protocol, value_text
 from refsr_bench.protocols.wording import SUBJECTS, words
 
 # "effects": bicubic x4, mean over the set, relative to the first value of each field (PSNR in dB, SSIM) by data set;
-# null: not applicable. Urban100: 100 HR images of the SelfExSR release; Sun80: its 80 HR images. The point of departure
-# is Pillow LR, unrounded Y, border 4: Urban100 23.1401 / .6580, Sun80 28.6372 / .7659. "references": what their choice
-# is worth.
+# null: not applicable. Urban100: 100 HR images of the SelfExSR release; Sun80: its 80 HR images. The baseline is Pillow
+# LR, unrounded Y, border 4: Urban100 23.1401 / .6580, Sun80 28.6372 / .7659. "references": the effect of choosing other
+# references.
 _KNOWN = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 EFFECTS: dict[str, dict[str, dict[str, list[float | None]]]] = _KNOWN["effects"]
 
@@ -30,7 +30,7 @@ Fields = Mapping[str, Any]
 class Difference:
     """One field in which two protocols differ.
 
-    a, b: the values; of tables the entries that differ. subject: what the field decides. a_words, b_words: the values
+    a, b: the values; of tables, the entries that differ. subject: what the field decides. a_words, b_words: the values
     in words. worth: the effect of going from ``a`` to ``b``, "" when nobody measured it.
     """
 
@@ -44,7 +44,7 @@ class Difference:
 
 
 def differences(a: Fields, b: Fields) -> list[Difference]:
-    """Every field in which two protocols differ, in the order of the fields; empty for equal protocols."""
+    """Return every field in which two protocols differ, in the order of the fields; empty for equal protocols."""
     found = []
     for name in {**a, **b}:
         if name in ("name", "version") or a.get(name) == b.get(name):
@@ -56,7 +56,7 @@ def differences(a: Fields, b: Fields) -> list[Difference]:
 
 
 def explain(a: Protocol, b: Protocol) -> list[str]:
-    """``differences`` as lines of text for a terminal."""
+    """Return ``differences`` as lines of text for a terminal."""
     found = differences(a.fields(), b.fields())
     if not found:
         return [f"{a.label} and {b.label} measure the same."]
@@ -85,7 +85,7 @@ def sentences(a: ProtocolInfo, b: ProtocolInfo) -> list[str]:
 
 
 def _both(old: Any, new: Any) -> tuple[Any, Any]:
-    """Two tables reduced to the entries in which they differ; anything else as it is."""
+    """Reduce two tables to the entries in which they differ; return anything else unchanged."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return old, new
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -114,7 +114,7 @@ def _change(old: Sequence[float | None], new: Sequence[float | None]) -> str:
 
 
 def _signed(value: float) -> str:
-    """A change with its sign and the decimals it was measured with, four at most."""
+    """Format a change with its sign and the decimals it was measured with, at most four."""
     return f"{value:+.4f}".rstrip("0").replace("-", "−")
 
 
@@ -126,7 +126,7 @@ def _rule_for_cufed5(fields: Fields) -> Any:
 
 
 def _black_seam(a: Fields, b: Fields) -> str:
-    """Zero padding before degradation blends black into the last LR pixels; a border of 4 hides it."""
+    """Describe the effect of black padding, which degradation blends into the last LR pixels and a border can hide."""
     padded = next((fields for fields in (a, b) if fields.get("ref_size") == "pad-common"), {})
     border, scale = padded.get("border"), padded.get("scale")
     if not isinstance(border, int) or not isinstance(scale, int):

@@ -1,4 +1,4 @@
-"""The habit of SISR papers with MATLAB evaluation scripts: imresize for LR, rounded luma, border of the scale."""
+"""The convention of SISR papers with MATLAB evaluation scripts: imresize for LR, rounded luma, border of the scale."""
 
 from refsr_bench.protocols.base import Protocol
 
@@ -9,6 +9,6 @@ PROTOCOLS = (
         lr_resizer="matlab-bicubic",
         y_rounded=True,  # rgb2ycbcr of a uint8 image gives uint8
         border=4,
-        # References are no part of that habit; they follow c2.
+        # The convention says nothing about references; they follow c2.
     ),
 )

@@ -1,4 +1,4 @@
-"""Protocols in words: what each field decides, and what its values are called. The one home of this wording."""
+"""Puts protocols into words: what each field decides, and the names of its values. No other module has this wording."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-LONGEST = 160  # characters of a value that are shown: fields may come from somebody else's run file
+LONGEST = 160  # characters of a value that are shown, because fields may come from somebody else's run file
 
 SUBJECTS = {
     "scale": "Ratio of HR size to LR size",
@@ -76,7 +76,8 @@ RULES = {
 
 
 def words(name: str, value: Any) -> str:
-    """A field's value in words, at most LONGEST characters. value: any JSON value; fields of run files may have any."""
+    """Return a field's value in words, at most LONGEST characters. value: any JSON value; fields of run files may have
+    any."""
     if isinstance(value, Mapping):
         # "*" stands for every other data set.
         entries = [f"{'others' if key == '*' else key} {words(name, item)}" for key, item in value.items()]

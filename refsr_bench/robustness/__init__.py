@@ -1,1 +1,1 @@
-"""How far a reference can turn, shrink or spoil before a method breaks."""
+"""Measures how far a reference can turn, shrink or degrade before a method breaks."""

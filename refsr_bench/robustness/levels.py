@@ -1,6 +1,6 @@
-"""The levels of a change of the reference (paper section 5.4, Fig. 6): how far it turns, shrinks or is spoiled.
+"""The levels of a change of the reference (paper section 5.4, Fig. 6): how far it turns, shrinks or degrades.
 
-References are made from the input's own HR image, so true correspondence is known everywhere.
+References are made from the input's own HR image, so the true correspondence is known everywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Level:
-    """The data set at one level. truth(pair id): its true correspondence; None where there is none to know.
+    """The data set at one level. truth(pair id): its true correspondence; None if there is none.
 
     pairs: those to measure.
     """
@@ -37,8 +37,11 @@ class Level:
 
 
 def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[str, ...]:
-    """``small,medium`` or ``0,10,20`` as level names; None: the default ones. ``UNRELATED`` is always among them, the
-    reference gain needs it. Raises Misuse for a transformation or a level that there is not."""
+    """Parse ``small,medium`` or ``0,10,20`` into level names; None gives the default ones.
+
+    ``UNRELATED`` is always among them, because the reference gain needs it. Raises Misuse for an unknown transformation
+    or level.
+    """
     if transform not in (GIVEN, *KINDS):
         near = difflib.get_close_matches(transform, (GIVEN, *KINDS), n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join((GIVEN, *KINDS))}."
@@ -56,7 +59,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
 
 
 def _split_levels(dataset: Dataset) -> list[str]:
-    """The level of every pair of a split that 'data build transform' wrote, none for other data sets."""
+    """Return the level of every pair of a split that 'data build transform' wrote, none for other data sets."""
     return [pair.variation.level for pair in dataset.pairs if pair.variation]
 
 
@@ -67,9 +70,10 @@ def open_levels(
     limit: int | None = None,
     only: Iterable[str] | None = None,
 ) -> list[Level]:
-    """The data set at every level of a transformation; with ``GIVEN``, its own references and true correspondences.
+    """Return the data set at every level of a transformation; with ``GIVEN``, its own references and true
+    correspondences.
 
-    only: ids of the images to keep; limit: of these the first. The log says why there is no unrelated reference.
+    only: ids of the images to keep; limit: only the first of these. The log says why there is no unrelated reference.
     Raises Misuse for a level out of range and, with ``GIVEN``, when no truth is known.
     """
     own = _split_levels(dataset) if transform == GIVEN else []
@@ -100,7 +104,7 @@ def open_levels(
 
 
 def texture_ids(dataset: Dataset) -> list[str]:
-    """The ids of the more textured half of the images, as the ablation has it."""
+    """Return the ids of the more textured half of the images, as the ablation does."""
     own = _split_levels(dataset)
     return texture_subset(at_level(dataset, own[0]) if own else dataset)
 

@@ -1,8 +1,8 @@
-"""Measuring a method or a matcher over the levels of a change of its reference.
+"""Measures a method or a matcher over the levels of a change of its reference.
 
-The references show the ground truth. That is a leak by construction: such runs are records of the kind ``robustness``,
-which no ranking takes in. Methods give PSNR, SSIM and, where they have correspondences, their end-point errors;
-matchers give these alone. Rows, intervals and figures are made of these run files in ``leaderboard.statistics``.
+The references show the ground truth, a leak by construction, so such runs are records of the kind ``robustness``, which
+never enter a ranking. Methods give PSNR, SSIM and, if they have correspondences, end-point errors; matchers give only
+these errors. ``leaderboard.statistics`` makes rows, intervals and figures from these run files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from refsr_bench.robustness.levels import Level
 
 @dataclass(frozen=True)
 class RobustnessPlan:
-    """What every predictor is measured on. metrics: of SR images; folder: for the run folders."""
+    """The settings that every predictor is measured with. metrics: of SR images; folder: for the run folders."""
 
     levels: tuple[Level, ...]
     protocol: Protocol
@@ -37,16 +37,16 @@ class RobustnessPlan:
 
 
 def protocol_for(protocol: Protocol) -> Protocol:
-    """A protocol that leaves the pixels of references where they are: the only reference, in its own size.
+    """Return a protocol that leaves the pixels of references unmoved: one reference, in its own size.
 
-    Padding to a common size would tell the reference's scale by its black border, and an unrelated reference larger
+    Padding to a common size would reveal the reference's scale by its black border, and an unrelated reference larger
     than the input would change LR.
     """
     return protocol.changed({"refs": "first", "ref_size": "native"})
 
 
 def matching_measures(truth: Callable[[str], Truth]) -> Extra:
-    """End-point errors beside what is measured of SR images. truth(pair id): the true correspondence."""
+    """Return end-point errors as measures beside those of SR images. truth(pair id): the true correspondence."""
 
     def measure(pair: RefPair, sample: Sample, prediction: Prediction) -> dict[str, float]:
         if prediction.correspondence is None:
@@ -65,9 +65,9 @@ def measure(
     fresh: bool = False,
     track: Callable[[str], Track] = lambda level: lambda pairs, done, total: pairs,
 ) -> dict[str, tuple[Result, Path]]:
-    """Run one predictor over all levels: sealed results and their folders, by level; resumable as any run.
+    """Run one predictor over all levels; return sealed results and their folders, by level. Any run can be resumed.
 
-    A matcher's SR images are not measured. track: a progress bar for the level that it is given.
+    A matcher's SR images are not measured. track: makes a progress bar for the level that it is given.
     """
     metrics = () if predictor.always_matches else plan.metrics
     done = {}

@@ -1,4 +1,4 @@
-"""Methods and matchers measured over the levels of one change of the reference: ``refsr-bench robustness``."""
+"""Measures methods and matchers over the levels of one change of the reference: ``refsr-bench robustness``."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Measured = dict[str, tuple[Result, Path]]
 
 @dataclass(frozen=True)
 class RobustnessStudy:
-    """What a person wants to be measured.
+    """The measurements that a person asks for.
 
     transform, levels: see ``levels.parse_levels``. methods, matchers: names of the catalogue. weights: ``[NAME=]PATH``,
-    or ``synthetic``. limit: of the images, the first; textured: the more textured half alone.
+    or ``synthetic``. limit: only the first images. textured: only the more textured half.
     """
 
     dataset: Dataset
@@ -46,14 +46,14 @@ class RobustnessStudy:
 
 
 def plan_of(study: RobustnessStudy, out: Path) -> RobustnessPlan:
-    """Open the levels and make the metrics ready. out: the results folder.
+    """Open the levels and load the metrics. out: the results folder.
 
-    Raises Misuse for a transformation or a level that there is not, and when there is nothing to measure.
+    Raises Misuse for an unknown transformation or level, and when there is nothing to measure.
     """
     if not study.methods and not study.matchers:
         raise Misuse("There is nothing to measure: give --method or --matcher.")
     names = parse_levels(study.levels, study.transform, study.dataset)
-    if not study.methods:  # matchers have nothing to gain from a reference
+    if not study.methods:  # matchers cannot gain from a reference
         names = tuple(name for name in names if name != UNRELATED)
     only = texture_ids(study.dataset) if study.textured else None
     levels = open_levels(study.dataset, study.transform, names, study.limit, only)
@@ -63,7 +63,7 @@ def plan_of(study: RobustnessStudy, out: Path) -> RobustnessPlan:
 
 
 def folder(study: RobustnessStudy, out: Path) -> Path:
-    """The folder of a data set's robustness results below a results folder."""
+    """Return the folder of a data set's robustness results below a results folder."""
     return out / "robustness" / slug(study.dataset.name)
 
 
@@ -82,7 +82,8 @@ def _predictors(study: RobustnessStudy) -> Iterator[Predictor]:
     methods = tuple(catalogue.collect("METHODS")) if ALL in study.methods else study.methods
     given = [option for option in study.weights if option != str(SYNTHETIC)]
     files = weights_by_name(given, list(dict.fromkeys([*methods, *study.matchers])))
-    matchers = [card.load(files.get(card.name), study.device) for card in cards]  # what is missing is said at once
+    # loaded here, so that missing weights are reported at once
+    matchers = [card.load(files.get(card.name), study.device) for card in cards]
     if study.methods:
         own = [f"{name}={path}" for name, path in files.items() if name in methods]
         own += [option for option in study.weights if option == str(SYNTHETIC)]

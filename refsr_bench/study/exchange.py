@@ -1,8 +1,8 @@
-"""Votes from elsewhere: ``votes.jsonl`` of a copy of the study folder, or a CSV of a crowd platform; and back out.
+"""Brings votes from a copy's ``votes.jsonl`` or a crowd platform's CSV into a study, and writes votes and tasks as CSV.
 
 ``tasks_csv`` lists every comparison for a platform: ``task, left, right, reference``, file names in ``images/``. The
 platform returns one line per answer: ``participant, left, right, choice`` ("left", "right" or "tie"), and
-``milliseconds`` and ``time`` where known; other columns are passed over. A digest replaces each participant's name.
+``milliseconds`` and ``time`` if known; other columns are ignored. A digest replaces each participant's name.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ EXPORT = (
     *("time", "participant", "trial", "kind", "item", "image"),
     *("left", "right", "choice", "preferred", "milliseconds"),
 )
-MOST_BYTES = 1 << 28  # of a CSV; a million answers with two addresses each have a quarter of it
+MOST_BYTES = 1 << 28  # limit of a CSV; a million answers with two addresses each take a quarter of it
 MOST_TIME = 40  # characters kept of a platform's time stamp; ISO 8601 with microseconds and zone has 32
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The result of an import. known: lines that were here already; conflicts: votes left out because the participant
-    answered differently here."""
+    """The result of an import.
+
+    known: lines that the study already had. conflicts: votes left out because the participant had answered differently.
+    """
 
     added: Sequence[Line]
     known: int
@@ -49,7 +51,7 @@ class Imported:
 
 
 def bring(folder: Path, file: Path) -> Imported:
-    """Merge the votes of a file into a study, all or none of them; the same file twice changes nothing.
+    """Merge the votes of a file into a study, all or none of them; importing the same file twice changes nothing.
 
     Raises Misuse for votes of another study and for a CSV without the columns; BenchError naming the line of a file
     that cannot be read.
@@ -96,10 +98,10 @@ def _from_journal(file: Path, plan: Plan) -> list[Line]:
 
 
 def _new_lines(present: list[Line], lines: list[Line]) -> Imported:
-    """The lines of a copy that are not here.
+    """Return the lines of a copy that the study lacks.
 
-    A participant's lines go on where they stand here; of somebody who went different ways in two places, those here
-    stay and the others are left out.
+    A participant's new lines continue the existing ones. If a participant answered differently in two copies, the
+    existing answers stay and the others are left out.
     """
     added: list[Line] = []
     known = conflicts = 0
@@ -130,9 +132,9 @@ def _from_csv(file: Path, plan: Plan) -> list[Line]:
 
 
 def _places(plan: Plan) -> dict[tuple[str, str], tuple[Item, str]]:
-    """The item behind each two files, and the method whose file is shown left."""
+    """Map each two files to their item and to the method whose file is shown left."""
     places = {}
-    for item in plan.items:  # of two items with the same two files, the later one has both ways round
+    for item in plan.items:  # if two items have the same two files, the later one gets both ways round
         places[item.a_file, item.b_file] = (item, item.a)
         places[item.b_file, item.a_file] = (item, item.b)
     return places
@@ -170,12 +172,14 @@ def _pseudonym(plan: Plan, name: str) -> str:
 
 
 def _key(plan: Plan) -> bytes:
-    # BLAKE2s takes at most 32 bytes of key. Without one, digests of e-mail addresses could be looked up.
+    # The digest is keyed, because unkeyed digests of e-mail addresses could be looked up. BLAKE2s takes at most 32
+    # bytes of key.
     return plan.digest[:32].encode()
 
 
 def _new_answers(present: list[Line], lines: list[Line]) -> Imported:
-    """The answers of a CSV that are not here, numbered; a participant's second answer to a pair is a repeat."""
+    """Return the answers of a CSV that the study lacks, numbered; a participant's second answer to a pair is a
+    repeat."""
     here = votes.people(present)
     added: list[Line] = []
     known = 0
@@ -203,9 +207,9 @@ def _answer(line: Line) -> tuple[str, str, str, int | None, str]:
 
 
 def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:
-    """Every standing vote as CSV with the columns EXPORT, methods by name.
+    """Return every standing vote as CSV with the columns EXPORT, methods by name.
 
-    Participants are numbered as in reports: with a code, readers could answer in their place.
+    Participants are numbered as in reports, because readers who knew a code could answer in that person's place.
     """
     rows = []
     voters = [person for person in people.values() if person.votes]
@@ -221,12 +225,12 @@ def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:
 
 
 def _defused(cell: object) -> object:
-    """The cell with a quote before what a spreadsheet would run as a formula: names come from outside."""
+    """Put a quote before a cell that a spreadsheet would run as a formula, because names come from outside."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def tasks_csv(plan: Plan) -> str:
-    """Every comparison for a crowd platform, both ways round, in an order that tells nothing."""
+    """Return every comparison for a crowd platform, both ways round, in an order that reveals nothing."""
     rows = []
     for item in plan.items:
         for left, right in ((item.a_file, item.b_file), (item.b_file, item.a_file)):

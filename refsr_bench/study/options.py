@@ -1,4 +1,4 @@
-"""The options of making a study. No heavy import: the command line loads this module with its help."""
+"""The options of making a study. It imports nothing heavy, because the command line loads it to print help."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Places:
-    """The places of the images: runs with saved images in one results folder, any folders of images, or both.
+    """The sources of the images: runs with saved images in one results folder, any folders of images, or both.
 
-    methods: the runs' folders, "A,B,...", in ``results/<protocol>/<dataset>/``. images: "NAME=DIR" each, with hr and
-    refs where there are some; data_root: where the data set of the runs is looked for.
+    methods: the runs' folders, "A,B,...", in ``results/<protocol>/<dataset>/``. images: "NAME=DIR" each, with optional
+    hr and refs. data_root: where the data set of the runs is looked for.
     """
 
     methods: str | None = None
@@ -26,8 +26,10 @@ class Places:
 
 @dataclass(frozen=True)
 class Wish:
-    """The kind of study, see ``plan.Plan``. per_person: 0 for all comparisons, 60 at most; limit: at most this many
-    images, chosen at random, 0 for all."""
+    """The kind of study, see ``plan.Plan``.
+
+    per_person: 0 for all comparisons, but at most 60. limit: at most this many images, chosen at random; 0 for all.
+    """
 
     title: str = "User study"
     question: str = "Which of the two images looks better?"
@@ -44,5 +46,5 @@ class Wish:
 
     @property
     def needs_pictures(self) -> bool:
-        """True where HR images or references are wanted beside the methods' images."""
+        """Whether HR images or references are wanted beside the methods' images."""
         return self.reference != "none" or self.attention > 0

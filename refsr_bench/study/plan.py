@@ -18,19 +18,19 @@ from refsr_bench.core.reader import Count, Format, Name, Text
 SCHEMA_VERSION = 1
 PLAN, IMAGES, VOTES = "plan.json", "images", "votes.jsonl"
 PAIR, CHECK, REPEAT = "pair", "check", "repeat"
-SHARP, BLURRED = "sharp", "blurred"  # what stands in the place of methods in a check
-MOST_BYTES = 256 << 20  # every two of ten methods on the field's largest data set (13,761 images) have 620,000 items
+SHARP, BLURRED = "sharp", "blurred"  # these stand in place of methods in a check
+MOST_BYTES = 256 << 20  # every two of ten methods on the field's largest data set (13,761 images) give 620,000 items
 
 Reference = Literal["none", "hr", "ref"]
 File = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\.png\Z", max_length=36)]
 """The name of an image in ``images/``: a keyed digest of its content, which tells nobody whose it is."""
 FileOrNone = Annotated[str, Meta(pattern=r"^([0-9a-f]{32}\.png)?\Z", max_length=36)]
-# Integers stay integers: plans made through Python may hold 0 or 1, and 0.0 would give them another digest.
+# Integers stay integers: plans made through Python may hold 0 or 1, and 0.0 would change their digest.
 Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
 
 
 class Method(Format):
-    """One method. weights: their name in its results, "" for plain folders."""
+    """One method. weights: their name in its results; "" for plain folders."""
 
     name: Name
     title: Text
@@ -53,22 +53,23 @@ class Item(Format):
     reference_file: FileOrNone = ""
 
     def other(self, name: str) -> str:
-        """The name that ``name`` is compared with."""
+        """Return the name that ``name`` is compared with."""
         return self.b if name == self.a else self.a
 
     def file(self, name: str) -> str:
-        """The file of the image by ``name``."""
+        """Return the file of the image by ``name``."""
         return self.a_file if name == self.a else self.b_file
 
 
-class Plan(Format, dict=True):  # dict: room for the cached properties
-    """A study. focus: the method that is compared with every other one, "" where all are compared with all.
+class Plan(Format, dict=True):  # dict makes room for the cached properties
+    """A study. focus: the method that is compared with every other one; "" if all are compared with all.
 
-    reference: the image beside the two: "hr" (the ground truth), "ref" (the method's reference) or "none". crop: the
-    side in pixels of the window that is shown, 0 for whole images. per_person: comparisons of one participant; checks
-    and repeats come on top, ``attention`` and ``repeats`` are their shares of it. pass_share: the share of checks that
-    a participant who counts answers right. checks_from: the images that checks were made of, in words. dataset,
-    protocol: of the results, "" for plain folders. notes: what readers should know of how the study was made.
+    reference: the image shown between the two: "hr" (the ground truth), "ref" (the method's reference) or "none". crop:
+    the side in pixels of the window that is shown; 0 for whole images. per_person: comparisons of one participant;
+    checks and repeats are added, and ``attention`` and ``repeats`` are their shares of it. pass_share: the share of
+    checks that a participant must answer right to count. checks_from: the images that checks were made from, in words.
+    dataset, protocol: of the results; "" for plain folders. notes: what readers should know about how the study was
+    made.
     """
 
     title: Text
@@ -120,7 +121,7 @@ class Plan(Format, dict=True):  # dict: room for the cached properties
 
     @property
     def repeats_per_person(self) -> int:
-        # Repeats are drawn from the first third of a session, and each comparison at most once.
+        # Repeats are drawn from the first third of a session, each comparison at most once.
         return min(round(self.repeats * self.per_person), self.per_person // 3)
 
     @property
@@ -130,7 +131,7 @@ class Plan(Format, dict=True):  # dict: room for the cached properties
 
 
 def command(name: str, folder: Path) -> str:
-    """The command of a study folder, to be pasted into a shell."""
+    """Return the command of a study folder, to be pasted into a shell."""
     return shlex.join(["refsr-bench", "study", name, str(folder)])
 
 
@@ -140,7 +141,8 @@ def write(folder: Path, plan: Plan) -> None:
 
 
 def read(folder: Path) -> Plan:
-    """The plan of a study folder. Raises Misuse where there is none, BenchError naming the field that does not fit."""
+    """Read the plan of a study folder. Raises Misuse when there is none, BenchError naming the field that does not
+    fit."""
     path = folder / PLAN
     if not path.exists():
         raise Misuse(f"{folder} is no study: it has no {PLAN}. `{command('init', folder)}` makes one.")
@@ -155,7 +157,7 @@ def read(folder: Path) -> Plan:
 
 
 def _contradiction(plan: Plan) -> str | None:
-    """The first statement that the rest of the plan belies, in words."""
+    """Return the first statement that the rest of the plan contradicts, in words."""
     names = [method.name for method in plan.methods]
     for what, found in (("item", [item.id for item in plan.items]), ("method", names)):
         if twice := [name for name, times in Counter(found).items() if times > 1]:

@@ -1,4 +1,4 @@
-"""Making a study folder: the images that people will see, under names that say nothing, and the plan beside them."""
+"""Makes a study folder: the images that people will see, under names that reveal nothing, and the plan beside them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from refsr_bench.study.options import Wish
 from refsr_bench.study.plan import BLURRED, CHECK, IMAGES, PAIR, SHARP, Item, Plan
 from refsr_bench.study.sources import Origin, Source
 
-BLUR = 8  # checks: reduced by this factor and enlarged again, which nobody who looks takes for the sharp image
-MOST_CHECKS = 20  # different ones; who is asked more sees some again
-PER_PERSON = 60  # comparisons, at most, unless somebody asks for more: about eight minutes
+BLUR = 8  # Checks: an image reduced by this factor and enlarged again, which nobody who looks takes for the sharp one.
+MOST_CHECKS = 20  # number of different ones; a participant who is asked more sees some again
+PER_PERSON = 60  # most comparisons by default: about eight minutes
 WISHED = ("title", "question", "focus", "reference", "ties", "crop", "attention", "repeats", "pass_share", "seed")
 KNOWN = ("dataset", "dataset_title", "dataset_sha256", "protocol", "protocol_digest")
 
@@ -40,10 +40,10 @@ def init(
     wish: Wish,
     progress: Progress = lambda done, total: None,
 ) -> Plan:
-    """Make the study folder, whole or not at all. The same images and wishes make the same folder.
+    """Make the study folder, whole or not at all. The same images and wishes give the same folder.
 
-    Raises Misuse when ``folder`` exists, or nothing can be compared; BenchError for images that cannot be read or
-    differ in size.
+    Raises Misuse when ``folder`` exists or nothing can be compared; BenchError for images that cannot be read or differ
+    in size.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Misuse(f"{folder} exists already; studies are never overwritten. Choose another folder.")
@@ -58,7 +58,7 @@ def init(
         plans.write(partial, _plan(sources, origin, wish, names, items, notes))
         made = plans.read(partial)
         if folder.exists():
-            folder.rmdir()  # it is empty; Windows renames onto nothing that exists
+            folder.rmdir()  # it is empty; Windows cannot rename onto an existing folder
         files.move(partial, folder)
     except OSError as error:
         raise files.cannot_write(folder, error) from None
@@ -85,7 +85,7 @@ def _check(wish: Wish, names: Sequence[str], origin: Origin) -> None:
 
 
 def _chosen(sources: Sequence[Source], origin: Origin, wish: Wish) -> tuple[list[str], list[str]]:
-    """The names of the images that every method has, cut to the limit, and notes of what is left out."""
+    """Return the names of the images that every method has, cut to the limit, and notes on what is left out."""
     common = sorted(set.intersection(*(set(source.images) for source in sources)))
     if not common:
         raise Misuse("The methods have no image in common: images belong together by their file names.")
@@ -109,7 +109,7 @@ def _chosen(sources: Sequence[Source], origin: Origin, wish: Wish) -> tuple[list
 class Scene:
     """One image in all its versions, cut to the window that is shown. shown: the methods' images by method.
 
-    sharp: the image that a check is made of; beside: the reference that people see, None for none.
+    sharp: the image that a check is made from. beside: the reference that people see, or None.
     """
 
     name: str
@@ -121,7 +121,8 @@ class Scene:
 def _scenes(
     sources: Sequence[Source], origin: Origin, wish: Wish, names: Sequence[str], progress: Progress
 ) -> Iterator[Scene]:
-    """Every image in all its versions, one after the other. Raises BenchError for versions that differ in size."""
+    """Yield every image in all its versions, one after the other. Raises BenchError for versions that differ in
+    size."""
     checks_show_hr = _hr_is_known(origin, names)
     for done, name in enumerate(names):
         progress(done, len(names))
@@ -133,26 +134,28 @@ def _scenes(
             raise BenchError(
                 f"The images called {name} differ in size ({words}{'' if hr is None else ', or from HR'})."
             )
-        # The window is one for all methods and favours none: it follows HR, or the mean of them all.
+        # All methods share one window that favours none: it follows HR, or the mean of all versions.
         window = _window(hr if hr is not None else np.mean([*read.values()], axis=0), wish.crop)
         beside = None
         if wish.reference == "hr":
             beside = hr[window]
         elif wish.reference == "ref":
-            beside = origin.refs[name]()  # whole: it shows something similar, not the same place
+            beside = origin.refs[name]()  # whole, because it shows something similar, not the same place
         sharp = hr if checks_show_hr else read[sources[0].method.name]
         yield Scene(name, {method: image[window] for method, image in read.items()}, sharp[window], beside)
     progress(len(names), len(names))
 
 
 def _hr_is_known(origin: Origin, names: Sequence[str]) -> bool:
-    """True where HR is there for every image; else all checks are made of the first method's images."""
+    """Tell whether every image has HR; otherwise all checks are made from the first method's images."""
     return all(name in origin.hr for name in names)
 
 
 class _Check(NamedTuple):
-    """A check that may be asked; the clearest sort first, equals by name. gain: minus the mean grey levels that the
-    blur takes; sharp, blurred: PNG data."""
+    """A check that may be asked. Sorting puts the clearest first; names break ties.
+
+    gain: minus the mean grey levels that the blur takes away. sharp, blurred: PNG data.
+    """
 
     gain: float
     name: str
@@ -162,7 +165,7 @@ class _Check(NamedTuple):
 
 
 def _items(folder: Path, scenes: Iterable[Scene], sources: Sequence[Source], wish: Wish) -> tuple[list[Item], int]:
-    """Store every image that may be shown; returns the comparisons, and how many pairs are left out as identical."""
+    """Store every image that may be shown; return the comparisons, and how many pairs are left out as identical."""
     key = hashlib.blake2s(f"study/{wish.seed}".encode()).digest()  # another seed gives the images other names
     items: list[Item] = []
     checks: list[_Check] = []
@@ -191,12 +194,12 @@ def _items(folder: Path, scenes: Iterable[Scene], sources: Sequence[Source], wis
 
 
 def _duels(methods: Sequence[str], focus: str) -> list[tuple[str, str]]:
-    """The pairs of methods, each as (a, b) of "a preferred over b"."""
+    """Return the pairs of methods, each as (a, b) of "a preferred over b"."""
     return [(focus, name) for name in methods if name != focus] if focus else list(combinations(methods, 2))
 
 
 def _store(folder: Path, data: bytes, key: bytes) -> str:
-    """Write an image under a name that says nothing, the same content once; returns the name."""
+    """Write an image under a name that reveals nothing, the same content once; return the name."""
     name = hashlib.blake2s(data, key=key, digest_size=16).hexdigest() + ".png"
     if not (folder / name).exists():
         files.write_bytes(folder / name, data)
@@ -225,9 +228,9 @@ def _plan(
 
 
 def _window(guide: np.ndarray, side: int) -> tuple[slice, slice]:
-    """The square window with most detail: the largest sum of absolute differences between neighbouring pixels.
+    """Return the square window with most detail: the largest sum of absolute differences between neighbouring pixels.
 
-    guide: (H, W, 3); side: in pixels at most, 0 for the whole image. The first of equals wins.
+    guide: (H, W, 3). side: in pixels at most; 0 for the whole image. The first of equal windows wins.
     """
     height, width = guide.shape[:2]
     if not side or (side >= height and side >= width):
@@ -238,7 +241,7 @@ def _window(guide: np.ndarray, side: int) -> tuple[slice, slice]:
     detail[1:, 1:] = edges.cumsum(0).cumsum(1)
     rows, columns = min(side, height), min(side, width)
     sums = detail[rows:, columns:] - detail[:-rows, columns:] - detail[rows:, :-columns] + detail[:-rows, :-columns]
-    # Rounded, because the four corners leave rounding noise that would decide between equals.
+    # Rounding removes the noise of the four corners' sums, which would decide between equals.
     top, left = np.unravel_index(np.argmax(sums.round(6)), sums.shape)
     return slice(int(top), int(top) + rows), slice(int(left), int(left) + columns)
 
@@ -250,7 +253,7 @@ def _blurred(image: Image) -> Image:
 
 
 def _png(image: Image) -> bytes:
-    """PNG data of the pixels alone, without any metadata."""
+    """Return PNG data of the pixels alone, without any metadata."""
     data = io.BytesIO()
     PilImage.fromarray(np.ascontiguousarray(image)).save(data, format="PNG")
     return data.getvalue()

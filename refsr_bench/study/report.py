@@ -1,4 +1,4 @@
-"""The results of a study: ``study.json`` and the votes as CSV. The same votes make the same bytes."""
+"""Computes the results of a study: ``study.json`` and the votes as CSV. The same votes give the same bytes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ SAME = (  # fields that repeat the plan
 
 @dataclass(frozen=True)
 class _Jury:
-    """The participants who chose something, by code. kept: the codes of those who count, by ``rule``; asked, right:
-    each one's attention checks."""
+    """The participants who chose something, by code.
+
+    kept: the codes of those who count, by ``rule``. asked, right: each one's attention checks.
+    """
 
     people: dict[str, Person]
     asked: dict[str, int]
@@ -46,14 +48,14 @@ class _Jury:
         return [vote for code in self.kept for _, vote in sorted(self.people[code].votes.items())]
 
     def count(self, checks: dict[str, int]) -> int:
-        """The sum of ``asked`` or ``right`` over those who count."""
+        """Return the sum of ``asked`` or ``right`` over those who count."""
         return sum(checks[code] for code in self.kept)
 
 
 def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
-    """The report of a study folder; docs/study.md describes its fields.
+    """Return the report of a study folder; docs/study.md describes its fields.
 
-    keep_unchecked: participants who answered no check count all the same. Raises Misuse while there is no vote.
+    keep_unchecked: participants who answered no check count as well. Raises Misuse while there is no vote.
     """
     plan, joined = votes.read(folder)
     people = {code: person for code, person in joined.items() if person.votes}
@@ -91,9 +93,10 @@ def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
 
 
 def write(out: Path, report: StudyReport, folder: Path) -> list[Path]:
-    """Write ``study.json`` and ``votes.csv`` of a study folder into ``out``, which is made; returns their paths.
+    """Write ``study.json`` and ``votes.csv`` of a study folder into ``out``, which is made; return their paths.
 
-    votes.csv holds everybody's votes, the excluded ones' as well, by number. Raises BenchError when the disk refuses.
+    votes.csv holds everybody's votes by number, including those of excluded participants. Raises BenchError when the
+    disk refuses.
     """
     files.make_folder(out)
     files.write_text(out / formats.NAME, reader.dumps(report))
@@ -102,7 +105,7 @@ def write(out: Path, report: StudyReport, folder: Path) -> list[Path]:
 
 
 def in_words(report: StudyReport) -> str:
-    """Each preference with its interval, and who counted, a line each."""
+    """Return each preference with its interval, and who counted, one line each."""
     rows = [
         f"{report.title_of(row.a)} preferred over {report.title_of(row.b)} in {row.share:.1%} "
         f"[{row.interval[0]:.1%}, {row.interval[1]:.1%}] of {row.votes} votes ({row.shown})"
@@ -138,7 +141,7 @@ def _excluded(jury: _Jury) -> Iterator[formats.Excluded]:
 
 
 def _right(plan: Plan, vote: Line) -> bool:
-    """True for a vote about a check and for its sharp image, which is a."""
+    """Tell whether a vote is about a check and for its sharp image, which is a."""
     return vote.kind == CHECK and _score(plan, vote) == 1
 
 
@@ -147,7 +150,7 @@ def _left(vote: Line) -> float:
 
 
 def _score(plan: Plan, vote: Line) -> float:
-    """1 where a was preferred, 0 where b was, 0.5 for a tie."""
+    """Return 1 if a was preferred, 0 if b was, 0.5 for a tie."""
     left = _left(vote)
     return left if vote.left == plan.by_id[vote.item].a else 1 - left
 
@@ -168,10 +171,10 @@ def _duels(plan: Plan, real: Sequence[Line], kept: Sequence[str]) -> Duels:
 
 
 def _preferences(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> tuple[Preference, ...]:
-    """One row per pair of methods that was voted on, a over b.
+    """Return one row per pair of methods that was voted on, a over b.
 
-    The bootstrap is shown where participants and images are enough. Where all votes agree, every draw does: its
-    interval would be empty, and Wilson's is shown.
+    The bootstrap is shown if there are enough participants and images. If all votes agree, so does every draw: the
+    bootstrap interval would be empty, and Wilson's is shown instead.
     """
     names = [method.name for method in plan.methods]
     rows = []
@@ -191,7 +194,7 @@ def _preferences(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> t
 
 
 def _ranking(plan: Plan, duels: Duels, draws: np.ndarray, enough: bool) -> formats.Ranking:
-    """Bradley-Terry abilities; of several groups that nothing connects, each on its own."""
+    """Return Bradley-Terry abilities; groups that no comparison connects are ranked separately."""
     wins = statistics.wins_of(duels, len(plan.methods))
     parts = [group for group in statistics.groups(wins) if len(group) > 1]
     rows: list[Ranked] = []
@@ -235,7 +238,7 @@ def _agreement(plan: Plan, jury: _Jury) -> formats.Agreement:
 
 
 def _rounded(value: float) -> float:
-    """Eight decimals: libraries of linear algebra differ in the last bits. No negative zero."""
+    """Round to eight decimals, because libraries of linear algebra differ in the last bits. No negative zero."""
     return round(float(value), 8) + 0.0
 
 

@@ -24,7 +24,7 @@ Shown = Literal["wilson", "bootstrap"]
 
 
 class StudyMethod(Format):
-    """One method as it was compared. weights: their name, "" where nobody said."""
+    """One method as it was compared. weights: their name; "" if unknown."""
 
     name: Name
     title: Text
@@ -32,7 +32,7 @@ class StudyMethod(Format):
 
 
 class Checks(Format):
-    """The attention checks of the participants who count. made_from: the images they were made of, "" without any."""
+    """The attention checks of the participants who count. made_from: the images they were made from; "" without any."""
 
     made_from: Text
     asked: Count
@@ -40,7 +40,7 @@ class Checks(Format):
 
 
 class Excluded(Format):
-    """A participant who does not count. person: their number, in the order of joining; votes: on pairs of methods."""
+    """A participant who does not count. person: their number, in the order of joining. votes: on pairs of methods."""
 
     person: Count
     asked: Count
@@ -49,16 +49,17 @@ class Excluded(Format):
 
 
 class Exclusion(Format):
-    """The rule of who counts, in words, and the participants it leaves out."""
+    """The rule for who counts, in words, and the participants whom it leaves out."""
 
     rule: Text
     excluded: tuple[Excluded, ...]
 
 
 class Preference(Format):
-    """The votes on one pair of methods. share: of those that preferred a, ties as half.
+    """The votes on one pair of methods. share: of the votes that preferred a, with ties as half.
 
-    bootstrap: None where participants or images are too few, or all votes agree. shown: the interval readers see.
+    bootstrap: None if there are too few participants or images, or all votes agree. shown: the interval that readers
+    see.
     """
 
     a: Name
@@ -82,9 +83,9 @@ class Preference(Format):
 
 
 class Ranked(Format):
-    """The place of one method. ability: log odds of being preferred over an average method of its group.
+    """The position of one method. ability: log odds of being preferred over an average method of its group.
 
-    low, high: its 95 % interval, None where no bootstrap draw could be ranked.
+    low, high: its 95 % interval; None if no bootstrap draw could be ranked.
     """
 
     method: Name
@@ -96,7 +97,7 @@ class Ranked(Format):
 
 
 class Ranking(Format):
-    """Bradley-Terry abilities. prior: whether votes were added for a finite answer; groups: connected ones."""
+    """Bradley-Terry abilities. prior: whether votes were added to get a finite answer. groups: connected ones."""
 
     interval: Literal["bootstrap", "wald"]
     prior: bool
@@ -107,8 +108,9 @@ class Ranking(Format):
 class Agreement(Format):
     """Agreement between people, and of people with themselves.
 
-    comparisons: those that two people or more judged; same: the share of equal pairs of judgements; alpha:
-    Krippendorff's; repeats, repeats_same: comparisons that one person was asked twice. None: nothing to compute from.
+    comparisons: those that two or more people judged. same: the share of equal pairs of judgements. alpha:
+    Krippendorff's. repeats, repeats_same: comparisons that one person was asked twice. None means that there is nothing
+    to compute from.
     """
 
     comparisons: Count
@@ -119,10 +121,10 @@ class Agreement(Format):
 
 
 class StudyReport(Format):
-    """``study.json``. votes, ties: on pairs of methods; left_share: of votes for the image at the left.
+    """``study.json``. votes, ties: on pairs of methods. left_share: of votes for the image at the left.
 
-    plan: the digest of plan.json. focus, dataset, protocol and their like are "" where the plan has none; crop is 0 for
-    whole images. median_seconds: per answer, None where nobody measured.
+    plan: the digest of plan.json. focus, dataset, protocol and similar fields are "" if the plan has none; crop is 0
+    for whole images. median_seconds: per answer; None if nobody measured it.
     """
 
     generator: Text
@@ -154,7 +156,7 @@ class StudyReport(Format):
     schema_version: Literal[1] = SCHEMA_VERSION
 
     def title_of(self, name: str) -> str:
-        """The title of a method, with its name beside it where two methods share a title."""
+        """Return the title of a method, with its name beside it if two methods share a title."""
         titles = {method.name: method.title for method in self.methods}
         own = titles[name]
         return f"{own} ({name})" if list(titles.values()).count(own) > 1 else own
@@ -171,12 +173,12 @@ class StudyReport(Format):
 
 
 def read_report(path: Path) -> StudyReport:
-    """A ``study.json`` that does not contradict itself. Raises BenchError naming the file and the field."""
+    """Read a ``study.json`` that does not contradict itself. Raises BenchError naming the file and the field."""
     return parse_report(reader.parse_json(files.read_text(path, MOST_BYTES), str(path)), str(path))
 
 
 def parse_report(values: Any, where: str) -> StudyReport:
-    """A report from its JSON value. Raises BenchError naming ``where`` and the field."""
+    """Read a report from its JSON value. Raises BenchError naming ``where`` and the field."""
     version = values.get("schema_version") if isinstance(values, Mapping) else None
     if version != SCHEMA_VERSION:
         raise BenchError(f"{where}: schema_version {version!r}; this refsr-bench reads {SCHEMA_VERSION}.")
@@ -187,7 +189,7 @@ def parse_report(values: Any, where: str) -> StudyReport:
 
 
 def contradiction(report: StudyReport) -> str | None:
-    """The first statement that the rest of the report belies, in words; None for a sound report."""
+    """Return the first statement that the rest of the report contradicts, in words; None for a sound report."""
     names = [method.name for method in report.methods]
     if len(set(names)) != len(names):
         return "methods names one twice"

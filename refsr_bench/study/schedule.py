@@ -18,13 +18,16 @@ from itertools import pairwise
 from refsr_bench.study.plan import CHECK, PAIR, REPEAT, Item, Plan
 from refsr_bench.study.votes import Person, Trial
 
-ORDERS = 30  # random orders, of which the one with fewest neighbours of the same image is taken
+ORDERS = 30  # random orders, of which the one with the fewest neighbours of the same image is taken
 
 
 @dataclass
 class Tally:
-    """The questions asked so far. votes, waiting: by item, answered and not yet answered; lead: how often a was left
-    more often than right, by item and by pair of methods."""
+    """The questions asked so far.
+
+    votes, waiting: answered and not yet answered, by item. lead: how often a was left more often than right, by item
+    and by pair of methods.
+    """
 
     votes: Counter[str] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)
@@ -32,7 +35,7 @@ class Tally:
 
 
 def tally(plan: Plan, people: Iterable[Person]) -> Tally:
-    """Count what people were asked and answered, repeats aside."""
+    """Count what people were asked and answered, except repeats."""
     found = Tally()
     for person in people:
         votes = {vote.item: vote.left for vote in person.votes.values() if vote.kind != REPEAT}
@@ -48,13 +51,13 @@ def tally(plan: Plan, people: Iterable[Person]) -> Tally:
 
 
 def schedule(plan: Plan, code: str, people: Iterable[Person]) -> tuple[Trial, ...]:
-    """The trials of a new participant. people: everybody before."""
+    """Return the trials of a new participant. people: everybody before."""
     rng = random.Random(f"{plan.digest}/{code}")
     before = tally(plan, people)
     picked = _order(_picked(plan, before, rng), rng)
     left = _sides(picked, before, rng)
     number = len(picked)
-    # A trial is placed by a real number between those of the comparisons around it.
+    # A trial's place is a real number between those of the comparisons around it.
     placed = [(float(n), Trial(item.id, PAIR, left[item.id])) for n, item in enumerate(picked)]
     checks = sorted(plan.checks, key=lambda item: (before.votes[item.id] + before.waiting[item.id], rng.random()))
     a_left = rng.random() < 0.5
@@ -69,7 +72,7 @@ def schedule(plan: Plan, code: str, people: Iterable[Person]) -> tuple[Trial, ..
 
 
 def _picked(plan: Plan, before: Tally, rng: random.Random) -> list[Item]:
-    """The comparisons of one participant, each time the one that is needed most; chance decides between equals."""
+    """Choose the comparisons of one participant, each time the one that is needed most; chance breaks ties."""
     duels, images = Counter[tuple[str, str]](), Counter[str]()
     left = {item.id: (item, rng.random()) for item in plan.pairs}
 
@@ -93,9 +96,9 @@ def _order(items: list[Item], rng: random.Random) -> list[Item]:
 
 
 def _sides(items: list[Item], before: Tally, rng: random.Random) -> dict[str, str]:
-    """The method shown left, by item: a in half of each pair of methods.
+    """Return the method shown left, by item: a in half of each pair of methods.
 
-    The odd comparison goes as the pair needs it; a is left in the items where it was so less often before.
+    The odd comparison goes as the pair needs it. Method a is left in the items in which it was left less often before.
     """
     found = {}
     for duel in sorted({(item.a, item.b) for item in items}):

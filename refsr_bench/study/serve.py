@@ -1,8 +1,10 @@
-"""The study's page: several people at once choose, one comparison at a time, without knowing whose image is whose.
+"""Serves the study's page: several people at once choose, one comparison at a time, without knowing whose image is
+whose.
 
-``local_page`` answers for ``serve``, on 127.0.0.1 alone. Images go by names drawn for one trial of one run of the
-server; nothing the page gets tells methods, checks or repeats apart. Every choice is on the disk before the page says
-so. Participants are known by a random code alone, with which they can go on later; an open page is one participant.
+``local_page`` answers for ``serve``, on 127.0.0.1 alone. Images have names drawn for one trial of one run of the
+server, and nothing that the page gets tells methods, checks or repeats apart. Every choice is on the disk before the
+page says so. Participants are known only by a random code, with which they can continue later; an open page is one
+participant.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ ASSETS = BASE | {
     "/style.css": PAGE / "style.css",
     "/icon.svg": PAGE / "icon.svg",
 }
-SECONDS = 8  # of one comparison, a guess from trials; people are told the sum before they begin
+SECONDS = 8  # per comparison, a guess from trials; people are told the sum before they begin
 MOST_BYTES = 1 << 28  # of one image: 8-bit RGB of 9000 x 9000 pixels, uncompressed
 
 Asked = TypeVar("Asked", bound=Format)
 
 
 class Resume(Format):
-    """The page's request to go on. participant: their code as somebody typed it."""
+    """The page's request to continue. participant: their code as somebody typed it."""
 
     participant: Text
 
@@ -49,7 +51,7 @@ class Undo(Resume):
 
 
 class Choice(Undo):
-    """The page's request to write a choice down. milliseconds: since the images appeared."""
+    """The page's request to record a choice. milliseconds: since the images appeared."""
 
     choice: Literal["left", "right", "tie"]
     milliseconds: votes.Milliseconds
@@ -58,7 +60,8 @@ class Choice(Undo):
 def serve(
     folder: Path, port: int = 0, open_browser: bool = True, announce: Callable[[str], None] = print
 ) -> None:
-    """Serve the page until Ctrl-C. port: 0 takes a free one. Raises Misuse for no study and for a taken port."""
+    """Serve the page until Ctrl-C. port: 0 takes a free one. Raises Misuse when there is no study or the port is
+    taken."""
     with StudyServer(folder, port) as server:
         server.run(
             open_browser,
@@ -77,7 +80,7 @@ class StudyServer(LocalServer):
 
 
 class Desk:
-    """Everything that participants see and do. Every request gets the participant's state as its answer."""
+    """Handles everything that participants see and do. Every request is answered with the participant's state."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +91,7 @@ class Desk:
         self._sizes: dict[str, tuple[int, int]] = {}
 
     def about(self) -> dict[str, Any]:
-        """The words that everybody sees before they begin."""
+        """Return the words that everybody sees before they begin."""
         plan = self.plan
         return {
             "title": plan.title,
@@ -114,11 +117,11 @@ class Desk:
         return self._state(votes.people(self.journal.extend(line))[code])
 
     def resume(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Let a participant go on. Raises Misuse for an unknown code."""
+        """Let a participant continue. Raises Misuse for an unknown code."""
         return self._state(self._person(self.journal.read(), _asked(request, Resume)))
 
     def vote(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Write one choice down, once: a request whose answer was lost can be sent again.
+        """Record one choice, once: a request whose answer was lost can be sent again.
 
         Raises Misuse for a request that makes no sense.
         """
@@ -140,12 +143,12 @@ class Desk:
         return self._state(self._person(self.journal.extend(line), asked))
 
     def undo(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Take the latest choice back. Raises Misuse where there is none, or it is another one."""
+        """Take the latest choice back. Raises Misuse when there is none, or it is another one."""
         asked = _asked(request, Undo)
 
         def line(lines: list[Line]) -> list[Line]:
             person = self._person(lines, asked)
-            if asked.trial == person.next:  # taken back already
+            if asked.trial == person.next:  # already taken back
                 return []
             if asked.trial != person.last:
                 raise Misuse("There is nothing to take back, or this participant went on elsewhere.")
@@ -154,7 +157,7 @@ class Desk:
         return self._state(self._person(self.journal.extend(line), asked))
 
     def image(self, name: str) -> bytes:
-        """An image as PNG. Raises KeyError for an unknown name, BenchError for a file that is gone."""
+        """Return an image as PNG. Raises KeyError for an unknown name, BenchError for a file that is gone."""
         return files.read_bytes(self.folder / IMAGES / self._files[name], MOST_BYTES)
 
     def _person(self, lines: list[Line], asked: Resume) -> Person:

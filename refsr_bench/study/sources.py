@@ -1,4 +1,5 @@
-"""The images of a study: of result folders with saved SR images, or of any folders whose images share their names."""
+"""Finds the images of a study: in result folders with saved SR images, or in any folders whose images share their
+names."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Origin:
-    """The facts known beside the methods' images. hr, refs: by the same names; the rest: see ``plan.Plan``."""
+    """The facts known besides the methods' images. hr, refs: by the same names. The rest: see ``plan.Plan``."""
 
     hr: Mapping[str, Read] = field(default_factory=dict)
     refs: Mapping[str, Read] = field(default_factory=dict)
@@ -39,10 +40,10 @@ class Origin:
 
 
 def gather(places: Places, pictures: bool) -> tuple[list[Source], Origin]:
-    """The methods' images, runs before folders, and what is known beside them.
+    """Return the methods' images, runs before folders, with the facts known about them.
 
     pictures: whether HR images and references of the runs are wanted; their data set is then opened. Raises Misuse for
-    places that make no sense together.
+    sources that cannot be combined.
     """
     sources, origin = [], Origin()
     if places.methods:
@@ -66,7 +67,8 @@ def gather(places: Places, pictures: bool) -> tuple[list[Source], Origin]:
 
 
 def folder_images(folder: Path) -> dict[str, Read]:
-    """The images of a folder by their names without extension. Raises Misuse when two share one, or none is there."""
+    """Return the images of a folder by their names without extension. Raises Misuse when two share one, or there is
+    none."""
     found: dict[str, Read] = {}
     for path in image_files(folder):
         if path.stem in found:
@@ -80,10 +82,10 @@ def folder_images(folder: Path) -> dict[str, Read]:
 def from_results(
     folder: Path, names: Sequence[str], data_root: Path | None, pictures: bool
 ) -> tuple[list[Source], Origin]:
-    """The saved SR images of runs. folder: ``results/<protocol>/<dataset>``; names: of folders in it; pictures: see
-    ``gather``.
+    """Return the saved SR images of runs.
 
-    Raises Misuse for runs without saved images and for runs of different data or protocols.
+    folder: ``results/<protocol>/<dataset>``. names: of folders in it. pictures: see ``gather``. Raises Misuse for runs
+    without saved images and for runs of different data or protocols.
     """
     sources, first = [], None
     for name in names:
@@ -107,7 +109,7 @@ def from_results(
 
 
 def _pictures(run: schema.Run, data_root: Path | None) -> tuple[dict[str, Read], dict[str, Read]]:
-    """HR and first reference of every pair, as the run's protocol prepares them."""
+    """Return HR and the first reference of every pair, as the runs' protocol prepares them."""
     from refsr_bench.core import catalogue
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.protocols.base import parse_label

@@ -1,8 +1,9 @@
-"""``votes.jsonl``: who joined and what they chose, one line per event, and what stands of it.
+"""Reads and writes ``votes.jsonl``: who joined and what they chose, one line per event, and which votes stand.
 
 A "join" holds the trials that the participant will be shown. A "vote" holds the number of its trial, the item, its
-kind, the method shown left (or first), the choice, and the time from the images' appearance. An "undo" takes the
-participant's latest standing vote back. Lines are only ever appended, and are on the disk before anybody is told so.
+kind, the method shown left (or first), the choice, and the time since the images appeared. An "undo" takes the
+participant's latest standing vote back. Lines are only ever appended, and are on the disk before the participant is
+told so.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from refsr_bench.study.plan import VOTES, Plan
 
 JOIN, VOTE, UNDO = "join", "vote", "undo"
 LEFT, RIGHT, TIE = "left", "right", "tie"
-LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L, which people take for each other
+LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L, which people confuse
 MOST_MILLISECONDS = 24 * 3600 * 1000
 
 Code = Annotated[str, Meta(pattern=r"^-*[A-Za-z0-9][A-Za-z0-9-]*\Z", max_length=24)]
@@ -35,7 +36,7 @@ Milliseconds = Annotated[int, Meta(ge=0, le=MOST_MILLISECONDS)]
 
 
 class Trial(Format):
-    """One question. kind: PAIR, CHECK, or REPEAT of a pair that was asked before, with its sides exchanged."""
+    """One question. kind: PAIR, CHECK, or REPEAT of an earlier pair with its sides exchanged."""
 
     item: Text
     kind: Kind
@@ -43,9 +44,9 @@ class Trial(Format):
 
 
 class Line(Format):
-    """One line of the file. time: UTC; plan: its digest; milliseconds: None where nobody measured.
+    """One line of the file. time: UTC. plan: its digest. milliseconds: None if nobody measured.
 
-    trials: of a join, empty when imported from a crowd platform. Fields of other actions keep their defaults.
+    trials: of a join; empty when imported from a crowd platform. Fields of other actions keep their defaults.
     """
 
     time: Text
@@ -63,7 +64,8 @@ class Line(Format):
 
 @dataclass
 class Person:
-    """A participant as the lines so far have it. votes: the standing ones by number of the trial, as they were cast."""
+    """A participant according to the lines so far. votes: the standing ones by number of the trial, in the order of
+    voting."""
 
     code: str
     trials: tuple[Trial, ...] = ()
@@ -81,7 +83,7 @@ class Person:
 
 
 def journal(folder: Path, name: str = VOTES) -> files.Journal[Line]:
-    """The votes of a folder. Reading them raises BenchError naming a line that is none."""
+    """Open the votes of a folder. Reading them raises BenchError naming an invalid line."""
     return files.Journal(folder / name, _decode, _encode)
 
 
@@ -97,12 +99,12 @@ def _decode(data: bytes, where: str) -> Line:
 
 
 def _encode(line: Line) -> bytes:
-    # Fields stand in their order here, not sorted as in other journals: studies that go on were begun so.
+    # Fields keep the order of the struct, unlike in other journals, because existing studies were begun that way.
     return json.dumps(reader.to_json(line), ensure_ascii=False).encode()
 
 
 def new_code() -> str:
-    """A participant's code: eight letters, 39 random bits."""
+    """Draw a participant's code: eight letters, 39 random bits."""
     return "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2))
 
 
@@ -111,7 +113,7 @@ def now() -> str:
 
 
 def read(folder: Path) -> tuple[Plan, dict[str, Person]]:
-    """The plan of a study folder, and its ``people``. Raises BenchError for votes about another plan."""
+    """Read the plan of a study folder, and its ``people``. Raises BenchError for votes about another plan."""
     plan = plans.read(folder)
     found = people(journal(folder).read())
     for code, person in found.items():
@@ -123,7 +125,7 @@ def read(folder: Path) -> tuple[Plan, dict[str, Person]]:
 
 
 def people(lines: Iterable[Line]) -> dict[str, Person]:
-    """Everybody who joined, in order of joining, with what stands of their votes."""
+    """Return everybody who joined, in order of joining, with their standing votes."""
     found: dict[str, Person] = {}
     for line in lines:
         person = found.setdefault(line.participant, Person(line.participant))

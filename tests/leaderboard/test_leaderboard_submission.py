@@ -36,7 +36,7 @@ def test_a_sound_file_has_no_errors():
         (lambda v: v["run"]["protocol"]["fields"].update(border=3), "", "digest is not that of run.protocol.fields"),
         (lambda v: v["run"].update(pair_ids=["p0", "p0", "p1", "p2"]), "", "run.pair_ids names a pair twice"),
         (lambda v: v["images"].reverse(), "", "images are not those of run.pair_ids"),
-        (lambda v: v["run"]["method"].update(year="2021"), "run.method.year", "is \"2021\"; integer is due"),
+        (lambda v: v["run"]["method"].update(year="2021"), "run.method.year", "is \"2021\"; expected integer"),
         (lambda v: v["run"]["method"]["weights"].update(sha256="x"), "run.method.weights.sha256", "64 hexadecimal"),
         (lambda v: v["run"]["method"]["weights"].update(kind="mine"), "run.method.weights.kind", "one of "),
         (lambda v: v.update(score=1), "the file", "'score' was unexpected"),
@@ -54,7 +54,7 @@ def test_values_out_of_range_are_errors():
     value = sent(ssim=(0.7, 0.75, 1.8))
     assert any(f.where == "image 'p2'" and "ssim_y is 1.8, outside -1 to 1" in f.text for f in findings(value))
     value["images"][0]["cost"] = {"seconds": -1.0}
-    assert [(f.where, f.text) for f in findings(value)] == [("images[0].cost.seconds", "is -1.0; at least 0 is due")]
+    assert [(f.where, f.text) for f in findings(value)] == [("images[0].cost.seconds", "is -1.0; expected at least 0")]
 
 
 def test_nothing_is_made_good_and_everything_wrong_is_named():
@@ -150,7 +150,7 @@ def test_hostile_lists_take_no_long_time():
         parse_json(f'{{{twice},"29999":1}}', "sent")
     value = sent()
     value["run"]["pair_ids"] = [n if n % 2 else str(n) for n in range(20_000)]
-    assert any(f.where == "run.pair_ids[1]" and "string is due" in f.text for f in findings(value))
+    assert any(f.where == "run.pair_ids[1]" and "expected string" in f.text for f in findings(value))
     assert time.process_time() - start < 10
 
 

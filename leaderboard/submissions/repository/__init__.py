@@ -1,4 +1,4 @@
-"""A repository that collects results: its README and its workflows on GitHub, as files to begin with."""
+"""A template of a repository that collects results: its README and its workflows on GitHub."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FILES = {
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the template into ``folder``, which is made where absent, and say which files it has.
+    """Write the template into ``folder``, which is made if absent, and return its files.
 
-    Raises BenchError, having written nothing, when one of them is there already, and when nothing can be written.
+    Raises BenchError, having written nothing, when one of them exists already, and when nothing can be written.
     """
     targets = {folder / target: Path(__file__).with_name(source) for source, target in FILES.items()}
     keep = folder / "results" / ".gitkeep"

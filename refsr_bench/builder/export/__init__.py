@@ -1,1 +1,1 @@
-"""The finished data set: its files, data card, Croissant metadata, and the way to the Hugging Face Hub."""
+"""The finished data set: its files, data card, Croissant metadata, and its upload to the Hugging Face Hub."""

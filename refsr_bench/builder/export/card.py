@@ -1,4 +1,4 @@
-"""The data card, in Hugging Face's form: ``card.md.j2`` filled with what the tables say."""
+"""Writes the data card in Hugging Face's form by filling ``card.md.j2`` from the tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from refsr_bench.builder.stats import spread
 
 
 def card(project: Project, pairs: Sequence[Pair], checks: Sequence[str], by_reference: bool) -> str:
-    """The text of README.md. checks: what was checked, one sentence each."""
+    """Return the text of README.md. checks: the checks that were made, one sentence each."""
     settings, queries, cleaned = project.settings, project.queries, project.cleaned
     images = pictures(pairs)
     people = sorted({name for pair in pairs for name in pair.selected.people})
@@ -75,7 +75,7 @@ def _counted(counts: Counter[str]) -> str:
 
 
 def _rows(rows: Sequence[Sequence[object]]) -> str:
-    """The rows of a Markdown table."""
+    """Return the rows of a Markdown table."""
     return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Croissant 1.0 with its RAI extension (docs.mlcommons.org/croissant): the data set described for machines."""
+"""Describes the data set for machines in Croissant 1.0 with its RAI extension (docs.mlcommons.org/croissant)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SIDES = {"hr": "input", "ref": "ref"}  # the names of the images in metadata.js
 
 
 def croissant(settings: Settings, pairs: Sequence[Pair], row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The JSON of ``croissant.json``. row: one of ``metadata.jsonl``, which lies in ``folder`` already."""
+    """Return the JSON of ``croissant.json``. row: one of ``metadata.jsonl``, which is already in ``folder``."""
     links = {p.row.license_url or licenses.address(*p.license) for p in pictures(pairs)}
     return {
         "@context": _CONTEXT,

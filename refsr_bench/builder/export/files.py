@@ -75,7 +75,7 @@ def export(project: Project, by_reference: bool = False) -> Path:
 
 
 def _images(project: Project, pairs: Sequence[Pair], folder: Path) -> list[str]:
-    """Copy the images, write the lists, and check the result as any data set is checked; returns what was checked."""
+    """Copy the images, write the lists and check the result as every data set is checked; return the checks."""
     for name in ("input", "ref"):
         files.make_folder(folder / name)
     for picture in pictures(pairs):
@@ -102,7 +102,7 @@ def _images(project: Project, pairs: Sequence[Pair], folder: Path) -> list[str]:
 
 
 def metadata(pair: Pair) -> dict[str, Any]:
-    """One line for Hugging Face's ImageFolder: hr and ref become images."""
+    """Return one line for Hugging Face's ImageFolder, which turns hr and ref into images."""
     made, found = pair.rescaled, pair.cleaned
     told = {
         f"{side}_{name}": getattr(picture.row, name)
@@ -131,7 +131,7 @@ def metadata(pair: Pair) -> dict[str, Any]:
 
 
 def _references(project: Project, pairs: Sequence[Pair], folder: Path) -> None:
-    """Addresses and digests of the images, and the script that makes them."""
+    """Write the addresses and digests of the images, and the script that makes the images from them."""
     rows = []
     for picture in pictures(pairs):
         source = picture.row

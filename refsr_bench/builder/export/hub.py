@@ -1,4 +1,4 @@
-"""Publishing an export as a data set repository of the Hugging Face Hub."""
+"""Publishes an export as a data set repository on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from refsr_bench.core.lists import some
 
 
 def push(project: Project, repository: str, public: bool = False, api: Any = None) -> str:
-    """Upload ``export/``, to a private repository unless ``public``; returns its page.
+    """Upload ``export/``, to a private repository unless ``public``, and return the address of its page.
 
-    Refused while an image's licence is unknown or not among the project's, unless it was exported by reference. api: a
-    ``huggingface_hub.HfApi``. Raises Misuse for that, BenchError when the Hub refuses.
+    The upload is refused while an image's licence is unknown or not among the project's licences, unless the export is
+    by reference. api: a ``huggingface_hub.HfApi``. Raises Misuse when refused, and BenchError when the Hub refuses.
     """
     folder = project.path / "export"
     if not (folder / "README.md").is_file():
@@ -35,7 +35,7 @@ def push(project: Project, repository: str, public: bool = False, api: Any = Non
             repo_type="dataset",
             commit_message=f"{project.settings.title}, made with refsr-bench {__version__}",
         )
-    except (OSError, ValueError) as error:  # HTTP errors are OSErrors, bad names ValueErrors
+    except (OSError, ValueError) as error:  # HTTP errors are OSErrors, bad names are ValueErrors
         raise BenchError(f"{repository}: the Hub refused ({error}). Log in first: hf auth login") from None
     return f"https://huggingface.co/datasets/{repository}"
 

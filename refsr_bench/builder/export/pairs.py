@@ -1,4 +1,4 @@
-"""The finished pairs of a project with everything known of them, and whether they may be published."""
+"""The finished pairs of a project with every fact known about them, and whether they may be published."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from refsr_bench.core.lists import some
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a pair. file: in the export. row: where it is from. stored: in the project. cut: (width, height) of
-    the part that is used; size: (width, height) in the export. changes: what was done to it, in words."""
+    """One image of a pair.
+
+    file: its path in the export. row: its row in the tables, with its origin. stored: its path in the project. cut:
+    (width, height) of the part that is used. size: (width, height) in the export. changes: the edits, in words.
+    """
 
     file: str
     row: Query | Candidate
@@ -31,7 +34,7 @@ class Picture:
 
     @property
     def license(self) -> tuple[str, str]:
-        """(name, version)."""
+        """Return (name, version)."""
         return self.row.license, self.row.license_version
 
 
@@ -40,7 +43,7 @@ UNCHANGED = "none"
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair. name: NNN."""
+    """One pair. name: NNN, counted from 001."""
 
     name: str
     query: Query
@@ -74,7 +77,7 @@ class Pair:
 
 
 def pictures(pairs: Sequence[Pair]) -> list[Picture]:
-    """Input and reference of every pair, in order."""
+    """Return the input and reference of every pair, in order."""
     return [picture for pair in pairs for picture in pair.pictures]
 
 
@@ -84,7 +87,7 @@ def categories(pairs: Sequence[Pair]) -> Counter[str]:
 
 
 def finished(project: Project) -> list[Pair]:
-    """The pairs that were selected, in the order of their queries. Raises Misuse when some were not rescaled."""
+    """Return the selected pairs in the order of their queries. Raises Misuse when some were not rescaled."""
     queries = {row.id: row for row in project.kept_queries}
     pool = {(row.query, row.file): row for row in reversed(project.pool)}  # the first provider's row counts
     cleaned = {(row.query, row.file): row for row in project.cleaned}
@@ -109,8 +112,8 @@ def finished(project: Project) -> list[Pair]:
 
 
 def check_licenses(pairs: Sequence[Pair], by_reference: bool) -> None:
-    """Raise Misuse when a licence forbids what was done to an image (no derivatives), or when an image without a web
-    address is to be published by reference."""
+    """Raise Misuse when a licence forbids an image's edits (no derivatives), or when an image without a web address is
+    to be published by reference."""
     if by_reference:
         nowhere = [p.file for p in pictures(pairs) if not p.row.source_url.startswith(("http://", "https://"))]
         if nowhere:

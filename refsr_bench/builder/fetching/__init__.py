@@ -1,1 +1,1 @@
-"""Fetching from the internet, politely and safely: the one way from the builder to the network."""
+"""Fetches from the internet, politely and safely. The builder reaches the network only through this package."""

@@ -1,4 +1,4 @@
-"""Answers of servers, none of them trusted: bounded bodies, images by their content, JSON, words of errors."""
+"""Reads servers' answers, none of which is trusted: bounded bodies, images checked by content, JSON, error texts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import parse_json
 from refsr_bench.pixels.images import FORMATS
 
-ERROR_BYTES = 64 << 10  # read of an error's body: enough for what an API says of it
-SHORTEST_SECRET = 6  # characters: shorter ones are no keys, and replacing them would spoil answers
+ERROR_BYTES = 64 << 10  # how much of an error's body is read: enough for an API's explanation
+SHORTEST_SECRET = 6  # characters; a shorter value is no key, and replacing it would corrupt answers
 
 
 @dataclass(frozen=True)
 class Answer:
-    """url: the last hop's, keys and all: only for ``shown_url`` where there are any."""
+    """A server's answer. url: the last hop's, including keys, so show it only through ``shown_url``."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,9 +33,10 @@ class Answer:
 
 
 def body(response: httpcore2.Response, headers: Mapping[str, str], shown: str, limit: int) -> bytes:
-    """The body, decompressed. Of an error's body the beginning is enough.
+    """Read the body and decompress it; an error's body is cut after its beginning.
 
-    Raises Refused for one of more than ``limit`` bytes, announced or not, and for a packing that was not asked for.
+    Raises Refused for a body of more than ``limit`` bytes, announced or not, and for an encoding that was not asked
+    for.
     """
     failed = response.status >= 300
     if failed:
@@ -55,7 +56,8 @@ def body(response: httpcore2.Response, headers: Mapping[str, str], shown: str, l
 
 
 def _unpacker(encoding: str, shown: str) -> Callable[[bytes, int], bytes]:
-    """``unpack(chunk, most)``: never more than ``most`` bytes at once, however well they were packed."""
+    """Return ``unpack(chunk, most)``, which never returns more than ``most`` bytes at once, however well they were
+    packed."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return lambda chunk, most: chunk
@@ -73,12 +75,12 @@ def _unpacker(encoding: str, shown: str) -> Callable[[bytes, int], bytes]:
 
 
 def look(data: bytes, shown: str, max_pixels: int) -> tuple[str, int, int]:
-    """(format, width, height) of an image file's bytes, which are decoded to be sure.
+    """Return (format, width, height) of an image file's bytes, after decoding them to be sure.
 
-    Raises Refused, in words, for anything that is no sound image of a known format and bearable size.
+    Raises Refused, in words, for anything that is not a sound image of a known format and acceptable size.
     """
     try:
-        # Pillow warns of bombs at half the size at which it refuses them; the limit here is our own.
+        # Pillow warns of decompression bombs at half the size at which it refuses them; we set our own limit.
         with (
             warnings.catch_warnings(action="ignore", category=PilImage.DecompressionBombWarning),
             PilImage.open(io.BytesIO(data), formats=FORMATS) as image,
@@ -111,7 +113,7 @@ def _what(data: bytes) -> str:
 
 
 def decoded(data: bytes, url: str) -> Any:
-    """An API's answer as JSON. Raises FetchError."""
+    """Decode an API's answer as JSON. Raises FetchError."""
     try:
         return parse_json(data, url)
     except BenchError:
@@ -119,7 +121,7 @@ def decoded(data: bytes, url: str) -> Any:
 
 
 def words(data: bytes) -> str:
-    """An API's own words on an error, for a message: `` (its words)``, or nothing."""
+    """Return an API's own explanation of an error for use in a message: `` (its words)``, or ""."""
     try:
         payload = parse_json(data, "")
     except BenchError:
@@ -132,7 +134,7 @@ def words(data: bytes) -> str:
 
 
 def scrubbed(data: bytes, secrets: Iterable[str]) -> bytes:
-    """The body without our keys, should the server repeat them."""
+    """Return the body without our keys, in case the server repeats them."""
     for value in secrets:
         if len(value) >= SHORTEST_SECRET:
             for spelt in {value, quote(value, safe="")}:

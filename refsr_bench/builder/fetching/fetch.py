@@ -1,15 +1,16 @@
-"""The client that fetches from servers that are not trusted.
+"""The client that fetches from untrusted servers.
 
-Politeness: a User-Agent that says who asks, one request at a time, a pause between requests to one host, robots.txt
-obeyed, rate-limit and Retry-After headers obeyed, back-off with jitter, and a disk cache, so that nothing is fetched
-twice: what was refused for good is remembered too.
+Politeness: the User-Agent says who asks; requests go out one at a time with a pause between two to one host;
+robots.txt, rate-limit headers and Retry-After are obeyed; back-off has jitter; and a disk cache fetches nothing twice
+and remembers what was refused for good.
 
-Safety: http and https only; host names are resolved here, every address must be public, and the connection goes to the
-checked address (a name that resolves otherwise a moment later changes nothing); redirects are followed by hand, each
-hop checked alike; sizes, time and pixels are bounded while they arrive, compressed bodies too; an image is what decodes
-as one, whatever its name or header says. Proxies of the environment are not used: they would connect unchecked.
+Safety: only http and https are allowed. The client resolves host names itself, every address must be public, and the
+connection goes to the checked address, so a name that resolves otherwise a moment later changes nothing. It follows
+redirects by hand and checks each hop alike. It bounds sizes, time and pixels while they arrive, also those of
+compressed bodies. An image is what decodes as one, whatever its name or header says. Proxies of the environment are not
+used, because they would connect unchecked.
 
-Keys (``secret``) go into the request alone: never into the cache, its keys, messages or exceptions.
+Keys (``secret``) go into the request alone, never into the cache, its keys, messages or exceptions.
 """
 
 from __future__ import annotations
@@ -50,15 +51,15 @@ CONTACT = "REFSR_CONTACT"
 """Environment variable with an e-mail or web address, where the policy names none."""
 
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
-ROBOTS_BYTES = 500 << 10  # a robots.txt's: as much as a crawler has to read (RFC 9309, 2.5)
+ROBOTS_BYTES = 500 << 10  # limit of a robots.txt: as much as a crawler has to read (RFC 9309, 2.5)
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # overloaded or out of order: worth another try
-_GONE = (404, 410, 451)  # never worth one
+_GONE = (404, 410, 451)  # never worth another try
 
 
 class _Again(Exception):
-    """A failure of a host that may pass. after: seconds the server asks for, None where it says nothing."""
+    """A failure of a host that may pass. after: seconds the server asks for; None when it does not say."""
 
     def __init__(self, host: str, reason: str, after: float | None = None, throttled: bool = False) -> None:
         super().__init__(reason)
@@ -67,24 +68,24 @@ class _Again(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules a client keeps.
+    """The rules that a client keeps.
 
-    contact: e-mail or web address of whoever asks, sent with every request (else $REFSR_CONTACT; one of them is
-    needed). cache: folder, None for none. max_bytes: of an image, max_text: of an API's answer or a page, both after
-    decompression; max_pixels: of an image. connect, read: seconds for a connection, and for the next bytes; total: for
-    one answer. interval: seconds between two requests to one host. retries: after the first try. patience: the longest
-    wait, in seconds, that is sat out. allow_loopback: for tests, whose server is on this machine.
+    contact: the e-mail or web address of whoever asks, sent with every request (else $REFSR_CONTACT; one is needed).
+    cache: a folder, or None. max_bytes: of an image; max_text: of an API's answer or a page; both after decompression.
+    max_pixels: of an image. connect, read, total: seconds for a connection, for the next bytes, and for one answer.
+    interval: seconds between two requests to one host. retries: tries after the first. patience: the longest wait that
+    is accepted, in seconds. allow_loopback: for tests, whose server is on this machine.
     """
 
     contact: str = ""
     cache: Path | None = None
-    max_bytes: int = 64 << 20  # several times what photos of max_pixels take
-    max_text: int = 16 << 20  # answers of 50 hits take less than one
+    max_bytes: int = 64 << 20  # several times the size of photos with max_pixels
+    max_text: int = 16 << 20  # answers with 50 hits take less than one
     max_pixels: int = 100_000_000  # 300 MB decoded
     connect: float = 10.0
     read: float = 20.0
     total: float = 120.0
-    interval: float = 1.0  # keeps below Flickr's 3600 an hour, and is what crawlers are commonly asked for
+    interval: float = 1.0  # stays below Flickr's 3600 an hour, and is what crawlers are commonly asked for
     retries: int = 4
     patience: float = 120.0
     redirects: int = 5
@@ -92,7 +93,8 @@ class Policy:
 
     @property
     def user_agent(self) -> str:
-        """Raises Misuse where nobody is named: servers block crawlers that do not say who they are."""
+        """The User-Agent header. Raises Misuse when nobody is named, because servers block crawlers that do not say who
+        they are."""
         contact = " ".join((self.contact or os.environ.get(CONTACT, "")).split())
         if not contact.isprintable() or not contact.isascii() or not ("@" in contact or "://" in contact):
             raise Misuse(
@@ -104,9 +106,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Fetched:
-    """An image as it came. bytes: the file; type: its media type and suffix its usual suffix, by content; width, height
-    as stored (before any EXIF turn); url: where it lay at last; retrieved: date (ISO, UTC); path: the file in the
-    cache, None without one."""
+    """An image as it arrived.
+
+    bytes: the file. type, suffix: its media type and usual suffix, by content. width, height: as stored (before any
+    EXIF rotation). url: the last hop. retrieved: date (ISO, UTC). path: the file in the cache; None without a cache.
+    """
 
     bytes: bytes
     type: str
@@ -120,8 +124,11 @@ class Fetched:
 
 @dataclass(frozen=True)
 class _Request:
-    """One question. limit: bytes of the answer. robots: obey robots.txt, of every hop. secret: values that must appear
-    nowhere but in the request. form: the body of a POST, None for a GET."""
+    """One question.
+
+    limit: bytes of the answer. robots: obey robots.txt on every hop. secret: values that must appear nowhere but in the
+    request. form: the body of a POST; None for a GET.
+    """
 
     url: str
     limit: int
@@ -133,9 +140,9 @@ class _Request:
 
 
 class Client:
-    """Fetches under one policy, and remembers what each host asked for. Not for several threads.
+    """Fetches under one policy, and remembers what each host asked for. Not for use by several threads.
 
-    sleep, clock, resolve: for tests; ``resolve(host, port)`` gives IP addresses as text.
+    sleep, clock, resolve: replaced by tests; ``resolve(host, port)`` gives IP addresses as text.
     """
 
     def __init__(
@@ -153,9 +160,9 @@ class Client:
         self._robots: dict[str, Protego] = {}
 
     def image(self, url: str, robots: bool = True) -> Fetched:
-        """The image at ``url``, from the cache where it is there.
+        """Return the image at ``url``, from the cache if it is there.
 
-        robots: ask robots.txt first (of every hop). Raises Refused for good, Throttled or FetchError for now.
+        robots: ask robots.txt first, on every hop. Raises Refused (for good), or Throttled or FetchError (for now).
         """
         shown, cached = shown_url(url), self._cache.find(url)
         if cached and cached[0].refused:
@@ -182,11 +189,11 @@ class Client:
         headers: Mapping[str, str] | None = None,
         check: Callable[[Any], str | None] | None = None,
     ) -> Any:
-        """An API's answer to ``url?params``, as JSON; cached when it was good.
+        """Return an API's answer to ``url?params`` as JSON; it is cached when it was good.
 
-        secret: more parameters, kept out of cache and messages; headers: likewise.
-        check: looks at a decoded answer with status 200; returns why to try again, or None; raises FetchError itself.
-        Raises FetchError naming the status and the API's own words.
+        secret, headers: parameters and headers that are kept out of cache and messages. check: looks at a decoded
+        answer with status 200; it returns a reason to try again, or None, or raises FetchError. Raises FetchError
+        naming the status and the API's own words.
         """
         public = f"{url}?{urlencode(params)}"
         cached = self._cache.find(public)
@@ -201,20 +208,21 @@ class Client:
         return payload
 
     def post(self, url: str, secret: Mapping[str, str]) -> Any:
-        """An API's answer to a form, as JSON; never cached. The form's values count as secrets."""
+        """Return an API's answer to a form as JSON; it is never cached. The form's values count as secrets."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         form, secrets = urlencode(secret).encode(), tuple(secret.values())
         request = _Request(url, self.policy.max_text, "application/json", False, headers, secrets, form)
         return answers.decoded(self._get(request).body, url)
 
     def share(self, fetched: Fetched, path: Path) -> None:
-        """``path`` holds the same bytes and stays: let the cache keep a hard link to it instead of a second copy."""
+        """Let the cache keep a hard link to ``path``, a permanent file with the same bytes, instead of a second
+        copy."""
         if fetched.path is None or (fetched.path.exists() and path.samefile(fetched.path)):
             return
         files.share(path, fetched.path)
 
     def _get(self, request: _Request, check: Callable[[Answer], str | None] = lambda answer: None) -> Answer:
-        """A good answer (2xx, and ``check`` has nothing against it), after as many tries as the policy allows."""
+        """Return a good answer (2xx, and accepted by ``check``) after as many tries as the policy allows."""
         usual = {"User-Agent": self.policy.user_agent, "Accept": request.accept, "Accept-Encoding": "gzip, identity"}
         request = dataclasses.replace(request, headers={**usual, **request.headers})
         for attempt in range(self.policy.retries + 1):
@@ -235,7 +243,7 @@ class Client:
         raise AssertionError("unreachable")
 
     def _judge(self, answer: Answer, check: Callable[[Answer], str | None]) -> None:
-        """Raises _Again for what may pass, Refused for what will not, FetchError for other errors."""
+        """Raise _Again for what may pass, Refused for what will not, FetchError for other errors."""
         status, after, host = answer.status, retry_after(answer.headers), split_url(answer.url).netloc
         words = answers.words(answer.body) if status >= 300 else ""
         if status in _AGAIN:
@@ -248,7 +256,7 @@ class Client:
             raise _Again(host, reason, after, True)
 
     def _follow(self, request: _Request) -> Answer:
-        """One try: the request and its redirects. A request with secrets goes nowhere else."""
+        """Make one try: the request and its redirects. A request with secrets is not redirected."""
         seen, url = set(), request.url
         for _ in range(self.policy.redirects + 1):
             parts = split_url(url)
@@ -270,14 +278,16 @@ class Client:
         raise Refused(f"{shown_url(url)}: more than {self.policy.redirects} redirects.")
 
     def _rules(self, parts: SplitResult) -> Protego:
-        """The rules of a host's robots.txt: everything is allowed where there is none, nothing while it is broken (RFC
-        9309, 2.3.1)."""
+        """Return the rules of a host's robots.txt (RFC 9309, 2.3.1).
+
+        Everything is allowed when there is no such file, and nothing while it is broken.
+        """
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._robots:
             headers = {"User-Agent": self.policy.user_agent, "Accept": "text/plain", "Accept-Encoding": "identity"}
             asked = _Request(f"{origin}/robots.txt", self.policy.max_text, headers["Accept"], headers=headers)
             text = b""
-            with suppress(Refused):  # far too long, or redirected without end: as if there were none
+            with suppress(Refused):  # a file that is far too long, or redirected without end, counts as none
                 answer = self._follow(asked)
                 if answer.status >= 500 or answer.status == 429:
                     reason = f"HTTP {answer.status} for its robots.txt"
@@ -288,7 +298,7 @@ class Client:
         return self._robots[origin]
 
     def _send(self, parts: SplitResult, request: _Request) -> Answer:
-        """One request, one answer."""
+        """Send one request and read one answer."""
         policy, shown = self.policy, shown_url(urlunsplit(parts))
         target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         port = parts.port or (443 if parts.scheme == "https" else 80)

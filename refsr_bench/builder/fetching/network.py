@@ -1,8 +1,8 @@
-"""Connections to public addresses only: HTTP clients resolve a name again after any check of ours, this one cannot.
+"""Connects to public addresses only. Ordinary HTTP clients resolve a name again after our check; this one cannot.
 
 Search results and redirects name the hosts, and a name may resolve to this machine, its network or a cloud's metadata
-(DNS rebinding). ``CheckedNetwork`` resolves, checks and connects in one step, below httpcore2's HTTP and TLS. Beside
-it: what is a web address at all, and the errors of fetching.
+service (DNS rebinding). ``CheckedNetwork`` resolves, checks and connects in one step, below httpcore2's HTTP and TLS.
+The module also defines what a web address is and the errors of fetching.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv6 addresses whose last 32 bi
 class FetchError(BenchError):
     """Something could not be fetched; the message names the address (without keys) and says why.
 
-    status: of the answer, 0 where there was none or it was not the reason.
+    status: the answer's; 0 when there was no answer or it was not the reason.
     """
 
     status = 0
 
 
 class Refused(FetchError):
-    """Not fetched and not worth another try: forbidden address, not an image, too large, gone.
+    """The address was refused and is not worth another try: forbidden, not an image, too large, or gone.
 
-    lasting: worth remembering; a name that resolves to a private address may resolve otherwise in another network.
+    lasting: whether to remember this. A name that resolves to a private address may resolve otherwise in another
+    network.
     """
 
     lasting = True
 
 
 class Throttled(FetchError):
-    """The server wants us to wait longer than the policy has patience. seconds: how long, as far as known."""
+    """The server wants a longer wait than the policy has patience for. seconds: how long, as far as known."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
@@ -50,13 +51,13 @@ class Throttled(FetchError):
 
 
 class Forbidden(Exception):
-    """An address that must not be connected to; the message says which."""
+    """The address must not be connected to; the message says which."""
 
 
 class CheckedNetwork(httpcore2.NetworkBackend):
     """Connects to public addresses only, and to the very address that was checked; ends answers at the deadline.
 
-    deadline: ``time.monotonic()`` at which the answer under way must be complete, however steadily it drips.
+    deadline: the ``time.monotonic()`` by which the current answer must be complete, however slowly it arrives.
     """
 
     def __init__(self, allow_loopback: bool, resolve: Callable[[str, int], Sequence[str]]) -> None:
@@ -87,7 +88,7 @@ class CheckedNetwork(httpcore2.NetworkBackend):
         raise error
 
     def left(self, timeout: float | None) -> float:
-        """Seconds that the next step may take; raises ReadTimeout at the deadline."""
+        """Return the seconds that the next step may take; raises ReadTimeout at the deadline."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise httpcore2.ReadTimeout("the answer takes too long")
@@ -120,7 +121,8 @@ class _Timed(httpcore2.NetworkStream):
 
 
 def addresses(host: str, port: int) -> list[str]:
-    """The IP addresses of a host name, in the order to try them. Raises socket.gaierror where there is no such name."""
+    """Return the IP addresses of a host in the order to try them. Raises socket.gaierror when the name does not
+    exist."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -133,8 +135,11 @@ def addresses(host: str, port: int) -> list[str]:
 
 
 def public(address: str, allow_loopback: bool = False) -> bool:
-    """Tell whether an IP address belongs to the public internet: not private, loopback, link-local (cloud metadata
-    among them), multicast or reserved, nor an IPv6 address that stands for such an IPv4 one."""
+    """Tell whether an IP address belongs to the public internet.
+
+    Private, loopback, link-local (which includes cloud metadata), multicast and reserved addresses do not, nor do IPv6
+    addresses that stand for such an IPv4 address.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -148,9 +153,9 @@ def public(address: str, allow_loopback: bool = False) -> bool:
 
 
 def split_url(url: str) -> SplitResult:
-    """An address taken apart, its host in ASCII and lower case, its path percent-encoded, without fragment.
+    """Split an address into its parts: host in ASCII lower case, path percent-encoded, no fragment.
 
-    Raises Refused for anything but http(s), for user names in it, and for what is no address at all.
+    Raises Refused for anything but http(s), for user names in it, and for text that is no address at all.
     """
     try:
         parts = urlsplit(url.strip())
@@ -172,7 +177,8 @@ def split_url(url: str) -> SplitResult:
 
 
 def shown_url(url: str) -> str:
-    """An address for messages: without query, where keys and tokens are, and of bearable length."""
+    """Return an address for messages: cut to a readable length, and without its query, which may hold keys and
+    tokens."""
     try:
         parts = split_url(url)
     except Refused:

@@ -1,4 +1,4 @@
-"""Not being a nuisance: when a host may be asked again, and what need not be asked because it is on disk."""
+"""Keeps the client from being a nuisance: when a host may be asked again, and what the disk already holds."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import Count, Format
 
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_EPOCH = 1e9  # a reset beyond it is a moment (seconds since 1970), one below it a number of seconds
-MOST_BYTES = 1 << 30  # a cached body's; what is fetched is bounded by the policy
+_EPOCH = 1e9  # a reset above it is a moment (seconds since 1970), one below it a number of seconds
+MOST_BYTES = 1 << 30  # limit of a cached body; the policy bounds what is fetched
 
 
 class Pace:
-    """When each host may be asked again."""
+    """Tracks when each host may be asked again."""
 
     def __init__(
         self, interval: float, patience: float, sleep: Callable[[float], None], clock: Callable[[], float]
     ) -> None:
-        """interval: seconds between two requests to one host. patience: the longest wait that is sat out."""
+        """interval: seconds between two requests to one host. patience: the longest wait, in seconds, that is
+        accepted."""
         self._usual, self._patience, self._sleep, self._clock = interval, patience, sleep, clock
         self._ready: dict[str, float] = {}
         self._interval: dict[str, float] = {}
 
     def wait(self, host: str) -> None:
-        """Wait until the host may be asked; raises Throttled at once when that is further away than our patience."""
+        """Wait until the host may be asked; raise Throttled at once when that is further away than our patience."""
         now = self._clock()
         wait = self._ready.get(host, now) - now
         if wait > self._patience:
@@ -42,17 +43,20 @@ class Pace:
         self._ready[host] = self._clock() + self._interval.get(host, self._usual)
 
     def hold(self, host: str, seconds: float) -> None:
-        """Leave the host alone for so long."""
+        """Leave the host alone for this many seconds."""
         self._ready[host] = max(self._ready.get(host, 0.0), self._clock() + seconds)
 
     def slow(self, host: str, delay: float) -> None:
-        """robots.txt asks for so many seconds between requests."""
+        """Obey robots.txt, which asks for this many seconds between requests."""
         self._interval[host] = max(self._usual, min(delay, self._patience))
 
     def note(self, host: str, headers: Mapping[str, str]) -> None:
-        """Heed rate-limit headers. Openverse sends one pair per limit, ``X-RateLimit-Limit-NAME: 100/day`` and
-        ``X-RateLimit-Available-NAME: 0``: out of requests, the mean distance between two is a fair guess of when the
-        next becomes free (its window slides). Others send ``X-RateLimit-Remaining`` and ``-Reset`` (seconds)."""
+        """Obey rate-limit headers.
+
+        Openverse sends one pair per limit, ``X-RateLimit-Limit-NAME: 100/day`` and ``X-RateLimit-Available-NAME: 0``.
+        When no requests are left, the mean distance between two is a fair guess of when the next becomes free, because
+        its window slides. Others send ``X-RateLimit-Remaining`` and ``-Reset`` (seconds).
+        """
         for name, value in headers.items():
             if name.startswith("x-ratelimit-available-") and _number(value) == 0:
                 rate = headers.get(name.replace("available", "limit", 1), "")
@@ -76,7 +80,10 @@ class Picture(Format):
 
 
 class Known(Format):
-    """The cache's entry for an address. url: for people, without keys. refused: why, for good. bytes: of the body."""
+    """The cache's entry for an address.
+
+    url: for people, without keys. refused: why, if for good. bytes: size of the body.
+    """
 
     url: str
     retrieved: str = ""
@@ -86,13 +93,14 @@ class Known(Format):
 
 
 class Cache:
-    """``<digest of the address>.json`` with what is known, and ``.body``; the former is written last, both whole."""
+    """A cache of ``<digest of the address>.json`` (the facts) and ``.body``. The facts are written last; both are
+    whole."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def find(self, url: str) -> tuple[Known, bytes] | None:
-        """The entry for an address, and its body (empty where it was refused). A damaged entry is none."""
+        """Return the entry for an address and its body (empty if it was refused). A damaged entry counts as none."""
         if self._folder is None or not self._path(url, ".json").exists():
             return None
         try:
@@ -113,7 +121,7 @@ class Cache:
         files.write_text(path, reader.dumps(known))
 
     def body(self, url: str) -> Path | None:
-        """The file of an address's body, whether or not it is there; None without a cache."""
+        """Return the path of an address's body, whether or not the file exists; None without a cache."""
         return None if self._folder is None else self._path(url, ".body")
 
     def _path(self, url: str, suffix: str) -> Path:
@@ -122,17 +130,18 @@ class Cache:
 
 
 def today() -> str:
-    """The date, ISO, in UTC."""
+    """Return the date in UTC, ISO 8601."""
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def backoff(attempt: int) -> float:
-    """1, 2, 4, ... seconds, of each a random half or more, so that clients that failed together do not return so."""
+    """Return 1, 2, 4, ... seconds, randomly cut by up to half so that clients that failed together do not return
+    together."""
     return 2.0**attempt * random.uniform(0.5, 1.0)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from a number or a date."""
+    """Return the seconds that a header asks for, as a number or a date."""
     value = headers.get("retry-after", "").strip()
     number = _number(value)
     if number is not None:
@@ -148,5 +157,5 @@ def _number(text: str) -> float | None:
 
 
 def throttled(host: str, seconds: float, reason: str) -> Throttled:
-    """The error that says how long a host wants to be left alone."""
+    """Return the error that says how long a host wants to be left alone."""
     return Throttled(f"{host}: wait {seconds:.0f} s ({reason}). Run this again later; what is here stays.", seconds)

@@ -1,4 +1,4 @@
-"""The pool: candidates for each query, from folders on this machine and from providers on the web."""
+"""The pool of candidates for each query, from folders on this machine and from providers on the web."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Gathered:
-    """The outcome of a run. added: rows of each provider. notes: sentences on what was left out, and why."""
+    """The outcome of a run. added: the number of rows by provider. notes: sentences on what was left out and why."""
 
     added: Mapping[str, int]
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The provider that needs no network: the most similar images of folders on this machine."""
+"""The provider without a network: it takes the most similar images of folders on this machine."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def gather(
 ) -> Gathered:
     """Add the ``top`` most similar images below ``folders`` to the pool of every kept query.
 
-    index_folder: where embeddings are kept, the project's ``index/`` unless given, so that several projects can share
-    one. Raises Misuse where there are no queries or no images.
+    index_folder: the folder of the embeddings. It is the project's ``index/`` by default; several projects can share
+    one. Raises Misuse when there are no queries or no images.
     """
     where = index_folder or project.path / "index"
     embedding = Embedding(project.settings.embedding, project.settings.weights)
@@ -44,7 +44,7 @@ def gather(
         embed = index.embedder(where, embedding)
         queries = project.kept_queries
         if not queries:
-            raise Misuse(f"{project.path}: no queries yet. How to add some: refsr-bench build wrsr queries --help")
+            raise Misuse(f"{project.path}: no queries yet. To add some: refsr-bench build wrsr queries --help")
         have: dict[str, set[str]] = {query.id: set() for query in queries}
         for row in project.pool:
             if row.provider == NAME and row.query in have:

@@ -1,8 +1,8 @@
-"""The pool from the web: for each query, what providers find for its words, category or place, downloaded.
+"""Fills the pool from the web: providers search for each query's words, category or place, and the hits are downloaded.
 
-Every image becomes a row of ``pool.csv`` as soon as its file is in ``pool/files``; answers and files are cached in
-``cache/`` (a file that is in the pool is there a second time by name only). So the same command goes on after a kill,
-a refusal or a closed lid, and asks nobody twice; an address that was refused for good is not tried again. Delete
+Every image becomes a row of ``pool.csv`` as soon as its file is in ``pool/files``. Answers and files are cached in
+``cache/`` (a file that is also in the pool is a hard link there). After a kill, a refusal or a closed lid, the same
+command therefore continues and asks nobody twice; an address that was refused for good is not tried again. Delete
 ``cache/`` to search anew.
 """
 
@@ -30,13 +30,15 @@ from refsr_bench.core.reader import Format
 from refsr_bench.pixels.images import read_image
 
 CACHE = "cache"
-SPARE = 4  # hits asked for per candidate wanted: refused and doubled ones are made up for, within reason
-FAILURES = 3  # running, after which a provider is left alone
+SPARE = 4  # hits asked for per candidate wanted, to make up for refused and doubled ones within reason
+FAILURES = 3  # in a row, after which a provider is left alone
 
 
 class Caption(Format):
-    """The words, category and place to look for. query: its id or file name; category: of Wikimedia Commons; place: as
-    ``Place.parse`` reads it."""
+    """The words, category and place to look for.
+
+    query: its id or file name. category: one of Wikimedia Commons. place: as ``Place.parse`` reads it.
+    """
 
     query: str
     text: str = ""
@@ -52,11 +54,11 @@ def from_web(
 ) -> Gathered:
     """``gather`` with the providers of these names, under the project's settings (contact, licenses, top).
 
-    captions: a CSV table of ``Caption``; queries without a line there use their own ``text``.
-    Raises Misuse where a key, a contact or a provider is missing, before anything is fetched.
+    captions: a CSV table of ``Caption``; queries without a line there use their own ``text``. Raises Misuse, before
+    anything is fetched, when a key, a contact or a provider is missing.
     """
     policy = policy_of(project)
-    _ = policy.user_agent  # no contact: say so now
+    _ = policy.user_agent  # raises now if there is no contact
     client = Client(policy)
     providers = [open_provider(name, client, project.settings.licenses) for name in names]
     asked = searches(project.kept_queries, tables.given(captions, Caption) if captions else [], captions)
@@ -68,8 +70,10 @@ def policy_of(project: Project) -> Policy:
 
 
 def searches(queries: Sequence[Query], captions: Iterable[Caption], source: Path | None = None) -> dict[str, Search]:
-    """Query id -> what to look for; queries about which nothing is said are missing. Raises Misuse for a caption whose
-    query does not exist."""
+    """Map each query id to its search; queries without any words, category or place are missing.
+
+    Raises Misuse for a caption whose query does not exist.
+    """
     known = {name: query.id for query in queries for name in (query.id, query.file, Path(query.file).name)}
     known |= {Path(query.file).stem: query.id for query in queries}
     found = {query.id: Search(text=query.text) for query in queries if query.text}
@@ -90,10 +94,10 @@ def gather(
     n: int,
     progress: Progress = silent,
 ) -> Gathered:
-    """Up to n candidates from each provider for each kept query, as rows of ``pool.csv`` and files.
+    """Add up to n candidates from each provider for each kept query, as rows of ``pool.csv`` and files.
 
-    asked: what to look for, by query. The same picture (by its pixels) found twice for a query is one row. A provider
-    that asks for a long pause, or fails FAILURES times running, is left alone for the rest of the run. The client of
+    asked: the search for each query. The same picture (by its pixels) found twice for a query is one row. A provider
+    that asks for a long pause, or fails FAILURES times in a row, is left alone for the rest of the run. The client of
     the providers needs a cache.
     """
     with project.lock("pool"):
@@ -108,7 +112,7 @@ def gather(
 
 
 class _Task:
-    """One run's memory: what the pool holds already, and what went wrong."""
+    """One run's memory: the pool's contents so far, and the failures."""
 
     def __init__(self, project: Project, n: int, without_words: int) -> None:
         self.project, self.n = project, n
@@ -149,14 +153,14 @@ class _Task:
             self._failures[provider.name] = 0
         except FetchError as error:  # the search itself failed
             self._failures[provider.name] += 1
-            # asking on after "wait" would be rude, after several failures pointless
+            # asking again after "wait" would be rude, and after several failures pointless
             if isinstance(error, Throttled) or self._failures[provider.name] == FAILURES:
                 self.stopped[provider.name] = str(error)
             else:
                 self._note(f"searches of {provider.name} failed", error)
 
     def _take(self, client: Client, hit: Hit, known: set[str]) -> Candidate | None:
-        """Fetch a hit and put it into the pool; None where it cannot be had, which is noted, or is ``known``."""
+        """Fetch a hit and put it into the pool; return None if it is ``known`` or cannot be had, which is noted."""
         try:
             fetched = client.image(hit.url, robots=not _handed_out(hit.url))
         except Throttled as error:

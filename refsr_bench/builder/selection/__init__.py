@@ -1,1 +1,1 @@
-"""The choice of a reference for each query: what people decided, how well they agree, and the page they use."""
+"""The choice of a reference for each query: people's decisions, their agreement, and the page that they use."""

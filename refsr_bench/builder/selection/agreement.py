@@ -1,4 +1,4 @@
-"""Agreement of annotators: the share of equal decisions, and Cohen's kappa, which takes chance away."""
+"""Measures annotators' agreement by the share of equal decisions and by Cohen's kappa, which corrects for chance."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from refsr_bench.builder.selection.decisions import valid
 class Agreement:
     """The agreement of several annotators, over the queries that at least two of them decided.
 
-    same: share of pairs of decisions that are equal. The rest is Cohen's kappa, the mean over pairs of people, NaN
-    where chance alone explains everything: reference, whether there is a proper one; choice, which one, told apart by
-    rank (everybody taking the first is little evidence); category, what the query shows.
+    same: share of pairs of decisions that are equal. The other fields are Cohen's kappa, averaged over pairs of people
+    and NaN when chance alone explains everything. reference: whether there is a proper one. choice: which one,
+    identified by its rank (when everybody takes the first, that is little evidence). category: what the query shows.
     """
 
     annotators: tuple[str, ...]
@@ -46,7 +46,7 @@ def _shown(kappa: float) -> str:
 
 
 def agreement(project: Project) -> Agreement:
-    """Agreement of everybody who decided something."""
+    """Compute the agreement of everybody who decided something."""
     people = valid(project)
     decided = {
         name: {query: standing for query, standing in found.items() if standing.decided}
@@ -54,7 +54,7 @@ def agreement(project: Project) -> Agreement:
     }
     decided = {name: found for name, found in decided.items() if found}
     place = {(query, row.file): n for query, rows in people.candidates.items() for n, row in enumerate(rows, 1)}
-    # ranks, not files: files differ between queries, so that no two people would ever agree by chance
+    # ranks, not files: files differ between queries, so chance agreement would always be zero
     choices = {
         name: {query: place[query, s.choice] if s.choice else 0 for query, s in found.items()}
         for name, found in decided.items()
@@ -76,14 +76,14 @@ def agreement(project: Project) -> Agreement:
 def cohen_kappa(a: Sequence[object], b: Sequence[object]) -> float:
     """Cohen's kappa of two people's labels for the same items: agreement beyond chance, 1 = full, 0 = chance.
 
-    NaN without items, and where both gave one and the same label to everything: then chance explains it all.
-    Raises ValueError for sequences of different lengths.
+    Returns NaN without items, or when both gave one and the same label to everything, because chance then explains it
+    all. Raises ValueError for sequences of different lengths.
     """
     if len(a) != len(b):
         raise ValueError(f"{len(a)} labels and {len(b)} labels")
     if not a:
         return math.nan
-    # Cohen 1960: (observed - chance) / (1 - chance), chance from how often each of the two gives each label
+    # Cohen 1960: (observed - chance) / (1 - chance), with chance from how often each of the two gives each label
     observed = sum(x == y for x, y in zip(a, b, strict=True)) / len(a)
     ours, theirs = Counter(a), Counter(b)
     chance = sum(count * theirs[label] for label, count in ours.items()) / len(a) ** 2
@@ -91,9 +91,9 @@ def cohen_kappa(a: Sequence[object], b: Sequence[object]) -> float:
 
 
 def mean_kappa(labels: Mapping[str, Mapping[str, object]]) -> float:
-    """The mean of ``cohen_kappa`` over all pairs of people; labels: ``{person: {item: label}}``.
+    """The mean of ``cohen_kappa`` over all pairs of people. labels: ``{person: {item: label}}``.
 
-    Each pair is compared over the items both labelled. Pairs without a kappa are left out; NaN when none is left.
+    Each pair is compared over the items that both labelled. Pairs without a kappa are left out; NaN when none is left.
     """
     kappas = []
     for a, b in combinations(labels.values(), 2):

@@ -1,9 +1,9 @@
-"""Decisions of annotators: a log that loses nothing, and what it comes to for each query.
+"""Annotators' decisions: a log that loses nothing, and the choice it leads to for each query.
 
 ``selection.jsonl`` has one line per click: time, annotator, query, choice (a candidate's ``file`` or null), category,
-action. "select" and "reject" (no proper reference) decide, "category" says what the query shows, and "undo" takes back
-the annotator's latest standing line about its query. Lines are only ever appended, and are on the disk before anybody
-is told so.
+action. The actions "select" and "reject" (no proper reference) decide, "category" says what the query shows, and "undo"
+takes back the annotator's latest standing line about its query. Lines are only ever appended, and are on the disk
+before the annotator is told so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from refsr_bench.core.reader import Format, Text
 Action = Literal["select", "reject", "category", "undo"]
 SELECT, REJECT, CATEGORY, UNDO = get_args(Action)
 AUTO = "auto"
-MAX_NAME = 40  # characters of an annotator's name
+MAX_NAME = 40  # longest name of an annotator, in characters
 
 
 class Decision(Format):
@@ -47,7 +47,8 @@ class Decision(Format):
 
 @dataclass(frozen=True)
 class Standing:
-    """The sum of an annotator's lines about one query. choice: a candidate's file; rejected: it has no proper one."""
+    """An annotator's lines about one query, combined. choice: a candidate's file. rejected: it has no proper
+    reference."""
 
     choice: str | None = None
     rejected: bool = False
@@ -59,24 +60,25 @@ class Standing:
 
 
 class Log:
-    """``selection.jsonl`` of a project. Any number of processes may add to it."""
+    """The ``selection.jsonl`` of a project. Any number of processes may add to it."""
 
     def __init__(self, path: Path) -> None:
         self._journal: Journal[Decision] = reader.journal(path, Decision)
         self.read = self._journal.read
 
     def add(self, make: Callable[[list[Decision]], Decision | None]) -> list[Decision]:
-        """Append what ``make`` makes of the lines so far, or nothing; returns all lines, which are on the disk."""
+        """Append what ``make`` returns for the lines so far, if anything; return all lines, which are then on the
+        disk."""
         return self._journal.extend(lambda log: [line] if (line := make(log)) is not None else [])
 
 
 def now() -> str:
-    """The time of a line: ISO, UTC, to the millisecond."""
+    """Return the time of a line: ISO, UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def person(name: str, known: Iterable[str] = ()) -> str:
-    """An annotator's name as it is written down; one that differs from a known one only in case is that one.
+    """Return an annotator's name as it is stored; a name that differs from a known one only in case is that one.
 
     Raises Misuse for names that cannot stand in a list of names.
     """
@@ -89,13 +91,13 @@ def person(name: str, known: Iterable[str] = ()) -> str:
 
 
 def history(log: Iterable[Decision], annotator: str) -> list[tuple[str, Standing]]:
-    """An annotator's lines that nobody took back, in order: the query, and how it stood after the line."""
+    """Return an annotator's lines that were not undone, in order: the query, and its standing after the line."""
     made: list[tuple[str, Standing]] = []
     for line in log:
         if line.annotator != annotator:
             continue
         if line.action == UNDO:
-            # the query is named, so that the line means the same whatever else was appended meanwhile
+            # an undo names the query, so the line means the same whatever else was appended in the meantime
             last = next((i for i in range(len(made) - 1, -1, -1) if made[i][0] == line.query), None)
             if last is not None:
                 del made[last]
@@ -109,12 +111,12 @@ def history(log: Iterable[Decision], annotator: str) -> list[tuple[str, Standing
 
 
 def standings(log: Sequence[Decision]) -> dict[str, dict[str, Standing]]:
-    """``{annotator: {query: Standing}}`` of everybody in the log."""
+    """Return ``{annotator: {query: Standing}}`` for everybody in the log."""
     return {name: dict(history(log, name)) for name in dict.fromkeys(line.annotator for line in log)}
 
 
 def ranked(project: Project) -> dict[str, list[Cleaned]]:
-    """The kept candidates of every kept query, most similar first."""
+    """Return the kept candidates of every kept query, most similar first."""
     found: dict[str, list[Cleaned]] = {query.id: [] for query in project.kept_queries}
     for row in project.cleaned:
         if row.kept and row.query in found:
@@ -123,12 +125,12 @@ def ranked(project: Project) -> dict[str, list[Cleaned]]:
 
 
 def resolve(project: Project) -> list[Selected]:
-    """The sum of the annotators' decisions: one row per query that somebody decided, or that has no candidate.
+    """Combine the annotators' decisions: one row per query that somebody decided, or that has no candidate.
 
-    Most voices win. Between candidates with equally many, the more similar one; between a candidate and "no proper
-    reference", the latter: where people are in doubt, the pair is left out. A choice that cleaning has removed since
-    does not count. agreement: share of those who decided this query that decided so. The category is the one most of
-    them gave, the earlier one of CATEGORIES among equals, or the query's own.
+    The most votes win. A tie between candidates goes to the more similar one. A tie between a candidate and "no proper
+    reference" goes to the latter, so doubtful pairs are left out. A choice that cleaning has since removed does not
+    count. agreement: the share of this query's deciders who decided so. The category is the one that most of them gave
+    (the earlier one of CATEGORIES in a tie), or else the query's own.
     """
     people = valid(project)
     rows = []
@@ -139,7 +141,7 @@ def resolve(project: Project) -> list[Selected]:
         if not decided and candidates:
             continue
         counts = Counter(standing.choice for standing in decided.values())
-        # "no proper reference" is None and comes before every candidate among equals
+        # "no proper reference" is None and wins ties against every candidate
         choice = min(counts, key=lambda c: (-counts[c], candidates.index(c) if c else -1), default=None)
         named = Counter(standing.category for standing in votes.values() if standing.category in CATEGORIES)
         category = min(named, key=lambda c: (-named[c], CATEGORIES.index(c)), default=query.category)
@@ -149,7 +151,7 @@ def resolve(project: Project) -> list[Selected]:
 
 
 def auto(project: Project) -> list[Selected]:
-    """The most similar candidate of each query with at least ``min_inliers`` verified matches; none where none has."""
+    """Choose the most similar candidate of each query with at least ``min_inliers`` verified matches, or none."""
     own = {query.id: query.category for query in project.kept_queries}
     rows = []
     for query, candidates in ranked(project).items():
@@ -159,7 +161,7 @@ def auto(project: Project) -> list[Selected]:
 
 
 def settle(project: Project, automatic: bool) -> list[Selected]:
-    """Write ``selected.csv``, by ``auto`` or by ``resolve``; returns its rows."""
+    """Write ``selected.csv``, by ``auto`` or by ``resolve``; return its rows."""
     with project.lock("select"):
         rows = auto(project) if automatic else resolve(project)
         tables.write(project.table("selected"), rows, Selected)
@@ -175,7 +177,7 @@ class People:
 
 
 def valid(project: Project) -> People:
-    """Everybody's standings about kept queries; a choice that is no kept candidate (any more) counts as none."""
+    """Everybody's standings about kept queries; a choice that is not (or no longer) a kept candidate counts as none."""
     candidates = ranked(project)
     kept = {(query, row.file) for query, rows in candidates.items() for row in rows}
     people = {

@@ -1,4 +1,5 @@
-"""Everything the selection page may ask for: queries, candidates, pictures, matches, and one click written down."""
+"""Answers everything that the selection page may ask for: queries, candidates, pictures, matches, and recording a
+click."""
 
 from __future__ import annotations
 
@@ -38,14 +39,17 @@ from refsr_bench.core.types import Image
 from refsr_bench.pixels.images import read_image
 
 THUMBNAIL = 512  # pixels on the long side
-LINES = 150  # matches that are drawn, at most: more hide the pictures
-DECODING = 2  # pictures at once: decoded photos are large
+LINES = 150  # most matches that are drawn; more would hide the pictures
+DECODING = 2  # pictures decoded at once, because decoded photos are large
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png", b"BM": "image/bmp"}
 
 
 class Click(Format):
-    """One request of the page. choice: the image's name, with SELECT. lines: those of the annotator that the page knows
-    of, with UNDO, which names no query."""
+    """One request of the page.
+
+    choice: the image's name, with SELECT. lines: how many of the annotator's lines the page knows of, with UNDO, which
+    names no query.
+    """
 
     action: Action
     query: Text = ""
@@ -55,8 +59,10 @@ class Click(Format):
 
 
 class Desk:
-    """The queries that have candidates, as the tables are now. Images go by opaque names, which only rows of the tables
-    have."""
+    """The queries that have candidates, as the tables are now.
+
+    Images have opaque names, and only rows of the tables get one.
+    """
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -66,13 +72,14 @@ class Desk:
         self.removed = {(row.query, row.file): row.reason for row in project.cleaned if not row.kept}
         if not self.candidates:
             stages = project.command("status")
-            raise Misuse(f"{project.path}: there is no candidate to choose from. How far it is: {stages}")
+            raise Misuse(f"{project.path}: there is no candidate to choose from. To see the progress: {stages}")
         wanted = {(row.query, row.file) for rows in self.candidates.values() for row in rows}
         self.facts = {(row.query, row.file): row for row in project.pool if (row.query, row.file) in wanted}
         shown = {file for _, file in wanted} | {query.file for query in self.queries.values()}
-        self._salt = secrets.token_bytes(16)  # names of one run of the page: no browser shows an older picture for them
+        # names last for one run of the page, so no browser shows an older picture under one
+        self._salt = secrets.token_bytes(16)
         self.files = {self._name(file): file for file in shown}
-        # some 60 kB, 10 kB and 0.4 MB each: what people go back and forth between stays at hand
+        # Some 60 kB, 10 kB and 0.4 MB each. Caching makes going back and forth fast.
         self.thumbnail = lru_cache(maxsize=1000)(self._thumbnail)
         self.matches = lru_cache(maxsize=500)(self._matches)
         self._features = lru_cache(maxsize=100)(self._described)
@@ -82,7 +89,7 @@ class Desk:
         return person(name, dict.fromkeys(line.annotator for line in self.log.read()))
 
     def overview(self, annotator: str | None) -> dict[str, Any]:
-        """The list of queries, with what this annotator decided."""
+        """Return the list of queries, with this annotator's decisions."""
         made = history(self.log.read(), annotator) if annotator else []
         stands = dict(made)
         queries = [{"id": query, **self._standing(query, stands.get(query, Standing()))} for query in self.candidates]
@@ -95,7 +102,7 @@ class Desk:
         }
 
     def detail(self, query: str) -> dict[str, Any]:
-        """One query and its candidates, most similar first. Raises KeyError for an unknown one."""
+        """Return one query and its candidates, most similar first. Raises KeyError for an unknown one."""
         row = self.queries[query]
         return {
             "id": query,
@@ -112,7 +119,8 @@ class Desk:
         return {**self._facts(known), **numbers}
 
     def _standing(self, query: str, standing: Standing) -> dict[str, Any]:
-        """A standing in the page's form. A choice that cleaning removed since is none; the page says why."""
+        """Return a standing in the page's form. A choice that cleaning has since removed counts as none; the page says
+        why."""
         gone = standing.choice is not None and all(row.file != standing.choice for row in self.candidates[query])
         return {
             "choice": None if gone or standing.choice is None else self._name(standing.choice),
@@ -122,10 +130,10 @@ class Desk:
         }
 
     def decide(self, annotator: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Write one click down; returns the query and how it stands. Raises Misuse for a request that makes no sense.
+        """Record one click; return the query and its standing. Raises Misuse for a request that makes no sense.
 
-        Asking for what stands already writes nothing, so that a request whose answer was lost can be sent again; for
-        the same reason "undo" says how many lines it knows of.
+        A request for what already stands writes nothing, so a request whose answer was lost can be sent again. For the
+        same reason "undo" says how many lines it knows of.
         """
         try:
             click = reader.convert(request, Click, "This click")
@@ -168,7 +176,8 @@ class Desk:
         return Standing(file, False, category)
 
     def original(self, name: str) -> tuple[bytes, str]:
-        """The bytes of an image as it lies in the project, and their type; what browsers cannot show becomes PNG.
+        """Return the bytes of an image as it lies in the project, and their type; formats that browsers cannot show
+        become PNG.
 
         Raises KeyError for an unknown name, BenchError for a file that is gone or damaged.
         """
@@ -180,15 +189,15 @@ class Desk:
         return (data, kind) if kind else (_encoded(read_image(path), "PNG"), "image/png")
 
     def _thumbnail(self, name: str) -> bytes:
-        """An image, no longer than THUMBNAIL, as JPEG. Raises like ``original``."""
+        """Return an image as JPEG, no longer than THUMBNAIL pixels. Raises like ``original``."""
         path = self.project.file(self.files[name])
         with self._busy:
             return _encoded(read_image(path), "JPEG", THUMBNAIL)
 
     def _matches(self, query: str, name: str) -> dict[str, Any]:
-        """The matches of a query and one of its candidates that agree with one homography, found as cleaning did.
+        """Match a query with one of its candidates as cleaning did; keep the matches that agree with one homography.
 
-        lines: [x, y, x', y'] in pixels of both, measured from the corner of the first; matrix: candidate to query, 3x3.
+        lines: [x, y, x', y'] in pixels of both, measured from the image's corner. matrix: candidate to query, 3x3.
         Raises KeyError for an unknown pair.
         """
         file = self.files[name]
@@ -226,7 +235,7 @@ def _encoded(image: Image, kind: str, longest: int | None = None) -> bytes:
 
 
 def _drawn(points: np.ndarray | None) -> dict[str, Any]:
-    """The page's form of ``matching.Geometry.points``, whose pixel centres are whole numbers."""
+    """Convert ``matching.Geometry.points``, whose pixel centres are whole numbers, to the page's form."""
     import cv2
 
     if points is None:

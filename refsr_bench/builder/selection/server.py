@@ -1,8 +1,8 @@
-"""The selection page: people look at each query and its candidates in a browser and choose, or say that none is proper.
+"""Serves the selection page, on which people look at each query and choose a candidate or none.
 
-``serve`` answers as ``local_page`` does, on 127.0.0.1 alone, and shows nothing but this project's images. Nobody sees
-what others decided. Every click is on the disk (``decisions.Log``) before the page says so. The tables are read when
-the page starts: restart it after cleaning anew.
+``serve`` answers as ``local_page`` does, on 127.0.0.1 alone, and shows only this project's images. Nobody sees what
+others decided. Every click is on the disk (``decisions.Log``) before the page says so. The tables are read when the
+page starts, so restart it after cleaning anew.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def serve(
     open_browser: bool = True,
     announce: Callable[[str], None] = print,
 ) -> None:
-    """Serve the page until Ctrl-C. annotator: who chooses; None or "": the page asks once. port: 0 takes a free one.
+    """Serve the page until Ctrl-C.
+
+    annotator: who chooses; with None or "" the page asks once. port: 0 takes a free one.
 
     Raises Misuse when there is nothing to choose from, the name cannot be used, or the port is taken.
     """
@@ -43,7 +45,7 @@ def serve(
 
 
 class SelectionServer(LocalServer):
-    """The page's server, for one annotator or, with None, for whoever says a name."""
+    """The page's server, for one annotator or, with None, for whoever gives a name."""
 
     def __init__(self, project: Project, annotator: str | None = None, port: int = 0) -> None:
         self.desk = Desk(project)
@@ -78,7 +80,7 @@ class _Handler(LocalHandler):
             raise KeyError(self.path)
         annotator = self._annotator()
         if annotator is None:
-            raise Misuse("Say first who you are.")
+            raise Misuse("Say who you are first.")
         return self.send_json(self.server.desk.decide(annotator, request))
 
     def _name(self, request: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""One vector per image whose inner products say how alike two photos are.
+"""Computes one vector per image; inner products of these vectors say how alike two photos are.
 
-*descriptor* needs no weights: RootSIFT of at most 400 key points as a vector of locally aggregated descriptors (VLAD,
-Jegou et al., CVPR 2010; signed square roots, normalised per word as in Arandjelovic and Zisserman 2013) over a codebook
-learnt on the pool and whitened by its principal components, beside a colour histogram (hue, saturation, value) and
-orientation histograms on a 4 x 4 grid (in the manner of GIST). *torchvision:NAME* and *timm:NAME* are the pooled
-features of a network, with weights from a local file.
+*descriptor* needs no weights. It joins three parts: RootSIFT of at most 400 key points as a vector of locally
+aggregated descriptors (VLAD, Jegou et al., CVPR 2010; signed square roots, normalised per word as in Arandjelovic and
+Zisserman 2013) over a codebook learnt on the pool and whitened by its principal components; a colour histogram (hue,
+saturation, value); and orientation histograms on a 4 x 4 grid (similar to GIST). *torchvision:NAME* and *timm:NAME* are
+the pooled features of a network, with weights from a local file.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from refsr_bench.core.types import Image
 
 DESCRIPTOR = "descriptor"
 WORDS = 64  # the VLAD paper's k
-DIMENSIONS = 384  # the whitened VLAD's, at most
+DIMENSIONS = 384  # at most, of the whitened VLAD
 LONG_SIDE = 480
 KEY_POINTS = 400
-MOST_BYTES = 64 << 20  # a codebook's, which has 13 MB
+MOST_BYTES = 64 << 20  # limit of a codebook, which has 13 MB
 LEARN_IMAGES = 600  # plenty for 64 words, however large the pool
 WEIGHTS = (0.6, 0.2, 0.2)
 """Shares of VLAD, colours and layout in the similarity. Of 587 photos, another one of the same scene was among the ten
 most similar for all of 33 photos of three scenes, and 80 % of a scene were among the 50 most similar (VLAD alone 56 %,
 colours alone 69 %, layout alone 57 %)."""
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation the networks were trained with
+# mean and standard deviation that the networks were trained with
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 Embedder = Callable[[Sequence[Image]], np.ndarray]
 """Images (uint8 H x W x 3, any sizes) to (n, d) float32 of unit length."""
@@ -42,7 +43,7 @@ Embedder = Callable[[Sequence[Image]], np.ndarray]
 
 @dataclass(frozen=True)
 class Embedding:
-    """Which embedding, in the words of the settings. weights: the file of a network; "" for DESCRIPTOR."""
+    """The choice of an embedding, in the words of the settings. weights: the file of a network; "" for DESCRIPTOR."""
 
     name: str = DESCRIPTOR
     weights: str = ""
@@ -66,7 +67,7 @@ class Descriptor:
         small = reduced(image, LONG_SIDE)
         local = unit((vlad(key_points(small), self.words) - self.mean) @ self.projection)
         parts = (local, colours(small), layout(small))
-        # square roots, so that the inner product is the weighted mean of the parts' inner products
+        # square roots make the inner product the weighted mean of the parts' inner products
         return unit(np.concatenate([np.sqrt(w) * part for w, part in zip(WEIGHTS, parts, strict=True)]))
 
     def save(self, path: Path) -> None:
@@ -77,7 +78,7 @@ class Descriptor:
 
     @classmethod
     def load(cls, path: Path) -> Descriptor:
-        """Read a codebook. Raises BenchError for a damaged one, or one of other shapes than ``learn`` makes."""
+        """Read a codebook. Raises BenchError for a damaged one, or one with other shapes than ``learn`` makes."""
         data = io.BytesIO(files.read_bytes(path, MOST_BYTES))
         try:
             if sum(member.file_size for member in zipfile.ZipFile(data).infolist()) > MOST_BYTES:
@@ -93,12 +94,13 @@ class Descriptor:
 
 
 def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
-    """Codebook and whitening from images. Raises BenchError when they have too little texture for WORDS words."""
+    """Learn codebook and whitening from images. Raises BenchError when they have too little texture for WORDS words."""
     import faiss
 
     descriptors = [key_points(reduced(image, LONG_SIDE)) for image in images]
     rng = np.random.default_rng(seed)
-    sample = [d[rng.permutation(len(d))[:100]] for d in descriptors if len(d)]  # no image outweighs the others
+    # at most 100 each, so no image outweighs the others
+    sample = [d[rng.permutation(len(d))[:100]] for d in descriptors if len(d)]
     if not sample or sum(map(len, sample)) < WORDS:
         raise BenchError("The pool has too little texture to learn a codebook from: use more or larger images.")
     points = np.concatenate(sample)
@@ -107,23 +109,23 @@ def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
     words = trainer.centroids.reshape(WORDS, 128).copy()
     vectors = np.stack([vlad(d, words) for d in descriptors])
     mean = vectors.mean(axis=0)
-    # principal components of few images in a large space: from their inner products
+    # few images in a large space: the components come from the images' inner products, which are the smaller problem
     centred = vectors - mean
     _, singular, rows = np.linalg.svd(centred, full_matrices=False)
     kept = int(min(DIMENSIONS, max(1, len(vectors) // 2), (singular > 1e-6 * singular[0]).sum()))
-    # damped whitening: full whitening would blow up directions that few images spoke for
+    # damped whitening, because full whitening would amplify directions that few images support
     strength = (singular[:kept] / np.sqrt(len(vectors))) ** 0.5
     return Descriptor(words, mean.astype(np.float32), (rows[:kept] / strength[:, None]).T.astype(np.float32))
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector at unit length; zeros stay."""
+    """Return the vector at unit length; zeros stay zeros."""
     norm = np.linalg.norm(vector)
     return vector / norm if norm > 0 else vector
 
 
 def key_points(image: Image) -> np.ndarray:
-    """RootSIFT descriptors (n, 128) of the strongest key points."""
+    """Return the RootSIFT descriptors (n, 128) of the strongest key points."""
     import cv2
 
     _, found = cv2.SIFT_create(nfeatures=KEY_POINTS).detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
@@ -131,7 +133,7 @@ def key_points(image: Image) -> np.ndarray:
 
 
 def vlad(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Residuals to the nearest word, summed per word, each word to unit length, then all: (WORDS * 128,)."""
+    """Sum the residuals to the nearest word per word, normalise each word, then the whole: (WORDS * 128,)."""
     sums = np.zeros_like(words)
     if len(descriptors):
         # nearest: |d - w|^2 = |d|^2 - 2 (d w - |w|^2 / 2)
@@ -142,7 +144,7 @@ def vlad(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
 
 
 def colours(image: Image) -> np.ndarray:
-    """Hue, saturation, value on 12 x 4 x 4 bins, square roots (Hellinger), unit length."""
+    """Histogram of hue, saturation, value on 12 x 4 x 4 bins, square roots (Hellinger), unit length."""
     import cv2
 
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
@@ -163,9 +165,9 @@ def layout(image: Image) -> np.ndarray:
 
 
 def backbone(embedding: Embedding) -> Embedder:
-    """A network with a local state dict: its features before the classifier, on the CPU or GPU.
+    """Return the features of a network with a local state dict, before its classifier, on the CPU or GPU.
 
-    Images are brought to 224 x 224 and normalised as ImageNet's. Raises Misuse for unknown names, BenchError for
+    Images are resized to 224 x 224 and normalised as for ImageNet. Raises Misuse for unknown names, BenchError for
     weights that do not fit.
     """
     import torch
@@ -192,7 +194,7 @@ def backbone(embedding: Embedding) -> Embedder:
 
 
 def _network(name: str) -> Any:
-    """An untrained network of torchvision or timm. Raises Misuse."""
+    """Return an untrained network of torchvision or timm. Raises Misuse."""
     library, _, model = name.partition(":")
     if library == "torchvision":
         import torchvision
@@ -213,7 +215,7 @@ def _network(name: str) -> Any:
 
 
 def _without_classifier(net: Any, name: str) -> Any:
-    """The network up to its pooled features. Raises Misuse where nobody knows which part is the classifier."""
+    """Return the network up to its pooled features. Raises Misuse when it is unknown which part is the classifier."""
     from torch import nn
 
     if isinstance(getattr(net, "features", None), nn.Module):

@@ -32,7 +32,7 @@ from refsr_bench.pixels.images import EXTENSIONS, read_image
 
 SHARD = 256  # images: under a minute of work, which is all that a kill can lose
 BATCH = 16  # images that are decoded at once, for networks
-EXACT = 20_000  # images up to which every embedding is compared; above, a part of them
+EXACT = 20_000  # images up to which every embedding is compared; above, only a part of them
 PROBED = 32  # cells of an inverted file that a query looks into: 98 % of the exact answers among 100,000 images
 TRAINED_ON = 64  # images per cell, above the 39 below which faiss warns
 
@@ -58,13 +58,13 @@ class Task:
 
     @property
     def target(self) -> Path:
-        """The shard's file, named by what it holds."""
+        """The shard's file, named after the digest of its contents."""
         name = hashlib.sha256(repr(list(self.files)).encode()).hexdigest()[:16]
         return self.folder / "shards" / f"{name}.parquet"
 
 
 def list_images(folders: Sequence[Path]) -> list[Entry]:
-    """Every image file below the folders, sorted; hidden ones are left out.
+    """List every image file below the folders, sorted; hidden ones are left out.
 
     Raises Misuse for a folder that does not exist, and for a name that no table could hold.
     """
@@ -112,7 +112,7 @@ def build(
 
 
 def _settle(folder: Path, images: Sequence[Entry], embedding: Embedding) -> None:
-    """Learn the codebook where it is needed and not there; refuse an index made with something else."""
+    """Learn the codebook if it is needed and missing; refuse an index made with another embedding."""
     stated = folder / "embedding.txt"
     learnt = embedding.name == DESCRIPTOR
     wanted = DESCRIPTOR if learnt else f"{embedding.name} {_digest(embedding.weights)}"
@@ -137,7 +137,7 @@ def _digest(weights: str) -> str:
 
 
 def readable(paths: Iterable[str | Path]) -> Iterator[Image]:
-    """The images among these files that can be used."""
+    """Return the images among these files that can be used."""
     for path in paths:
         try:
             yield read_image(path)
@@ -147,7 +147,8 @@ def readable(paths: Iterable[str | Path]) -> Iterator[Image]:
 
 @lru_cache(maxsize=2)
 def embedder(folder: Path | None, embedding: Embedding) -> embed.Embedder:
-    """The embedding of an index, loaded once per process. folder: of the index, whose codebook DESCRIPTOR needs."""
+    """Return the embedding of an index, loaded once per process. folder: the index's, whose codebook DESCRIPTOR
+    needs."""
     if embedding.name == DESCRIPTOR:
         return embed.Descriptor.load(Path(folder or ".") / "codebook.npz")
     return embed.backbone(embedding)
@@ -157,7 +158,7 @@ def embedder(folder: Path | None, embedding: Embedding) -> embed.Embedder:
 
 
 def make_shard(task: Task) -> int:
-    """Embed the files of one shard, unless it is there, and write it. Returns how many files it has."""
+    """Embed the files of one shard, unless it exists, and write it. Returns the number of its files."""
     import pyarrow as pa
 
     if task.target.exists():
@@ -221,7 +222,7 @@ def _entries(shard: Path) -> list[Entry]:
 
 @dataclass(frozen=True)
 class Index:
-    """Searchable embeddings. paths: row by row; errors: files that could not be used, and why."""
+    """Searchable embeddings. paths: row by row. errors: files that could not be used, and why."""
 
     paths: tuple[str, ...]
     errors: tuple[str, ...]
@@ -229,7 +230,7 @@ class Index:
 
     @classmethod
     def open(cls, folder: Path, images: Sequence[Entry]) -> Index:
-        """The index on these files (as ``list_images`` gives them), from shards that are there."""
+        """Open the index on these files (as ``list_images`` gives them), from existing shards."""
         present, paths, errors = set(images), [], []
         keep: list[tuple[Path, np.ndarray]] = []
         for shard in _shards(folder):
@@ -238,7 +239,7 @@ class Index:
             for row, (entry, error) in enumerate(zip(_entries(shard), said, strict=True)):
                 if entry not in present:
                     continue
-                present.discard(entry)  # once, should two shards know it
+                present.discard(entry)  # count it once, even if two shards know it
                 if error:
                     errors.append(error)
                 else:
@@ -251,14 +252,15 @@ class Index:
         return cls(tuple(paths), tuple(errors), _searcher(folder, keep, len(paths)))
 
     def search(self, vector: np.ndarray, top: int) -> list[Hit]:
-        """The ``top`` most similar files to a unit vector (d,), best first."""
+        """Return the ``top`` most similar files to a unit vector (d,), best first."""
         scores, rows = self.searcher.search(np.ascontiguousarray(vector[None], np.float32), min(top, len(self.paths)))
-        # -1 stands for no answer: the cells that were looked into held fewer
+        # -1 stands for no answer: the searched cells held fewer
         return [Hit(Path(self.paths[r]), float(s)) for s, r in zip(scores[0], rows[0], strict=True) if r >= 0]
 
 
 def _searcher(folder: Path, keep: Sequence[tuple[Path, np.ndarray]], count: int) -> Any:
-    """A faiss index over the kept rows: the stored one where it is of just these, else a new one, stored if large."""
+    """Return a faiss index over the kept rows: the stored one if it covers exactly these, else a new one, stored if
+    large."""
     import faiss
 
     stored = folder / f"faiss-{_state(keep)}.index"
@@ -282,20 +284,21 @@ def _state(keep: Sequence[tuple[Path, np.ndarray]]) -> str:
 
 
 def _vectors(keep: Sequence[tuple[Path, np.ndarray]], every: int = 1) -> Iterator[np.ndarray]:
-    """Embeddings (n, d) float32, shard by shard; every: only each n-th shard."""
+    """Yield embeddings (n, d) float32, shard by shard. every: take only each n-th shard."""
     for shard, rows in keep[::every]:
         column = _columns(shard, ("embedding",))["embedding"].combine_chunks()
         usable = np.asarray(column.is_valid())
         values = np.asarray(column.drop_null().flatten()).reshape(int(usable.sum()), -1)
-        at = np.cumsum(usable) - 1  # place among the valid ones of a row of the shard
+        at = np.cumsum(usable) - 1  # position among the valid rows, for each row of the shard
         yield values[at[rows]].astype(np.float32)
 
 
 def searcher_of(vectors: Callable[..., Iterator[np.ndarray]], count: int) -> Any:
-    """A faiss index over ``count`` unit vectors given in blocks by ``vectors(every)``, which may be called twice.
+    """Return a faiss index over ``count`` unit vectors given in blocks by ``vectors(every)``, which may be called
+    twice.
 
-    Few are compared one by one. Many go into an inverted file in half precision: memory is 2 bytes a number, and never
-    more than one block in single precision, beside the sample that the cells are learnt on.
+    Few vectors are compared one by one. Many go into an inverted file in half precision, which takes 2 bytes a number.
+    Only one block at a time is in single precision, besides the sample that the cells are learnt on.
     """
     import faiss
 

@@ -1,4 +1,5 @@
-"""CUFED5-style sets from albums: for each input five references L1 .. L5 by falling number of verified matches."""
+"""Makes CUFED5-style sets from albums: each input has five references L1 .. L5 by falling number of verified
+matches."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ TABLE = "levels.csv"
 
 
 class Level(Format):
-    """One image of a group: level 0 is the input, 1 .. 5 its references. Other fields as in ``rows.Cleaned``."""
+    """One image of a group: level 0 is the input, 1 .. 5 its references. Other fields are as in ``rows.Cleaned``."""
 
     group: str
     level: Count
@@ -42,8 +43,11 @@ class Level(Format):
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a group. per_album: inputs taken of each album, evenly spread over its files. long_side: larger
-    images are reduced to it (CUFED5's 500). scale: the input's sides become multiples of it."""
+    """The shape of a group.
+
+    per_album: inputs taken from each album, evenly spread over its files. long_side: larger images are reduced to it,
+    in pixels (CUFED5's 500). scale: the input's sides become multiples of it.
+    """
 
     per_album: int = 1
     long_side: int = 500
@@ -54,7 +58,8 @@ CUFED5 = Shape()
 
 
 def choose(inliers: Sequence[int], count: int = LEVELS) -> list[int]:
-    """Indices of ``count`` candidates from most to fewest matches: first, last, and evenly spaced ones between."""
+    """Return indices of ``count`` candidates from most to fewest matches: first, last, and evenly spaced ones
+    between."""
     order = sorted(range(len(inliers)), key=lambda i: (-inliers[i], i))
     return [order[round(k * (len(order) - 1) / (count - 1))] for k in range(count)]
 
@@ -64,8 +69,8 @@ def build(
 ) -> tuple[int, list[str]]:
     """Make ``out/NNN_0.png .. NNN_5.png`` from the albums, the folders directly inside ``albums``.
 
-    Groups that are there are not made again. Returns how many groups there are, and why albums were passed over.
-    Raises Misuse when no album will do.
+    Existing groups are not made again. Returns the number of groups, and why albums were skipped. Raises Misuse when no
+    album can be used.
     """
     jobs, notes = _jobs(Path(albums), shape.per_album)
     out = make_folder(Path(out))
@@ -100,7 +105,7 @@ class _Job:
 
 
 def _jobs(albums: Path, per_album: int) -> tuple[list[_Job], list[str]]:
-    """The inputs of all albums, and why albums were passed over."""
+    """Return the inputs of all albums, and why albums were skipped."""
     folders = sorted(path for path in albums.iterdir() if path.is_dir()) if albums.is_dir() else []
     if not folders:
         raise Misuse(f"{albums}: no folders in it. Each album is a folder of photos of one event or place.")
@@ -119,7 +124,7 @@ def _jobs(albums: Path, per_album: int) -> tuple[list[_Job], list[str]]:
 
 
 def _known(table: Path) -> set[str]:
-    """Inputs of finished groups; rows of a group that a kill cut short are taken out of the table."""
+    """Return the inputs of finished groups, and take the rows of an interrupted group out of the table."""
     rows = tables.read(table, Level)
     counts = Counter(row.group for row in rows)
     whole = [row for row in rows if counts[row.group] == LEVELS + 1]
@@ -133,7 +138,8 @@ def _name(photo: Path) -> str:
 
 
 def _group(job: _Job, shape: Shape) -> tuple[_Job, tuple[list[Level], list[Image]] | str]:
-    """The rows and images of one input, or why there are none; with the job, since answers come in any order."""
+    """Return the rows and images of one input, or why there are none, with the job, because answers come in any
+    order."""
     settings = Settings()
     candidates: list[tuple[Path, matching.Geometry]] = []
     try:
@@ -154,7 +160,8 @@ def _group(job: _Job, shape: Shape) -> tuple[_Job, tuple[list[Level], list[Image
     if len(candidates) < LEVELS:
         return job, f"{len(candidates)} photos beside copies of the input, {LEVELS} are needed"
     chosen = [candidates[i] for i in choose([geometry.inliers for _, geometry in candidates])]
-    rows = [Level("", 0, "", _name(job.input))]  # group and file are named when it is clear how many went before
+    # group and file get their names once the number of earlier groups is known
+    rows = [Level("", 0, "", _name(job.input))]
     images = [mod_crop(_within(image, shape.long_side), shape.scale)]
     for level, (other, g) in enumerate(chosen, 1):
         rows.append(Level("", level, "", _name(other), g.inliers, g.scale, g.rotation, g.overlap))

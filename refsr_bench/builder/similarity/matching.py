@@ -1,7 +1,8 @@
-"""The relation of two photos: SIFT matches verified by one homography, which gives scale, rotation and overlap.
+"""Relates two photos by SIFT matches that one homography verifies, which gives scale, rotation and overlap.
 
-SIFT (Lowe 2004; RootSIFT after Arandjelovic and Zisserman 2012) with ratio test, both ways, then one homography by
-RANSAC. Its inliers rank candidates; its local shape gives scale and rotation, its outline the overlap.
+SIFT (Lowe 2004; RootSIFT after Arandjelovic and Zisserman 2012) is matched both ways with a ratio test; then RANSAC
+fits one homography. The number of inliers ranks candidates, the homography's local shape gives scale and rotation, and
+its outline gives the overlap.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from refsr_bench.core.types import Image
 LONG_SIDE = 640  # pixels to which photos are reduced before key points are sought
 FEATURES = 1500
 RATIO = 0.8  # Lowe's test, with his paper's value
-THRESHOLD = 4.0  # pixels of the reduced images that a match may miss the homography by
-MIN_SAMPLE = 8  # matches below which no homography is sought: four fit any, and chance agrees with them
-_PHOTOMETRIC = 240  # long side at which warped pixels are compared: there THRESHOLD is 1.5 pixels
-_LEAST_PIXELS = 400  # shown by both, at _PHOTOMETRIC: of fewer, PSNR and correlation say nothing
-_GRID = 32  # places on either side of the query whose share in the other image is the overlap
+THRESHOLD = 4.0  # pixels of the reduced images by which a match may miss the homography
+MIN_SAMPLE = 8  # matches below which no homography is sought: any four fit one, and chance can agree with them
+_PHOTOMETRIC = 240  # long side in pixels at which warped pixels are compared; THRESHOLD is 1.5 pixels there
+_LEAST_PIXELS = 400  # shown by both, at _PHOTOMETRIC; PSNR and correlation over fewer say nothing
+_GRID = 32  # grid points on either side of the query; the overlap is the share of them that lies in the other image
 _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, (8 - np.arange(8)) % 8].ravel()
 """Descriptor of a mirrored patch from that of the patch: across the dominant orientation rows swap, angles change sign.
 """
@@ -30,7 +31,7 @@ _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, (8 - np.arange(8)) % 8].
 class Features:
     """SIFT of one image. points (n, 2) float32, (x, y) in pixels of the original; descriptors (n, 128) uint8.
 
-    hashes: pHash in the eight orientations. thumb: the image at _PHOTOMETRIC pixels, luma, for comparing pixels.
+    hashes: pHash in the eight orientations. thumb: the luma at _PHOTOMETRIC pixels, for comparing pixels.
     """
 
     width: int
@@ -43,8 +44,10 @@ class Features:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The outcome of verified matches. Fields as in ``rows.Cleaned``; share: inliers among the key points of the part
-    both show; psnr (dB) and detail (correlation of fine detail) of the pixels after warping; points: inliers, (n, 4).
+    """The outcome of verified matches; other fields are as in ``rows.Cleaned``.
+
+    share: inliers among the key points of the part that both show. psnr (dB), detail (correlation of fine detail): of
+    the pixels after warping. points: inliers (n, 4), x and y in both images, in pixels.
     """
 
     inliers: int = 0
@@ -64,7 +67,7 @@ NONE = Geometry()
 
 
 def features(image: Image, count: int = FEATURES) -> Features:
-    """SIFT key points, hashes and thumbnail of ``uint8 H x W x 3``."""
+    """Compute SIFT key points, hashes and thumbnail of ``uint8 H x W x 3``."""
     import cv2
 
     height, width = image.shape[:2]
@@ -72,7 +75,7 @@ def features(image: Image, count: int = FEATURES) -> Features:
     small = reduced(luma, LONG_SIDE)
     keypoints, descriptors = cv2.SIFT_create(nfeatures=count).detectAndCompute(small, None)
     points = np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2)
-    # pixel centres: x of the reduced image is (x + 0.5) / factor - 0.5 of the original
+    # pixel centres are at whole numbers: x of the reduced image is (x + 0.5) / factor - 0.5 of the original
     points = (points + 0.5) / (np.float32(small.shape[1] / width), np.float32(small.shape[0] / height)) - 0.5
     if descriptors is None:
         descriptors = np.zeros((0, 128), np.float32)
@@ -81,7 +84,7 @@ def features(image: Image, count: int = FEATURES) -> Features:
 
 
 def reduced(image: np.ndarray, long_side: int) -> np.ndarray:
-    """The image (grey or RGB) by area averages, no longer than ``long_side``; never enlarged."""
+    """Reduce the image (grey or RGB) by area averages until it is no longer than ``long_side``; never enlarge it."""
     import cv2
 
     factor = long_side / max(image.shape[:2])
@@ -92,7 +95,7 @@ def reduced(image: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def root(descriptors: np.ndarray) -> np.ndarray:
-    """RootSIFT, float32: Euclidean distance of these is Hellinger distance of the histograms."""
+    """Return RootSIFT, float32: the Euclidean distance of these is the Hellinger distance of the histograms."""
     values = descriptors.astype(np.float32)
     return np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1))
 
@@ -100,7 +103,7 @@ def root(descriptors: np.ndarray) -> np.ndarray:
 def _hashes(luma: np.ndarray) -> tuple[int, ...]:
     """pHash of the eight orientations: signs of the lowest 8 x 8 cosine coefficients of 32 x 32 luma about the median.
 
-    A flip changes signs of coefficients only, and a transpose transposes them, so one transform does for all.
+    A flip only changes signs of coefficients, and a transpose transposes them, so one transform does for all.
     """
     from scipy.fft import dctn
 
@@ -121,7 +124,7 @@ def _hashes(luma: np.ndarray) -> tuple[int, ...]:
 
 
 def relate(query: Features, other: Features, mirrored: bool = False) -> Geometry:
-    """Verified matches from ``query`` to ``other``; mirrored: to the mirror image of ``other``."""
+    """Verify matches from ``query`` to ``other``. mirrored: match with the mirror image of ``other``."""
     if min(len(query.points), len(other.points)) < MIN_SAMPLE:
         return NONE
     descriptors = other.descriptors[:, _MIRRORED] if mirrored else other.descriptors
@@ -145,7 +148,8 @@ def relate(query: Features, other: Features, mirrored: bool = False) -> Geometry
 
 
 def _matched(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of pairs that are each other's nearest and clearly nearer than the second nearest. Unit vectors."""
+    """Return indices of pairs that are each other's nearest and clearly nearer than the second nearest. Takes unit
+    vectors."""
     similar = a @ b.T
     best = similar.argmax(axis=1)
     rows = np.arange(len(a))
@@ -164,8 +168,10 @@ def _turned(other: Features, mirrored: bool) -> np.ndarray:
 
 
 def _homography(a: np.ndarray, b: np.ndarray, query: Features, other: Features) -> tuple[np.ndarray, np.ndarray]:
-    """The 3x3 matrix from ``a`` to ``b`` (n, 2) in pixels of the originals, and which of them agree; none where
-    RANSAC finds nothing."""
+    """Return the 3x3 matrix from ``a`` to ``b`` (n, 2) in pixels of the originals, and which points agree.
+
+    The matrix is None when RANSAC finds nothing.
+    """
     import cv2
 
     # pixels of the reduced images, so that THRESHOLD means the same for photos of any size
@@ -182,7 +188,7 @@ def _homography(a: np.ndarray, b: np.ndarray, query: Features, other: Features) 
 
 
 def _shape(matrix: np.ndarray, at: np.ndarray) -> tuple[float, float] | None:
-    """(scale, rotation in degrees counter-clockwise as seen) of a homography near a point; None where it folds."""
+    """(scale, rotation in degrees counter-clockwise as seen) of a homography near a point; None if it folds there."""
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
         return None
     x, y, w = matrix @ (*at, 1.0)
@@ -191,16 +197,16 @@ def _shape(matrix: np.ndarray, at: np.ndarray) -> tuple[float, float] | None:
     jacobian = (matrix[:2, :2] - np.outer((x / w, y / w), matrix[2, :2])) / w
     area = float(np.linalg.det(jacobian))
     if not 0.01 < area < 100:
-        return None  # folded, or a collapse onto a few points: photos within a factor of 10 are meant
+        return None  # folded, or collapsed onto a few points; real photos stay within a factor of 10
     stretch = np.linalg.svd(jacobian, compute_uv=False)
     if stretch[0] > 4 * stretch[1]:
-        return None  # seen from beyond 75 degrees, where SIFT does not match: chance
+        return None  # seen from beyond 75 degrees, where SIFT does not match, so the fit is chance
     angle = np.degrees(np.arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1]))
-    return float(np.sqrt(area)), float(-angle)  # y points down
+    return float(np.sqrt(area)), float(-angle)  # the sign turns because y points down
 
 
 def _inside(matrix: np.ndarray, points: np.ndarray, frame: Features) -> np.ndarray:
-    """Which points (n, 2) the matrix takes into the frame."""
+    """Tell which points (n, 2) the matrix takes into the frame."""
     x, y, w = matrix @ np.column_stack([points, np.ones(len(points))]).T
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y = x / w, y / w
@@ -226,11 +232,11 @@ def _photometric(matrix: np.ndarray, query: Features, other: Features, mirrored:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpPerspective(theirs, between, size, flags=flags)
     valid = cv2.warpPerspective(np.ones_like(theirs), between, size, flags=flags) > 0.99
-    # the blur below reaches over the edge
+    # shrink the mask, because the blur below reaches over the edge
     valid = cv2.erode(valid.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0) > 0
     if valid.sum() < _LEAST_PIXELS:
         return 0.0, 0.0
-    # blurred, so that compression and resampling matter less than content
+    # blurring makes compression and resampling matter less than content
     ours, warped = (cv2.GaussianBlur(plane, (0, 0), 1.0) for plane in (ours, warped))
     psnr = _fitted(ours[valid], warped[valid])[1]
     fine = [cv2.Laplacian(plane, cv2.CV_32F)[valid] for plane in (ours, warped)]

@@ -1,4 +1,4 @@
-"""The split in memory: the same inputs, each with one reference that is made from it."""
+"""Makes the split in memory: the same inputs, each with one reference that is made from it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Made:
     other: RefPair | None = None
 
     def pair(self) -> RefPair:
-        """The pair with that reference, which is made when it is asked for."""
+        """Return the pair with that reference, which is made when it is asked for."""
         pair, made = self.original, self.transformation
         if made is None:
             ref = dataclasses.replace(self.other.hr, level=1)
@@ -49,9 +49,10 @@ class Made:
 
 
 def transformed(dataset: Dataset, kind: str, level: str | float, only: Iterable[str] | None = None) -> Dataset:
-    """The same inputs, each with one reference: itself under a transformation (at level "unrelated": another input).
+    """Return the same inputs, each with itself under a transformation (at level "unrelated": another input) as
+    reference.
 
-    kind, level: see ``drawing.draw``. only: ids of the pairs to keep; what a pair gets does not depend on others.
+    kind, level: see ``drawing.draw``. only: ids of the pairs to keep; a pair's reference does not depend on the others.
     Raises Misuse for a level out of range or an unknown id, BenchError naming a pair of which too little stays visible.
     """
     if level == UNRELATED:
@@ -64,21 +65,23 @@ def transformed(dataset: Dataset, kind: str, level: str | float, only: Iterable[
 
 
 def unrelated(dataset: Dataset, only: Iterable[str] | None = None) -> Dataset:
-    """The same inputs, each with another pair's input as its reference: what a reference is worth that shows nothing.
+    """Return the same inputs, each with another pair's input as reference, to measure the gain without any related
+    content.
 
-    Who gets whom is seeded by the ids of the whole data set; nobody gets their own image. Raises BenchError when the
-    data set has one image only.
+    The ids of the whole data set seed the assignment; no pair gets its own image. Raises BenchError when the data set
+    has only one image.
     """
     made = _strangers(dataset, only)
     drawn = [[each.original.id, each.other.id] for each in made]
-    base = dataset.variation.base if dataset.variation else dataset.name  # whatever its references were, inputs count
+    # only the inputs count, whatever the references were
+    base = dataset.variation.base if dataset.variation else dataset.name
     return _dataset(
         dataset, f"{dataset.title}, unrelated references", Variation(base, UNRELATED, UNRELATED), made, drawn
     )
 
 
 def references(dataset: Dataset, kind: str, level: str, only: Iterable[str] | None = None) -> list[Made]:
-    """The reference of every pair at one level, as ``level_name`` spells it; nothing is made yet."""
+    """Return the reference of every pair at one level, as ``level_name`` spells it; no image is made yet."""
     if level == UNRELATED:
         return _strangers(dataset, only)
     sizes = [(pair, size_of(pair.hr)) for pair in _chosen(dataset, only)]
@@ -118,7 +121,7 @@ def _load(hr: ImageSource, made: Transformation) -> Image:
 
 
 def _deranged(dataset: Dataset) -> dict[str, RefPair]:
-    """Another pair for every id, one round trip through all images in the order of their ids' SHA-256."""
+    """Assign another pair to every id by one round trip through all images in the order of their ids' SHA-256."""
     first: dict[str, RefPair] = {}  # several pairs may share one input
     for pair in sorted(dataset.pairs, key=lambda pair: pair.id):
         first.setdefault(str(pair.hr.path or pair.hr.name), pair)
@@ -126,5 +129,6 @@ def _deranged(dataset: Dataset) -> dict[str, RefPair]:
         raise BenchError(f"{dataset.name}: an unrelated reference needs a second image, and there is only one.")
     seed = f"{UNRELATED}|{VERSION}"
     images = sorted(first, key=lambda image: hashlib.sha256(f"{first[image].id}|{seed}".encode()).digest())
-    after = {image: first[images[n - len(images) + 1]] for n, image in enumerate(images)}  # the last one's is the first
+    # the last image is followed by the first
+    after = {image: first[images[n - len(images) + 1]] for n, image in enumerate(images)}
     return {pair.id: after[str(pair.hr.path or pair.hr.name)] for pair in dataset.pairs}

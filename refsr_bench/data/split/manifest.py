@@ -1,4 +1,4 @@
-"""``manifest.json`` of a split on disk: every parameter of every reference, and the digests of all files."""
+"""Describes ``manifest.json`` of a split on disk: every parameter of every reference, and the digests of all files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMAT = "refsr-bench transform split, version 1"
 
 
 class Source(Format):
-    """The data set whose inputs these are."""
+    """The data set that the inputs come from."""
 
     name: Name
     title: Text
@@ -28,7 +28,7 @@ class Source(Format):
 
 
 class Edges(Format):
-    """The ends of the groups, see ``kinds.Edges``; unit: with what changes beside the magnitude."""
+    """The ends of the groups, see ``kinds.Edges``. unit: with what changes beside the magnitude."""
 
     unit: Text
     small: Range
@@ -41,10 +41,11 @@ class Edges(Format):
 
 
 class Entry(Format):
-    """One pair. image: the input's id in the source; hr, ref: files below the folder; hr_size: (height, width).
+    """One pair. image: the input's id in the source; hr, ref: files below the folder; hr_size: (height, width) in
+    pixels.
 
-    transformation: None where the reference is another input, whose id is ``unrelated``. visible: the share of the
-    input that the reference shows.
+    transformation: None if the reference is another input, whose id is ``unrelated``. visible: the share of the input
+    that the reference shows.
     """
 
     id: Name
@@ -59,7 +60,7 @@ class Entry(Format):
 
 
 class SplitManifest(Format):
-    """The whole split. edges: of the groups; files: empty until every file is written. The rest is for people."""
+    """The whole split. edges: of the groups. files: empty until every file is written. Other fields are for people."""
 
     format: Literal[FORMAT]
     made_by: Text
@@ -77,10 +78,10 @@ class SplitManifest(Format):
 
 
 def read(root: Path) -> SplitManifest:
-    """The manifest of the split in a folder. Raises BenchError naming the file and the field that does not fit."""
+    """Read the manifest of the split in a folder. Raises BenchError naming the file and the field that does not fit."""
     path = root / MANIFEST
     values = reader.parse_json(files.read_text(path, manifests.MOST_BYTES), str(path))
     found = values.get("format") if isinstance(values, dict) else None
-    if found != FORMAT:  # before the fields: another version has other ones
+    if found != FORMAT:  # checked before the fields, because another version has other fields
         raise BenchError(f"{path}: not {FORMAT!r} but {found!r:.80}. Build the split again.")
     return reader.convert(values, SplitManifest, str(path))

@@ -1,4 +1,4 @@
-"""A split on disk as a data set: one pair per image and level, or one level alone."""
+"""Opens a split on disk as a data set: one pair per image and level, or only one level."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from refsr_bench.pixels.images import source
 
 
 def open_split(card: DatasetCard, root: Path) -> Dataset:
-    """One pair per image and level; ids are IMAGE_LEVEL. ``at_level`` takes one level out.
+    """Open a split as one pair per image and level, with ids IMAGE_LEVEL. ``at_level`` takes one level out.
 
     Raises Misuse when there is no split, BenchError naming what is missing, damaged, or leads out of the folder.
     """
@@ -57,7 +57,8 @@ def _pair(root: Path, kind: str, entry: Entry) -> RefPair:
 
 
 def at_level(dataset: Dataset, level: str) -> Dataset:
-    """The pairs of one level of an opened split, under their images' own ids. Raises Misuse naming the levels there."""
+    """Return the pairs of one level of an opened split, under their images' own ids. Raises Misuse naming the known
+    levels."""
     pairs = tuple(
         dataclasses.replace(pair, id=pair.variation.base)
         for pair in dataset.pairs

@@ -1,4 +1,4 @@
-"""The split on disk: inputs, one reference per input and level, manifest, Hugging Face metadata, data card."""
+"""Writes the split to disk: inputs, one reference per input and level, manifest, Hugging Face metadata, data card."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from refsr_bench.geometry.warping import INTERPOLATION
 from refsr_bench.pixels.images import write_png
 
 METADATA, README = "metadata.jsonl", "README.md"
-_LONGEST_NAME = 100  # characters of an id that is a file name as it is; file systems take 255 bytes
+_LONGEST_NAME = 100  # characters of an id that serves as a file name unchanged; file systems take 255 bytes
 
 Progress = Callable[[int, int], None]
 
@@ -43,9 +43,9 @@ def build(
 ) -> Path:
     """Write the split of a data set into ``out``, and return that.
 
-    levels: groups, numbers, "unrelated". Work that was interrupted goes on; a folder that holds anything else is
-    refused, and nothing in it is changed. progress: called with (images written or found, images in all).
-    Raises Misuse for bad levels and a folder in use, BenchError naming a pair that cannot be made.
+    levels: groups, numbers, "unrelated". Interrupted work continues; a folder that holds anything else is refused, and
+    nothing in it is changed. progress: called with (images written or found, images in all). Raises Misuse for bad
+    levels and a folder in use, BenchError naming a pair that cannot be made.
     """
     names = [UNRELATED if level == UNRELATED else level_name(kind, level) for level in levels]
     if not names or len(set(names)) < len(names):
@@ -69,7 +69,7 @@ def build(
 
 
 def _write(path: Path, src: ImageSource, recorded: File | None) -> File:
-    """Write an image that is not there yet: it is written whole or not at all, so that what exists is finished."""
+    """Write an image that does not exist yet, whole or not at all, so every existing file is finished."""
     if not path.exists():
         write_png(path, src.load())
     found = manifests.describe(path)
@@ -79,7 +79,7 @@ def _write(path: Path, src: ImageSource, recorded: File | None) -> File:
 
 
 def _plan(dataset: Dataset, kind: str, made: Mapping[str, Sequence[Made]]) -> SplitManifest:
-    """The manifest, all but the digests of the files."""
+    """Return the manifest, except for the digests of the files."""
     used = [kind, "scale"] if kind == "rotation+scale" else [kind]
     return SplitManifest(
         format=FORMAT,
@@ -119,14 +119,14 @@ def _entry(level: str, made: Made) -> Entry:
 
 
 def _file(pair_id: str) -> str:
-    """A file name for any id; one that had to be changed is told apart by its digest."""
+    """Return a file name for any id; a changed one has a digest appended."""
     name = re.sub(r"[^\w.=+-]+", "-", pair_id, flags=re.ASCII).strip("-.")
     plain = name == pair_id and len(name) <= _LONGEST_NAME
     return f"{name}.png" if plain else f"{name[:80]}-{hashlib.sha256(pair_id.encode()).hexdigest()[:12]}.png"
 
 
 def _claim(out: Path, plan: SplitManifest) -> Mapping[str, File]:
-    """Write the plan into an empty folder, or see that the folder holds this very split: its files written so far."""
+    """Write the plan into an empty folder, or check that it holds this very split; return the files so far."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         empty = not any(path for path in out.iterdir() if not path.name.endswith(".partial"))
@@ -146,7 +146,7 @@ def _claim(out: Path, plan: SplitManifest) -> Mapping[str, File]:
 
 
 def _row(entry: Entry) -> str:
-    """One line for Hugging Face's ImageFolder: columns hr and ref are images."""
+    """Return one line for Hugging Face's ImageFolder: columns hr and ref are images."""
     made = reader.to_json(entry.transformation)
     row = {
         "hr_file_name": entry.hr,
@@ -162,7 +162,7 @@ def _row(entry: Entry) -> str:
 
 
 def _card(dataset: Dataset, plan: SplitManifest) -> str:
-    """The README of the split, which is its page at Hugging Face as well."""
+    """Return the README of the split, which is also its page at Hugging Face."""
     import jinja2
 
     shares = {level: [entry.visible for entry in plan.pairs if entry.level == level] for level in plan.levels}

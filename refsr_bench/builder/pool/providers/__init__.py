@@ -1,7 +1,7 @@
-"""The services on the web that candidates come from: one module for each, all alike (``base.py``).
+"""The web services that candidates come from, one module each, all with the same interface (``base.py``).
 
-Openverse and Wikimedia Commons need no key; Flickr needs one, SerpAPI a paid one. Google's own JSON API takes no new
-customers (and ends on 1 January 2027), Bing's was retired on 11 August 2025: neither can be offered.
+Openverse and Wikimedia Commons need no key, Flickr needs one, and SerpAPI needs a paid one. Google's own JSON API takes
+no new customers (and ends on 1 January 2027), and Bing's was retired on 11 August 2025, so neither can be offered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ CLOSED = {
 
 
 def open_provider(name: str, client: Client, licenses: Sequence[str] = OPEN) -> Provider:
-    """A provider by name. Raises Misuse for unknown and closed ones, and for a key that is not in the environment."""
+    """Open a provider by name. Raises Misuse for unknown and closed ones, and for a key that is not in the
+    environment."""
     if name in CLOSED:
         raise Misuse(f"{name}: {CLOSED[name]}. Known: {', '.join(PROVIDERS)}.")
     if name not in PROVIDERS:

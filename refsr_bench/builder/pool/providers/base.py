@@ -1,4 +1,4 @@
-"""The parts that all providers share: question, hit, keys, and reading answers that may have any shape."""
+"""The parts that all providers share: question, hit, keys, and the reading of answers, which may have any shape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ crawlers that follow links, is not asked for these files. Everybody else's is.""
 
 @dataclass(frozen=True)
 class Place:
-    """Degrees north and east, and a radius in metres."""
+    """A place: degrees north and east, and a radius in metres."""
 
     latitude: float
     longitude: float
@@ -31,7 +31,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> Place:
-        """``48.8583, 2.2945`` or ``48.8583, 2.2945, 1000``; raises Misuse."""
+        """Parse ``48.8583, 2.2945`` or ``48.8583, 2.2945, 1000``; raises Misuse."""
         numbers = text.replace(",", " ").split()
         try:
             place = cls(*map(float, numbers))
@@ -44,8 +44,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Search:
-    """One question to a provider. text: words. category: of Wikimedia Commons, without the prefix; other providers take
-    it as words where there are no others. place: the surroundings of one point, for those who can."""
+    """One question to a provider.
+
+    text: search words. category: one of Wikimedia Commons, without the prefix; other providers search for it as words
+    when there is no text. place: the surroundings of one point, for providers that support it.
+    """
 
     text: str = ""
     category: str = ""
@@ -58,8 +61,11 @@ class Search:
 
 @dataclass(frozen=True)
 class Hit:
-    """An image somebody offers. url: the file to fetch; landing_url: the page about it. license: one of KNOWN, or
-    UNKNOWN, which is accepted only where the settings list it. sha1: of the original file, where the provider says."""
+    """An image that a provider offers.
+
+    url: the file to fetch. landing_url: the page about it. license: one of KNOWN, or UNKNOWN, which is accepted only if
+    the settings list it. sha1: the original file's, if the provider states it.
+    """
 
     provider: str
     url: str
@@ -73,17 +79,18 @@ class Hit:
 
 
 class Provider(ABC):
-    """One service. endpoint: its address, another one in tests. key: the environment variable with its key, if any."""
+    """One service. endpoint: its address (tests use another). key: the environment variable that holds its key, if
+    any."""
 
     name: ClassVar[str]
     endpoint: str
     key: ClassVar[str] = ""
 
     def __init__(self, client: Client, licenses: Sequence[str] = OPEN) -> None:
-        """Raises Misuse where the environment lacks the key, or for licences nobody knows."""
+        """Raise Misuse when the environment lacks the key or a licence is unknown."""
         unknown = [name for name in licenses if name not in (*KNOWN, UNKNOWN)]
         if unknown or not licenses:
-            raise Misuse(f"licenses: {unknown or 'none'}; known are {', '.join((*KNOWN, UNKNOWN))}.")
+            raise Misuse(f"licenses: {unknown or 'none'}; choose from {', '.join((*KNOWN, UNKNOWN))}.")
         self.client = client
         self.licenses = tuple(licenses)
         self._key = os.environ.get(self.key, "").strip()
@@ -91,9 +98,9 @@ class Provider(ABC):
             raise Misuse(f"{self.name} needs a key: set {self.key} in the environment.")
 
     def search(self, query: Search, n: int) -> Iterator[Hit]:
-        """Up to n hits under an accepted licence, best first, asking for pages as they are needed.
+        """Return up to n hits under an accepted licence, best first, asking for pages as they are needed.
 
-        Raises FetchError (Throttled, where waiting helps).
+        Raises FetchError (Throttled, when waiting helps).
         """
         seen: set[str] = set()
         for hit in self._hits(query):
@@ -105,17 +112,17 @@ class Provider(ABC):
 
     @abstractmethod
     def _hits(self, query: Search) -> Iterator[Hit]:
-        """All hits, page after page, whatever their licence."""
+        """Yield all hits, page after page, whatever their licence."""
 
     def _object(self, answer: Any) -> dict[str, Any]:
-        """The answer, a JSON object as every API's is. Raises FetchError."""
+        """Return the answer, which must be a JSON object, as every API's is. Raises FetchError."""
         if not isinstance(answer, dict):
             raise FetchError(f"{self.endpoint}: answers in a form that is not the API's.")
         return answer
 
 
 def plain(value: Any) -> str:
-    """A cell's worth of text: HTML stripped, entities resolved, white space single; "" for anything but text."""
+    """Return text for a table cell: HTML stripped, entities resolved, white space single; "" for anything but text."""
     if not isinstance(value, str):
         return ""
     text = re.sub(r"<(script|style)\b.*?</\1\s*>", " ", value, flags=re.IGNORECASE | re.DOTALL)
@@ -123,17 +130,17 @@ def plain(value: Any) -> str:
 
 
 def link(value: Any) -> str:
-    """A web address, or "" for anything else."""
+    """Return a web address, or "" for anything else."""
     text = value.strip() if isinstance(value, str) else ""
     text = f"https:{text}" if text.startswith("//") else text
     return text if re.fullmatch(r"https?://[^\s<>\"]{1,2000}", text) else ""
 
 
 def size(value: Any) -> int:
-    """A count; 0 for anything else."""
+    """Return a count; 0 for anything else."""
     return int(value) if re.fullmatch(r"\d{1,6}", str(value)) else 0
 
 
 def entries(value: Any) -> list[dict]:
-    """The objects of a JSON list, [] for anything else: an answer is never trusted to have its shape."""
+    """Return the objects of a JSON list, or [] for anything else, because an answer's shape is never trusted."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

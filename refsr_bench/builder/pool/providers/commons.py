@@ -1,9 +1,9 @@
 """Wikimedia Commons: free media, searched by category, place and words.
 
 https://commons.wikimedia.org/w/api.php; no key. A category of one landmark is the best source of other photos of the
-same thing, so it comes first, then the surroundings of a place, then words. The API wants requests one after the
-other, a User-Agent with a contact, and ``maxlag``; its files are fetched as 1920 pixels wide renderings (one of the
-widths that the servers keep, https://www.mediawiki.org/wiki/Common_thumbnail_sizes) where the original is wider.
+same thing, so it is asked first, then the surroundings of a place, then words. The API wants requests one after the
+other, a User-Agent with a contact, and ``maxlag``. An original wider than 1920 pixels is fetched as a rendering of that
+width, which is one of those that the servers keep (https://www.mediawiki.org/wiki/Common_thumbnail_sizes).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BUSY = ("maxlag", "ratelimited", "readonly", "internal_api_error_DBQueryError")
 
 
 class Commons(Provider):
-    """Three generators of the MediaWiki API, one question each."""
+    """Asks the MediaWiki API one question for each of three generators."""
 
     name = "commons"
     endpoint = "https://commons.wikimedia.org/w/api.php"
@@ -44,7 +44,7 @@ class Commons(Provider):
                     yield _hit(page, info)
 
     def _pages(self, question: dict[str, Any]) -> Iterator[dict]:
-        """File pages in the order of the search. An answer may hold part of them and go on with the others."""
+        """Yield file pages in the order of the search. An answer may hold part of them and continue with the others."""
         asked = {"action": "query", "format": "json", "formatversion": 2, "maxlag": 5, **question}
         asked |= {"prop": "imageinfo", "iiprop": "url|user|size|sha1|mime|extmetadata", "iiurlwidth": WIDTH}
         asked |= {"iiextmetadatafilter": _FACTS, "iiextmetadatalanguage": "en"}
@@ -59,7 +59,7 @@ class Commons(Provider):
             go_on = following
 
     def _check(self, answer: Any) -> str | None:
-        """MediaWiki answers errors with status 200: the database lags behind, for instance, which passes."""
+        """Raise for MediaWiki's errors, which come with status 200; some pass, such as a lagging database."""
         self._object(self._object(answer).get("query", {}))
         error = answer.get("error")
         if error is None:
@@ -110,7 +110,7 @@ def _hit(page: dict, info: dict) -> Hit:
 
 
 def _license(short: str, url: str) -> tuple[str, str]:
-    """(licence, version) by the address where there is one; else by the name, such as "CC BY-SA 4.0"."""
+    """Return (licence, version) by the address if there is one, else by the name, such as "CC BY-SA 4.0"."""
     found = of_address(url)
     if found[0] != UNKNOWN:
         return found

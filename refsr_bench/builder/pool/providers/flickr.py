@@ -1,8 +1,8 @@
 """Flickr: photos with their owners' licences, searched by words and place.
 
-https://api.flickr.com/services/rest/; FLICKR_API_KEY in the environment. Which number stands for which licence is asked
-of Flickr itself (there are more of them since 2025). Results past the 4000th are unreliable and not asked for; at one
-request a second a key's 3600 an hour last. Commercial use of the API needs Flickr's permission.
+https://api.flickr.com/services/rest/; FLICKR_API_KEY in the environment. Flickr itself is asked which number stands for
+which licence, because there are more of them since 2025. Results past the 4000th are unreliable and not asked for. One
+request a second keeps within a key's 3600 an hour. Commercial use of the API needs Flickr's permission.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from refsr_bench.builder.pool.providers.base import Hit, Provider, Search, entri
 HOME = "https://www.flickr.com"
 PAGE = 100
 DEPTH = 4000
-_SIZES = ("k", "h", "o", "l", "c")  # 2048, 1600 pixels, the original, 1024, 800: the first that is offered
+_SIZES = ("k", "h", "o", "l", "c")  # 2048, 1600 pixels, the original, 1024, 800: the first that is offered is taken
 _BUSY = (0, 10, 105, 106)  # "sorry", search not available, service unavailable, write failed
 
 
 class Flickr(Provider):
-    """flickr.photos.search, by relevance, safe photos only."""
+    """Calls flickr.photos.search, sorted by relevance, for safe photos only."""
 
     name = "flickr"
     endpoint = "https://api.flickr.com/services/rest/"
@@ -51,7 +51,8 @@ class Flickr(Provider):
                 return
 
     def _license_urls(self) -> dict[str, str]:
-        """Licence number -> address of its text; numbers without one (all rights reserved) are left out."""
+        """Map each licence number to the address of its text; numbers without one (all rights reserved) are left
+        out."""
         if self._names is None:
             licenses = self._call("flickr.photos.licenses.getInfo", {}).get("licenses")
             listed = entries(licenses.get("license") if isinstance(licenses, dict) else None)
@@ -63,7 +64,7 @@ class Flickr(Provider):
         return self.client.json(self.endpoint, asked, secret={"api_key": self._key}, check=self._check)
 
     def _check(self, answer: Any) -> str | None:
-        """Flickr answers errors with status 200 and ``stat: fail``."""
+        """Raise for Flickr's errors, which come with status 200 and ``stat: fail``."""
         if self._object(answer).get("stat") == "ok":
             return None
         words = f"error {answer.get('code')}: {plain(answer.get('message')).replace(self._key, '***')}"

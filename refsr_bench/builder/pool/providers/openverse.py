@@ -1,8 +1,8 @@
 """Openverse: openly licensed images of some fifty collections, searched by words.
 
 https://api.openverse.org/v1/; no key needed. Without one, pages hold at most 20 results and end at the 240th, and few
-searches a day are answered; with OPENVERSE_CLIENT_ID and OPENVERSE_CLIENT_SECRET (registered once, for nothing) many
-more. How many is read from each answer's headers.
+searches a day are answered. OPENVERSE_CLIENT_ID and OPENVERSE_CLIENT_SECRET (one free registration) allow many more.
+Each answer's headers state the limits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEPTH = 240
 
 
 class Openverse(Provider):
-    """Search by words; the licence filter is the server's, and looked at again here."""
+    """Searches by words. The server filters by licence, and each hit's licence is checked again here."""
 
     name = "openverse"
     endpoint = "https://api.openverse.org/v1/"
@@ -35,7 +35,7 @@ class Openverse(Provider):
             try:
                 answer = self.client.json(f"{self.endpoint}images/", asked, headers=self._headers())
             except FetchError as error:
-                if page > 1 and error.status in (400, 401, 404):  # deeper than this client is shown
+                if page > 1 and error.status in (400, 401, 404):  # deeper than this client may go
                     return
                 raise
             found = entries(answer.get("results") if isinstance(answer, dict) else None)
@@ -44,7 +44,7 @@ class Openverse(Provider):
                 return
 
     def _headers(self) -> dict[str, str]:
-        """A bearer token, where the environment has an application's id and secret; it lives in memory alone."""
+        """Return a bearer token if the environment has an application's id and secret; it is kept in memory only."""
         names = ("OPENVERSE_CLIENT_ID", "OPENVERSE_CLIENT_SECRET")
         client_id, client_secret = (os.environ.get(name, "").strip() for name in names)
         if not client_id or not client_secret:
@@ -69,12 +69,13 @@ def _hit(result: dict) -> Hit:
         landing_url=link(result.get("foreign_landing_url")),
         creator=plain(result.get("creator")),
         creator_url=link(result.get("creator_url")),
-        license=stated if by_address[0] in (UNKNOWN, stated) else UNKNOWN,  # a contradiction is no licence
+        # contradictory statements count as no licence
+        license=stated if by_address[0] in (UNKNOWN, stated) else UNKNOWN,
         license_version=version or by_address[1],
         license_url=address,
     )
 
 
 def _short(words: str, most: int = 200) -> str:
-    """The first ``most`` characters, cut between words: longer questions are refused."""
+    """Return the first ``most`` characters, cut between words, because longer questions are refused."""
     return words if len(words) <= most else words[: most + 1].rpartition(" ")[0] or words[:most]

@@ -1,9 +1,9 @@
 """SerpAPI: Google Images' results, for a fee, searched by words.
 
-https://serpapi.com/google-images-api; SERPAPI_API_KEY in the environment. This is nearest to how WR-SR was made. Google
-states a licence for few images, and only as an address; hits without one count as "unknown" and are dropped unless the
-project's ``licenses`` list "unknown" (then publish addresses and digests, not images). Whether scraped results may be
-used is for you to find out.
+https://serpapi.com/google-images-api; SERPAPI_API_KEY in the environment. This comes closest to how WR-SR was made.
+Google states a licence for few images, and only as an address. Hits without one count as "unknown" and are dropped
+unless the project's ``licenses`` list "unknown" (then publish addresses and digests, not images). It is up to you to
+find out whether you may use scraped results.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ PAGES = 10
 
 
 class SerpApi(Provider):
-    """engine=google_images, 100 results a page; Google's Creative Commons filter unless any licence is accepted."""
+    """Calls engine=google_images, 100 results a page, with Google's Creative Commons filter unless any licence is
+    accepted."""
 
     name = "serpapi"
     endpoint = "https://serpapi.com/search.json"
@@ -43,7 +44,7 @@ class SerpApi(Provider):
                 return
 
     def _check(self, answer: Any) -> str | None:
-        """No results are an ``error`` too, with status 200; others are errors."""
+        """Raise for errors. An empty result also comes as an ``error`` with status 200, but is none."""
         error = plain(self._object(answer).get("error")).replace(self._key, "***")
         if error and "returned any results" not in error:
             raise FetchError(f"{self.endpoint}: {error}")
