@@ -28,9 +28,7 @@ SHRINK = 0.8
 def build(**options: Any) -> nn.Module:
     from baselines.nets.amsa import AMSA
 
-    net = AMSA(**options)
-    net.options = options
-    return net
+    return AMSA(**options)
 
 
 def reduced(ref: Tensor) -> list[Tensor]:

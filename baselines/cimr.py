@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def build(**options: Any) -> nn.Module:
     from baselines.nets.cimr import CIMR
 
-    net = CIMR(**options)
-    net.options = options
-    return net
+    return CIMR(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

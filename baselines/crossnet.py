@@ -29,9 +29,7 @@ OFFICIAL = (
 def build() -> nn.Module:
     from baselines.nets.crossnet import CrossNet
 
-    net = CrossNet()
-    net.options = {}
-    return net
+    return CrossNet()
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], sr_init: Tensor | None = None) -> Tensor:

@@ -38,9 +38,7 @@ COMPUTED = ("relative_position_index", "attn_mask")  # depend on sizes alone, th
 def build(**options: Any) -> nn.Module:
     from baselines.nets.datsr import DATSR
 
-    net = DATSR(**options)
-    net.options = options
-    return net
+    return DATSR(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def build(**options: Any) -> nn.Module:
     from baselines.nets.e2ent2 import E2ENT2
 
-    net = E2ENT2(**options)
-    net.options = options
-    return net
+    return E2ENT2(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

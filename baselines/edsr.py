@@ -28,9 +28,7 @@ OFFICIAL = (
 def build(**options: Any) -> nn.Module:
     from baselines.nets.edsr import EDSR
 
-    net = EDSR(**options)
-    net.options = options
-    return net
+    return EDSR(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

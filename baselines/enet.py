@@ -19,9 +19,7 @@ TENSORFLOW = re.compile(r"generator/Conv(?:_(\d+))?/(weights|biases)")
 def build(**options: Any) -> nn.Module:
     from baselines.nets.enet import ENet
 
-    net = ENet(**options)
-    net.options = options
-    return net
+    return ENet(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

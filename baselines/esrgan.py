@@ -33,9 +33,7 @@ OLDER = (
 def build(**options: Any) -> nn.Module:
     from baselines.nets.esrgan import RRDBNet
 
-    net = RRDBNet(**options)
-    net.options = options
-    return net
+    return RRDBNet(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

@@ -23,9 +23,7 @@ HOME = "https://github.com/dvlab-research/MASA-SR"
 def build(**options: Any) -> nn.Module:
     from baselines.nets.masa import MASA
 
-    net = MASA(**options)
-    net.options = options
-    return net
+    return MASA(**options)
 
 
 def filled(images: Tensor, multiple: int) -> tuple[Tensor, int, int]:

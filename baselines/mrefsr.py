@@ -22,9 +22,7 @@ TITLE = "MRefSR"
 def build(**options: Any) -> nn.Module:
     from baselines.nets.mrefsr import MRefSR
 
-    net = MRefSR(**options)
-    net.options = options
-    return net
+    return MRefSR(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

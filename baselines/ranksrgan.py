@@ -24,9 +24,7 @@ OFFICIAL = (
 def build(**options: Any) -> nn.Module:
     from baselines.nets.ranksrgan import RankSRGAN
 
-    net = RankSRGAN(**options)
-    net.options = options
-    return net
+    return RankSRGAN(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

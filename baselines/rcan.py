@@ -29,9 +29,7 @@ OFFICIAL = (
 def build(**options: Any) -> nn.Module:
     from baselines.nets.rcan import RCAN
 
-    net = RCAN(**options)
-    net.options = options
-    return net
+    return RCAN(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

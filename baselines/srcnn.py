@@ -24,9 +24,7 @@ KEYS = {f"conv{n}.{part}" for n in (1, 2, 3) for part in ("weight", "bias")}
 def build(**options: Any) -> nn.Module:
     from baselines.nets.srcnn import SRCNN
 
-    net = SRCNN(**options)
-    net.options = options
-    return net
+    return SRCNN(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

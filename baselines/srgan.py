@@ -46,9 +46,7 @@ SRGAN_PYTORCH = (
 def build(modified: bool = True, **options: Any) -> nn.Module:
     from baselines.nets.srgan import MSRResNet, SRResNet
 
-    net = (MSRResNet if modified else SRResNet)(**options)
-    net.options = {"modified": modified, **options}
-    return net
+    return (MSRResNet if modified else SRResNet)(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

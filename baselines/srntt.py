@@ -47,7 +47,7 @@ def build(layout: str = "pytorch", **options: Any) -> nn.Module:
     from baselines.nets.srntt import SRNTT, OfficialSRNTT
 
     net = {"pytorch": SRNTT, "tensorflow": OfficialSRNTT}[layout](**options)
-    net.options = {"layout": layout, **options}
+    net.layout = layout
     return net
 
 
@@ -56,7 +56,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
     references multiples of four."""
     from refsr_bench.learning.tensors import down, down_up
 
-    if net.options["layout"] == "pytorch":
+    if net.layout == "pytorch":
         return net(lr, lr_up, refs, [down_up(ref) for ref in refs])
     sr = net(2 * lr - 1, [2 * ref - 1 for ref in refs], [2 * down(ref) - 1 for ref in refs])
     return sr / 2 + 0.5

@@ -44,9 +44,7 @@ UNOFFICIAL = (
 def build(**options: Any) -> nn.Module:
     from baselines.nets.ssen import SSEN
 
-    net = SSEN(**options)
-    net.options = options
-    return net
+    return SSEN(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

@@ -30,9 +30,7 @@ COMPUTED = ("relative_position_index", "attn_mask")  # depend on sizes alone, th
 def build(**options: Any) -> nn.Module:
     from baselines.nets.swinir import SwinIR
 
-    net = SwinIR(**options)
-    net.options = options
-    return net
+    return SwinIR(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

@@ -55,9 +55,7 @@ def _rules() -> list[tuple[str, str]]:
 def build(**options: Any) -> nn.Module:
     from baselines.nets.ttsr import TTSR
 
-    net = TTSR(**options)
-    net.options = options
-    return net
+    return TTSR(**options)
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:

@@ -21,7 +21,7 @@ def _patches(features: Tensor) -> Tensor:
 
 
 def direct_match(features: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """``c2matching.matching.exact.match`` with each reference patch as a kernel and the whole volume held."""
+    """``patch_correlation.match`` with each reference patch as a kernel, and the whole volume held."""
     _, h, w = features.shape
     patches = _patches(ref)
     best, index = None, None

@@ -10,14 +10,15 @@ network's cost is of degree 2, that of matching of degree 4, and padding adds th
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from c2matching.matching import exact, pruned
+from c2matching.matching import patch_correlation, pruned
 from refsr_bench.core import catalogue
 
 SIDE = 160
@@ -36,13 +37,20 @@ def macs(restore: Restore, net: torch.nn.Module, side: int, refs: int) -> int:
     lr = torch.rand(1, 3, side, side, device=device)
     counter = FlopCounterMode(display=False, custom_mapping={ATTENTION: attention_flops})
     net.requires_grad_(False)  # with gradients enabled and none wanted, nothing is cut into strips that overlap
-    with torch.enable_grad(), counter:
+    with torch.enable_grad(), plain_matching(), counter:
         restore(net, lr, images[:1], [image[None] for image in images[2:]])
     return counter.get_total_flops() // 2
 
 
-exact.TILE["cpu"] = 1 << 34  # nor matching into tiles, which overlap as well
-pruned.SMALLEST = 1 << 62  # nor is it done by numba's loops, which are not counted, where those are installed
+@contextmanager
+def plain_matching() -> Iterator[None]:
+    """Match in one tile, and without numba's loops, whose products nobody counts."""
+    before = patch_correlation.TILE["cpu"], pruned.SMALLEST
+    patch_correlation.TILE["cpu"], pruned.SMALLEST = 1 << 34, 1 << 62
+    try:
+        yield
+    finally:
+        patch_correlation.TILE["cpu"], pruned.SMALLEST = before
 
 
 def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:

@@ -21,7 +21,7 @@ from direct import direct_match
 from torch import Tensor
 
 from c2matching.matching.coarse import match_coarse
-from c2matching.matching.exact import match
+from c2matching.matching.patch_correlation import match
 
 SIZES = ("60x80", "80x120", "120x160")
 WARM = 50  # the side of maps that are matched first, large enough for all that large ones need

@@ -16,7 +16,7 @@ from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.learning.imagenet import VGG19, without_vgg19
 from refsr_bench.learning.keys import without_prefix
-from refsr_bench.learning.system import Converted, State
+from refsr_bench.learning.system import BRANCHES, Converted, State
 from refsr_bench.learning.weights import Incomplete
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ BUNDLE = "refsr-bench c2matching 1"  # the format of our files of C2-Matching be
 HOME = "https://github.com/yumingj/C2-Matching"
 LAST = "conv3_1"  # of VGG19, whose relu3_1 is the deepest that is read
 EXTRACTORS = "feature_extraction.pth"
-BRANCHES = ("feature_extraction_image1", "feature_extraction_image2")
 PARTS = ("restoration", "extractor", "vgg")
 PREFIXES = ("net_g.", "net_extractor.", "net_map.", *(f"{part}." for part in PARTS))  # of files that hold several parts
 COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others"), VGG19)

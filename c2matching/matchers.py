@@ -36,7 +36,7 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
     import torch
     import torch.nn.functional as F
 
-    from c2matching.matching.exact import match as match_patches
+    from c2matching.matching.patch_correlation import match as match_patches
     from c2matching.matching.patches import index_to_flow
     from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop

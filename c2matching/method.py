@@ -30,7 +30,6 @@ def build(**options: Any) -> C2Matching:
     net = C2Matching(RestorationConfig(**options | lists))
     for part in (net.extractor, net.vgg):  # trained before the restoration network, or never
         part.requires_grad_(False)
-    net.options = options
     return net
 
 

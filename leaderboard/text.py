@@ -7,14 +7,12 @@ text stays as it was read.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Any
 
+from refsr_bench.core import lists
 from refsr_bench.core.schema import MetricInfo
 
 MISSING = "-"
@@ -48,9 +46,7 @@ def plain_cell(value: object) -> object:
 def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     """Return a table as CSV: numbers unrounded, formulas defused; empty for None and nan; true and false in lower
     case."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(map(_cell, row) for row in chain([head], rows))
-    return out.getvalue()
+    return lists.csv_text(map(_cell, head), (map(_cell, row) for row in rows))
 
 
 def _cell(value: object) -> object:

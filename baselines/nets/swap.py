@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.matching.exact import match
+from c2matching.matching.patch_correlation import match
 from c2matching.matching.patches import PATCH
 
 

@@ -1,4 +1,4 @@
-"""Coarse-to-fine matching for large references: an approximation of ``exact.match`` at a fraction of its work.
+"""Coarse-to-fine matching for large references: ``patch_correlation.match``, nearly, at a fraction of the work.
 
 1. descriptors are averaged over cells of 4x4
 2. every coarse cell of the input keeps the coarse cells of the reference that are most similar
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from c2matching.matching.exact import TILE
+from c2matching.matching.patch_correlation import TILE
 from c2matching.matching.patches import PATCH, check_size, patch_norms
 
 CELL = 4  # descriptors along a side of a coarse cell
@@ -24,8 +24,8 @@ BATCH = 256  # coarse cells refined at once: about 200 MB with 256 channels
 def match_coarse(features: Tensor, ref_features: Tensor) -> tuple[Tensor, Tensor]:
     """Find a similar reference patch for every patch of the input, the best one among the candidates.
 
-    features (C, h, w), ref_features (C, H, W) -> index, similarity (h-2, w-2), both as from ``exact.match``; the patch
-    found need not be the best of all. Raises ValueError for maps smaller than a patch.
+    features (C, h, w), ref_features (C, H, W) -> index, similarity (h-2, w-2), as ``patch_correlation.match`` returns
+    them; the patch found need not be the best of all. Raises ValueError for maps smaller than a patch.
     """
     check_size(features, ref_features)
     channels, h, w = features.shape

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from c2matching.matching.coarse import match_coarse
-from c2matching.matching.exact import match
+from c2matching.matching.patch_correlation import match
 from c2matching.matching.patches import index_to_flow
 
 GAP = 16  # rows of zeros between references on their canvas, in descriptor cells: more than learned offsets reach
@@ -35,8 +35,8 @@ def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: 
     """Match the descriptors of an image with those of one or several references of any sizes; the best match wins.
 
     features (C, h, w), ref_features (C, H, W) each; descriptors are scaled to the length 1 first (Eq. 4). mode:
-    ``exact``, ``half`` (16 bits, see ``exact.match``) or ``coarse`` (``coarse.match_coarse``). Equal matches go to the
-    earlier reference. Raises ValueError for maps smaller than a patch.
+    ``exact``, ``half`` (16 bits, see ``patch_correlation.match``) or ``coarse`` (``coarse.match_coarse``). Equal
+    matches go to the earlier reference. Raises ValueError for maps smaller than a patch.
     """
     refs = [ref_features] if isinstance(ref_features, Tensor) else list(ref_features)
     tops = canvas_tops([ref.shape[1] for ref in refs])

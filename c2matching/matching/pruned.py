@@ -56,7 +56,7 @@ def usable(features: Tensor, ref_features: Tensor) -> bool:
 def match(
     features: Tensor, ref_features: Tensor, scale: Tensor, limit: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Match as ``exact.match`` does, before the input's normalisation; None where bounds do not pay.
+    """Match as ``patch_correlation.match`` does, before the input's normalisation; None where bounds do not pay.
 
     features (C, h, w), ref_features (C, H, W), float32 on the CPU. scale (H-2, W-2), positive: what correlations with
     each reference patch are multiplied by. limit (h-2, w-2): what no correlation of a patch exceeds. Returns index

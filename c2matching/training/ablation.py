@@ -19,7 +19,7 @@ from refsr_bench.core.schema import Result
 from refsr_bench.data.texture import RULE
 from refsr_bench.learning.checkpoints import sha256
 from refsr_bench.learning.training.photos import Photo
-from refsr_bench.learning.training.prepare import Plan, make_stage
+from refsr_bench.learning.training.prepare import TrainingPlan, make_stage
 from refsr_bench.learning.training.trainer import CHECKPOINT, LAST, Say, Trainer, weights_writer
 
 DONE = "done"  # an empty file in the folder of a training that has ended
@@ -59,7 +59,7 @@ class Ablation:
     All variants have the same reference features and iterations; the first two the same fixed correspondence network.
     """
 
-    plan: Plan
+    plan: TrainingPlan
     photos: Sequence[Photo]
     out: Path
     data: Sequence[str]

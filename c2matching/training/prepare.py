@@ -14,12 +14,12 @@ from c2matching.training.stages import MatchingStage, RestorationStage
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.reader import to_json
 from refsr_bench.learning import imagenet
-from refsr_bench.learning.training.prepare import Plan, critics, fill_features, kaiming
+from refsr_bench.learning.training.prepare import TrainingPlan, critics, fill_features, kaiming
 from refsr_bench.learning.vgg import VGG19Features
 from refsr_bench.learning.weights import read_part
 
 
-def make(name: str, plan: Plan) -> MatchingStage | RestorationStage:
+def make(name: str, plan: TrainingPlan) -> MatchingStage | RestorationStage:
     """The stage ``teacher``, ``student`` or ``restoration``; the configuration is a ``C2Training``.
 
     Raises Misuse when a file that the configuration needs is not given.
@@ -36,7 +36,7 @@ def read_extractors(path: Path) -> ContrastiveExtractor:
     return net
 
 
-def matching_stage(name: str, plan: Plan) -> MatchingStage:
+def matching_stage(name: str, plan: TrainingPlan) -> MatchingStage:
     """``teacher`` or ``student``."""
     config, sources, device = getattr(plan.training, name), plan.sources, plan.parallel.device
     if name == "student" and sources.teacher is None:
@@ -62,14 +62,14 @@ def matching_stage(name: str, plan: Plan) -> MatchingStage:
     return MatchingStage(net.to(device), teacher, config, plan.parallel)
 
 
-def restoration_stage(plan: Plan) -> RestorationStage:
+def restoration_stage(plan: TrainingPlan) -> RestorationStage:
     """Stage 3."""
     training: C2Training = plan.training
     sources = plan.sources
     if sources.student is None:
         raise Misuse("Restoration needs correspondences: give the student's weights with --student FILE.")
     torch.manual_seed(training.run.seed)
-    model = plan.card.system.build(**to_json(training.network))
+    model = plan.card.system.network(**to_json(training.network))
     if training.restoration.initialise == "kaiming":
         wake(model.restoration)
     model.extractor = read_extractors(sources.student)

@@ -40,7 +40,8 @@
   const panel = (key) => scene.panels.find((item) => item.key === key) || scene.panels[0];
   const source = (item) => (errors.checked && item.error ? item.error : item.plain);
 
-  const paintSplit = () => {
+  const divide = (next) => {
+    split = clamp(next, 0, 100);
     stage.style.setProperty("--split", `${split}%`);
     handle.setAttribute("aria-valuenow", String(Math.round(split)));
     handle.setAttribute("aria-valuetext", `${Math.round(split)} % ${names.a.textContent}`);
@@ -77,7 +78,7 @@
     for (const item of scene.panels) if (item.image.getAttribute("src") !== source(item)) item.image.src = source(item);
     stage.style.aspectRatio = `${scene.width} / ${scene.height}`;
     stage.style.width = `min(100%, ${scene.width * 3}px, ${(78 * scene.width) / scene.height}vh)`;
-    paintSplit();
+    divide(split);
     paintView();
   };
 
@@ -141,14 +142,15 @@
     const found = target.closest(".stage, .shot:not(.apart) > .view");
     return found && (found === stage || scene.section.contains(found)) ? found : null;
   };
-  const zoom = (factor, fx = 0.5, fy = 0.5) => {
-    const before = view.z;
-    view.z = clamp(before * factor, 1, MOST);
-    // What lies below the pointer stays there.
-    view.cx += (fx - 0.5) * (1 / before - 1 / view.z);
-    view.cy += (fy - 0.5) * (1 / before - 1 / view.z);
+  const look = (next) => { // at another part, or closer
+    Object.assign(view, next);
     paintView();
     keep();
+  };
+  const zoom = (factor, fx = 0.5, fy = 0.5) => {
+    const z = clamp(view.z * factor, 1, MOST);
+    const less = 1 / view.z - 1 / z; // what lies below the pointer stays there
+    look({ z, cx: view.cx + (fx - 0.5) * less, cy: view.cy + (fy - 0.5) * less });
   };
   const at = (element, event) => {
     const area = element.getBoundingClientRect();
@@ -196,14 +198,10 @@
       box = fitted([Math.min(a, x), Math.min(b, y), Math.abs(x - a), Math.abs(y - b)]);
       paintBox();
     } else if (start.divide) {
-      split = clamp(100 * at(stage, event)[0], 0, 100);
-      paintSplit();
+      divide(100 * at(stage, event)[0]);
       keep();
     } else if (view.z > 1) {
-      view.cx -= dx / area.width / view.z;
-      view.cy -= dy / area.height / view.z;
-      paintView();
-      keep();
+      look({ cx: view.cx - dx / area.width / view.z, cy: view.cy - dy / area.height / view.z });
     }
     pointers.set(event.pointerId, event);
   });
@@ -214,8 +212,7 @@
       keep();
       closeups();
     } else if (start && start.divide && moved <= 4 && event.type === "pointerup" && event.target !== handle) {
-      split = clamp(100 * at(stage, event)[0], 0, 100);
-      paintSplit();
+      divide(100 * at(stage, event)[0]);
       keep();
     }
     start = null;
@@ -241,26 +238,18 @@
     const step = event.shiftKey ? 10 : 2;
     const pan = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (event.target === handle && ["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) {
-      split = { Home: 0, End: 100 }[event.key] ?? clamp(split + step * pan[0], 0, 100);
-      paintSplit();
+      divide({ Home: 0, End: 100 }[event.key] ?? split + step * pan[0]);
       keep();
     } else if (event.key === "+" || event.key === "=") zoom(1.5);
     else if (event.key === "-") zoom(1 / 1.5);
     else if (event.key === "0") whole();
     else if (event.key === "Escape" && drawing) setDrawing(false);
     else if (pan && view.z > 1 && surface(event.target)) {
-      view.cx += (0.1 * pan[0]) / view.z;
-      view.cy += (0.1 * pan[1]) / view.z;
-      paintView();
-      keep();
+      look({ cx: view.cx + (0.1 * pan[0]) / view.z, cy: view.cy + (0.1 * pan[1]) / view.z });
     } else return;
     event.preventDefault();
   });
-  const whole = () => {
-    Object.assign(view, { z: 1, cx: 0.5, cy: 0.5 });
-    paintView();
-    keep();
-  };
+  const whole = () => look({ z: 1, cx: 0.5, cy: 0.5 });
 
   // -- close-ups --------------------------------------------------------------------------------------------------
 
@@ -401,8 +390,7 @@
 
   // -- controls ---------------------------------------------------------------------------------------------------
 
-  for (const select of [left, right]) select.addEventListener("change", () => { paintPictures(); keep(); });
-  errors.addEventListener("change", () => { paintPictures(); keep(); });
+  for (const control of [left, right, errors]) control.addEventListener("change", () => { paintPictures(); keep(); });
   if (protocol) {
     protocol.addEventListener("change", () => {
       choose(scenes.find((item) => item.key === protocol.value), left.value, right.value);

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaderboard.exports.numbers import to_csv, to_json
+from leaderboard.exports.csv_json import to_csv, to_json
+from leaderboard.exports.latex_markdown import to_latex, to_markdown
 from leaderboard.exports.sheet import Sheet, View, joined
-from leaderboard.exports.typeset import to_latex, to_markdown
 from leaderboard.reading.load import Problem, read_folder
 from leaderboard.reading.published import published
 from leaderboard.statistics.robustness import unrelated

@@ -25,6 +25,7 @@ from leaderboard.figures.labels import place
 from leaderboard.reading.load import LoadedRun, dataset_key
 from leaderboard.tables.model import Table
 from leaderboard.tables.published import title_of
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import to_json
 
 if TYPE_CHECKING:
@@ -157,9 +158,7 @@ def measured(runs: Sequence[LoadedRun]) -> list[Point]:
 def as_published(entries: Iterable[Published], dataset: str) -> tuple[list[Point], str | None]:
     """Return the published points with a size, from the table that has most of them, and that table in words."""
     usable = [e for e in entries if e.dataset == dataset and e.comparable and e.params_m and not e.condition]
-    by_table: dict[str, list[Published]] = {}
-    for entry in usable:
-        by_table.setdefault(entry.source.key, []).append(entry)
+    by_table = grouped(usable, lambda entry: entry.source.key)
     if not by_table:
         return [], None
     chosen = min(by_table.items(), key=lambda item: (-len(item[1]), item[1][0].source.year or 9999, item[0]))[1]

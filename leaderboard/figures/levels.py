@@ -15,6 +15,7 @@ from leaderboard.figures import style
 from leaderboard.figures.figure import Column, Figure, csv_of, dataset_words, method_facts, name_of, table_of, titles_of
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import MethodInfo
 
@@ -64,19 +65,18 @@ def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]
 
     order: see ``style.marks``.
     """
-    groups: dict[tuple, list[LoadedRun]] = {}
-    for loaded in fit_to_draw(runs):
+
+    def choices(loaded: LoadedRun) -> tuple:
         run = loaded.result.run
         others = {name: value for name, value in run.protocol.fields.items() if name not in _REFERENCES}
-        groups.setdefault((digest(others), dataset_key(run.dataset), run.protocol.psnr), []).append(loaded)
+        return digest(others), dataset_key(run.dataset), run.protocol.psnr
+
+    groups = grouped(fit_to_draw(runs), choices)
     return [figure for key, members in sorted(groups.items()) if (figure := _figure(key, members, order))]
 
 
 def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> Figure | None:
-    by_method: dict[tuple[str, str], list[LoadedRun]] = {}
-    for loaded in members:
-        method = loaded.result.run.method
-        by_method.setdefault(method_key(method), []).append(loaded)
+    by_method = grouped(members, lambda loaded: method_key(loaded.result.run.method))
     methods = [runs[0].result.run.method for runs in by_method.values()]
     lines: list[Line] = []
     records: list[dict[str, Any]] = []

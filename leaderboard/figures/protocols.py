@@ -28,6 +28,7 @@ from leaderboard.figures.levels import fit_to_draw, rule_of
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, difference, estimate
 from leaderboard.tables.tables import build_tables
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import ProtocolInfo, Result
 
 if TYPE_CHECKING:
@@ -92,9 +93,7 @@ def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]
 
     order: see ``style.marks``.
     """
-    by_dataset: dict[tuple, list[LoadedRun]] = {}
-    for loaded in fit_to_draw(runs):
-        by_dataset.setdefault(dataset_key(loaded.result.run.dataset), []).append(loaded)
+    by_dataset = grouped(fit_to_draw(runs), lambda loaded: dataset_key(loaded.result.run.dataset))
     return [figure for key, members in sorted(by_dataset.items()) if (figure := _figure(key, members, order))]
 
 

@@ -212,7 +212,8 @@ def _finished(text: str, title: str, description: str, themed: bool) -> str:
         if style := element.get("style"):
             style = re.sub(r"'?DejaVu Sans'?[^;]*", _FAMILIES, style)
             if themed:
-                style = re.sub(r"#[0-9a-f]{6}", lambda found: _variable(found[0]), style)
+                for colour, name in _THEME.items():
+                    style = style.replace(colour, f"var({name})")
             element.set("style", style)
     for name, content in (("desc", description), ("title", title)):
         element = ElementTree.Element(f"{{{_SVG}}}{name}")
@@ -225,7 +226,3 @@ def _finished(text: str, title: str, description: str, themed: bool) -> str:
         sheet.text = f"svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}"
         root.insert(2, sheet)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def _variable(colour: str) -> str:
-    return f"var({_THEME[colour]})" if colour in _THEME else colour

@@ -98,7 +98,6 @@ def pages(tables: Sequence[Table], gallery: Gallery, site: Site) -> Iterator[tup
                 site=site,
                 page=page,
                 gallery=gallery,
-                size=_size,
                 brief=_brief,
                 machine=_machine,
                 words=IN_WORDS,
@@ -133,10 +132,6 @@ def _run(table: Table, column: Column, row: Row, cell: Cell, gallery: Gallery) -
         worst=tuple((record, gallery.page(cell, record.id)) for record in ordered[:ends]),
         best=tuple((record, gallery.page(cell, record.id)) for record in reversed(ordered[ends:][-ends:])),
     )
-
-
-def _size(image: ImageRecord) -> str:
-    return f"{image.hr_size[0]} × {image.hr_size[1]}" if image.hr_size else ""
 
 
 def _machine(machine: Machine) -> str:

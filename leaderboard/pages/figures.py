@@ -12,7 +12,7 @@ from pathlib import Path
 
 from leaderboard.figures import ablation, cost, levels, protocols, robustness
 from leaderboard.figures import study as preferences
-from leaderboard.figures.figure import DataTable, Figure, Missing
+from leaderboard.figures.figure import Figure, Missing
 from leaderboard.figures.style import size_of
 from leaderboard.pages.pages import Site, render
 from leaderboard.reading.load import Problem, Results, read_folder
@@ -22,19 +22,7 @@ from leaderboard.statistics.robustness import studies as robustness_studies
 from leaderboard.tables.model import Table
 from leaderboard.tables.tables import build_tables
 from refsr_bench.core.files import make_folder, write_bytes, write_text
-
-__all__ = [
-    "FOLDER",
-    "KINDS",
-    "DataTable",
-    "Figure",
-    "Missing",
-    "Section",
-    "files",
-    "gather",
-    "sections",
-    "write",
-]
+from refsr_bench.core.lists import grouped
 
 FOLDER = "figures"
 
@@ -94,14 +82,6 @@ KINDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Section:
-    """The figures of one kind."""
-
-    kind: Kind
-    figures: tuple[Figure, ...]
-
-
 def gather(
     results: Results, published_numbers: Sequence[Published] | None = None
 ) -> tuple[tuple[Figure, ...], tuple[Missing, ...]]:
@@ -132,10 +112,10 @@ def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
     return {name: n for n, name in enumerate(dict.fromkeys(method.name for method in methods))}
 
 
-def sections(found: Sequence[Figure]) -> tuple[Section, ...]:
+def sections(found: Sequence[Figure]) -> dict[Kind, list[Figure]]:
     """Return figures by kind; kinds without any are left out."""
-    all_of = [Section(kind, tuple(figure for figure in found if figure.kind == kind.key)) for kind in KINDS]
-    return tuple(section for section in all_of if section.figures)
+    by_key = grouped(found, lambda figure: figure.kind)
+    return {kind: by_key[kind.key] for kind in KINDS if kind.key in by_key}
 
 
 def files(found: Sequence[Figure]) -> dict[str, str]:

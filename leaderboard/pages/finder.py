@@ -7,7 +7,6 @@ and references belong to the data set and protocol that their ``inputs.json`` st
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from leaderboard.tables.model import Cell, Table
 from leaderboard.text import anchor, clean, number
 from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import natural, some
 from refsr_bench.core.reader import Format, digest
 from refsr_bench.core.schema import DatasetInfo, ImageRecord, MethodInfo
 from refsr_bench.metrics.psnr import psnr
@@ -92,22 +92,20 @@ def _pages(groups: Iterable[Group], scenes: Iterable[Scene]) -> dict[tuple[Any, 
         datasets.setdefault(dataset_key(dataset), dataset)
         by_image.setdefault((dataset_key(dataset), group.image_id), []).append(scene)
     order = {key: n for n, key in enumerate(datasets)}
+
+    def place(item: tuple[tuple[Any, str], list[Scene]]) -> tuple:
+        key, image_id = item[0]
+        return order[key], natural(image_id[:200])  # Python converts no number of thousands of digits
+
     return {
         (key, image_id): ImagePage(datasets[key], image_id, _image_path(datasets[key], image_id), tuple(found))
-        for (key, image_id), found in sorted(
-            by_image.items(), key=lambda item: (order[item[0][0]], _natural(item[0][1]))
-        )
+        for (key, image_id), found in sorted(by_image.items(), key=place)
     }
 
 
 def _image_path(dataset: DatasetInfo, image_id: str) -> str:
     folder = f"{anchor(dataset.name)}-{digest(dataset_key(dataset))[:8]}"
     return f"images/{folder}/{anchor(image_id)}-{digest(image_id)[:8]}.html"
-
-
-def _natural(text: str) -> list[tuple[int, int | str]]:
-    """Return a sort key under which _2 comes before _10."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.findall(r"\d+|\D+", text[:200])]
 
 
 def _groups(cells: Iterable[tuple[Table, Cell]], finder: _Finder) -> list[Group]:
@@ -154,8 +152,7 @@ class _Finder:
         lost = [r.id for r in images if r.sr_sha256 and (cell.run.path, r.sr_sha256) not in self.shots]
         if not lost or not (self.root / folder).is_dir():
             return None
-        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        what = f"no picture has the pixels measured for {', '.join(map(repr, lost[:3]))}{more}"
+        what = f"no picture has the pixels measured for {some(list(map(repr, lost)), 3)}"
         return Problem(folder.as_posix(), what)
 
     def _guarded(self, job: Callable[..., None], path: Path, asked: Any) -> Problem | None:
@@ -232,10 +229,11 @@ class _Finder:
         tiles = [] if hr is None else [("HR", "", hr[part])]
         made = []
         for shot in shots:
+            key = f"{anchor(shot.method.name)[:24]}-{digest(method_key(shot.method))[:6]}"
             fits = hr is not None and shot.image.shape == hr.shape
             value = psnr(shot.image[part], hr[part], "y", border=0) if fits else None
             made.append(
-                Shot(_method_key(shot.method), clean(shot.method.title), shot.cell, shot.record, shot.picture,
+                Shot(key, clean(shot.method.title), shot.cell, shot.record, shot.picture,
                      shot.error_map, value, self.matches.get((shot.cell.run.path, shot.record.sr_sha256)))
             )  # fmt: skip
             if shot.luma.shape == shots[0].luma.shape:
@@ -290,7 +288,3 @@ def _entries(folder: Path) -> list[Path]:
     if folder.is_symlink() or not folder.is_dir():
         return []
     return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda path: path.name)
-
-
-def _method_key(method: MethodInfo) -> str:
-    return f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"

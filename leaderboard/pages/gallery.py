@@ -13,6 +13,7 @@ from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key
 from leaderboard.reading.pictures import Picture
 from leaderboard.tables.model import Cell, Table, method_path
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, ImageRecord
 
 WITHHELD = {
@@ -128,9 +129,7 @@ class Gallery:
     @property
     def datasets(self) -> tuple[tuple[DatasetInfo, tuple[ImagePage, ...]], ...]:
         """Images by data set."""
-        found: dict[Any, list[ImagePage]] = {}
-        for image in self.images:
-            found.setdefault(dataset_key(image.dataset), []).append(image)
+        found = grouped(self.images, lambda image: dataset_key(image.dataset))
         return tuple((images[0].dataset, tuple(images)) for images in found.values())
 
 
@@ -146,25 +145,16 @@ def image_pages(gallery: Gallery, site: Site) -> Iterator[tuple[str, str]]:
     """Return (path, HTML) of the list of images and of every image; nothing without pictures."""
     if not gallery.images:
         return
-    yield "images/index.html", render(
-        "images.html.j2", here="images", root="../", site=site, gallery=gallery, exact=_exact
-    )
+    yield "images/index.html", render("images.html.j2", here="images", root="../", site=site, gallery=gallery)
+    ramp = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in pictures.palette()[::51]]
     for _, images in gallery.datasets:
         for n, image in enumerate(images):
             before, after = images[n - 1] if n else None, images[n + 1] if n + 1 < len(images) else None
             yield image.path, render(
                 "image.html.j2", here="images", root="../../", site=site, image=image, before=before, after=after,
                 number_of=n + 1, count_of=len(images), method_path=method_path, lost=_failures(image),
-                error_most=pictures.ERROR_MOST, ramp=_ramp(),
+                error_most=pictures.ERROR_MOST, ramp=ramp,
             )  # fmt: skip
-
-
-def _ramp() -> list[str]:
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in pictures.palette()[::51]]
-
-
-def _exact(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
 
 
 def _failures(image: ImagePage) -> dict[str, list[tuple[Cell, str]]]:

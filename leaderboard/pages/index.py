@@ -9,14 +9,14 @@ from typing import Any
 from markupsafe import Markup
 
 from leaderboard.exports import export
-from leaderboard.exports.numbers import value_of
+from leaderboard.exports.csv_json import value_of
 from leaderboard.exports.sheet import FIELDS, field_text
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
 from leaderboard.tables.model import Cell, Table
-from leaderboard.tables.protocols import differences
 from leaderboard.tables.published import as_published, single_reports, title_of, with_published
 from leaderboard.text import cleaned
+from refsr_bench.protocols.effects import sentences
 
 
 def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tuple[Table, ...]:
@@ -54,7 +54,7 @@ def context(measured: Sequence[Table], problems: Sequence[Problem], entries: Ite
 def _changes(table: Table, others: Iterable[Table]) -> list[tuple[str, str, list[str]]]:
     """Return key and title of every other measured table, and the differences between its protocol and this one's."""
     return [
-        (other.key, other.title, differences(table.protocol, other.protocol)) for other in others if other is not table
+        (other.key, other.title, sentences(table.protocol, other.protocol)) for other in others if other is not table
     ]
 
 

@@ -75,9 +75,11 @@ def build(
     texts = dict(_files(found, title))
     _refuse_foreign(out, texts)
     for name, text in texts.items():
-        files.make_folder((out / name).parent)
-        if not _holds(out / name, text):
-            files.write_text(out / name, text)
+        path = out / name
+        files.make_folder(path.parent)
+        # Synchronising thousands of pages for nothing takes minutes, so files that hold this text already stay.
+        if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
+            files.write_text(path, text)
     pages = [name for name in texts if name.endswith(".html")]
     return BuildReport(
         pages=tuple(out / name for name in sorted(pages, key=lambda name: name != "index.html")),
@@ -135,11 +137,6 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
     if found.plots:
         yield "figures.html", figures.page(site, found.plots)
     yield "index.html", render("index.html.j2", here="table", root="", site=site, **shown)
-
-
-def _holds(path: Path, text: str) -> bool:
-    """Tell whether a file already has this text, because synchronising thousands of unchanged pages takes minutes."""
-    return path.is_file() and path.read_bytes() == text.encode("utf-8")
 
 
 def _refuse_foreign(out: Path, names: Iterable[str]) -> None:

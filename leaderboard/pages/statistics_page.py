@@ -55,7 +55,6 @@ class Label:
     """
 
     text: str
-    title: str
     rank: str
     dot: float
     x: float
@@ -81,25 +80,6 @@ class Ranks:
     distance: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Block:
-    """One contest, ready to show. words: every pair's sentence, as JSON for the script, pairs in their order."""
-
-    contest: Contest
-    protocol: str
-    summary: str
-    lines: tuple[Line, ...]
-    ticks: tuple[tuple[float, str], ...]
-    matrix: tuple[tuple[Won | None, ...], ...]
-    neighbours: tuple[str, ...]
-    ranks_words: str
-    wide: Ranks | None
-    narrow: Ranks | None
-    ranks_alt: str
-    notes: tuple[str, ...]
-    words: Any
-
-
 def context(found: Sequence[Contest]) -> dict[str, Any]:
     """Return the values that ``statistics.html.j2`` shows."""
     return {
@@ -123,7 +103,7 @@ def to_csv(found: Iterable[Contest]) -> str:
     return records.to_csv(record for item in found for record in records.records(item))
 
 
-def block(found: Contest) -> Block:
+def block(found: Contest) -> dict[str, Any]:
     """Prepare a contest of two methods or more."""
     lines, ticks = _lines(found)
     summary, *neighbours = words.sentences(found)
@@ -135,7 +115,7 @@ def block(found: Contest) -> Block:
         alt = "Mean ranks: " + ", ".join(f"{titles[n]} {ranks.mean_ranks[n]:.2f}" for n in ranks.order) + "."
         for first, last in ranks.groups:
             alt += f" Not distinguishable: {', '.join(titles[n] for n in ranks.order[first : last + 1])}."
-    return Block(
+    return dict(
         contest=found,
         protocol=clean(found.protocol.label),
         summary=summary,
@@ -248,7 +228,7 @@ def _wide(titles: Sequence[str], ranks: paired.Ranking) -> Ranks:
         dot = x(ranks.mean_ranks[method])
         end = left - 18 if on_left else right + 18
         labels.append(
-            Label(_short(titles[method], 22), titles[method], f"{ranks.mean_ranks[method]:.2f}", dot,
+            Label(_short(titles[method], 22), f"{ranks.mean_ranks[method]:.2f}", dot,
                   end - 5 if on_left else end + 5, y + 4, "left" if on_left else "right",
                   f"{dot},{top} {dot},{y} {end},{y}")
         )  # fmt: skip
@@ -268,7 +248,7 @@ def _narrow(titles: Sequence[str], ranks: paired.Ranking) -> Ranks:
         return top + 20 + step * place
 
     labels = tuple(
-        Label(_short(titles[method], 16), titles[method], f"{ranks.mean_ranks[method]:.2f}",
+        Label(_short(titles[method], 16), f"{ranks.mean_ranks[method]:.2f}",
               x(ranks.mean_ranks[method]), left - 12, y(n) + 4, "left", f"{left},{y(n)} {right},{y(n)}")
         for n, method in enumerate(ranks.order)
     )  # fmt: skip

@@ -11,19 +11,7 @@ from dataclasses import dataclass
 from leaderboard.figures import study as figure
 from leaderboard.pages.pages import Site, render
 from leaderboard.text import csv_text
-from refsr_bench.study.report_format import Preference, Ranked, StudyReport
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar of the page. share, low, high: per cent, 0 to 100."""
-
-    a: str
-    b: str
-    row: Preference
-    share: float
-    low: float
-    high: float
+from refsr_bench.study.report_format import Ranked, StudyReport
 
 
 @dataclass(frozen=True)
@@ -36,18 +24,6 @@ class Place:
     x: float
     low: float | None
     high: float | None
-
-
-def bars(report: StudyReport) -> tuple[Bar, ...]:
-    return tuple(
-        Bar(
-            report.title_of(row.a),
-            report.title_of(row.b),
-            row,
-            *(round(100 * value, 2) for value in (row.share, *row.interval)),
-        )
-        for row in report.preferences
-    )
 
 
 def places(report: StudyReport) -> tuple[Place, ...]:
@@ -64,7 +40,7 @@ def places(report: StudyReport) -> tuple[Place, ...]:
 
 def page(site: Site, reports: Sequence[StudyReport], here: str = "study") -> str:
     """Return ``study.html``, for the site's root."""
-    return render("study.html.j2", here=here, root="", site=site, reports=reports, bars=bars, places=places)
+    return render("study.html.j2", here=here, root="", site=site, reports=reports, places=places)
 
 
 def files(reports: Sequence[StudyReport]) -> Mapping[str, str]:

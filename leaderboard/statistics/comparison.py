@@ -16,12 +16,12 @@ from leaderboard.statistics import contests, records
 from leaderboard.statistics.contests import Contest, Pair, Standing
 from leaderboard.statistics.words import interval_text, p_text, sentence, value_text
 from leaderboard.tables.model import Table
-from leaderboard.tables.protocols import differences
 from leaderboard.tables.tables import SECONDS, build_tables
 from leaderboard.text import clean
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import ProtocolInfo
 from refsr_bench.core.terminal import text_table
+from refsr_bench.protocols.effects import sentences
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _why_not(own: Iterable[LoadedRun], chosen: Chosen, asked: Asked, metrics: It
     if any(options.values()):
         lines.append(f"Asked for: {', '.join(f'{name} {value}' for name, value in options.items() if value)}.")
     if len(protocols) == 2:
-        lines += [f"  {text}" for text in differences(*protocols.values())]
+        lines += [f"  {text}" for text in sentences(*protocols.values())]
     lines.append(
         "Numbers of different protocols or images are not compared; measure both alike with 'refsr-bench run'."
     )

@@ -29,6 +29,7 @@ from leaderboard.statistics.estimates import mean_of
 from leaderboard.tables.model import Cell, Column, Table
 from leaderboard.tables.tables import SECONDS
 from leaderboard.text import anchor, clean
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo
 
@@ -259,9 +260,7 @@ def _intervals(matrix: np.ndarray) -> list[tuple[float | None, float | None]]:
 
 def _alike(used: np.ndarray) -> list[tuple[np.ndarray, list[int]]]:
     """Return columns of (images, columns) that use the same rows, with these rows, because they share their draws."""
-    groups: dict[bytes, list[int]] = {}
-    for column in range(used.shape[1]):
-        groups.setdefault(used[:, column].tobytes(), []).append(column)
+    groups = grouped(range(used.shape[1]), lambda column: used[:, column].tobytes())
     return [(used[:, members[0]], members) for members in groups.values()]
 
 

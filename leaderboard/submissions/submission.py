@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.reading.published import Published
-from refsr_bench.core import files, migrations, reader, schema
+from refsr_bench.core import files, lists, migrations, reader, schema
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.results import contradiction
 from refsr_bench.core.schema import Result
@@ -52,16 +52,12 @@ class Finding:
 
 
 def grouped(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings to print: those that say the same about several places become one, in the order of the first."""
-    places: dict[tuple[str, str], list[str]] = {}
-    for finding in findings:
-        places.setdefault((finding.level, finding.text), []).append(finding.where)
-
-    def named(wheres: list[str]) -> str:
-        names = list(dict.fromkeys(wheres))
-        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-    return [Finding(level, named(wheres), text) for (level, text), wheres in places.items()]
+    """Findings to print: those that say the same of several places as one, in the order of the first."""
+    alike = lists.grouped(findings, lambda finding: (finding.level, finding.text))
+    return [
+        Finding(level, lists.some(list(dict.fromkeys(finding.where for finding in found)), 3), text)
+        for (level, text), found in alike.items()
+    ]
 
 
 def read(path: Path) -> tuple[Result | None, list[Finding]]:
@@ -235,9 +231,7 @@ def _disagreeing(result: Result) -> Iterator[Finding]:
 
 def _rank_correlation(pairs: list[tuple[float, float]]) -> float:
     """Return Spearman's rank correlation of finite or infinite values; 0 if one of the two is constant."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    a, b = (rankdata(column) for column in zip(*pairs, strict=True))
-    a, b = a - a.mean(), b - b.mean()
-    spread = math.sqrt((a @ a) * (b @ b))
-    return float(a @ b / spread) if spread else 0.0
+    columns = list(zip(*pairs, strict=True))
+    return 0.0 if any(len(set(column)) == 1 for column in columns) else float(spearmanr(*columns).statistic)

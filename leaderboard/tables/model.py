@@ -6,8 +6,6 @@ which pages, exports and statistics read. Text is kept as it was read; the code 
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +20,6 @@ from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Protoco
 OWN = "Own"
 GROUPS = ("SISR", "Ref-SR", OWN)
 COLUMNS = ("cufed5", "sun80", "urban100", "manga109", "wrsr")  # the order of C²-Matching's Table 1
-MARKS = {1: "best", 2: "second"}
 
 
 @dataclass(frozen=True)
@@ -238,22 +235,3 @@ class Table:
 def method_path(method: MethodInfo) -> str:
     """Return the address of a method's page, from the site's root; all of its weights share it."""
     return f"methods/{anchor(method.name)}-{digest(method.name)[:8]}.html"
-
-
-def ranked(scores: Mapping[tuple, Score], direction: str = "higher") -> dict[tuple, Score]:
-    """Rank the scores that may be ranked (rank 0), best first: 1, 1, 3 when two print alike.
-
-    A column with only one contender has no ranking, so nothing is marked in it.
-    """
-    contenders = {key: score for key, score in scores.items() if score.rank is not None}
-    sign = -1 if direction == "lower" else 1
-
-    def printed(score: Score) -> float:
-        return sign * (math.inf if score.text == "∞" else float(score.text))
-
-    places = dict(scores)
-    for key, score in contenders.items():
-        rank = 1 + sum(printed(other) > printed(score) for other in contenders.values())
-        mark = MARKS.get(rank, "") if len(contenders) > 1 else ""
-        places[key] = dataclasses.replace(score, rank=rank, mark=mark)
-    return places

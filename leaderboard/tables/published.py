@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import structs
 
 from leaderboard.reading.published import EVIDENCE, Published, Source
-from leaderboard.tables.model import COLUMNS, GROUPS, Beside, Cell, Column, Row, Score, Table, ranked
+from leaderboard.tables.best_values import ranked
+from leaderboard.tables.model import COLUMNS, GROUPS, Beside, Cell, Column, Row, Score, Table
 from leaderboard.text import anchor, count, number, of_metric, signed
-from refsr_bench.core.schema import MethodInfo, MetricInfo
+from refsr_bench.core.lists import grouped
+from refsr_bench.core.schema import MetricInfo
 
 PSNR = MetricInfo("psnr", "PSNR", "higher", "dB", 2)
 SSIM = MetricInfo("ssim", "SSIM", "higher", "", 3)
@@ -101,13 +103,10 @@ def _beside(cell: Cell, table: Table, entry: Published, source: int, weights: st
         comparable = known is not None and value is not None and math.isfinite(value)
         comparable = comparable and cell.status != "synthetic weights"
         gaps.append(signed(value - known, digits, whole) if comparable else "")
-    caveats = [f"weights {weights}" if _has_weights(cell.run.result.run.method) else ""]
+    own = cell.run.result.run.method.weights
+    caveats = [f"weights {weights}" if own.sha256 is not None or own.name not in ("", "none") else ""]
     caveats += [cell.covered if cell.measured != cell.total else ""]
     return Beside(source, tuple(texts), tuple(gaps), tuple(values), ", ".join(filter(None, caveats)))
-
-
-def _has_weights(method: MethodInfo) -> bool:
-    return method.weights.sha256 is not None or method.weights.name not in ("", "none")
 
 
 def _decimals(value: float | None) -> int:
@@ -119,10 +118,8 @@ def _decimals(value: float | None) -> int:
 
 def as_published(entries: Iterable[Published]) -> tuple[Table, ...]:
     """Return one table per source with at least FEWEST results, in the order of the entries."""
-    by_source: dict[Source, list[Published]] = {}
-    for entry in entries:
-        if entry.psnr is not None or entry.ssim is not None:
-            by_source.setdefault(entry.source, []).append(entry)
+    scored = (entry for entry in entries if entry.psnr is not None or entry.ssim is not None)
+    by_source = grouped(scored, lambda entry: entry.source)
     return tuple(_table(source, found) for source, found in by_source.items() if len(found) >= FEWEST)
 
 
@@ -170,12 +167,7 @@ def _table(source: Source, entries: Sequence[Published]) -> Table:
 
 def _metrics(entries: Sequence[Published]) -> tuple[MetricInfo, ...]:
     """Return the metrics that a source gives, with the digits of its most exact number."""
-    known = (
-        (PSNR, [entry.psnr for entry in entries]),
-        (SSIM, [entry.ssim for entry in entries]),
-        (LPIPS, [entry.lpips for entry in entries]),
-        (FID, [entry.fid for entry in entries]),
-    )
+    known = ((metric, [getattr(entry, metric.name) for entry in entries]) for metric in (PSNR, SSIM, LPIPS, FID))
     return tuple(
         structs.replace(metric, digits=max(metric.digits, *map(_decimals, values)))
         for metric, values in known
@@ -212,12 +204,8 @@ def _place(entry: Published) -> Place:
 
 
 def _scores(entry: Published, metrics: Iterable[MetricInfo]) -> dict[str, Score]:
-    values = {PSNR.name: entry.psnr, SSIM.name: entry.ssim, LPIPS.name: entry.lpips, FID.name: entry.fid}
-    found = {metric.name: (values[metric.name], metric) for metric in metrics}
-    return {
-        name: Score(value, of_metric(value, metric), None if value is None else 0)
-        for name, (value, metric) in found.items()
-    }
+    found = ((metric, getattr(entry, metric.name)) for metric in metrics)
+    return {m.name: Score(value, of_metric(value, m), None if value is None else 0) for m, value in found}
 
 
 def _rows(entries: Iterable[Published]) -> list[tuple[Place, dict[str, Published]]]:

@@ -22,8 +22,10 @@ from itertools import count
 from msgspec import structs
 
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
-from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table, ranked
+from leaderboard.tables.best_values import ranked
+from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table
 from leaderboard.text import anchor, of_metric
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
 
 GAIN = MetricInfo("reference_gain", "Reference gain", "higher", "dB", 2)
@@ -135,14 +137,11 @@ def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[t
     """
     latest: dict[tuple[str, str], LoadedRun] = {}
     for run in sorted(runs, key=lambda run: (run.result.run.started, run.path)):
-        method = run.result.run.method
-        latest[method_key(method)] = run
-    by_group: dict[str, list[MethodInfo]] = {}
-    for run in latest.values():
-        by_group.setdefault(_group(run), []).append(run.result.run.method)
+        latest[method_key(run.result.run.method)] = run
+    by_group = grouped(latest.values(), _group)
     digest = runs[0].result.run.protocol.digest
     for group in sorted(by_group, key=lambda g: (GROUPS.index(g) if g in GROUPS else len(GROUPS), g)):
-        methods = by_group[group]
+        methods = [run.result.run.method for run in by_group[group]]
         for method in _by_year(methods):
             weights = _weights(method, methods)
             keys = [(digest, dataset_key(column.dataset), *method_key(method)) for column in columns]

@@ -48,7 +48,10 @@ def rescale(project: Project, progress: Progress = silent) -> int:
         wanted = {(row.query, row.file) for row in chosen}
         # rows whose choice changed, or whose files somebody removed, are made again
         before = project.rescaled
-        rows = [row for row in before if (row.query, row.file) in wanted and _whole(project, row)]
+        rows = [
+            row for row in before
+            if (row.query, row.file) in wanted and all(project.file(name).is_file() for name in (row.input, row.ref))
+        ]  # fmt: skip
         if rows != before:
             tables.write(project.table("rescaled"), rows, Rescaled)
         have = {(row.query, row.file) for row in rows}
@@ -67,10 +70,6 @@ def reduced(image: Image, factor: float) -> Image:
     if factor >= 1:
         return image
     return resize_pil_bicubic(image, max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
-
-
-def _whole(project: Project, row: Rescaled) -> bool:
-    return project.file(row.input).is_file() and project.file(row.ref).is_file()
 
 
 def _pair(project: Project, query: Query, chosen: Selected, scale: float) -> Rescaled:

@@ -15,6 +15,7 @@ from refsr_bench.builder.settings import Settings
 from refsr_bench.builder.similarity import matching
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import parse_json
 from refsr_bench.core.terminal import text_table
 from refsr_bench.core.types import Dataset
@@ -54,8 +55,8 @@ class Stats:
         lines += ["", text_table(("category", "inputs", "share"), rows)]
         sizes = [("inputs", self.hr_sizes), ("references", self.ref_sizes)]
         lines += ["", text_table(("long side", "min", "median", "max"), [spread(n, v) for n, v in sizes if v])]
-        levels = sorted({row.level for row in self.likeness})
-        rows = [_level_row(level, [row for row in self.likeness if row.level == level]) for level in levels]
+        levels = grouped(self.likeness, lambda row: row.level)
+        rows = [_level_row(level, levels[level]) for level in sorted(levels)]
         head = ("reference", "verified", "matches (median)", "scale (median)", "rotation (median)", "overlap (median)")
         return "\n".join([*lines, "", text_table(head, rows)] if rows else lines)
 
@@ -115,9 +116,8 @@ def _categories(root: Path | None) -> dict[str, str]:
 def plot(found: Stats, folder: Path, suffix: str = ".png") -> list[Path]:
     """Draw charts of categories, long sides and verified matches into ``folder``; return their files."""
     sizes = {"inputs": [max(s) for s in found.hr_sizes], "references": [max(s) for s in found.ref_sizes]}
-    matches: dict[str, list[float]] = {}
-    for row in found.likeness:
-        matches.setdefault(f"L{row.level}", []).append(row.inliers)
+    levels = grouped(found.likeness, lambda row: f"L{row.level}")
+    matches = {level: [row.inliers for row in rows] for level, rows in levels.items()}
     files.make_folder(folder)
     charts = [folder / f"{name}{suffix}" for name in ("categories", "sizes", "matches")]
     bars(found.categories, f"{found.title}: what the inputs show", charts[0])
@@ -167,8 +167,5 @@ def _figure(height: float) -> tuple[Any, Any]:
 def _finish(figure: Any, axes: Any, title: str, path: Path) -> None:
     axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    try:
-        with files.writing(path) as partial:
-            figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))
-    except OSError as error:
-        raise files.cannot_write(path, error) from None
+    with files.saving(path) as partial:
+        figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))

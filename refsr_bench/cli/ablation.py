@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import command_line, data_root_option, into, names, pair_progress, path_type
+from refsr_bench.cli.common import as_one, command_line, data_root_option, names, pair_progress, path_type
 from refsr_bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     from c2matching.training.ablation import Ablation
     from refsr_bench.core.schema import Result
     from refsr_bench.core.types import Dataset
-
-
-@dataclass(frozen=True)
-class AblationOptions:
-    folders: tuple[Path, ...]
-    out: Path
-    dataset: str
-    configs: tuple[str, ...]
-    settings: tuple[str, ...]
-    teacher: Path | None
-    vgg16: Path | None
-    vgg19: Path | None
-    device: str
-    data_root: Path | None
 
 
 @click.command()
@@ -44,8 +29,8 @@ class AblationOptions:
 @click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 @click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True)
 @data_root_option
-@into(AblationOptions)
-def ablation(asked: AblationOptions) -> None:
+@as_one
+def ablation(asked: Any) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
 
     Writes ablation.json, which the leaderboard draws. If the command is stopped, run it again to continue.
@@ -71,19 +56,19 @@ def ablation(asked: AblationOptions) -> None:
     click.echo(f"\n{study.budget_line(made)}")
 
 
-def _ablation(asked: AblationOptions, say: partial) -> Ablation:
+def _ablation(asked: Any, say: partial) -> Ablation:
     from c2matching.method import METHODS
     from c2matching.training.ablation import Ablation
     from c2matching.training.config import C2Training
     from refsr_bench.learning.training import config
     from refsr_bench.learning.training.parallel import parallel_of
     from refsr_bench.learning.training.photos import find_photos
-    from refsr_bench.learning.training.prepare import Plan, Sources
+    from refsr_bench.learning.training.prepare import Sources, TrainingPlan
 
     training = config.load(C2Training, asked.configs, asked.settings)
     photos = find_photos(asked.folders)
     sources = Sources(teacher=asked.teacher, vgg16=asked.vgg16, vgg19=asked.vgg19)
-    plan = Plan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
+    plan = TrainingPlan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
     return Ablation(plan, photos, asked.out, list(map(str, asked.folders)), say)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from refsr_bench.cli import builder
-from refsr_bench.cli.common import data_root_option, into, names, path_type
+from refsr_bench.cli import build_wrsr
+from refsr_bench.cli.common import as_one, data_root_option, names, path_type
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -19,21 +19,8 @@ def build() -> None:
     """Make a data set: with references from the web or your folders, from albums, or from another data set."""
 
 
-build.add_command(builder.wrsr)
-build.add_command(builder.levels)
-
-
-@dataclass(frozen=True)
-class TransformOptions:
-    """The options of ``build transform``."""
-
-    source: str
-    kind: str
-    levels: str
-    limit: int | None
-    subset: str | None
-    out: Path
-    data_root: Path | None
+build.add_command(build_wrsr.wrsr)
+build.add_command(build_wrsr.levels)
 
 
 def verify_command(name: str, root: Path) -> str:
@@ -59,9 +46,9 @@ def verify_command(name: str, root: Path) -> str:
 @click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--out", type=path_type(), required=True, help="The folder to make.")
 @data_root_option
-@into(TransformOptions)
-def transform(asked: TransformOptions) -> None:
-    """Make references from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
+@as_one
+def transform(asked: Any) -> None:
+    """References made from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
 
     The same command continues after an interruption. The folder opens with datasets.load_dataset, and in refsr-bench
     with --dataset transform --data-root FOLDER.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import shlex
@@ -92,17 +93,14 @@ def with_options(options: Sequence[Callable]) -> Callable:
     return decorate
 
 
-def into(kind: type) -> Callable:
-    """Hand a command its options as one dataclass: ``@into(RunOptions) def run(asked: RunOptions)``."""
+def as_one(command: Callable) -> Callable:
+    """Hand a command all of its options as one frozen object: ``asked.limit`` is what ``--limit`` was given."""
 
-    def decorate(command: Callable) -> Callable:
-        @functools.wraps(command)
-        def call(**options: Any) -> None:
-            command(kind(**options))
+    @functools.wraps(command)
+    def call(**options: Any) -> None:
+        command(dataclasses.make_dataclass("Options", options, frozen=True)(**options))
 
-        return call
-
-    return decorate
+    return call
 
 
 def command_line() -> str:

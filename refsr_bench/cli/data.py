@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from refsr_bench.cli.build import build, verify_command
-from refsr_bench.cli.builder import stats
+from refsr_bench.cli.build_wrsr import stats
 from refsr_bench.cli.common import data_root_option, names, path_type
 from refsr_bench.core.terminal import progress_bar
 

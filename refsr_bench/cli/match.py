@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import click
 
-from refsr_bench.cli.common import into, path_type
+from refsr_bench.cli.common import as_one, path_type
 from refsr_bench.core.errors import Misuse
 
 SUFFIXES = (".png", ".pdf", ".svg")
-
-
-@dataclass(frozen=True)
-class MatchOptions:
-    lr_path: Path
-    ref_paths: tuple[Path, ...]
-    out: Path
-    weights: Path | None
-    matching: str
-    lines: int
-    force: bool
 
 
 @click.command()
@@ -32,8 +20,8 @@ class MatchOptions:
 @click.option("--matching", type=click.Choice(["exact", "half", "coarse"]), default="exact", show_default=True)
 @click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences to draw.")
 @click.option("--force", is_flag=True, help="Replace --out.")
-@into(MatchOptions)
-def match(asked: MatchOptions) -> None:
+@as_one
+def match(asked: Any) -> None:
     """Draw which patch of which reference C2-Matching finds for every patch of an LR image."""
     out = asked.out
     if out.suffix.lower() not in SUFFIXES:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refsr_bench.cli.common import (
+    as_one,
     command_line,
     data_root_option,
     exit_on_failures,
-    into,
     names,
     out_option,
     pair_progress,
@@ -26,27 +25,10 @@ if TYPE_CHECKING:
     from leaderboard.statistics.robustness import Row
     from refsr_bench.core.schema import MetricInfo
     from refsr_bench.robustness.measure import RobustnessPlan
-    from refsr_bench.robustness.study import Measured, RobustnessStudy
+    from refsr_bench.robustness.session import Measured, RobustnessStudy
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
-
-
-@dataclass(frozen=True)
-class RobustnessOptions:
-    transform: str
-    methods: tuple[str, ...]
-    matchers: tuple[str, ...]
-    matchers_only: bool
-    dataset_name: str
-    levels: str | None
-    weights: tuple[str, ...]
-    limit: int | None
-    subset: str | None
-    device: str
-    fresh: bool
-    data_root: Path | None
-    out: Path
 
 
 @click.command()
@@ -84,16 +66,16 @@ class RobustnessOptions:
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old runs are set aside.")
 @data_root_option
 @out_option
-@into(RobustnessOptions)
-def robustness(asked: RobustnessOptions) -> None:
-    """Measure matching and restoration while the reference turns, shrinks or degrades (the paper's Fig. 6).
+@as_one
+def robustness(asked: Any) -> None:
+    """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).
 
     References are made from the ground truth, so nothing measured here is ever ranked. If the command is stopped, run
     it again to continue.
     """
     from leaderboard.statistics.robustness import rows as rows_of
     from refsr_bench.core.names import slug
-    from refsr_bench.robustness.study import folder, plan_of, run_study
+    from refsr_bench.robustness.session import folder, plan_of, run_study
 
     study = _study(asked)
     plan = plan_of(study, asked.out)
@@ -109,10 +91,10 @@ def robustness(asked: RobustnessOptions) -> None:
     exit_on_failures([pair for results in done for pair in results.values()])
 
 
-def _study(asked: RobustnessOptions) -> RobustnessStudy:
+def _study(asked: Any) -> RobustnessStudy:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.machine import resolve_device
-    from refsr_bench.robustness.study import RobustnessStudy
+    from refsr_bench.robustness.session import RobustnessStudy
 
     if asked.matchers_only and asked.methods:
         raise Misuse("--matchers-only leaves methods out; give no --method with it.")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refsr_bench.cli.common import (
+    as_one,
     command_line,
     data_root_option,
     exit_on_failures,
-    into,
     leaks_option,
     lpips_option,
     matching_option,
@@ -28,39 +27,12 @@ from refsr_bench.cli.common import (
     with_options,
 )
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.lists import some
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
     from refsr_bench.core.types import Dataset
     from refsr_bench.evaluate.plan import Pictures
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    methods: tuple[str, ...]
-    command: str | None
-    time_limit: float
-    datasets: tuple[str, ...]
-    protocol_name: str
-    settings: tuple[str, ...]
-    refs: str | None
-    draws: int | None
-    weights: tuple[str, ...]
-    matching: str | None
-    name: str | None
-    limit: int | None
-    device: str
-    save_images: bool
-    save_matches: bool
-    fresh: bool
-    data_root: Path | None
-    lpips_weights: Path | None
-    allow_leaks: bool
-    out: Path
-
-    @property
-    def pictures(self) -> Pictures:
-        return "matches" if self.save_matches else "images" if self.save_images else "none"
 
 
 @click.command()
@@ -102,8 +74,8 @@ class RunOptions:
 @lpips_option
 @leaks_option
 @out_option
-@into(RunOptions)
-def run(asked: RunOptions) -> None:
+@as_one
+def run(asked: Any) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
     from refsr_bench.cli.tables import draws_table
     from refsr_bench.data.opening import open_dataset
@@ -118,6 +90,7 @@ def run(asked: RunOptions) -> None:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
+    pictures = "matches" if asked.save_matches else "images" if asked.save_images else "none"
     device = resolve_device(asked.device)
     session = Session(
         choice=Choice(methods, asked.weights, device, asked.matching, asked.command, asked.time_limit),
@@ -127,12 +100,12 @@ def run(asked: RunOptions) -> None:
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,
-        pictures=asked.pictures,
+        pictures=pictures,
         command=command_line(),
     )
     done = list(run_session(session, asked.out, asked.fresh, pair_progress))
     report_runs([result for result, _ in done], asked.out)
-    _report_pictures(done, asked.out, asked.pictures)
+    _report_pictures(done, asked.out, pictures)
     if draws:
         click.echo(f"\nOver the draws (mean ± standard deviation)\n{draws_table([result for result, _ in done])}")
     exit_on_failures(done)
@@ -156,25 +129,6 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
             )
 
 
-@dataclass(frozen=True)
-class ScoreOptions:
-    pred: Path
-    dataset_name: str
-    protocol_name: str
-    settings: tuple[str, ...]
-    refs: str | None
-    name: str
-    group: str
-    gan: bool
-    partial: bool
-    save_images: bool
-    fresh: bool
-    data_root: Path | None
-    lpips_weights: Path | None
-    allow_leaks: bool
-    out: Path
-
-
 @click.command()
 @click.option("--pred", type=path_type(), required=True, help="Folder of SR images, one per pair.")
 @click.option("--dataset", "dataset_name", required=True, shell_complete=names("DATASETS"))
@@ -189,8 +143,8 @@ class ScoreOptions:
 @lpips_option
 @leaks_option
 @out_option
-@into(ScoreOptions)
-def score(asked: ScoreOptions) -> None:
+@as_one
+def score(asked: Any) -> None:
     """Measure SR images that any other code produced.
 
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
@@ -223,26 +177,13 @@ def score(asked: ScoreOptions) -> None:
     exit_on_failures(done)
 
 
-def _refuse_missing(asked: ScoreOptions, dataset: Dataset, found: dict[str, Path]) -> None:
+def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> None:
     missing = [pair.id for pair in dataset.pairs if pair.id not in found]
     if missing and not (asked.partial and found):
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise Misuse(
-            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {shown}. "
+            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {some(missing)}. "
             "Add them, or give --partial to measure the others."
         )
-
-
-@dataclass(frozen=True)
-class SrOptions:
-    lr: Path
-    refs: tuple[Path, ...]
-    method: str
-    weights: Path | None
-    matching: str | None
-    device: str
-    out: Path
-    overwrite: bool
 
 
 @click.command()
@@ -254,8 +195,8 @@ class SrOptions:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=path_type(), required=True, help="The SR image, a .png.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@into(SrOptions)
-def sr(asked: SrOptions) -> None:
+@as_one
+def sr(asked: Any) -> None:
     """Super-resolve one photo x4 with the help of reference photos of any size."""
     from refsr_bench.core import catalogue
     from refsr_bench.evaluate.loading import Choice, load_method

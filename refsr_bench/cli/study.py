@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from refsr_bench.cli.common import data_root_option, into, path_type
+from refsr_bench.cli.common import data_root_option, path_type
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 from refsr_bench.study.options import Places, Wish
@@ -27,10 +28,6 @@ class InitOptions(Wish, Places):
     folder: Path
 
 
-def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    return "" if value == "all" else value
-
-
 @study.command("init")
 @folder_argument
 @click.option("--methods", help="Runs with saved images, by their folders' names: A,B,...")
@@ -40,7 +37,8 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--images", multiple=True, metavar="NAME=DIR", help="Any folder of images, as a method.")
 @click.option("--hr", type=path_type(), help="Folder of HR images, with --images.")
 @click.option("--refs", type=path_type(), help="Folder of references, with --images.")
-@click.option("--pairs", "focus", default="all", callback=_focus, show_default=True, metavar="all|METHOD",
+@click.option("--pairs", "focus", default="all", show_default=True, metavar="all|METHOD",
+              callback=lambda context, option, name: "" if name == "all" else name,
               help="Every two methods, or one against every other.")  # fmt: skip
 @click.option("--reference", type=click.Choice(["none", "hr", "ref"]), default=Wish.reference, show_default=True,
               help="Shown beside the two images.")  # fmt: skip
@@ -60,12 +58,12 @@ def _focus(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--question", default=Wish.question, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=Wish.seed, show_default=True)
 @data_root_option
-@into(InitOptions)
-def study_init(asked: InitOptions) -> None:
+def study_init(**options: Any) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
     from refsr_bench.study import plan as plans
     from refsr_bench.study import prepare, sources
 
+    asked = InitOptions(**options)
     methods, origin = sources.gather(asked, asked.needs_pictures)
     with progress_bar("images") as progress:
         plan = prepare.init(asked.folder, methods, origin, asked, progress)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import data_root_option, into, lpips_option, path_type
+from refsr_bench.cli.common import as_one, data_root_option, lpips_option, path_type
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -23,38 +23,6 @@ if TYPE_CHECKING:
     from refsr_bench.evaluate.remeasure import Disagreement
 
 SAMPLE = 10
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """The options of ``submit check``."""
-
-    files: tuple[Path, ...]
-    images: Path | None
-    sample: str
-    as_json: bool
-    data_root: Path | None
-    lpips_weights: Path | None
-
-    @property
-    def count(self) -> int | None:
-        """The number of images to measure again; None for all."""
-        if self.sample == "all":
-            return None
-        if not self.sample.isascii() or not self.sample.isdigit() or len(self.sample) > 6:
-            raise Misuse(f"--sample takes a number or 'all', not '{self.sample}'.")
-        return int(self.sample)
-
-    def refuse_misuse(self) -> None:
-        """Raise Misuse for options that contradict each other or the disk."""
-        _ = self.count
-        if self.images and len(self.files) > 1:
-            raise Misuse("--images belongs to one run file; give them one at a time.")
-        if self.images and not self.images.is_dir():
-            raise Misuse(f"--images {self.images}: no such folder.")
-        for path in self.files:
-            if not path.exists() and not path.is_symlink():
-                raise Misuse(f"There is no file {path}.")
 
 
 @dataclass
@@ -84,21 +52,31 @@ def submit() -> None:
     """Share results: check a run file, or start a repository that collects them."""
 
 
+def _count(context: click.Context, option: click.Parameter, sample: str) -> int | None:
+    """The number of images to measure again; None for all."""
+    if sample == "all":
+        return None
+    if not sample.isascii() or not sample.isdigit() or len(sample) > 6:
+        raise Misuse(f"--sample takes a number or 'all', not '{sample}'.")
+    return int(sample)
+
+
 @submit.command("check")
 @click.argument("files", nargs=-1, required=True, type=path_type())
 @click.option("--images", type=path_type(), help="SR images of the run. Default: images/ beside the file, when there.")
-@click.option("--sample", default=str(SAMPLE), show_default=True, help="Images to measure again: a number, or 'all'.")
+@click.option("--sample", default=str(SAMPLE), callback=_count, show_default=True,
+              help="Images to measure again: a number, or 'all'.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
 @data_root_option
 @lpips_option
-@into(CheckOptions)
-def check(asked: CheckOptions) -> None:
+@as_one
+def check(asked: Any) -> None:
     """Check run files as a leaderboard would: schema, means, protocol, data set, plausibility.
 
     If SR images and the data set are available, some images are measured again. The exit code is 1 when a check fails;
     warnings need a person's judgement and do not fail. Nothing in a file is executed.
     """
-    asked.refuse_misuse()
+    _refuse_misuse(asked)
     reports = []
     for path in asked.files:
         reports.append(_check(path, asked))
@@ -120,6 +98,17 @@ def template(folder: Path) -> None:
         click.echo(path)
 
 
+def _refuse_misuse(asked: Any) -> None:
+    """Raise Misuse for files and images that do not fit each other or the disk."""
+    if asked.images and len(asked.files) > 1:
+        raise Misuse("--images belongs to one run file; give them one at a time.")
+    if asked.images and not asked.images.is_dir():
+        raise Misuse(f"--images {asked.images}: no such folder.")
+    for path in asked.files:
+        if not path.exists() and not path.is_symlink():
+            raise Misuse(f"There is no file {path}.")
+
+
 def _print(report: Report) -> None:
     from leaderboard.submissions import submission
 
@@ -138,7 +127,7 @@ def _say(line: str) -> None:
     click.echo(indent + clean(" ".join(line.split())))
 
 
-def _check(path: Path, asked: CheckOptions) -> Report:
+def _check(path: Path, asked: Any) -> Report:
     """Check one file by itself, then against the installed protocols and data sets, then with its images."""
     from leaderboard.reading.published import published
     from leaderboard.submissions import submission
@@ -160,14 +149,14 @@ def _check(path: Path, asked: CheckOptions) -> Report:
     folder = asked.images or path.parent / "images"
     if dataset is None:
         return report
-    if protocol is None or asked.count == 0 or not folder.is_dir():
-        why = "the protocol is unknown" if protocol is None else "--sample 0" if asked.count == 0 else ""
+    if protocol is None or asked.sample == 0 or not folder.is_dir():
+        why = "the protocol is unknown" if protocol is None else "--sample 0" if asked.sample == 0 else ""
         report.note += f"{why or f'no folder {folder}'}."
         return report
     stated = {metric.name for metric in result.run.metrics}.intersection(protocol.metrics)
     wanted = tuple(name for name in protocol.metrics if name in stated)
     metrics = _metrics(wanted, asked.lpips_weights)
-    chosen = remeasure.draw_records(result, asked.count)
+    chosen = remeasure.draw_records(result, asked.sample)
     again = remeasure.Remeasurement(result, folder, dataset, protocol, metrics)
     with progress_bar("measuring again") as progress:
         for _, wrong in remeasure.remeasure(again, chosen):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import MetricInfo, Result
 from refsr_bench.core.terminal import text_table
 
@@ -33,12 +34,9 @@ def _means_row(result: Result, metrics: Sequence[MetricInfo]) -> tuple[str, ...]
 def draws_table(results: Sequence[Result]) -> str:
     """Mean and sample standard deviation of each method's headline PSNR and SSIM over runs with different
     references."""
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        if result.means:
-            groups.setdefault((result.run.dataset.name, result.run.method.title), []).append(result)
+    measured = (result for result in results if result.means)
     rows = []
-    for (dataset, method), group in groups.items():
+    for (dataset, method), group in grouped(measured, lambda r: (r.run.dataset.name, r.run.method.title)).items():
         psnr = [result.means[result.run.protocol.psnr] for result in group]
         ssim = [result.means[result.run.protocol.ssim] for result in group]
         if len(group) > 1:

@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import into, path_type, with_options
+from refsr_bench.cli.common import as_one, path_type, with_options
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
     from refsr_bench.core.cards import MethodCard
-    from refsr_bench.learning.training.prepare import Sources
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """The options of a training. stage, gan, teacher and vgg16 apply to systems with stages of their own."""
-
-    folders: tuple[Path, ...]
-    out: Path
-    configs: tuple[str, ...]
-    settings: tuple[str, ...]
-    student: Path | None
-    start: Path | None
-    vgg19: Path | None
-    resume: bool
-    device: str
-    budget: int | None
-    small: bool
-    name: str | None
-    stage: str = "restoration"
-    gan: bool = False
-    teacher: Path | None = None
-    vgg16: Path | None = None
-
-    def sources(self) -> Sources:
-        from refsr_bench.learning.training.prepare import Sources
-
-        files = {"teacher": self.teacher, "student": self.student, "vgg16": self.vgg16, "vgg19": self.vgg19}
-        return Sources(start=self.start, **files)
+UNSTAGED = {"stage": "restoration", "gan": False, "teacher": None, "vgg16": None}
+"""What STAGED and the stage are for a system without stages of its own, whose command has no such options."""
 
 
 def configurations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -121,11 +94,11 @@ def command_of(card: MethodCard) -> click.Command:
     else:
         options = COMMON
         text = f"Train {card.title} from photos of your own, with the losses of its row; [restoration] configures it."
-    call = into(TrainOptions)(partial(run, card))
+    call = partial(as_one(partial(run, card)), **({} if stages else UNSTAGED))
     return click.command(card.name, help=f"{text}\n\n{HELP}")(with_options(options)(call))
 
 
-def run(card: MethodCard, asked: TrainOptions) -> None:
+def run(card: MethodCard, asked: Any) -> None:
     """Train to the end or until asked to stop, and say where the weights are."""
     from refsr_bench.learning.training import config, prepare, trainer
     from refsr_bench.learning.training.parallel import parallel_of
@@ -141,7 +114,10 @@ def run(card: MethodCard, asked: TrainOptions) -> None:
     say = partial(click.echo, err=True) if parallel.process == 0 else lambda text: None
     say(config.as_toml(training))
     gan = asked.gan or (card.gan and asked.stage == "restoration")
-    plan = prepare.Plan(card, training, asked.sources(), parallel, gan, card.system.small if asked.small else {})
+    files = ("start", "teacher", "student", "vgg16", "vgg19")
+    sources = prepare.Sources(**{name: getattr(asked, name) for name in files})
+    small = card.system.small if asked.small else {}
+    plan = prepare.TrainingPlan(card, training, sources, parallel, gan, small)
     stage = prepare.make_stage(asked.stage, plan)
     about = {"name": asked.name or asked.out.name, "stage": asked.stage, "data": list(map(str, asked.folders))}
     writer = trainer.weights_writer(stage, card, training, about)

@@ -85,13 +85,20 @@ def writing(path: Path) -> Iterator[Path]:
     _synchronise(path.parent)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing, see ``writing``. Raises BenchError when the disk refuses."""
+@contextmanager
+def saving(path: Path) -> Iterator[Path]:
+    """As ``writing``, for a block that does nothing but write. Raises BenchError when the disk refuses."""
     try:
-        with writing(path) as partial, partial.open("wb") as file:
-            file.write(data)
+        with writing(path) as partial:
+            yield partial
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing, see ``writing``. Raises BenchError when the disk refuses."""
+    with saving(path) as partial, partial.open("wb") as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:

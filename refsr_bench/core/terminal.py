@@ -33,25 +33,21 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 @contextmanager
-def progress_bar(what: str, unit: str = "img", done: int = 0) -> Iterator[Callable[[int, int], None]]:
-    """Return a progress bar on standard error for functions that report (done, total); silent if that is no
-    terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error for functions that report (done, total); nothing where that is no terminal.
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    The yielded function takes a third argument too, a few words that stand behind the bar.
+    """
+    from rich import progress as rich
+    from rich.console import Console
+
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(), unit)
+    times = (rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
+    note = rich.TextColumn("{task.fields[note]}", markup=False)
     console = Console(stderr=True)
-    with Progress(*columns, *times, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what.replace("[", r"\["), total=None, completed=done)
-        yield lambda now, total: bar.update(task, completed=now, total=total)
+    with rich.Progress(*columns, *times, note, console=console, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task(what.replace("[", r"\["), total=None, completed=done, note="")
+        yield lambda now, total, note="": bar.update(task, completed=now, total=total, note=note)
 
 
 def tracked(items: Iterable[Item], done: int, total: int, what: str) -> Iterator[Item]:

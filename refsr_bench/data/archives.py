@@ -80,7 +80,8 @@ class Unpacker:
                 if not path.is_file():
                     continue
                 if name.lower().endswith(_SUFFIXES):
-                    self._archive(path, below.parent / name[: -len(_suffix(name))])
+                    suffix = max(filter(name.lower().endswith, _SUFFIXES), key=len)
+                    self._archive(path, below.parent / name[: -len(suffix)])
                 elif wanted(below):
                     with path.open("rb") as file:
                         self._write(f"{path}", below, file)
@@ -197,7 +198,3 @@ def lift(folder: Path, only: str | None = None) -> bool:
 
 def _damaged(source: Path, error: Exception) -> BenchError:
     return BenchError(f"{source}: damaged archive ({error or type(error).__name__}). Download it again.")
-
-
-def _suffix(name: str) -> str:
-    return max((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), key=len)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 from refsr_bench.core import files
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import some
 from refsr_bench.core.types import Dataset, ImageSource, RefPair
 from refsr_bench.data.manifests import file_sha256
 from refsr_bench.pixels.images import image_files, image_size
@@ -41,18 +41,6 @@ def first_folder(root: Path, candidates: Iterable[str], fits: Callable[[Path], b
 def images_in(folder: Path) -> list[Path]:
     """Return the image files of a folder, by name; none if there is no such folder."""
     return image_files(folder) if folder.is_dir() else []
-
-
-def some(names: Sequence[str], limit: int = 5) -> str:
-    """Format names as 'a, b, c, d, e and 12 more'."""
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
-
-
-def natural(name: str) -> list[tuple[int, int | str]]:
-    """Return a sort key under which ``_2`` comes before ``_10``."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def by_id(paths: Iterable[Path], identify: Callable[[str], str | None] = lambda stem: stem) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -59,12 +59,9 @@ def describe(path: Path) -> File:
 def write(folder: Path, manifest: msgspec.Struct) -> None:
     """Write the manifest of a folder. Raises BenchError when the disk refuses."""
     values = reader.to_json(manifest)
-    values["files"] = {name: _without_none(file) for name, file in values["files"].items()}
+    for name, file in values["files"].items():
+        values["files"][name] = {key: value for key, value in file.items() if value is not None}
     files.write_text(folder / MANIFEST, reader.dumps(values))
-
-
-def _without_none(file: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in file.items() if value is not None}
 
 
 def recorded(folder: Path) -> dict[str, str] | None:

@@ -18,10 +18,10 @@ from refsr_bench import __version__
 from refsr_bench.core import catalogue, files
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import some
 from refsr_bench.core.types import Dataset
 from refsr_bench.data import manifests
 from refsr_bench.data.archives import PPM, Unpacker, lift, wanted
-from refsr_bench.data.layout import some
 from refsr_bench.data.manifests import MANIFEST, Manifest, file_sha256
 from refsr_bench.pixels.images import read_image, write_png
 
@@ -50,7 +50,7 @@ def prepare(name: str, source: Path, root: Path, progress: Progress = lambda don
             partial.mkdir(parents=True)
             Unpacker(partial).take(source)
             _ppm_to_png(partial)
-            _write_manifest(card, source, partial, progress)
+            _check_and_record(card, source, partial, progress)
             _move(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -105,8 +105,8 @@ def _ppm_to_png(folder: Path) -> None:
         path.unlink()
 
 
-def _write_manifest(card: DatasetCard, source: Path, folder: Path, progress: Progress) -> None:
-    """Open the unpacked files, decode every image, and write the manifest. Messages name the source."""
+def _check_and_record(card: DatasetCard, source: Path, folder: Path, progress: Progress) -> None:
+    """Open what was unpacked, decode every image, and write the manifest. Messages speak of the source."""
     dataset = None
     while dataset is None:
         try:
@@ -119,8 +119,13 @@ def _write_manifest(card: DatasetCard, source: Path, folder: Path, progress: Pro
     if damaged := [text.replace(str(folder), str(source)) for text in undecodable(dataset, progress)]:
         more = f" (and {len(damaged) - 3} more)" if len(damaged) > 3 else ""
         raise BenchError(f"{len(damaged)} of the images cannot be used: {' '.join(damaged[:3])}{more}")
+    write_manifest(dataset, folder)
+
+
+def write_manifest(dataset: Dataset, folder: Path) -> None:
+    """Write the manifest of a data set that lies in ``folder``. Raises BenchError when the disk refuses."""
     manifest = Manifest(
-        dataset=card.name,
+        dataset=dataset.name,
         made_by=f"refsr-bench {__version__}",
         pairs=len(dataset.pairs),
         manifest_sha256=dataset.manifest_sha256,

@@ -10,8 +10,8 @@ from pathlib import Path
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import some
 from refsr_bench.data import manifests
-from refsr_bench.data.layout import some
 from refsr_bench.data.leaks import Leak, find_leaks
 from refsr_bench.data.manifests import MANIFEST, file_sha256
 from refsr_bench.data.opening import dataset_folder

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import natural, some
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_pairs_file, require, some
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, read_pairs_file, require
 from refsr_bench.pixels.images import source
 
 _HR, _REF = ("hr", "HR", "input"), ("ref", "refs", "Ref", "REF")

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import natural, some
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, read_list, size_of, some
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, read_list, size_of
 from refsr_bench.geometry.kinds import GIVEN
 from refsr_bench.geometry.transformation import MIN_VISIBLE, Matrix, TooLittle, Transformation, check
 from refsr_bench.geometry.truth import TransformationTruth

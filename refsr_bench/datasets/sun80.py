@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.lists import natural
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.layout import absent, assemble, by_id, images_in, natural, require
+from refsr_bench.data.layout import absent, assemble, by_id, images_in, require
 from refsr_bench.pixels.images import source
 
 REFS = 20

@@ -14,10 +14,11 @@ from msgspec import structs
 
 from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard, MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Code, MethodInfo, Weights
 from refsr_bench.core.types import Correspondence, Dataset, Image, ImageSource, Prediction, RefPair, Sample
-from refsr_bench.evaluate.code import code_of_command, code_of_method
+from refsr_bench.evaluate.code_identity import code_of_command, code_of_method
 from refsr_bench.evaluate.plan import Predictor
 from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -142,9 +143,7 @@ def find_predictions(folder: Path, protocol: Protocol, dataset: Dataset) -> dict
     files = images.image_files(folder)
     if not files:
         raise Misuse(f"The folder {folder} holds no images.")
-    by_stem: dict[str, list[Path]] = {}
-    for file in files:
-        by_stem.setdefault(file.stem, []).append(file)
+    by_stem = grouped(files, lambda file: file.stem)
     found = {}
     for pair in dataset.pairs:
         refs = [Path(ref.name).stem for ref in _chosen(pair, protocol, dataset)]

@@ -145,18 +145,27 @@ def _network_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
+def check_fit(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, what: str) -> None:
+    """Raise BenchError saying which tensors of a state dict do not fit a module exactly."""
+    own = module.state_dict()
+    faults = {
+        "lacks": sorted(set(own) - set(state)),
+        "has unknown": sorted(set(state) - set(own)),
+        "has another shape for": sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape),
+    }
+    told = [
+        f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        for label, names in faults.items()
+        if names
+    ]
+    if told:
+        raise BenchError(f"{path} does not hold the weights of {what}: it {', '.join(told)}.")
+
+
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, what: str) -> None:
     """Load a state dict that must fit exactly. Raises BenchError saying which tensors do not."""
+    check_fit(module, state, path, what)
     own = module.state_dict()
-    missing = sorted(set(own) - set(state))
-    extra = sorted(set(state) - set(own))
-    wrong = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
-    if missing or extra or wrong:
-        faults = []
-        for label, names in (("lacks", missing), ("has unknown", extra), ("has another shape for", wrong)):
-            if names:
-                faults.append(f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
-        raise BenchError(f"{path} does not hold the weights of {what}: it {', '.join(faults)}.")
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
 
 

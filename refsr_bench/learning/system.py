@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SCALE = 4  # of every method of the field
+# C2-Matching's student has one extractor for the LR side and one for the reference, of VGG's shape up to conv3_1; many
+# networks match or read with them. These are their names in the authors' files, and in ours.
+BRANCHES = ("feature_extraction_image1", "feature_extraction_image2")
 
 State = Mapping[str, "Tensor"]
 Converted = tuple[dict[str, Any], dict[str, "Tensor"]]  # options of ``build``, state dict of the network
@@ -21,7 +24,7 @@ Converted = tuple[dict[str, Any], dict[str, "Tensor"]]  # options of ``build``, 
 @dataclass(frozen=True)
 class Stages:
     """A training of a system's own. names: of its stages, in order; configuration(): the kind of its configuration, a
-    ``training.config.Training``; make(name, plan): the ``training.stage.Stage`` of a ``training.prepare.Plan``."""
+    ``training.config.Training``; make(name, plan): the ``training.stage.Stage`` of a ``prepare.TrainingPlan``."""
 
     names: tuple[str, ...]
     configuration: Callable[[], type]
@@ -32,11 +35,10 @@ class Stages:
 class System:
     """A network of the field.
 
-    build(**options): the network, any weights, which keeps the options as an attribute; they are plain JSON values
-    with defaults. restore(net, lr, lr_up, refs): lr (N, 3, h, w), lr_up (N, 3, 4h, 4w, Pillow-bicubic enlarged in 8
-    bits), refs: list of (N, 3, H, W), any sizes (one for methods that take one, none for SISR), all RGB in [0, 1], to
-    SR (N, 3, 4h, 4w) RGB, about [0, 1], not clamped, with gradients; value ranges, channel order and padding are its
-    own business.
+    build(**options): the network, any weights; options are plain JSON values with defaults. restore(net, lr, lr_up,
+    refs): lr (N, 3, h, w), lr_up (N, 3, 4h, 4w, Pillow-bicubic enlarged in 8 bits), refs: list of (N, 3, H, W), any
+    sizes (one for methods that take one, none for SISR), all RGB in [0, 1], to SR (N, 3, 4h, 4w) RGB, about [0, 1], not
+    clamped, with gradients; value ranges, channel order and padding are its own business.
     convert(states): what the files of a user hold, each as {key: tensor}, to (options, state dict of ``build``'s
     network), or None when they are not this system's; raises ``weights.Incomplete`` when a file of several is missing.
     older: readers of the formats in which our own files were written before, by the format's name: (metadata, tensors)
@@ -66,3 +68,9 @@ class System:
     tiling: Tiling = "whole"
     channels_last: bool = False
     stages: Stages | None = None
+
+    def network(self, **options: Any) -> nn.Module:
+        """The network of these options, which it keeps as ``options`` for whoever writes its weights."""
+        net = self.build(**options)
+        net.options = options
+        return net

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder, writing
+from refsr_bench.core.files import make_folder, write_bytes
 from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.learning.checkpoints import (
     check_finite,
+    check_fit,
     fetch,
     load_strict,
     read_metadata,
@@ -80,14 +81,14 @@ def state_of(card: MethodCard) -> str:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(frozen=True)
 class Read:
     """The contents of files of weights. net: the network; metadata: of a file of ours; files: all that were read, those
     that were found beside the given ones too."""
 
     net: nn.Module
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
+    metadata: Mapping[str, str]
+    files: tuple[Path, ...]
 
 
 def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple[nn.Module, Weights]:
@@ -117,12 +118,36 @@ def read(system: System, name: str, paths: Sequence[Path]) -> Read:
     else:
         options, state = _converted(system, name, files, states)
     where = _together(files)
+    return Read(_network(system, options, state, where, name), metadata, tuple(files))
+
+
+def _network(system: System, options: Mapping[str, Any], state: State, where: str, name: str) -> nn.Module:
+    """The network of these options with these weights.
+
+    Its sizes may be a stranger's: it is built without memory and compared with the tensors before it is built for real.
+    """
+    import torch
+
+    most = max((len(state), *(side for value in state.values() for side in value.shape)))
     try:
-        net = system.build(**options)
-    except (TypeError, ValueError) as error:
+        if any(size > most for size in _whole_numbers(options)):
+            raise ValueError("sizes larger than anything in the file")
+        with torch.device("meta"):
+            check_fit(system.build(**options), state, where, name)
+        net = system.network(**options)
+    except (*ILL_FITTING, RuntimeError, ArithmeticError, AssertionError) as error:
         raise BenchError(f"{where}: this version does not know the network in its metadata ({error}).") from None
     load_strict(net, state, where, name)
-    return Read(net, metadata, tuple(files))
+    return net
+
+
+def _whole_numbers(options: Any) -> Iterator[int]:
+    values = options.values() if isinstance(options, Mapping) else options if isinstance(options, list) else [options]
+    for value in values:
+        if isinstance(value, Mapping | list):
+            yield from _whole_numbers(value)
+        elif isinstance(value, int):
+            yield value
 
 
 def _finite(path: Path) -> dict[str, Tensor]:
@@ -268,25 +293,19 @@ def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> 
     import safetensors.torch
 
     make_folder(path.parent)
-    try:
-        with writing(path) as part:
-            safetensors.torch.save_file({key: value.contiguous() for key, value in state.items()}, part, dict(metadata))
-            _put_in_order(part)
-    except Exception as error:  # safetensors has a kind of its own for a full or vanished disk
-        raise BenchError(f"{path} could not be written ({getattr(error, 'strerror', None) or error}).") from None
+    tensors = {key: value.contiguous() for key, value in state.items()}
+    write_bytes(path, _in_order(safetensors.torch.save(tensors, dict(metadata))))
 
 
-def _put_in_order(path: Path) -> None:
-    """Sort the metadata in a file's header, which safetensors writes in another order every time."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        if "__metadata__" in header:
-            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
-        if len(ordered) == length:  # tensors lie behind the header and must not move
-            file.seek(8)
-            file.write(ordered)
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with sorted metadata in its header; the library writes them in another order every time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(end - 8)
+    # Tensors lie behind the header and must not move.
+    return data[:8] + ordered + data[end:] if len(ordered) == end - 8 else data
 
 
 def pack(source: Path, out: Path, name: str) -> None:

@@ -101,11 +101,8 @@ def write_png(path: str | Path, image: Image) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise TypeError(f"expected uint8 H x W x 3, got {image.dtype} {image.shape}")
     files.make_folder(path.parent)
-    try:
-        with files.writing(path) as partial:
-            PilImage.fromarray(image).save(partial, format="PNG")
-    except OSError as error:
-        raise files.cannot_write(path, error) from None
+    with files.saving(path) as partial:
+        PilImage.fromarray(image).save(partial, format="PNG")
 
 
 @contextmanager

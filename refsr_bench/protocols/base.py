@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
 from refsr_bench.pixels.crop import ceil_multiple, mod_crop
 from refsr_bench.pixels.resize import RESIZERS
-from refsr_bench.protocols._pixels import fit, framed, pad_common
+from refsr_bench.protocols._lr_and_refs import fit, framed, make_lr, pad_common
 from refsr_bench.protocols._references import choose, parse_rule, stitch
 from refsr_bench.protocols.wording import WORDS, words
 
@@ -185,10 +186,9 @@ class Protocol:
     def _references(self) -> str:
         rule = self.refs
         if rule == "standard":
-            by_rule: dict[str, list[str]] = {}
-            for name, value in self.standard_refs:
-                by_rule.setdefault(value, []).append("others" if name == "*" else name)
-            rule = ", ".join(f"{value} for {'/'.join(names)}" for value, names in by_rule.items())
+            named = (("others" if name == "*" else name, value) for name, value in self.standard_refs)
+            by_rule = grouped(named, lambda item: item[1])
+            rule = ", ".join(f"{value} for {'/'.join(name for name, _ in own)}" for value, own in by_rule.items())
         stitched = f"; several stitched ({self.stitch})" if self.stitch != "none" else ""
         return f"References: {rule}; sizes: {self.ref_size}{stitched}."
 
@@ -256,22 +256,19 @@ class Protocol:
         return Sample(
             id=pair.id,
             hr=hr,
-            lr=self._degrade(frame),
+            lr=make_lr(frame, self.scale, self.lr_resizer),
             refs=tuple(refs),
             scale=self.scale,
             crop=(*corner, *hr.shape[:2]),
             ref_names=tuple(names),
         )
 
-    def _degrade(self, image: Image) -> Image:
-        return RESIZERS[self.lr_resizer](image, image.shape[0] // self.scale, image.shape[1] // self.scale)
-
     def _refs(self, pair: RefPair, dataset: str, frame: Image, multiple: int) -> tuple[list[Image], list[str]]:
         rule = self.rule_for(dataset)
         if rule == "none":
             return [], []
         if rule == "lr":
-            lr = self._degrade(frame)
+            lr = make_lr(frame, self.scale, self.lr_resizer)
             up = self.lr_ref == "lr-up"
             return [RESIZERS[self.lr_resizer](lr, *frame.shape[:2]) if up else lr], [self.lr_ref]
         images, names = [], []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refsr_bench.core.schema import ProtocolInfo
 from refsr_bench.protocols.base import Protocol, value_text
 from refsr_bench.protocols.wording import SUBJECTS, words
 
@@ -70,6 +71,17 @@ def explain(a: Protocol, b: Protocol) -> list[str]:
     if len(found) > 1:
         lines.append("Each effect was measured alone; their sum is only a guide.")
     return lines
+
+
+def sentences(a: ProtocolInfo, b: ProtocolInfo) -> list[str]:
+    """One sentence or two per field in which ``b`` differs from ``a``: what it decides, both values, and what it is
+    worth where somebody measured it. Empty for protocols that measure the same."""
+    first, second = (a.label, b.label) if a.label != b.label else (f"{a.label} v{a.version}", f"{b.label} v{b.version}")
+    said = []
+    for found in differences(a.fields, b.fields):
+        worth = f" Worth {found.worth}." if found.worth else ""
+        said.append(f"{found.subject}: {first}, {found.a_words}; {second}, {found.b_words}.{worth}")
+    return said
 
 
 def _both(old: Any, new: Any) -> tuple[Any, Any]:

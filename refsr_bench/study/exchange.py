@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import csv_text, grouped
 from refsr_bench.study import plan as plans
 from refsr_bench.study import votes
 from refsr_bench.study.plan import PAIR, REPEAT, Item, Plan
@@ -104,7 +105,7 @@ def _new_lines(present: list[Line], lines: list[Line]) -> Imported:
     """
     added: list[Line] = []
     known = conflicts = 0
-    for code, there in _by_participant(lines).items():
+    for code, there in grouped(lines, lambda line: line.participant).items():
         here = [line for line in present if line.participant == code]
         both = list(zip(here, there, strict=False))
         same = next((n for n, (a, b) in enumerate(both) if a != b), len(both))
@@ -114,13 +115,6 @@ def _new_lines(present: list[Line], lines: list[Line]) -> Imported:
         else:
             conflicts += sum(line.action == VOTE and line not in here for line in there[same:])
     return Imported(added, known, conflicts)
-
-
-def _by_participant(lines: Iterable[Line]) -> dict[str, list[Line]]:
-    found: dict[str, list[Line]] = {}
-    for line in lines:
-        found.setdefault(line.participant, []).append(line)
-    return found
 
 
 def _from_csv(file: Path, plan: Plan) -> list[Line]:
@@ -189,7 +183,7 @@ def _new_answers(present: list[Line], lines: list[Line]) -> Imported:
     here = votes.people(present)
     added: list[Line] = []
     known = 0
-    for code, answers in _by_participant(lines).items():
+    for code, answers in grouped(lines, lambda line: line.participant).items():
         person = here.get(code) or Person(code)
         if code not in here:
             added.append(Line("", answers[0].plan, code, JOIN))
@@ -227,7 +221,7 @@ def votes_csv(plan: Plan, people: Mapping[str, Person]) -> str:
             time = "" if vote.milliseconds is None else vote.milliseconds
             head = (vote.time, n, number, vote.kind, item.id, item.image)
             rows.append([_defused(cell) for cell in (*head, vote.left, right, vote.choice, preferred, time)])
-    return _csv(EXPORT, rows)
+    return csv_text(EXPORT, rows)
 
 
 def _defused(cell: object) -> object:
@@ -242,12 +236,4 @@ def tasks_csv(plan: Plan) -> str:
         for left, right in ((item.a_file, item.b_file), (item.b_file, item.a_file)):
             task = hashlib.blake2s(f"{left}/{right}".encode(), key=_key(plan), digest_size=6).hexdigest()
             rows.append((task, left, right, item.reference_file))
-    return _csv(("task", "left", "right", "reference"), sorted(rows))
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(("task", "left", "right", "reference"), sorted(rows))

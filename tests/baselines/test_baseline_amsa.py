@@ -12,7 +12,7 @@ from golden import closeness, golden, official
 from baselines import amsa
 from baselines.nets.amsa import AMSA, SIZES, PatchScores, draws_for, patch_match, weights_of
 from c2matching.matching.correspondence import Correspondence
-from c2matching.matching.exact import match
+from c2matching.matching.patch_correlation import match
 from c2matching.matching.patches import index_to_flow
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig

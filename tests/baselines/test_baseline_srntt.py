@@ -32,7 +32,7 @@ def vgg19() -> dict[str, torch.Tensor]:
 @pytest.fixture(params=SMALL)
 def net(request, vgg19):
     torch.manual_seed(0)
-    net = srntt.build(**SMALL[request.param]).eval()
+    net = srntt.SYSTEM.network(**SMALL[request.param]).eval()
     srntt.start(net, vgg19, {})
     return net
 

@@ -12,7 +12,7 @@ from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import VERIFIED, Weights
 from refsr_bench.learning.checkpoints import synthetic
-from refsr_bench.learning.weights import SYNTHETIC
+from refsr_bench.learning.weights import SYNTHETIC, Trained, read, write
 
 CARDS = {name: card for name, card in catalogue.collect("METHODS").items() if card.system is not None}
 SYSTEMS = {id(card.system): card for card in reversed(CARDS.values())}
@@ -110,6 +110,16 @@ def test_a_network_still_computes_what_it_did_when_it_agreed_with_its_authors(na
 
 def sampled(sr: torch.Tensor) -> np.ndarray:
     return sr[0, :, 5::31, 3::29].flatten().numpy().astype(np.float64)
+
+
+@pytest.mark.parametrize("name", sorted(card.name for card in SYSTEMS.values()))
+def test_weights_are_read_as_they_were_written(name: str, tmp_path: Path) -> None:
+    system = CARDS[name].system
+    net = system.network(**system.small)
+    write(tmp_path / "x.safetensors", Trained(net.state_dict(), net.options), system, name, {"name": "mine"})
+    found = read(system, name, [tmp_path / "x.safetensors"]).net
+    assert found.options == system.small
+    assert all(torch.equal(value, found.state_dict()[key]) for key, value in net.state_dict().items())
 
 
 def test_images_in_images_out() -> None:

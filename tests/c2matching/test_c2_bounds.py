@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from test_c2_matching import by_convolution, photos
 
-from c2matching.matching import bounds, exact, pruned
+from c2matching.matching import bounds, patch_correlation, pruned
 from c2matching.matching.bounds import DIRECTIONS, RANKS, SLACK, Projected, choose_rank, principal_directions
 from c2matching.matching.correspondence import correspond
-from c2matching.matching.exact import match
+from c2matching.matching.patch_correlation import match
 from c2matching.matching.patches import patch_norms
 
 compiled = pytest.mark.skipif(not pruned.available(), reason="needs numba")
@@ -258,7 +258,7 @@ def test_without_numba_nothing_changes(small, monkeypatch, used):
     monkeypatch.setattr(pruned, "available", lambda: False)
     features, ref = low_dimensional((12, 14), (15, 11))
     index, value = match(features, ref, normalise_input=False)
-    wanted = exact.match_in_tiles(features, ref, patch_norms(ref), "exact")
+    wanted = patch_correlation.match_in_tiles(features, ref, patch_norms(ref), "exact")
     assert torch.equal(index, wanted[0]) and torch.equal(value, wanted[1])
     assert not used
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from filled import error, tensor
 
-from c2matching.matching import exact
+from c2matching.matching import patch_correlation
 from c2matching.matching.correspondence import GAP, canvas_tops, correspond, on_canvas
-from c2matching.matching.exact import match
+from c2matching.matching.patch_correlation import match
 from c2matching.matching.patches import index_to_flow
 from c2matching.matching.pre_offsets import pre_offsets
 
@@ -70,9 +70,9 @@ def test_equals_the_definition_in_double_precision(ref_size):
 def test_tiles_equal_one_tile(monkeypatch, elements, strip):
     features, ref = torch.randn(8, 21, 17), torch.randn(8, 26, 19)
     index, value = match(features, ref)
-    assert exact._tile_rows(17, 24, 19, exact.TILE["cpu"]) == (4, 24)
-    monkeypatch.setitem(exact.TILE, "cpu", elements)
-    monkeypatch.setattr(exact, "STRIP", strip)
+    assert patch_correlation._tile_rows(17, 24, 19, patch_correlation.TILE["cpu"]) == (4, 24)
+    monkeypatch.setitem(patch_correlation.TILE, "cpu", elements)
+    monkeypatch.setattr(patch_correlation, "STRIP", strip)
     tiled_index, tiled_value = match(features, ref)
     assert torch.equal(tiled_index, index)
     assert (tiled_value - value).abs().max() < 1e-6
@@ -80,7 +80,7 @@ def test_tiles_equal_one_tile(monkeypatch, elements, strip):
 
 def test_tiles_stay_within_their_limit():
     for width, ref_rows, ref_width in ((120, 78, 120), (258, 748, 1000), (258, 2000, 3000), (17, 24, 19)):
-        step, block = exact._tile_rows(width, ref_rows, ref_width, 1 << 21)
+        step, block = patch_correlation._tile_rows(width, ref_rows, ref_width, 1 << 21)
         assert step * width * (block + 2) * ref_width <= max(1 << 21, 3 * width * ref_width)
         assert step in (1, 2, 4) and 1 <= block <= ref_rows
 
@@ -88,7 +88,7 @@ def test_tiles_stay_within_their_limit():
 @pytest.mark.parametrize("elements", [1, 1 << 21])
 @pytest.mark.parametrize("precision", ["exact", "half"])
 def test_ties_go_to_the_lowest_index(monkeypatch, elements, precision):
-    monkeypatch.setitem(exact.TILE, "cpu", elements)
+    monkeypatch.setitem(patch_correlation.TILE, "cpu", elements)
     once = torch.randint(-4, 5, (4, 8, 10)).float()  # whole numbers: equal patches correlate exactly equally
     index, _ = match(once, torch.cat([once, once, once], dim=1), precision=precision)
     assert torch.equal(index, torch.arange(48).view(6, 8))

@@ -29,7 +29,7 @@ from refsr_bench.learning.training import config, trainer
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.parallel import ALONE, Parallel
 from refsr_bench.learning.training.photos import ImageStream, batches, find_photos, split
-from refsr_bench.learning.training.prepare import Plan, Sources, make_stage
+from refsr_bench.learning.training.prepare import Sources, TrainingPlan, make_stage
 
 TINY = [
     *("run.log_every=1", "run.validate_every=2", "run.validation=2", "batch=2", "iterations=4"),
@@ -332,7 +332,7 @@ def test_an_interrupted_write_leaves_the_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(b"whole")
     training = config.load(C2Training, SMALL, TINY, "teacher")
-    stage = make_stage("teacher", Plan(METHODS[0], training, Sources()))
+    stage = make_stage("teacher", TrainingPlan(METHODS[0], training, Sources()))
 
     def breaks(content: dict, part: Path) -> None:
         part.write_bytes(b"ha")
@@ -355,7 +355,7 @@ def test_a_damaged_checkpoint_is_said_so(stages, photos, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_training(photos, tmp_path):
     training = config.load(C2Training, SMALL, TINY, "teacher")
-    stage = make_stage("teacher", Plan(METHODS[0], training, Sources()))
+    stage = make_stage("teacher", TrainingPlan(METHODS[0], training, Sources()))
     stage.net.feature_extraction_image1.model.conv1_1.bias.data[0] = torch.nan
     with pytest.raises(BenchError, match="no longer a number at iteration 1"):
         trainer.Trainer(stage, training, tmp_path, lambda path: None, lambda text: None).run(find_photos([photos]))
@@ -395,7 +395,7 @@ def test_imagenet_weights_from_a_file(photos, tmp_path, monkeypatch):
 
     torch.save(vgg19_file(10), tmp_path / "vgg16.pth")  # up to conv3_1 the two have one shape
     training = config.load(C2Training, SMALL, ["start=imagenet"], "teacher")
-    stage = make_stage("teacher", Plan(METHODS[0], training, Sources(vgg16=tmp_path / "vgg16.pth")))
+    stage = make_stage("teacher", TrainingPlan(METHODS[0], training, Sources(vgg16=tmp_path / "vgg16.pth")))
     for branch in (stage.net.feature_extraction_image1, stage.net.feature_extraction_image2):
         assert torch.equal(branch.model.conv3_1.weight, vgg19_file(10)["features.10.weight"])
 
@@ -404,7 +404,7 @@ def test_imagenet_weights_from_a_file(photos, tmp_path, monkeypatch):
 
     monkeypatch.setattr(imagenet.checkpoints, "fetch", offline)
     with pytest.raises(BenchError, match=r"--vgg16 FILE, or start without them"):
-        make_stage("teacher", Plan(METHODS[0], training, Sources()))
+        make_stage("teacher", TrainingPlan(METHODS[0], training, Sources()))
 
 
 @pytest.mark.slow

@@ -255,12 +255,13 @@ def _writing_mode(arguments: list[ast.expr]) -> bool:
 
 
 def found(code: str) -> list[str]:
-    """The calls of a module that write, but for those that fill a file of ``files.writing``."""
+    """The calls of a module that write, but for those that fill a file of ``files.writing`` or ``saving``."""
     tree = ast.parse(code)
     items = [item for node in ast.walk(tree) if isinstance(node, ast.With) for item in node.items]
     given = {
         ast.unparse(item.optional_vars) for item in items
-        if item.optional_vars and ast.unparse(item.context_expr).startswith(("files.writing(", "writing("))
+        if item.optional_vars
+        and ast.unparse(item.context_expr).startswith(("files.writing(", "writing(", "files.saving("))
     }  # fmt: skip
     calls = [node for node in ast.walk(tree) if writes(node)]
     return [

@@ -10,8 +10,8 @@ from msgspec import structs
 from runs import make, store
 
 from leaderboard.exports.export import FORMATS, all_json, export, script, whole
+from leaderboard.exports.latex_markdown import latex, markdown
 from leaderboard.exports.sheet import View
-from leaderboard.exports.typeset import latex, markdown
 from leaderboard.reading.load import LoadedRun
 from leaderboard.reading.published import published
 from leaderboard.tables.published import as_published, single_reports, with_published

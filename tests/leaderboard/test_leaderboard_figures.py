@@ -257,7 +257,7 @@ def everything(tmp_path_factory) -> tuple[Path, tuple[Figure, ...]]:
 
 
 def test_there_is_a_figure_of_every_kind(everything):
-    kinds = [section.kind.key for section in sections(everything[1])]
+    kinds = [kind.key for kind in sections(everything[1])]
     assert kinds == ["robustness", "cost", "ablation", "levels", "protocols"]
     assert len({figure.name for figure in everything[1]}) == len(everything[1])
 

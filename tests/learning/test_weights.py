@@ -19,7 +19,7 @@ SMALL = {"channels": 8, "blocks": 2, "scale": 1.0}
 
 @pytest.fixture
 def ours(tmp_path):
-    net = synthetic(edsr.build(**SMALL))
+    net = synthetic(edsr.SYSTEM.network(**SMALL))
     write(tmp_path / "a.safetensors", Trained(net.state_dict(), net.options), edsr.SYSTEM, "edsr", {"name": "mine"})
     return tmp_path / "a.safetensors", net
 
@@ -33,7 +33,7 @@ def test_what_is_written_is_read_with_its_options_and_story(ours):
 
 
 def test_the_same_weights_make_the_same_bytes(tmp_path):
-    net = synthetic(edsr.build(**SMALL))
+    net = synthetic(edsr.SYSTEM.network(**SMALL))
     about = {"name": "Größe \u2028 \x01 \x7f / \"", "training": json.dumps({"a": [1, 2]}), "sources": "{}"}
     digests = set()
     for n in range(5):
@@ -51,6 +51,10 @@ def test_the_same_weights_make_the_same_bytes(tmp_path):
         ({"family": json.dumps("baselines.rcan.build"), "method": "rcan"}, "holds weights of rcan, not of edsr"),
         ({"family": "no JSON"}, "its metadata are incomplete or damaged"),
         ({"options": json.dumps({"heads": 3})}, "does not know the network"),
+        ({"options": json.dumps(SMALL | {"channels": 10**9})}, "sizes larger than anything in the file"),
+        ({"options": json.dumps(SMALL | {"channels": -1})}, "does not know the network"),
+        ({"options": json.dumps(SMALL | {"channels": 32})}, "has another shape for"),
+        ({"options": json.dumps([3])}, "does not know the network"),
         ({"part": "extractor"}, "holds the extractor of edsr alone"),
     ],
 )

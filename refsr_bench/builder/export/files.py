@@ -11,16 +11,13 @@ By reference, images stay where they are on the web: references.csv and fetch.py
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from refsr_bench import __version__
 from refsr_bench.builder import stats
 from refsr_bench.builder.export import fetch_script
 from refsr_bench.builder.export.card import card
@@ -30,11 +27,12 @@ from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import Project
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import csv_text
 from refsr_bench.core.reader import dumps
-from refsr_bench.data.layout import file_sha256
 from refsr_bench.data.leaks import describe, find_leaks
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.pixels.images import EXTENSIONS, image_size, read_image
+from refsr_bench.data.prepare import write_manifest
+from refsr_bench.pixels.images import read_image
 
 SOURCE = ("source_url", "landing_url", "creator", "creator_url", "license", "license_version", "license_url")
 
@@ -63,7 +61,7 @@ def export(project: Project, by_reference: bool = False) -> Path:
             if not by_reference:
                 about = croissant(project.settings, pairs, metadata(pairs[0]), partial)
                 files.write_text(partial / "croissant.json", dumps(about))
-                files.write_text(partial / "manifest.json", dumps(_manifest(pairs, partial)))
+                write_manifest(open_dataset("wrsr", partial), partial)
             shutil.rmtree(old, ignore_errors=True)
             if target.exists():
                 files.move(target, old)
@@ -141,7 +139,7 @@ def _references(project: Project, pairs: Sequence[Pair], folder: Path) -> None:
         where = picture.file, source.source_url, digest
         rows.append((*where, *picture.cut, *picture.size, source.license, source.landing_url))
     head = ("file", "url", "sha256", "crop_width", "crop_height", "width", "height", "license", "landing_url")
-    files.write_text(folder / "references.csv", _csv(head, rows))
+    files.write_text(folder / "references.csv", csv_text(head, rows))
     files.write_text(folder / "pairs.txt", _pairs_text(pairs))
     files.write_bytes(folder / "fetch.py", Path(fetch_script.__file__).read_bytes())
 
@@ -154,13 +152,7 @@ def _pairs_text(pairs: Sequence[Pair]) -> str:
 def _sources(pairs: Sequence[Pair]) -> str:
     head = ("file", *SOURCE, "retrieved", "sha256_before", "width_before", "height_before", "changes")
     told = (*SOURCE, "retrieved", "sha256", "width", "height")
-    return _csv(head, ((p.file, *(getattr(p.row, name) for name in told), p.changes) for p in pictures(pairs)))
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    return text.getvalue()
+    return csv_text(head, ((p.file, *(getattr(p.row, name) for name in told), p.changes) for p in pictures(pairs)))
 
 
 def _charts(pairs: Sequence[Pair], folder: Path) -> None:
@@ -170,21 +162,3 @@ def _charts(pairs: Sequence[Pair], folder: Path) -> None:
     stats.bars(categories(pairs), "What the inputs show", folder / "categories.png")
     stats.histogram(inliers, "Verified matches of input and reference", "matches", folder / "matches.png")
     stats.histogram(likeness, "Similarity of the whole images", "cosine", folder / "similarity.png")
-
-
-def _manifest(pairs: Sequence[Pair], folder: Path) -> dict[str, Any]:
-    """Return SHA-256 and sizes of the images and lists, as ``data verify`` compares them."""
-    entries = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix.lower() in (*EXTENSIONS, ".txt"):
-            entry: dict[str, Any] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-            if path.suffix.lower() in EXTENSIONS:
-                entry |= dict(zip(("width", "height"), image_size(path), strict=True))
-            entries[path.relative_to(folder).as_posix()] = entry
-    return {
-        "dataset": "wrsr",
-        "made_by": f"refsr-bench {__version__}",
-        "pairs": len(pairs),
-        "manifest_sha256": open_dataset("wrsr", folder).manifest_sha256,
-        "files": entries,
-    }

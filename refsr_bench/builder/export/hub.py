@@ -9,7 +9,7 @@ from refsr_bench.builder.export.pairs import finished, pictures
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import UNKNOWN
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.data.layout import some
+from refsr_bench.core.lists import some
 
 
 def push(project: Project, repository: str, public: bool = False, api: Any = None) -> str:

@@ -10,7 +10,7 @@ from refsr_bench.builder import licenses
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import UNKNOWN, Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.core.errors import Misuse
-from refsr_bench.data.layout import some
+from refsr_bench.core.lists import some
 
 
 @dataclass(frozen=True)

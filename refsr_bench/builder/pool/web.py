@@ -25,6 +25,7 @@ from refsr_bench.builder.pool.providers.base import FILE_HOSTS, Hit, Place, Prov
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Query
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import Format
 from refsr_bench.pixels.images import read_image
 
@@ -121,9 +122,7 @@ class _Task:
         self._without_words = without_words
         self._left_out: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
-        self._rows: dict[str, list[Candidate]] = {}
-        for row in project.pool:
-            self._rows.setdefault(row.query, []).append(row)
+        self._rows = grouped(project.pool, lambda row: row.query)
 
     def ask(self, query: Query, provider: Provider, search: Search) -> None:
         """Bring this provider's share for one query up to n."""

@@ -194,11 +194,8 @@ def write_shard(target: Path, table: Any) -> None:
     """Write a pyarrow table, whole or not at all. Raises BenchError when the disk refuses."""
     import pyarrow.parquet as pq
 
-    try:
-        with files.writing(target) as partial_path:
-            pq.write_table(table, partial_path, compression="zstd")
-    except OSError as error:
-        raise files.cannot_write(target, error) from None
+    with files.saving(target) as partial_path:
+        pq.write_table(table, partial_path, compression="zstd")
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -273,11 +270,8 @@ def _searcher(folder: Path, keep: Sequence[tuple[Path, np.ndarray]], count: int)
     if count > EXACT:
         for old in folder.glob("faiss-*.index"):
             old.unlink(missing_ok=True)
-        try:
-            with files.writing(stored) as partial_path:
-                faiss.write_index(searcher, str(partial_path))
-        except OSError as error:
-            raise files.cannot_write(stored, error) from None
+        with files.saving(stored) as partial_path:
+            faiss.write_index(searcher, str(partial_path))
     return searcher
 
 

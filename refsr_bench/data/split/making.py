@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import some
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import Variation
 from refsr_bench.core.types import Dataset, Image, ImageSource, RefPair
-from refsr_bench.data.layout import size_of, some
+from refsr_bench.data.layout import size_of
 from refsr_bench.data.leaks import BY_CONSTRUCTION
 from refsr_bench.data.split.manifest import FORMAT
 from refsr_bench.geometry.drawing import VERSION, draw

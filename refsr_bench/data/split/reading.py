@@ -9,10 +9,11 @@ from pathlib import Path
 from refsr_bench.core import files
 from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.lists import some
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import Variation
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.data.layout import absent, some
+from refsr_bench.data.layout import absent
 from refsr_bench.data.manifests import MANIFEST, file_sha256
 from refsr_bench.data.split import manifest
 from refsr_bench.data.split.making import NOTES

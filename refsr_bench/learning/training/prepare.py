@@ -15,6 +15,7 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.learning import imagenet
 from refsr_bench.learning.checkpoints import load_strict, read_weights
 from refsr_bench.learning.keys import without_prefix
+from refsr_bench.learning.system import BRANCHES
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.discriminator import ImageDiscriminator
 from refsr_bench.learning.training.parallel import ALONE, Parallel
@@ -23,7 +24,6 @@ from refsr_bench.learning.vgg import VGG19Features
 from refsr_bench.learning.weights import read
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
-READER = "feature_extraction_image2.model."  # the student's branch 2, which has VGG19's shape up to conv3_1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The ingredients of a stage. options: of the network, as ``System.build`` takes them; gan: whether it is trained
     with the adversarial losses."""
 
@@ -65,7 +65,7 @@ def configuration(card: MethodCard) -> type[Training]:
     return card.system.stages.configuration() if card.system.stages else Training
 
 
-def make_stage(name: str, plan: Plan) -> Stage:
+def make_stage(name: str, plan: TrainingPlan) -> Stage:
     """The stage ``name`` of a system with stages of its own, or the one of any other.
 
     Raises Misuse when a file that the configuration needs is not given.
@@ -74,14 +74,14 @@ def make_stage(name: str, plan: Plan) -> Stage:
     return stages.make(name, plan) if stages else image_stage(plan)
 
 
-def image_stage(plan: Plan) -> ImageStage:
+def image_stage(plan: TrainingPlan) -> ImageStage:
     """The stage of a network that is trained as a whole, by what ``System.restore`` makes of a batch."""
     system, sources = plan.card.system, plan.sources
     torch.manual_seed(plan.training.run.seed)
     if sources.start:
         net = read(system, plan.card.name, [sources.start]).net
     else:
-        net = system.build(**plan.options)
+        net = system.network(**plan.options)
         if system.start is not None:
             _start(plan, net)
     net = net.to(plan.parallel.device)
@@ -94,7 +94,7 @@ def image_stage(plan: Plan) -> ImageStage:
     return ImageStage(net, restored, groups, plan.setting, critics(plan) if plan.gan else None)
 
 
-def _start(plan: Plan, net: nn.Module) -> None:
+def _start(plan: TrainingPlan, net: nn.Module) -> None:
     """Give the parts that are not trained from nothing their weights."""
     kind, student = plan.training.restoration.features, plan.sources.student
     if student is None and (kind == "extractor" or plan.card.system.needs_student):
@@ -108,13 +108,14 @@ def _start(plan: Plan, net: nn.Module) -> None:
         extractor = without_prefix(state, "extractor.") or state
     features = VGG19Features(LAYERS)
     if kind == "extractor":
-        load_strict(features.vgg_net, without_prefix(extractor, READER), student, "the C2-Matching extractors")
+        branch = without_prefix(extractor, f"{BRANCHES[1]}.model.")
+        load_strict(features.vgg_net, branch, student, "the C2-Matching extractors")
     else:
         fill_features(features, plan)
     plan.card.system.start(net, torchvision_names(features), extractor)
 
 
-def fill_features(features: VGG19Features, plan: Plan) -> None:
+def fill_features(features: VGG19Features, plan: TrainingPlan) -> None:
     """Give what reads the reference ImageNet weights, or random ones, as the configuration says."""
     if plan.training.restoration.features == "imagenet":
         instead = "read the reference with the student: --set restoration.features=extractor"
@@ -134,7 +135,7 @@ def torchvision_names(features: VGG19Features) -> dict[str, Tensor]:
     return state
 
 
-def critics(plan: Plan) -> Critics:
+def critics(plan: TrainingPlan) -> Critics:
     """The discriminator and the perceptual features of a GAN training."""
     torch.manual_seed(plan.training.run.seed)
     discriminator, perceptual = ImageDiscriminator().to(plan.parallel.device), VGG19Features(["relu5_1"])

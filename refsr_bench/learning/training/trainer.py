@@ -23,6 +23,7 @@ from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import make_folder, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
+from refsr_bench.core.terminal import progress_bar
 from refsr_bench.learning.training.config import Training, as_toml, changed, differences
 from refsr_bench.learning.training.parallel import Parallel
 from refsr_bench.learning.training.photos import Batch, Photo, Stream, batches, split, validation_batches
@@ -185,14 +186,13 @@ class Trainer:
             self.log = Log(self.folder, self.state.iteration)
         first, accumulate = self.state.iteration + 1, self.training.run.accumulate
         drawn = batches(stream, config.batch, first, config.iterations, accumulate, stage.parallel)
-        progress = _progress(config.iterations, self.state.iteration, self.first)
-        with _asked_to_stop() as received:
+        bar = progress_bar("training", "it", self.state.iteration, self.first)
+        with _asked_to_stop() as received, bar as report:
             for micros in drawn:
                 terms = self._step(micros)
-                progress.set_postfix({name: f"{value:.4g}" for name, value in terms.items()}, refresh=False)
-                progress.update()
+                shown = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+                report(self.state.iteration, config.iterations, shown)
                 self._record(terms, checked, received)
-        progress.close()
         if self.state.skipped:
             self.say(f"{len(self.state.skipped)} photos could not be used, listed in {self.folder / SKIPPED}.")
         return self.state
@@ -262,9 +262,3 @@ class Trainer:
 
 def _moved(batch: Batch, parallel: Parallel) -> Tensors:
     return {name: tensor.to(parallel.device) for name, tensor in batch.tensors.items()}
-
-
-def _progress(total: int, done: int, shown: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, initial=done, unit="it", disable=None if shown else True)

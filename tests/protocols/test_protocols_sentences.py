@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from leaderboard.tables.protocols import differences
 from refsr_bench.core import catalogue
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import ProtocolInfo
 from refsr_bench.protocols import base, effects, wording
+from refsr_bench.protocols.effects import sentences
 
 SHIPPED = catalogue.collect("PROTOCOLS")
 
@@ -29,14 +29,14 @@ def test_every_field_of_a_protocol_has_its_wording():
 def test_every_pair_of_shipped_protocols_is_explained_field_by_field():
     for a in SHIPPED.values():
         for b in SHIPPED.values():
-            ours, theirs = differences(info(a), info(b)), effects.differences(a.fields(), b.fields())
+            ours, theirs = sentences(info(a), info(b)), effects.differences(a.fields(), b.fields())
             assert [text.split(":")[0] for text in ours] == [wording.SUBJECTS[item.field] for item in theirs]
             for text, item in zip(ours, theirs, strict=True):
                 assert bool(item.worth) == ("Worth" in text)
 
 
 def test_c2_and_srntt():
-    assert differences(info(SHIPPED["c2"]), info(SHIPPED["srntt"])) == [
+    assert sentences(info(SHIPPED["c2"]), info(SHIPPED["srntt"])) == [
         "Pixels left out on every side before measuring: c2, 4; srntt, 0. "
         "Worth Urban100 −0.007 dB and +0.0012 SSIM, Sun80 +0.015 dB and +0.0008 SSIM to plain bicubic x4.",
         "The window of SSIM: c2, 11x11 Gaussian of sigma 1.5; srntt, 7x7 box, scikit-image's default. "
@@ -51,19 +51,19 @@ def test_c2_and_srntt():
 
 
 def test_equal_fields_leave_nothing_to_say():
-    assert differences(info(SHIPPED["c2"]), info(SHIPPED["c2"])) == []
+    assert sentences(info(SHIPPED["c2"]), info(SHIPPED["c2"])) == []
 
 
 @pytest.mark.parametrize("value", [None, [1, 2], {"a": {"b": 1}}, "<script>", 10**30, True, "x" * 999])
 def test_fields_of_any_kind_are_said_and_cut_short(value):
-    (text,) = differences(info(SHIPPED["c2"]), info(SHIPPED["c2"], border=value))
+    (text,) = sentences(info(SHIPPED["c2"]), info(SHIPPED["c2"], border=value))
     assert text.startswith("Pixels left out") and len(text) < 400
-    (text,) = differences(info(SHIPPED["c2"], strange=value), info(SHIPPED["c2"], strange="other"))
+    (text,) = sentences(info(SHIPPED["c2"], strange=value), info(SHIPPED["c2"], strange="other"))
     assert text.startswith("strange: c2 v1, ") and "c2 v1, other." in text
 
 
 def test_random_references():
     a, b = SHIPPED["c2"].changed({"refs": "random:7"}), SHIPPED["c2"].changed({"refs": "all"})
-    assert differences(info(a), info(b))[0].startswith(
+    assert sentences(info(a), info(b))[0].startswith(
         "Which references: c2+refs=random:7, one drawn with seed 7; c2+refs=all, all. Worth for CUFED5, as published"
     )

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refsr_bench.builder.engine import ENGINES, Workers
-from refsr_bench.cli.common import data_root_option, into, names, path_type, with_options
+from refsr_bench.cli.common import as_one, data_root_option, names, path_type, with_options
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 
 if TYPE_CHECKING:
     from refsr_bench.builder.pool import Gathered
-    from refsr_bench.builder.stated import Statements
 
 WEB = ("openverse", "commons", "flickr", "serpapi")
 
@@ -33,35 +31,6 @@ source_options = [
     click.option("--category", help="Their category: outdoor, indoor, building, landmark, animal, plant, ..."),
     click.option("--facts", type=path_type(), help="CSV with a column 'file' and facts about single images."),
 ]
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    license: str | None
-    license_version: str | None
-    creator: str | None
-    category: str | None
-    facts: Path | None
-
-    @property
-    def common(self) -> dict[str, str]:
-        said = {name: getattr(self, name) for name in ("license", "license_version", "creator", "category")}
-        return {name: value for name, value in said.items() if value}
-
-    def statements(self, queries: bool) -> Statements:
-        from refsr_bench.builder.stated import Statements
-
-        return Statements.read(self.common, self.facts, queries)
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    engine: str
-    workers: int
-
-    @property
-    def who(self) -> Workers:
-        return Workers(self.engine, self.workers)
 
 
 @click.group()
@@ -84,15 +53,6 @@ def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
     click.echo(f"{made.path} is ready; its settings are in {made.path / FILE}.")
 
 
-@dataclass(frozen=True)
-class QueryOptions(SourceOptions):
-    project: Path
-    folders: tuple[Path, ...]
-    urls: Path | None
-    categories: tuple[str, ...]
-    limit: int
-
-
 @wrsr.command("queries")
 @project_argument
 @click.option("--from", "folders", type=path_type(), multiple=True, help="A folder of photos, also below it.")
@@ -100,11 +60,12 @@ class QueryOptions(SourceOptions):
 @click.option("--only", "categories", multiple=True, help="Take only images of this category.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most this many queries in all.")
 @with_options(source_options)
-@into(QueryOptions)
-def wrsr_queries(asked: QueryOptions) -> None:
+@as_one
+def wrsr_queries(asked: Any) -> None:
     """Add input images from folders or from the web."""
     from refsr_bench.builder import queries
     from refsr_bench.builder.project import Project
+    from refsr_bench.builder.stated import Statements
 
     if bool(asked.folders) == bool(asked.urls):
         raise Misuse("Give --from FOLDER (any number) or --urls LIST.")
@@ -113,19 +74,11 @@ def wrsr_queries(asked: QueryOptions) -> None:
     project, wanted = Project.open(asked.project), queries.Wanted(asked.categories, asked.limit)
     with progress_bar("queries") as progress:
         if asked.urls:
-            added = queries.add_urls(project, asked.urls, asked.common, wanted, progress)
+            added = queries.add_urls(project, asked.urls, _common(asked), wanted, progress)
         else:
-            added = queries.add_folders(project, asked.folders, asked.statements(True), wanted, progress)
+            stated = Statements.read(_common(asked), asked.facts, queries=True)
+            added = queries.add_folders(project, asked.folders, stated, wanted, progress)
     _tell("looked at", added)
-
-
-@dataclass(frozen=True)
-class PoolOptions(SourceOptions, EngineOptions):
-    project: Path
-    folders: tuple[Path, ...]
-    index: Path | None
-    providers: tuple[str, ...]
-    captions: Path | None
 
 
 @wrsr.command("pool")
@@ -136,14 +89,15 @@ class PoolOptions(SourceOptions, EngineOptions):
 @click.option("--captions", type=path_type(), help="CSV: what to search for (columns query, text, category, place).")
 @with_options(source_options)
 @with_options(engine_options)
-@into(PoolOptions)
-def wrsr_pool(asked: PoolOptions) -> None:
+@as_one
+def wrsr_pool(asked: Any) -> None:
     """Gather candidate references for every query, from folders and from the web.
 
     The paper used Google Images, which is closed to new customers. Bing's search is retired. See docs/building.md.
     """
     from refsr_bench.builder.pool import folders, web
     from refsr_bench.builder.project import Project
+    from refsr_bench.builder.stated import Statements
 
     project = Project.open(asked.project)
     wanted = list(asked.providers) or [name for name in project.settings.providers if not asked.folders]
@@ -151,9 +105,10 @@ def wrsr_pool(asked: PoolOptions) -> None:
     if not asked.folders and not providers:
         raise Misuse(f"Give --from FOLDER or --provider {'|'.join(WEB)} (any number of either).")
     if asked.folders:
-        stated = asked.statements(False)
+        stated = Statements.read(_common(asked), asked.facts, queries=False)
+        workers = Workers(asked.engine, asked.workers)
         with progress_bar("indexing") as progress:
-            found = folders.gather(project, asked.folders, stated, asked.index, asked.who, progress)
+            found = folders.gather(project, asked.folders, stated, asked.index, workers, progress)
         _tell_gathered(f"{len(asked.folders)} folders", found)
     if providers:
         with progress_bar("searching") as progress:
@@ -284,6 +239,12 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
 def _run(dataset: str, folder: Path) -> str:
     """Return a command that measures on the new data set, ready to be pasted."""
     return shlex.join(["refsr-bench", "run", "--dataset", dataset, "--data-root", str(folder), "--method", "bicubic"])
+
+
+def _common(asked: Any) -> dict[str, str]:
+    """What the options say of all images alike."""
+    said = {name: getattr(asked, name) for name in ("license", "license_version", "creator", "category")}
+    return {name: value for name, value in said.items() if value}
 
 
 def _tell_gathered(where: str, found: Gathered) -> None:

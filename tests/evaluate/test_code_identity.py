@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from refsr_bench.core import catalogue
-from refsr_bench.evaluate.code import code_of_command, code_of_method
+from refsr_bench.evaluate.code_identity import code_of_command, code_of_method
 
 
 def test_a_command_is_known_by_the_files_that_it_names(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from refsr_bench.core.types import Image
 from refsr_bench.pixels.crop import ceil_multiple, mod_crop, pad_replicate_centred, pad_zero
+from refsr_bench.pixels.resize import RESIZERS
 
 
 def framed(hr: Image, how: str, multiple: int) -> tuple[Image, Image, tuple[int, int]]:
@@ -16,6 +17,11 @@ def framed(hr: Image, how: str, multiple: int) -> tuple[Image, Image, tuple[int,
     height, width = (ceil_multiple(n, multiple) for n in hr.shape[:2])
     frame, top, left = pad_replicate_centred(hr, height, width)
     return hr, frame, (top, left)
+
+
+def make_lr(frame: Image, scale: int, resizer: str) -> Image:
+    """LR of an HR frame whose sides are multiples of the scale. resizer: a key of ``RESIZERS``."""
+    return RESIZERS[resizer](frame, frame.shape[0] // scale, frame.shape[1] // scale)
 
 
 def pad_common(frame: Image, refs: Sequence[Image], scale: int) -> tuple[Image, list[Image]]:

@@ -72,12 +72,9 @@ def run_study(
 ) -> Iterator[Measured]:
     """Measure every method, then every matcher, over all levels. track: makes a progress bar from a few words."""
     for predictor in _predictors(study):
-        bars = {"track": _bars(track, predictor, study.transform)} if track else {}
+        what = f"{predictor.info.name}, {study.transform}"
+        bars = {"track": lambda level, what=what: track(f"{what} {level}")} if track else {}
         yield measure(plan, predictor, fresh, **bars)
-
-
-def _bars(track: Callable[[str], Track], predictor: Predictor, transform: str) -> Callable[[str], Track]:
-    return lambda level: track(f"{predictor.info.name}, {transform} {level}")
 
 
 def _predictors(study: RobustnessStudy) -> Iterator[Predictor]:

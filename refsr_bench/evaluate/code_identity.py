@@ -28,7 +28,8 @@ def code_of_method(load: Callable, card_version: int) -> Code:
     package = module.partition(".")[0]
     if package in OWN_PACKAGES:
         return Code(module, str(card_version), None)
-    return Code(module, _distribution_version(package), _digest(_sources(package)))
+    names = packages_distributions().get(package, ())
+    return Code(module, version(names[0]) if names else "", _digest(_sources(package)))
 
 
 def code_of_command(command: str) -> Code:
@@ -55,8 +56,3 @@ def _digest(paths: Iterable[Path]) -> str | None:
             contents = hashlib.file_digest(file, "sha256").hexdigest()
         total.update(f"{path.name}\n{contents}\n".encode())
     return total.hexdigest() if count else None
-
-
-def _distribution_version(package: str) -> str:
-    names = packages_distributions().get(package, ())
-    return version(names[0]) if names else ""
