@@ -44,8 +44,7 @@ def plain_cell(value: object) -> object:
 
 
 def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table as CSV: numbers unrounded, formulas defused; empty for None and nan; true and false in lower
-    case."""
+    """A table as CSV: numbers unrounded, formulas defused; empty for None and nan; true and false in lower case."""
     return lists.csv_text(map(_cell, head), (map(_cell, row) for row in rows))
 
 

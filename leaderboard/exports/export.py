@@ -50,8 +50,10 @@ def export_folder(
 
 
 def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> View:
-    """Return the view of a whole table with its usual metrics, or the named ones. Raises Misuse for a metric it
-    lacks."""
+    """Return the view of a whole table with its usual metrics, or the named ones.
+
+    Raises Misuse for a metric it lacks.
+    """
     names = [metric.name for metric in table.metrics]
     if unknown := [name for name in metrics if name not in names]:
         raise Misuse(f"No run has a metric {unknown[0]}. There is {', '.join(names)}.")

@@ -199,8 +199,10 @@ def _figure(title: str, caption: str, name: str, points: list[Point], axes: list
 
 
 def draw(points: Sequence[Point], axes: Sequence[Axis], unit: str, narrow: bool) -> Drawing:
-    """Draw scatter plots over logarithmic costs, where up and left is better. Colour shows the group, a triangle GAN
-    training."""
+    """Draw scatter plots over logarithmic costs, where up and left is better.
+
+    Colour shows the group, a triangle GAN training.
+    """
     figure, panels = style.panels(len(axes), narrow, height=3.3 if len(axes) > 1 or narrow else 3.6)
     for panel, axis in zip(panels, axes, strict=True):
         _scatter(panel, axis, points)

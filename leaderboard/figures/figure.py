@@ -80,8 +80,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Missing:
-    """A figure that cannot be drawn. reason: what there is too little of. command: the command that would measure
-    it."""
+    """A figure that cannot be drawn.
+
+    reason: what there is too little of. command: the command that would measure it.
+    """
 
     kind: str
     reason: str

@@ -161,8 +161,7 @@ def _change(base: Mapping[Series, LoadedRun], own: Mapping[Series, LoadedRun]) -
 
 
 def _base(by_protocol: Mapping[str, Mapping[tuple[str, str], LoadedRun]], order: Sequence[str]) -> str:
-    """Return the digest from which most others differ in one field alone; ties go to the nearest to all, then the
-    first."""
+    """The digest from which most others differ in one field alone; ties go to the nearest to all, then the first."""
 
     def place(digest: str) -> tuple[int, int]:
         counts = []

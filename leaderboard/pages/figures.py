@@ -104,8 +104,7 @@ def gather(
 
 
 def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
-    """Return a number for each method that decides its look in figures: Ref-SR by year, then the others, then
-    matchers."""
+    """A number for each method that decides its look in figures: Ref-SR by year, then the others, then matchers."""
     methods = [row.method for table in tables for group in table.groups for row in group.rows]
     methods += [next(iter(levels.values())).result.run.method for study in studies for levels in study.runs.values()]
     methods.sort(key=lambda method: (method.group == "matcher", method.group != "Ref-SR", method.year, method.name))

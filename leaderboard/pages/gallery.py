@@ -83,7 +83,7 @@ class Scene:
 
     @property
     def aligned(self) -> bool:
-        """Whether LR covers what HR covers, with no padding beside it."""
+        """True if LR covers what HR covers, with no padding beside it."""
         return self.lr is not None and all(
             abs(whole / part - self.size[0] / self.lr.width) < 1e-9
             for whole, part in zip(self.size, (self.lr.width, self.lr.height), strict=True)

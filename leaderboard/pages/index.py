@@ -59,8 +59,10 @@ def _changes(table: Table, others: Iterable[Table]) -> list[tuple[str, str, list
 
 
 def facts(table: Table) -> dict[str, Any]:
-    """Return the facts by which the script filters, sorts and marks rows. A cell holds each metric's value and its
-    rank."""
+    """Return the facts by which the script filters, sorts and marks rows.
+
+    A cell holds each metric's value and its rank.
+    """
 
     def cell(found: Cell | None) -> Any:
         scores = found.scores.values() if found else ()

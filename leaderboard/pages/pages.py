@@ -1,5 +1,7 @@
-"""Renders pages from templates. Text of run files is escaped, cleaned of control characters, and never an unchecked
-link."""
+"""Renders pages from templates.
+
+Text of run files is escaped, cleaned of control characters, and never an unchecked link.
+"""
 
 from __future__ import annotations
 

@@ -16,8 +16,10 @@ from refsr_bench.study.report_format import Ranked, StudyReport
 
 @dataclass(frozen=True)
 class Place:
-    """A line of the ranking. x, low, high: positions of its point and interval, in per cent of the width; None for
-    none."""
+    """A line of the ranking.
+
+    x, low, high: positions of its point and interval, in per cent of the width; None for none.
+    """
 
     title: str
     row: Ranked

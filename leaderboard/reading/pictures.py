@@ -122,8 +122,10 @@ class Store:
         return picture
 
     def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
-        """Store |SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; return its path. Raises
-        BenchError."""
+        """Store |SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; return its path.
+
+        Raises BenchError.
+        """
         name = hashlib.sha256(f"{_ERROR_VERSION} {hr.digest} {sr.digest} {ERROR_MOST}".encode()).hexdigest()
         path = f"errors/{name}.webp"
         self._write(path, lambda: _webp(colours(difference), (difference.shape[1], difference.shape[0]), 60))

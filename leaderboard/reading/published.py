@@ -94,7 +94,7 @@ class Published(Format):
 
     @property
     def comparable(self) -> bool:
-        """Whether the number belongs to the usual task: x4, bicubic LR, PSNR and SSIM on luma of studio range."""
+        """True if the number belongs to the usual task: x4, bicubic LR, PSNR and SSIM on luma of studio range."""
         return (self.scale, self.degradation, self.channel) == (4, "bicubic", "y") and self.psnr is not None
 
     @property

@@ -142,7 +142,7 @@ class Contest:
 
     @property
     def hopeless(self) -> bool:
-        """Whether no difference whatever could be significant with so few images."""
+        """True if no difference, however large, could be significant with so few images."""
         return self.smallest_p >= ALPHA
 
     def pair(self, i: int, j: int) -> Pair:

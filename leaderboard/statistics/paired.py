@@ -174,8 +174,7 @@ def rank(values: Floats, lower_is_better: bool = False, alpha: float = 1 - SHARE
 
 @functools.cache
 def nemenyi(k: int, alpha: float = 1 - SHARE) -> float:
-    """Return the critical value q of Nemenyi's test for k methods: the studentized range for infinite samples over sqrt
-    2."""
+    """The critical value q of Nemenyi's test for k methods: the studentized range for infinite samples over sqrt 2."""
     from scipy import stats
 
     return float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)

@@ -83,8 +83,7 @@ def _images(found: Contest, pair: Pair) -> str:
 
 
 def summary(found: Contest) -> str:
-    """Return the head of a column, such as "The first three (A, B and C) are not distinguishable on CUFED5 in
-    PSNR-Y"."""
+    """The head of a column, such as "The first three (A, B and C) are not distinguishable on CUFED5 in PSNR-Y"."""
     where = f"on {found.dataset_title} in {found.metric.title}"
     if found.hopeless:
         return f"No difference {where} can be significant: {few(found)}"

@@ -43,8 +43,10 @@ FAR = 1.0  # dB between a method's measured and published numbers that call for 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. level: "error" fails the check, "warning" needs a person's judgement. where: a field, a pair, or ""
-    for the file."""
+    """One finding.
+
+    level: "error" fails the check, "warning" needs a person's judgement. where: a field, a pair, or "" for the file.
+    """
 
     level: str
     where: str

@@ -73,8 +73,7 @@ def _with_beside(cell: Cell, table: Table, entries: Sequence[Published], sources
 
 
 def _entry(cell: Cell, entries: Iterable[Published]) -> Published | None:
-    """Return the published number to show beside a result: same method, official data set, scale and channel; else
-    None."""
+    """The published number to show beside a result: same method, official data set, scale and channel; else None."""
     run = cell.run.result.run
     fields = run.protocol.fields
     if not run.dataset.official:

@@ -32,8 +32,10 @@ def silent(done: int, total: int) -> None:
 
 
 def run(function: Callable[[Item], Answer], items: Sequence[Item], workers: Workers = HERE) -> Iterator[Answer]:
-    """Yield answers in the order in which they finish. Function and items must be picklable unless everything runs
-    here."""
+    """Yield answers in the order in which they finish.
+
+    Function and items must be picklable unless everything runs here.
+    """
     if workers.engine not in ENGINES:
         raise Misuse(f"--engine {workers.engine}: choose from {', '.join(ENGINES)}.")
     if workers.engine == "ray":

@@ -171,8 +171,7 @@ class _Table:
         self.tally[row.state if row.state == KEPT else fault(row.reason)] += 1
 
     def _settled(self, row: Query, found: _Found) -> Query:
-        """Return the final row: kept with its file in place, or dropped as a duplicate of a kept one or for its own
-        reason."""
+        """The final row: kept with its file in place, or dropped as a duplicate of a kept one or for its own reason."""
         if not row.reason:
             features = _hashed(found.facts.image)
             twin = next((i for i, f in self.kept.items() if copies.hash_distance(f, features) <= DUPLICATE), None)

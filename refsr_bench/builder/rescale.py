@@ -65,8 +65,7 @@ def rescale(project: Project, progress: Progress = silent) -> int:
 
 
 def reduced(image: Image, factor: float) -> Image:
-    """Return the image at ``factor`` of its size by antialiased bicubic interpolation; from 1 upwards, the image
-    itself."""
+    """The image at ``factor`` of its size by antialiased bicubic interpolation; from 1 upwards, the image itself."""
     if factor >= 1:
         return image
     return resize_pil_bicubic(image, max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))

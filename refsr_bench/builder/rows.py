@@ -17,8 +17,7 @@ UNKNOWN = "unknown"
 
 
 def fault(reason: str) -> str:
-    """Return the reason without its details, for counting: "too small: 90 pixels on the long side" gives "too
-    small"."""
+    """The reason without its details, for counting: "too small: 90 pixels on the long side" gives "too small"."""
     return reason.partition(":")[0]
 
 

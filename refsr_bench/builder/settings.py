@@ -66,8 +66,7 @@ class Settings(Format):
 
 
 def changed(values: Mapping[str, Any], source: str) -> Settings:
-    """Return the defaults with ``values``; raises Misuse naming ``source`` for unknown names and values that do not
-    fit."""
+    """The defaults with ``values``; raises Misuse naming ``source`` for unknown names and values that do not fit."""
     names = Settings.__struct_fields__
     for name in values:
         if name not in names:

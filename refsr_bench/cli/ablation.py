@@ -46,7 +46,7 @@ def ablation(asked: Any) -> None:
     try:
         weights = made.train()
     except Stopped as stopped:
-        say("Stopped and saved; the same command goes on.")
+        say("Stopped and saved; run the same command again to continue.")
         raise SystemExit(128 + stopped.signal_number) from None
     measured, subset = _measured(weights, opened, made), texture_subset(opened)
     write_text(asked.out / study.FILE, study.document(measured, subset, made))

@@ -206,8 +206,7 @@ def wrsr_status(project: Path) -> None:
 @click.option("--long-side", type=click.IntRange(32), default=500, show_default=True, help="Larger images are reduced.")
 @with_options(engine_options)
 def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str, workers: int) -> None:
-    """Make a CUFED5-style set from albums: five references L1 .. L5 per input, by falling number of verified
-    matches."""
+    """Make a CUFED5-style set from albums: references L1 .. L5 per input, by falling number of verified matches."""
     from refsr_bench.builder.similarity.levels import Shape, build
 
     with progress_bar("albums") as progress:
@@ -242,7 +241,7 @@ def _run(dataset: str, folder: Path) -> str:
 
 
 def _common(asked: Any) -> dict[str, str]:
-    """What the options say of all images alike."""
+    """The statements that the options make about all images."""
     said = {name: getattr(asked, name) for name in ("license", "license_version", "creator", "category")}
     return {name: value for name, value in said.items() if value}
 

@@ -42,7 +42,7 @@ class Commands(click.Group):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("\nStopped. What was recorded is kept; the same command goes on from here.", err=True)
+            click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)
 
 

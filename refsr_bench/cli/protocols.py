@@ -71,5 +71,5 @@ def _usable(names: Iterable[str], data_root: Path | None) -> list[Dataset]:
         except Misuse:
             continue
         except BenchError as error:
-            click.echo(f"{name} passed over: {error}", err=True)
+            click.echo(f"{name} skipped: {error}", err=True)
     return opened

@@ -124,7 +124,7 @@ def run(card: MethodCard, asked: Any) -> None:
     try:
         state = trainer.Trainer(stage, training, asked.out, writer, say).run(photos, asked.resume)
     except trainer.Stopped as stopped:
-        say(f"Stopped and saved after iteration {stopped.iteration}; the same command with --resume goes on.")
+        say(f"Stopped and saved after iteration {stopped.iteration}; run the same command with --resume to continue.")
         raise SystemExit(128 + stopped.signal_number) from None
     last, best = asked.out / trainer.LAST, asked.out / trainer.BEST
     what = asked.stage if card.system.stages else card.name

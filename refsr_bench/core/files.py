@@ -87,7 +87,7 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def saving(path: Path) -> Iterator[Path]:
-    """As ``writing``, for a block that does nothing but write. Raises BenchError when the disk refuses."""
+    """``writing`` for a block that only writes. Raises BenchError when the disk refuses."""
     try:
         with writing(path) as partial:
             yield partial
@@ -130,8 +130,10 @@ def make_folder(path: Path) -> Path:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file or folder within one disk, and synchronise both parent folders. Raises BenchError, never
-    OSError."""
+    """Rename a file or folder within one disk, and synchronise both parent folders.
+
+    Raises BenchError, never OSError.
+    """
     try:
         os.rename(source, target)
         _synchronise(target.parent)

@@ -76,8 +76,10 @@ def parse_json(data: bytes | str, where: str) -> Any:
 
 
 def read_json(path: Path, kind: type[T], most: int = files.MOST_BYTES) -> T:
-    """Read a regular JSON file of at most ``most`` bytes as ``kind``. Raises BenchError naming the file and the
-    field."""
+    """Read a regular JSON file of at most ``most`` bytes as ``kind``.
+
+    Raises BenchError naming the file and the field.
+    """
     return convert(parse_json(files.read_text(path, most), str(path)), kind, str(path))
 
 
@@ -108,7 +110,7 @@ def _in_words(text: str) -> str:
     reason, _, place = text.partition(" - at `$")
     reason = re.sub("field `(.*)`$", r"field '\1'", reason, flags=re.DOTALL).replace("`", "")
     reason = reason.replace("Object contains", "has an").replace("Object missing", "lacks the")
-    reason = re.sub("Invalid enum value (.*)", r"\1 is not among the values that may stand there", reason)
+    reason = re.sub("Invalid enum value (.*)", r"\1 is not one of the allowed values", reason)
     place = place.rstrip("`").lstrip(".").replace("[...]", "")
     return f"{place}: {reason[:1].lower()}{reason[1:]}" if place else f"{reason[:1].lower()}{reason[1:]}"
 

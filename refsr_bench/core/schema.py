@@ -97,7 +97,7 @@ class Weights(Format):
 
     @property
     def key(self) -> str:
-        """What identifies a set of weights: the digest, or the name if there is none."""
+        """The identity of a set of weights: the digest, or the name if there is none."""
         return self.sha256 or f"name:{self.name}"
 
 
@@ -132,7 +132,7 @@ class MethodInfo(Format):
 
     @property
     def ranked(self) -> bool:
-        """Whether numbers of this method can be compared with others; those of synthetic weights cannot."""
+        """True if numbers of this method can be compared with others; those of synthetic weights cannot."""
         return self.weights.kind != "synthetic" and self.group != "matcher"
 
     @property
@@ -206,7 +206,7 @@ class Machine(Format):
 
 
 class Arithmetic(Format):
-    """How the network ran: on whole images or in strips, and in which number format."""
+    """The way the network ran: on whole images or in strips, and in which number format."""
 
     tiling: Tiling
     numbers: NumberType
@@ -216,7 +216,7 @@ UNKNOWN_ARITHMETIC = Arithmetic("unknown", "unknown")
 
 
 class Leak(Format):
-    """Whether a reference gives the ground truth away. value: the correlation that revealed it; None for "none"."""
+    """The way a reference gives the ground truth away, if it does. value: the correlation that revealed it; None for "none"."""
 
     kind: LeakKind
     value: Real | None = None
@@ -318,12 +318,12 @@ class Result(Format):
 
     @property
     def sealed(self) -> bool:
-        """Whether every pair that was to be measured has a record, even one of a failure."""
+        """True if every pair that was to be measured has a record, even one of a failure."""
         return len(self.images) == len(self.run.pair_ids)
 
     @property
     def complete(self) -> bool:
-        """Whether the result is fit for a ranking: every pair of the data set was measured."""
+        """True if the result is fit for a ranking, because every pair of the data set was measured."""
         return self.sealed and not self.failed and len(self.run.pair_ids) == self.run.dataset.n_pairs
 
 

@@ -65,8 +65,10 @@ def write(folder: Path, manifest: msgspec.Struct) -> None:
 
 
 def recorded(folder: Path) -> dict[str, str] | None:
-    """Return SHA-256 of every file that the folder's manifest names; None without one. Raises BenchError for a damaged
-    one."""
+    """Return SHA-256 of every file that the folder's manifest names; None without one.
+
+    Raises BenchError for a damaged one.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         return None

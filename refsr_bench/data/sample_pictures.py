@@ -69,7 +69,7 @@ class Scene:
 
     @property
     def real(self) -> bool:
-        """Whether input and references come from two photos of one stereo pair."""
+        """True if input and references come from two photos of one stereo pair."""
         return self.photo != self.other
 
 

@@ -40,7 +40,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is missing, changed, unreadable or leaking; extra files and notes do no harm."""
+        """True if nothing is missing, changed, unreadable or leaking; extra files and notes do no harm."""
         return not (self.missing or self.changed or self.leaks or self.problems)
 
     def lines(self) -> Iterator[str]:

@@ -96,8 +96,10 @@ def _texts(folder: Path) -> list[Path]:
 
 
 def read_homography(path: Path) -> Matrix:
-    """Read the nine numbers of a 3x3 matrix, separated by blanks, commas or lines. Raises BenchError naming the
-    file."""
+    """Read the nine numbers of a 3x3 matrix, separated by blanks, commas or lines.
+
+    Raises BenchError naming the file.
+    """
     try:
         values = [float(value) for value in read_list(path).replace(",", " ").split()]
     except ValueError as error:

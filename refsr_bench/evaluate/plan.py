@@ -51,14 +51,16 @@ class Predictor:
 
     @property
     def shows_matches(self) -> bool:
-        """Whether correspondences can be asked for."""
+        """True if correspondences can be asked for."""
         return self.always_matches or self.match is not None
 
 
 @dataclass(frozen=True)
 class Extra:
-    """Measures other than those of SR images. measure(pair, sample, prediction): the measures that can be taken, by
-    name."""
+    """Measures other than those of SR images.
+
+    measure(pair, sample, prediction): the measures that can be taken, by name.
+    """
 
     metrics: tuple[MetricInfo, ...]
     measure: Callable[[RefPair, Sample, Prediction], dict[str, float]]

@@ -28,8 +28,10 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Remeasurement:
-    """The requirements for measuring a run's SR images again. folder: the images as ``run --save-images`` names
-    them."""
+    """The requirements for measuring a run's SR images again.
+
+    folder: the images as ``run --save-images`` names them.
+    """
 
     result: Result
     folder: Path

@@ -57,8 +57,11 @@ SSIM_SLACK = 0.0001
 
 @dataclass(frozen=True)
 class Check:
-    """One row. status: "agrees", "differs", "incomplete" (another number of images than the set has), "failed" or "not
-    present". detail: by how much, or why not. n, psnr, ssim: the measured values (0 and None without)."""
+    """One row.
+
+    status: "agrees", "differs", "incomplete" (another number of images than the set has), "failed" or "not present".
+    detail: by how much, or why not. n, psnr, ssim: the measured values (0 and None without).
+    """
 
     anchor: Anchor
     status: str
@@ -69,8 +72,10 @@ class Check:
 
 
 def selftest(datasets: Iterable[Dataset]) -> list[Check]:
-    """Return one row per anchor, in their order. A data set is recognised by its name, or its folder's name
-    ("Set5")."""
+    """Return one row per anchor, in their order.
+
+    A data set is recognised by its name, or its folder's name ("Set5").
+    """
     present = {}
     for dataset in datasets:
         for name in (dataset.root.name if dataset.root else "", dataset.name):
@@ -114,8 +119,10 @@ def _measure(source: ImageSource, anchor: Anchor) -> tuple[float, float]:
 
 
 def _stored_grey(source: ImageSource, hr: np.ndarray) -> bool:
-    """Tell whether the file has one channel. Colour files that happen to be grey do not count: published rows convert
-    those."""
+    """Tell whether the file has one channel.
+
+    Colour files that happen to be grey do not count: published rows convert those.
+    """
     if source.path is None or not (hr[..., 0] == hr[..., 1]).all():
         return False
     with PILImage.open(source.path) as image:

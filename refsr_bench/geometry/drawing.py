@@ -114,8 +114,7 @@ def similarity(degrees: float, factor: float) -> np.ndarray:
 
 
 def _corners(dice: Dice, move: float, size: Size) -> np.ndarray:
-    """Return the homography that moves every corner by ``move`` along both axes; coins draw the signs until it
-    tilts."""
+    """The homography that moves every corner by ``move`` along both axes; coins draw the signs until it tilts."""
     signs = np.zeros((4, 2))
     # if the sum is zero, a parallelogram stays one and nothing tilts
     while not (signs[0] - signs[1] + signs[2] - signs[3]).any():

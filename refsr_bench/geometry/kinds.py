@@ -98,8 +98,10 @@ KINDS = tuple(EDGES)
 
 
 def level_name(kind: str, level: str | float) -> str:
-    """Return the one spelling of a level: a group, or a number ("25", "0.7"). Raises Misuse for what ``kind`` cannot
-    be."""
+    """Return the one spelling of a level: a group, or a number ("25", "0.7").
+
+    Raises Misuse for what ``kind`` cannot be.
+    """
     if kind not in KINDS:
         raise Misuse(f"There is no transformation called '{kind}'. Known: {', '.join(KINDS)}.")
     text = str(level).strip()

@@ -184,8 +184,7 @@ class LocalHandler(BaseHTTPRequestHandler):
         return hmac.compare_digest(self.cookies().get(self.server.cookie, "").encode(), self.server.secret.encode())
 
     def _body(self) -> dict[str, Any] | None:
-        """Return the request's JSON object; None for anything else, read or not: ``_refuse`` then ends the
-        connection."""
+        """The request's JSON object; None for anything else, read or not: ``_refuse`` then ends the connection."""
         length = self.headers.get("Content-Length", "")
         kind = self.headers.get_content_type()  # forms of other sites cannot send JSON without asking first (CORS)
         if not length.isdecimal() or len(length) > 9 or int(length) > MOST_BODY or kind != "application/json":

@@ -27,8 +27,7 @@ def luma(image: Image) -> np.ndarray:
 
 
 def opencv_loader(match: Match) -> Callable[[Path | None, str], LoadedMatcher]:
-    """Return the ``load`` of a matcher inside OpenCV. It raises BenchError when weights are given, because none
-    exist."""
+    """The ``load`` of a matcher inside OpenCV. It raises BenchError when weights are given, because none exist."""
 
     def load(weights: Path | None, device: str) -> LoadedMatcher:
         import cv2

@@ -159,8 +159,10 @@ def _too_large(path: Path, size: str) -> BenchError:
 
 
 def _orientation(image: PilImage.Image) -> int:
-    """Return the EXIF orientation, 1..8. A PNG is not asked without an early eXIf chunk, which would decode all its
-    pixels."""
+    """Return the EXIF orientation, 1..8.
+
+    A PNG is not asked without an early eXIf chunk, which would decode all its pixels.
+    """
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     try:

@@ -60,8 +60,10 @@ def _resize_axis(image: Image, axis: int, n_out: int, factor: float) -> Image:
 
 
 def _cubic_taps(n_in: int, n_out: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return source indices and normalised weights, both (n_out, taps). The kernel widens by 1/factor when
-    shrinking."""
+    """Return source indices and normalised weights, both (n_out, taps).
+
+    The kernel widens by 1/factor when shrinking.
+    """
     stretch = min(factor, 1.0)
     centre = (np.arange(n_out) + 0.5) / factor - 0.5
     first = np.floor(centre - _CUBIC_SUPPORT / stretch / 2).astype(np.int64)

@@ -22,8 +22,10 @@ LIST_SEED = 1  # seed of the lists' version v1; another seed would be another ve
 
 
 def parse_rule(text: str) -> str:
-    """Return a reference rule in its one spelling: "L1" becomes "level:1". Raises ValueError saying what is
-    possible."""
+    """Return a reference rule in its one spelling: "L1" becomes "level:1".
+
+    Raises ValueError saying what is possible.
+    """
     text = text.strip()
     if text in PLAIN_RULES:
         return text
@@ -81,8 +83,10 @@ def _other_than_hr(pair: RefPair, dataset: str) -> tuple[ImageSource, ...]:
 
 
 def _from_list(pair: RefPair, dataset: str) -> ImageSource:
-    """Choose by list. Sun80: the index-th of 20. Manga109: the index-th of the 109 names in sorted order, HR's own
-    included."""
+    """Choose by list.
+
+    Sun80: the index-th of 20. Manga109: the index-th of the 109 names in sorted order, HR's own included.
+    """
     if dataset not in LISTS:
         raise Misuse(
             f"There is no fixed reference list for '{dataset}' (there is one for {', '.join(LISTS)}). "

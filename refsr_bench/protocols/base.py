@@ -287,8 +287,10 @@ class Protocol:
 
 
 def parse_label(label: str, get: Callable[[str], Protocol]) -> Protocol:
-    """Return the protocol behind a label. ``get`` finds a protocol by name. Raises Misuse like ``get`` and
-    ``changed``."""
+    """Return the protocol behind a label.
+
+    ``get`` finds a protocol by name. Raises Misuse like ``get`` and ``changed``.
+    """
     name, *settings = label.split("+")
     return get(name).changed(parse_settings(settings))
 

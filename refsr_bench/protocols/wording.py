@@ -76,8 +76,10 @@ RULES = {
 
 
 def words(name: str, value: Any) -> str:
-    """Return a field's value in words, at most LONGEST characters. value: any JSON value; fields of run files may have
-    any."""
+    """Return a field's value in words, at most LONGEST characters.
+
+    value: any JSON value; fields of run files may have any.
+    """
     if isinstance(value, Mapping):
         # "*" stands for every other data set.
         entries = [f"{'others' if key == '*' else key} {words(name, item)}" for key, item in value.items()]

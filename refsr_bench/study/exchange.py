@@ -178,8 +178,7 @@ def _key(plan: Plan) -> bytes:
 
 
 def _new_answers(present: list[Line], lines: list[Line]) -> Imported:
-    """Return the answers of a CSV that the study lacks, numbered; a participant's second answer to a pair is a
-    repeat."""
+    """The answers of a CSV that the study lacks, numbered; a participant's second answer to a pair is a repeat."""
     here = votes.people(present)
     added: list[Line] = []
     known = 0

@@ -46,5 +46,5 @@ class Wish:
 
     @property
     def needs_pictures(self) -> bool:
-        """Whether HR images or references are wanted beside the methods' images."""
+        """True if HR images or references are wanted beside the methods' images."""
         return self.reference != "none" or self.attention > 0

@@ -141,8 +141,10 @@ def write(folder: Path, plan: Plan) -> None:
 
 
 def read(folder: Path) -> Plan:
-    """Read the plan of a study folder. Raises Misuse when there is none, BenchError naming the field that does not
-    fit."""
+    """Read the plan of a study folder.
+
+    Raises Misuse when there is none, BenchError naming the field that does not fit.
+    """
     path = folder / PLAN
     if not path.exists():
         raise Misuse(f"{folder} is no study: it has no {PLAN}. `{command('init', folder)}` makes one.")

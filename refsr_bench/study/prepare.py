@@ -121,8 +121,10 @@ class Scene:
 def _scenes(
     sources: Sequence[Source], origin: Origin, wish: Wish, names: Sequence[str], progress: Progress
 ) -> Iterator[Scene]:
-    """Yield every image in all its versions, one after the other. Raises BenchError for versions that differ in
-    size."""
+    """Yield every image in all its versions, one after the other.
+
+    Raises BenchError for versions that differ in size.
+    """
     checks_show_hr = _hr_is_known(origin, names)
     for done, name in enumerate(names):
         progress(done, len(names))

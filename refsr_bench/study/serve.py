@@ -60,8 +60,10 @@ class Choice(Undo):
 def serve(
     folder: Path, port: int = 0, open_browser: bool = True, announce: Callable[[str], None] = print
 ) -> None:
-    """Serve the page until Ctrl-C. port: 0 takes a free one. Raises Misuse when there is no study or the port is
-    taken."""
+    """Serve the page until Ctrl-C. port: 0 takes a free one.
+
+    Raises Misuse when there is no study or the port is taken.
+    """
     with StudyServer(folder, port) as server:
         server.run(
             open_browser,

@@ -67,8 +67,10 @@ def gather(places: Places, pictures: bool) -> tuple[list[Source], Origin]:
 
 
 def folder_images(folder: Path) -> dict[str, Read]:
-    """Return the images of a folder by their names without extension. Raises Misuse when two share one, or there is
-    none."""
+    """Return the images of a folder by their names without extension.
+
+    Raises Misuse when two share one, or there is none.
+    """
     found: dict[str, Read] = {}
     for path in image_files(folder):
         if path.stem in found:

@@ -135,8 +135,7 @@ def regular(wins: np.ndarray) -> np.ndarray:
 
 
 def covariance(ability: np.ndarray, wins: np.ndarray) -> np.ndarray:
-    """Return the covariance (m, m) of log abilities with mean 0, for independent votes: the inverse observed
-    information."""
+    """The covariance (m, m) of log abilities with mean 0, for independent votes: the inverse observed information."""
     wins = regular(wins)
     return np.linalg.pinv(_information(ability, wins + wins.T))
 

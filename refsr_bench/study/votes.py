@@ -64,8 +64,10 @@ class Line(Format):
 
 @dataclass
 class Person:
-    """A participant according to the lines so far. votes: the standing ones by number of the trial, in the order of
-    voting."""
+    """A participant according to the lines so far.
+
+    votes: the standing ones by number of the trial, in the order of voting.
+    """
 
     code: str
     trials: tuple[Trial, ...] = ()

@@ -93,8 +93,10 @@ class Policy:
 
     @property
     def user_agent(self) -> str:
-        """The User-Agent header. Raises Misuse when nobody is named, because servers block crawlers that do not say who
-        they are."""
+        """The User-Agent header.
+
+        Raises Misuse when nobody is named, because servers block crawlers that do not say who they are.
+        """
         contact = " ".join((self.contact or os.environ.get(CONTACT, "")).split())
         if not contact.isprintable() or not contact.isascii() or not ("@" in contact or "://" in contact):
             raise Misuse(

@@ -121,8 +121,10 @@ class _Timed(httpcore2.NetworkStream):
 
 
 def addresses(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a host in the order to try them. Raises socket.gaierror when the name does not
-    exist."""
+    """Return the IP addresses of a host in the order to try them.
+
+    Raises socket.gaierror when the name does not exist.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -177,8 +179,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def shown_url(url: str) -> str:
-    """Return an address for messages: cut to a readable length, and without its query, which may hold keys and
-    tokens."""
+    """An address for messages: cut to a readable length, and without its query, which may hold keys and tokens."""
     try:
         parts = split_url(url)
     except Refused:

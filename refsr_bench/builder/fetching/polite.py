@@ -26,8 +26,7 @@ class Pace:
     def __init__(
         self, interval: float, patience: float, sleep: Callable[[float], None], clock: Callable[[], float]
     ) -> None:
-        """interval: seconds between two requests to one host. patience: the longest wait, in seconds, that is
-        accepted."""
+        """interval, patience: seconds between two requests to one host, and the longest wait that is accepted."""
         self._usual, self._patience, self._sleep, self._clock = interval, patience, sleep, clock
         self._ready: dict[str, float] = {}
         self._interval: dict[str, float] = {}
@@ -93,8 +92,10 @@ class Known(Format):
 
 
 class Cache:
-    """A cache of ``<digest of the address>.json`` (the facts) and ``.body``. The facts are written last; both are
-    whole."""
+    """A cache of ``<digest of the address>.json`` (the facts) and ``.body``.
+
+    The facts are written last; both are whole.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -135,8 +136,10 @@ def today() -> str:
 
 
 def backoff(attempt: int) -> float:
-    """Return 1, 2, 4, ... seconds, randomly cut by up to half so that clients that failed together do not return
-    together."""
+    """The pause before another try: 1, 2, 4, ... seconds, randomly cut by up to half.
+
+    The random part keeps clients that failed together from returning together.
+    """
     return 2.0**attempt * random.uniform(0.5, 1.0)
 
 

@@ -47,8 +47,10 @@ class Decision(Format):
 
 @dataclass(frozen=True)
 class Standing:
-    """An annotator's lines about one query, combined. choice: a candidate's file. rejected: it has no proper
-    reference."""
+    """An annotator's lines about one query, combined.
+
+    choice: a candidate's file. rejected: it has no proper reference.
+    """
 
     choice: str | None = None
     rejected: bool = False

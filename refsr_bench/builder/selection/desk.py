@@ -119,8 +119,10 @@ class Desk:
         return {**self._facts(known), **numbers}
 
     def _standing(self, query: str, standing: Standing) -> dict[str, Any]:
-        """Return a standing in the page's form. A choice that cleaning has since removed counts as none; the page says
-        why."""
+        """Return a standing in the page's form.
+
+        A choice that cleaning has since removed counts as none; the page says why.
+        """
         gone = standing.choice is not None and all(row.file != standing.choice for row in self.candidates[query])
         return {
             "choice": None if gone or standing.choice is None else self._name(standing.choice),

@@ -147,8 +147,10 @@ def readable(paths: Iterable[str | Path]) -> Iterator[Image]:
 
 @lru_cache(maxsize=2)
 def embedder(folder: Path | None, embedding: Embedding) -> embed.Embedder:
-    """Return the embedding of an index, loaded once per process. folder: the index's, whose codebook DESCRIPTOR
-    needs."""
+    """Return the embedding of an index, loaded once per process.
+
+    folder: the index's, whose codebook DESCRIPTOR needs.
+    """
     if embedding.name == DESCRIPTOR:
         return embed.Descriptor.load(Path(folder or ".") / "codebook.npz")
     return embed.backbone(embedding)
@@ -259,8 +261,7 @@ class Index:
 
 
 def _searcher(folder: Path, keep: Sequence[tuple[Path, np.ndarray]], count: int) -> Any:
-    """Return a faiss index over the kept rows: the stored one if it covers exactly these, else a new one, stored if
-    large."""
+    """A faiss index over the kept rows: the stored one if it covers exactly these, else a new one, stored if large."""
     import faiss
 
     stored = folder / f"faiss-{_state(keep)}.index"

@@ -1,5 +1,4 @@
-"""Makes CUFED5-style sets from albums: each input has five references L1 .. L5 by falling number of verified
-matches."""
+"""Makes CUFED5-style sets from albums: inputs with references L1 .. L5 by falling number of verified matches."""
 
 from __future__ import annotations
 
@@ -138,8 +137,7 @@ def _name(photo: Path) -> str:
 
 
 def _group(job: _Job, shape: Shape) -> tuple[_Job, tuple[list[Level], list[Image]] | str]:
-    """Return the rows and images of one input, or why there are none, with the job, because answers come in any
-    order."""
+    """The rows and images of one input, or why there are none, with the job, because answers come in any order."""
     settings = Settings()
     candidates: list[tuple[Path, matching.Geometry]] = []
     try:

@@ -148,8 +148,10 @@ def relate(query: Features, other: Features, mirrored: bool = False) -> Geometry
 
 
 def _matched(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return indices of pairs that are each other's nearest and clearly nearer than the second nearest. Takes unit
-    vectors."""
+    """Return indices of pairs that are each other's nearest and clearly nearer than the second nearest.
+
+    Takes unit vectors.
+    """
     similar = a @ b.T
     best = similar.argmax(axis=1)
     rows = np.arange(len(a))

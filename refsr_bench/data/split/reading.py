@@ -57,8 +57,10 @@ def _pair(root: Path, kind: str, entry: Entry) -> RefPair:
 
 
 def at_level(dataset: Dataset, level: str) -> Dataset:
-    """Return the pairs of one level of an opened split, under their images' own ids. Raises Misuse naming the known
-    levels."""
+    """Return the pairs of one level of an opened split, under their images' own ids.
+
+    Raises Misuse naming the known levels.
+    """
     pairs = tuple(
         dataclasses.replace(pair, id=pair.variation.base)
         for pair in dataset.pairs

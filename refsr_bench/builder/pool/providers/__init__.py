@@ -25,8 +25,10 @@ CLOSED = {
 
 
 def open_provider(name: str, client: Client, licenses: Sequence[str] = OPEN) -> Provider:
-    """Open a provider by name. Raises Misuse for unknown and closed ones, and for a key that is not in the
-    environment."""
+    """Open a provider by name.
+
+    Raises Misuse for unknown and closed ones, and for a key that is not in the environment.
+    """
     if name in CLOSED:
         raise Misuse(f"{name}: {CLOSED[name]}. Known: {', '.join(PROVIDERS)}.")
     if name not in PROVIDERS:

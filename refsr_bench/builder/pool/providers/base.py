@@ -79,8 +79,10 @@ class Hit:
 
 
 class Provider(ABC):
-    """One service. endpoint: its address (tests use another). key: the environment variable that holds its key, if
-    any."""
+    """One service.
+
+    endpoint: its address (tests use another). key: the environment variable that holds its key, if any.
+    """
 
     name: ClassVar[str]
     endpoint: str
