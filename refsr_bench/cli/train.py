@@ -46,7 +46,7 @@ def train() -> None:
     """Train a method on photos of your own."""
 
 
-HELP = """The configuration is printed first. Ctrl-C or SIGTERM saves and exits; the same command with --resume goes on,
+HELP = """The configuration is printed first. Ctrl-C or SIGTERM saves and exits; the same command with --resume continues
 to the very weights that an uninterrupted training gives. Several GPUs or machines: torchrun (or accelerate launch)
 --nproc-per-node N -m refsr_bench.cli train ..."""
 

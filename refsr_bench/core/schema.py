@@ -216,7 +216,7 @@ UNKNOWN_ARITHMETIC = Arithmetic("unknown", "unknown")
 
 
 class Leak(Format):
-    """The way a reference gives the ground truth away, if it does. value: the correlation that revealed it; None for "none"."""
+    """A leak of the ground truth through a reference. value: the correlation that revealed it; None for "none"."""
 
     kind: LeakKind
     value: Real | None = None

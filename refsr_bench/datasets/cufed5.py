@@ -1,6 +1,6 @@
-"""CUFED5: 126 inputs with five references each; ``NNN_0.png`` is the ground truth, ``NNN_1`` ..
+"""CUFED5: 126 inputs with five references each.
 
-``NNN_5`` are L1 .. L5.
+``NNN_0.png`` is the ground truth, and ``NNN_1`` .. ``NNN_5`` are L1 .. L5.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides who sees what: a participant's trials are drawn when they join, from the plan, their code and what others did before.
+"""Draws a participant's trials when they join, from the plan, their code and what others did before.
 
 * Everybody gets each pair of methods equally often (within one), and a pair's sides equally often (within one).
 * Among the comparisons of a pair of methods, those with fewest votes come first, then those that fewest people are

@@ -293,7 +293,7 @@ def test_sigterm_saves_and_exits(stages, photos, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, messages
-    assert "--resume goes on" in messages
+    assert "--resume to continue" in messages
     done = torch.load(out / "checkpoint.pt", weights_only=True)["iteration"]
     assert 1 <= done < 8
     run(*options, "--out", out, "--resume")
