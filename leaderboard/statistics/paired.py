@@ -43,6 +43,7 @@ def resamples(n: int, draws: int = DRAWS) -> Floats:
 def limits(means: Floats, share: float = SHARE) -> tuple[Floats, Floats]:
     """Return Efron's percentiles (low (k,), high (k,)) of bootstrap means (k, draws), without interpolation."""
     last, tail = means.shape[1] - 1, (1 - share) / 2
+    # These are the order statistics that ``estimates.interval`` takes by method="lower" and "higher".
     low, high = math.floor(tail * last), math.ceil((1 - tail) * last)
     ordered = np.partition(means, (low, high), axis=1)
     return ordered[:, low], ordered[:, high]

@@ -92,7 +92,7 @@ def jpeg_quality(path: str | Path) -> int:
 
 def quality_of(table: np.ndarray) -> int:
     """Return the quality whose scaled standard table is nearest in the mean logarithm. table: 64 quantisation steps."""
-    wanted = np.log(np.maximum(table, 1)).mean()
+    wanted = np.log(np.maximum(table, 1)).mean()  # a step of 0 has no logarithm
     return min(range(1, 101), key=lambda quality: (abs(_mean_log(quality) - wanted), -quality))
 
 

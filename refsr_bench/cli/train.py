@@ -46,9 +46,9 @@ def train() -> None:
     """Train a method on photos of your own."""
 
 
-HELP = """The configuration is printed first. Ctrl-C or SIGTERM saves and exits; the same command with --resume continues
-to the very weights that an uninterrupted training gives. Several GPUs or machines: torchrun (or accelerate launch)
---nproc-per-node N -m refsr_bench.cli train ..."""
+HELP = """The configuration is printed first. Ctrl-C or SIGTERM saves and exits; the same command with --resume
+continues to the very weights that an uninterrupted training gives. Several GPUs or machines: torchrun (or
+accelerate launch) --nproc-per-node N -m refsr_bench.cli train ..."""
 
 COMMON = [
     click.option(

@@ -118,7 +118,7 @@ def best_shift(a: Shifted, b: Shifted) -> tuple[float, int, int]:
     )
     # At each shift n pixels overlap; the sums of their values, squares and products give all correlations at once.
     enough = n > MIN_OVERLAP * min(a.image.size, b.image.size)
-    n = np.maximum(n, 1.0)
+    n = np.maximum(n, 1.0)  # only keeps the divisions defined: ``enough`` excludes such shifts
     power_a, power_b = saa - sa**2 / n, sbb - sb**2 / n
     usable = enough & (power_a > _FLAT**2 * n) & (power_b > _FLAT**2 * n)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -23,7 +23,7 @@ def texture(image: Image) -> float:
     """
     luma = luma_bt601(image)
     variance = uniform_filter(luma**2, WINDOW) - uniform_filter(luma, WINDOW) ** 2
-    return float(np.sqrt(variance.clip(0)).mean())
+    return float(np.sqrt(variance.clip(0)).mean())  # rounding can leave a variance slightly below 0
 
 
 def more_textured(measures: dict[str, float]) -> list[str]:

@@ -78,6 +78,7 @@ class DisparityTruth:
         height, width = self.disparity.shape
         column, row = np.floor(points + 0.5).astype(np.int64).T
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        # Points outside get the nearest index, which ``inside`` rules out again.
         return row.clip(0, height - 1), column.clip(0, width - 1), inside
 
     @cached_property

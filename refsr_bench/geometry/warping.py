@@ -39,6 +39,7 @@ def apply(hr: Image, transformation: Transformation) -> Image:
         image = gaussian_filter(image, (sigma, sigma, 0), mode="reflect", truncate=4.0)
     if "gamma" in values:
         gains = np.asarray([values[f"gain_{channel}"] for channel in "rgb"])
+        # Cubic weights overshoot, and a negative value has no real power.
         image = 255 * gains * (image.clip(0, 255) / 255) ** values["gamma"]
     if sigma := values.get("noise"):
         image = image + sigma * _normal(int(values["noise_seed"]), image.shape)

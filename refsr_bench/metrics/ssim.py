@@ -40,8 +40,7 @@ def ssim(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool = Fals
 
 
 def _gauss11(a: np.ndarray, b: np.ndarray) -> float:
-    """Compute the map of SSIM on float64 (H, W) planes; the window is separable, so a local mean takes two 1-D
-    passes."""
+    """Mean SSIM of float64 (H, W) planes; the window is separable, so each local mean takes two 1-D passes."""
     from scipy.ndimage import correlate1d
 
     offsets = np.arange(11) - 5

@@ -37,6 +37,7 @@ def resize_matlab_bicubic(
     """
     if factor is not None:
         factors = (factor, factor)
+        # Float error just above a whole number would make one pixel more.
         sizes = tuple(math.ceil(round(factor * n, 9)) for n in image.shape[:2])
     else:
         sizes = (int(height or 0), int(width or 0))
@@ -69,6 +70,7 @@ def _cubic_taps(n_in: int, n_out: int, factor: float) -> tuple[np.ndarray, np.nd
     first = np.floor(centre - _CUBIC_SUPPORT / stretch / 2).astype(np.int64)
     taps = first[:, None] + np.arange(math.ceil(_CUBIC_SUPPORT / stretch) + 2)
     weights = cubic((centre[:, None] - taps) * stretch)
+    # Taps beyond the image repeat its border pixels.
     return np.clip(taps, 0, n_in - 1), weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -193,9 +193,10 @@ def _drawn(matches: Correspondence, sample: Sample) -> _Drawn | None:
     if not len(points):
         return None
     shape = (-(-height // scale), -(-width // scale))
+    # Coordinates are whole at pixel centres, and cells begin half a pixel before.
     x, y = np.floor((points + 0.5) / scale).astype(int).T
     length = np.hypot(*(targets - points).T)
-    longest = max(1.0, LONGEST * float(np.median(length)))
+    longest = max(1.0, LONGEST * float(np.median(length)))  # a pixel, if most matches stay in place
     pictures = [Picture("flow.png", "flow", _flow(targets - points, length / longest, (y, x), shape))]
     mean_confidence = None
     if matches.confidence is not None:

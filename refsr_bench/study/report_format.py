@@ -202,6 +202,7 @@ def contradiction(report: StudyReport) -> str | None:
         return "votes is not the sum of the preferences"
     for row in report.preferences:
         pair = f"{row.a!r} over {row.b!r}"
+        # Shares are written with eight decimals.
         if not row.votes or abs(row.share - (row.wins + row.ties / 2) / row.votes) >= 1e-6:
             return f"the share of {pair} is not that of its votes"
         if any(low > high for low, high in (row.wilson, row.bootstrap or row.wilson)):

@@ -109,7 +109,7 @@ def learn(images: Iterable[Image], seed: int = 0) -> Descriptor:
     words = trainer.centroids.reshape(WORDS, 128).copy()
     vectors = np.stack([vlad(d, words) for d in descriptors])
     mean = vectors.mean(axis=0)
-    # few images in a large space: the components come from the images' inner products, which are the smaller problem
+    # the principal components of few images in a large space, by a thin singular value decomposition
     centred = vectors - mean
     _, singular, rows = np.linalg.svd(centred, full_matrices=False)
     kept = int(min(DIMENSIONS, max(1, len(vectors) // 2), (singular > 1e-6 * singular[0]).sum()))
@@ -139,7 +139,7 @@ def vlad(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
         # nearest: |d - w|^2 = |d|^2 - 2 (d w - |w|^2 / 2)
         nearest = (descriptors @ words.T - 0.5 * (words**2).sum(axis=1)).argmax(axis=1)
         np.add.at(sums, nearest, descriptors - words[nearest])
-    sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)  # a word without key points stays 0
     return unit(sums.ravel())
 
 

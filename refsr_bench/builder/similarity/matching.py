@@ -156,7 +156,7 @@ def _matched(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     best = similar.argmax(axis=1)
     rows = np.arange(len(a))
     first = similar[rows, best]
-    similar[rows, best] = -1
+    similar[rows, best] = -1  # no cosine is lower, so the maximum is now that of the second nearest
     second = similar.max(axis=1)
     similar[rows, best] = first
     # the ratio test is on distances: distance^2 = 2 - 2 cos
@@ -172,7 +172,7 @@ def _turned(other: Features, mirrored: bool) -> np.ndarray:
 def _homography(a: np.ndarray, b: np.ndarray, query: Features, other: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return the 3x3 matrix from ``a`` to ``b`` (n, 2) in pixels of the originals, and which points agree.
 
-    The matrix is None when RANSAC finds nothing.
+    No points agree when RANSAC finds nothing.
     """
     import cv2
 
@@ -192,10 +192,10 @@ def _homography(a: np.ndarray, b: np.ndarray, query: Features, other: Features) 
 def _shape(matrix: np.ndarray, at: np.ndarray) -> tuple[float, float] | None:
     """(scale, rotation in degrees counter-clockwise as seen) of a homography near a point; None if it folds there."""
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
-        return None
+        return None  # singular up to rounding
     x, y, w = matrix @ (*at, 1.0)
     if abs(w) < 1e-9:
-        return None
+        return None  # the point lies on the horizon
     jacobian = (matrix[:2, :2] - np.outer((x / w, y / w), matrix[2, :2])) / w
     area = float(np.linalg.det(jacobian))
     if not 0.01 < area < 100:
