@@ -50,7 +50,10 @@ def keypoint_matches(image: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, np
 
 
 def motion(own: np.ndarray, there: np.ndarray, points: np.ndarray) -> np.ndarray | None:
-    """The 3x3 matrix that most matches agree on (RANSAC); None if too few do, or its horizon crosses ``points``."""
+    """The 3x3 matrix that most matches agree on (RANSAC); None if too few do.
+
+    Its horizon never crosses ``points``.
+    """
     import cv2
 
     ransac = {"method": cv2.RANSAC, "ransacReprojThreshold": INLIER, "maxIters": 5000, "confidence": 0.999}
