@@ -85,7 +85,7 @@ def _plain(value: Any) -> str:
 
 
 Series = tuple[str, str]
-"""A method with its weights: its name, and what tells the weights apart."""
+"""A method with its weights: its name, and the identity of the weights."""
 
 
 def figures(runs: Iterable[LoadedRun], order: Mapping[str, int]) -> list[Figure]:

@@ -29,8 +29,8 @@ WITHHELD = {
     "urban100": "no licence is known",
     "wrsr": "the copyright of the photographs is unknown",
 }
-"""Data sets of which nobody may publish pictures without a permission of their own: why, as their data cards say it. SR
-images are withheld like HR: x4 SR shows all of it."""
+"""Data sets whose pictures nobody may publish without permission, with the reason from their data cards. SR images are
+withheld like HR, because x4 SR shows all of it."""
 
 @dataclass(frozen=True)
 class Matches:

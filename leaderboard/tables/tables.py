@@ -35,7 +35,7 @@ SECONDS = MetricInfo("seconds", "Time", "lower", "s", 2)
 _VARIANT = re.compile(r"[-_. ](rec|gan)$", re.IGNORECASE)
 
 Unrelated = Mapping[tuple[str, str, str, str], Mapping[str, float]]
-"""PSNR by image with a reference that has nothing to do with it, by protocol digest, data set, method and weights."""
+"""PSNR by image with an unrelated reference, by protocol digest, data set, method and weights."""
 
 
 def build_tables(runs: Iterable[LoadedRun], unrelated: Unrelated | None = None) -> tuple[Table, ...]:

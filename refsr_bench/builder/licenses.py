@@ -9,7 +9,7 @@ from refsr_bench.builder.rows import UNKNOWN
 
 KNOWN = ("cc0", "pdm", "by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd")
 OPEN = ("cc0", "pdm", "by", "by-sa")
-"""Those that allow redistributing changed images, also commercially; accepted unless a project says otherwise."""
+"""Licences that allow redistributing changed images, also commercially; accepted unless a project says otherwise."""
 
 _PUBLIC_DOMAIN = {"cc0": "zero", "pdm": "mark"}  # their names in addresses
 # the last is version 1.0's order

@@ -9,7 +9,7 @@ from __future__ import annotations
 from refsr_bench.core.reader import Count, Format, Real
 
 CATEGORIES = ("outdoor", "indoor", "building", "landmark", "animal", "plant", "people", "object", "text", "other")
-"""Things that an image may show (the paper's Fig. 3 b, and what web photos show besides)."""
+"""Things that an image may show: those of the paper's Fig. 3 b, and others that web photos show."""
 
 KEPT, DROPPED = "kept", "dropped"
 UNKNOWN = "unknown"

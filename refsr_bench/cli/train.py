@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 UNSTAGED = {"stage": "restoration", "gan": False, "teacher": None, "vgg16": None}
-"""What STAGED and the stage are for a system without stages of its own, whose command has no such options."""
+"""The values of STAGED and the stage for a system without stages of its own, whose command lacks these options."""
 
 
 def configurations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

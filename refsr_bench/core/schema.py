@@ -51,7 +51,7 @@ MARKS: dict[Verified, str] = {
     "text alone": "from the paper's text alone",
     "unofficial code": "after an unofficial implementation",
 }
-"""What tables show beside a method whose implementation could not be checked against its authors'."""
+"""The mark in tables for a method whose implementation could not be checked against its authors'."""
 
 IN_WORDS: dict[str, dict[str, str]] = {
     "weights": {
@@ -83,7 +83,7 @@ IN_WORDS: dict[str, dict[str, str]] = {
         "unknown": "not recorded",
     },
 }
-"""What the values of closed sets are called on pages."""
+"""The names of the values of closed sets on pages."""
 
 _Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 

@@ -33,7 +33,7 @@ class Correspondence:
 
 
 Match: TypeAlias = Callable[[Image, Image, int], Correspondence]
-"""``match(lr, ref, scale)``: where pixels of the HR image that LR was made from lie in the reference."""
+"""``match(lr, ref, scale)`` finds where pixels of the HR image that LR was made from lie in the reference."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Prediction:
 
 
 Predict: TypeAlias = Callable[[Image, Sequence[Image], int], Prediction]
-"""``predict(lr, refs, scale)``: LR (h, w, 3), any number of references of any size."""
+"""``predict(lr, refs, scale)`` takes LR (h, w, 3) and any number of references of any size."""
 
 
 @dataclass(frozen=True)

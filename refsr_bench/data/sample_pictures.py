@@ -21,7 +21,7 @@ from refsr_bench.geometry.truth import DisparityTruth
 from refsr_bench.pixels.images import read_image
 
 MANIFEST_SHA256 = "3fddcff0329ff5404fbe0d68572c2ea1fb27f08066487d0f81c2b27be6b8e7cb"
-"""Digest over ids, names, levels and decoded pixels of all images: what every machine must arrive at."""
+"""Digest over ids, names, levels and decoded pixels of all images; every machine must get this value."""
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 

@@ -16,7 +16,7 @@ def _open(root: Path | None) -> Dataset:
 CARD = DatasetCard(
     name="transform",
     title="Transformation-controlled split",
-    description="References made from the inputs: turned, scaled, tilted, spoiled; every pixel's place is known.",
+    description="References made from the inputs: turned, scaled, tilted, degraded; every pixel's place is known.",
     open=_open,
     home="your own disk ('refsr-bench data build transform --from DATASET --transform KIND --out DIR' makes it)",
     terms="those of the data set it was made from",

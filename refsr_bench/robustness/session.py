@@ -22,7 +22,7 @@ from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, 
 from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
 
 Measured = dict[str, tuple[Result, Path]]
-"""Of one method or matcher, its sealed result and folder at every level."""
+"""The sealed result and folder of one method or matcher at every level."""
 
 
 @dataclass(frozen=True)

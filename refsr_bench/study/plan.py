@@ -23,7 +23,7 @@ MOST_BYTES = 256 << 20  # every two of ten methods on the field's largest data s
 
 Reference = Literal["none", "hr", "ref"]
 File = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\.png\Z", max_length=36)]
-"""The name of an image in ``images/``: a keyed digest of its content, which tells nobody whose it is."""
+"""The name of an image in ``images/``: a keyed digest of its content, which does not reveal the method."""
 FileOrNone = Annotated[str, Meta(pattern=r"^([0-9a-f]{32}\.png)?\Z", max_length=36)]
 # Integers stay integers: plans made through Python may hold 0 or 1, and 0.0 would change their digest.
 Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]

@@ -48,7 +48,7 @@ from refsr_bench.core.errors import Misuse
 
 AGENT = "refsr-bench"
 CONTACT = "REFSR_CONTACT"
-"""Environment variable with an e-mail or web address, where the policy names none."""
+"""Environment variable with an e-mail or web address, used if the policy names none."""
 
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
 ROBOTS_BYTES = 500 << 10  # limit of a robots.txt: as much as a crawler has to read (RFC 9309, 2.5)
