@@ -1,4 +1,4 @@
-"""Measuring a function in a process of its own: seconds, the best of some, and the memory beyond its inputs."""
+"""Measures a function in its own process: the best of several seconds, and the memory beyond its inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def resident() -> int:
 
 
 def measure(f: Callable[[], object], times: int) -> dict[str, float]:
-    """Call ``f`` some times. seconds: the best of them. mib: the most memory beyond what there was before the first."""
+    """Call ``f`` several times. seconds: the best. mib: the most memory beyond that before the first call."""
     before, peak, done = resident(), 0, threading.Event()
 
     def watch() -> None:
@@ -39,7 +39,7 @@ def measure(f: Callable[[], object], times: int) -> dict[str, float]:
 
 
 def apart(script: str, *arguments: str) -> dict:
-    """Run ``script`` with these arguments in a process of its own; returns the JSON of its last line."""
+    """Run ``script`` with these arguments in its own process; return the JSON of its last line."""
     done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)

@@ -2,7 +2,7 @@
 
     python benchmarks/compiled.py          # 320x480 HR, the full network; needs a C++ compiler
 
-Seconds are the best of five, without compilation. The rest of the network (matching, sampling) looks at values or lives
+Seconds are the best of five, without compilation. The rest of the network (matching, sampling) depends on values or lies
 in operators that the compiler does not open.
 """
 

@@ -3,7 +3,7 @@
     python benchmarks/end_to_end.py          # 320x480 HR, the full network (8.9 M parameters, random weights)
 
 The authors' scheme is direct correlation of patches and torchvision's deformable convolution, all rows at once. Each
-runs in a process of its own; seconds are the best of three, memory is what is added to weights and inputs.
+runs in its own process; seconds are the best of three, and memory is counted beyond weights and inputs.
 """
 
 from __future__ import annotations

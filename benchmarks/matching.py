@@ -3,9 +3,9 @@
     python benchmarks/matching.py sizes      # 256-channel maps of 60x80, 80x120, 120x160, against the direct scheme
     python benchmarks/matching.py growth     # a map of 80x120 with references of up to 12 megapixels
 
-"exact" is what ``match`` does by itself, "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
+"exact" is the default of ``match``, "unpruned" leaves out the bounds. Maps are random unit descriptors ("random")
 or descriptors of photographs by the bundled network ("photos": scikit-image's stereo pair). Every scheme runs in a
-process of its own; seconds are the best of three, memory is what is added to the inputs.
+process of its own; seconds are the best of three, and memory is counted beyond the inputs.
 """
 
 from __future__ import annotations

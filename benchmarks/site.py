@@ -1,4 +1,4 @@
-"""The leaderboard's site at the size of CUFED5: how long it takes to build, how large it is, how fast it opens.
+"""Measures the leaderboard's site at the size of CUFED5: building time, size, and time to open.
 
     python benchmarks/site.py FOLDER [--images 126] [--methods 20] [--protocols 1]
 

@@ -1,4 +1,4 @@
-"""Training steps per second: ours beside a plain loop over the samples in the manner of the authors' code.
+"""Training steps per second: ours beside a plain loop over the samples like that of the authors' code.
 
     python benchmarks/training.py [CONFIG ...]      # small-cpu by default; see refsr-bench train c2matching --config
 

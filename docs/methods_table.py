@@ -38,7 +38,7 @@ def table() -> str:
 
 
 def written(page: str) -> str:
-    """The page with its table as it must be."""
+    """Return the page with its table brought up to date."""
     begin, end = "<!-- methods: written by docs/methods_table.py -->\n", "<!-- end of methods -->"
     return re.sub(f"{begin}.*?{end}", lambda _: f"{begin}{table()}\n{end}", page, flags=re.S)
 

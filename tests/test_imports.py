@@ -1,4 +1,4 @@
-"""Who may import whom (the table in docs/design.md), checked on the source of every module."""
+"""Every module imports only what the table in docs/design.md allows, by its source."""
 
 import ast
 import subprocess
@@ -76,7 +76,7 @@ def room(module: Path) -> str:
 
 
 def allowed(module: str, name: str) -> bool:
-    """Whether the module, a path relative to the checkout, may import the dotted name."""
+    """Tell whether the module, a path relative to the checkout, may import the dotted name."""
     if module in ENTRANCES or module.startswith("refsr_bench/cli/") or name in ANYWHERE:
         return True
     if name.startswith("refsr_bench.cli"):

@@ -1,4 +1,4 @@
-"""What a reader can hold in his head: the length of functions, their parameters, the files of a room."""
+"""The code stays small enough for a reader: length of functions, their parameters, files of a room."""
 
 import ast
 from collections.abc import Iterator

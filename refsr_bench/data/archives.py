@@ -26,7 +26,7 @@ MAX_FILES = 200_000
 MAX_FILE_BYTES = 256 << 20
 MAX_TOTAL_BYTES = 32 << 30
 MAX_RATIO = 200
-"""Largest ratio of unpacked to packed bytes of a member over 1 MiB; photographs are compressed already and stay near 1."""
+"""Unpacked per packed bytes of a member over 1 MiB, at most; photographs are compressed already and stay near 1."""
 
 TEXT, PPM = ".txt", ".ppm"
 HOMOGRAPHY = r"H_1_\d+|H1to\d+p?"

@@ -29,7 +29,7 @@ from refsr_bench.evaluate.metrics import Metric
 from refsr_bench.protocols.base import Protocol
 
 Pictures = Literal["none", "images", "matches"]
-"""The pictures that a run keeps: none; SR, and once per data set HR, LR and references; also drawings of correspondences."""
+"""The pictures that a run keeps: none; SR, and HR, LR and references once per data set; also correspondences."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What every method with a network must do, whichever it is."""
+"""Every method with a network must do the following, whichever it is."""
 
 import json
 from pathlib import Path

@@ -233,7 +233,7 @@ OF_MODULES = {
 
 
 def writes(node: ast.AST) -> bool:
-    """Whether a call puts something on the disk by another way than ``files``."""
+    """Tell whether a call writes to the disk other than through ``files``."""
     if not isinstance(node, ast.Call):
         return False
     if isinstance(node.func, ast.Name):

@@ -1,4 +1,4 @@
-"""What run files of older versions say by their wording, as fields."""
+"""Run files of older versions state facts by their wording, which become fields."""
 
 import pytest
 

@@ -7,7 +7,7 @@ from leaderboard.statistics.estimates import difference, estimate, interval
 
 
 def test_the_interval_of_two_images_is_their_range():
-    """Of two values 0 and 1, a quarter of the draws are both 0 and a quarter both 1, more than any 2.5 %."""
+    """With two values 0 and 1, a quarter of the draws are both 0 and a quarter both 1, more than any 2.5 %."""
     assert interval([0, 1]) == (0, 1)
     assert interval([3, 3, 3]) == (3, 3)
 

@@ -1,4 +1,4 @@
-"""Which run files are taken, which are left out and why."""
+"""Some run files are taken, others are left out with a reason."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def test_runs_whose_references_were_made_from_the_ground_truth_are_not_ranked(tm
 
 
 def test_runs_with_an_unrelated_reference_are_found_among_others(tmp_path):
-    """What the reference gain is taken from: PSNR by image, whatever else lies there."""
+    """The reference gain is taken from PSNR by image, whatever else lies there."""
     beside, turned = Variation("cufed5", "unrelated", "unrelated"), Variation("cufed5", "rotation", "20")
     store(tmp_path / "a", make("a"))
     store(tmp_path / "b", make("a", psnr=(20.0, 21.0, 22.0), kind="robustness", variation=beside))

@@ -101,7 +101,7 @@ def test_exact_sign_flips_are_scipys_permutation_test(n):
 
 
 def test_equal_sums_in_another_order_count_as_equal():
-    """Of .1, .2, .3 the patterns ++- and --+ have sums of 0; whole ones are extreme: p = 2/8, .3 alone 4/8 or more."""
+    """The patterns ++- and --+ of .1, .2, .3 have sums of 0; whole ones are extreme: p = 2/8, .3 alone 4/8 or more."""
     assert paired.sign_flips(np.array([[0.1, 0], [0.2, 0], [0.3, 0]]), [0], [1]) == pytest.approx([2 / 8])
     assert paired.sign_flips(np.array([[0.1, 0], [0.2, 0], [-0.3, 0]]), [0], [1]) == pytest.approx([1])
     differences = np.array([[0.7, 0], [0.1, 0], [-0.2, 0], [0.4, 0], [0.3, 0]])

@@ -1,4 +1,4 @@
-"""What shares a table, a column and a ranking, and in which order."""
+"""Results share a table, a column and a ranking by rules, and in a fixed order."""
 
 import csv
 import io
