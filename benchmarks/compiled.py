@@ -2,8 +2,8 @@
 
     python benchmarks/compiled.py          # 320x480 HR, the full network; needs a C++ compiler
 
-Seconds are the best of five, without compilation. The rest of the network (matching, sampling) depends on values or lies
-in operators that the compiler does not open.
+Seconds are the best of five, without compilation. The rest of the network (matching, sampling) depends on values or
+lies in operators that the compiler does not open.
 """
 
 from __future__ import annotations
