@@ -1,5 +1,4 @@
-"""Formats text and numbers as pages, figures and exports print them: digits, signs, units, and marks for missing
-values.
+"""Formats text and numbers as pages, figures and exports print them: digits, signs, units, missing values.
 
 The code that writes a page, a file or a line in a terminal cleans the text of run files with this module; in memory,
 text stays as it was read.

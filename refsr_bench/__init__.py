@@ -19,8 +19,7 @@ def load_dataset(name: str, root: str | Path | None = None):
 
 
 def to_hf(dataset, streaming: bool = False):
-    """Turn the pairs of an opened data set into a Hugging Face ``datasets.Dataset`` (``IterableDataset`` when
-    streaming)."""
+    """Turn the pairs of an opened data set into a Hugging Face ``Dataset`` (``IterableDataset`` when streaming)."""
     from refsr_bench.data import hf
 
     return hf.to_hf(dataset, streaming=streaming)

@@ -38,8 +38,7 @@ class View:
 
 @dataclass(frozen=True)
 class Beside:
-    """The published numbers of a cell: by metric, None if there is none; then their differences, if a format writes
-    them."""
+    """The published numbers of a cell by metric, None if there is none; then their differences, if written."""
 
     before: str
     texts: tuple[str | None, ...]

@@ -1,5 +1,4 @@
-"""Draws quality against cost: PSNR against parameters (the paper's Table 4), seconds per image and
-multiply-additions."""
+"""Draws PSNR against cost: parameters (the paper's Table 4), seconds per image and multiply-additions."""
 
 from __future__ import annotations
 
@@ -76,8 +75,7 @@ class Point:
 
 
 def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> list[Figure]:
-    """Return one figure per table and data set with three or more methods; the first of each data set shows published
-    points.
+    """Return a figure per table and data set with three or more methods; a data set's first shows published points.
 
     Tables of protocols with overrides are drawn only if a data set has no other. Published points of a figure come from
     one table of one paper, the one with most methods of known size, because different papers do not measure alike.

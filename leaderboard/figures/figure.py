@@ -1,5 +1,4 @@
-"""Holds everything of a figure except its drawing: title, caption, alternative text, and its data as a table and as
-CSV."""
+"""Holds everything of a figure except its drawing: title, caption, alternative text, data as table and CSV."""
 
 from __future__ import annotations
 

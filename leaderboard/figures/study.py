@@ -39,8 +39,7 @@ def of(report: StudyReport) -> Figure:
 
 
 def draw(records: Sequence[Record], narrow: bool) -> Drawing:
-    """Draw a row per pair: the share that preferred the first in colour, the rest beside it, and a dashed line at
-    half."""
+    """Draw a row per pair: the share that preferred the first in colour, the rest beside it, a dashed line at half."""
     drawing, (axis,) = style.panels(1, narrow, height=0.7 + 0.42 * len(records), extra=0)
     look = style.mark(0)
     width = 22 if narrow else 40

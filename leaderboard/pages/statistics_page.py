@@ -65,8 +65,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Ranks:
-    """A critical-difference diagram (Demšar 2006, Fig. 1): axis along ranks, bars over methods that are not
-    distinguishable.
+    """A critical-difference diagram (Demšar 2006, Fig. 1): axis along ranks, bars over indistinguishable methods.
 
     ticks: (x, rank). bars: (x1, y1, x2, y2). distance: ends of the critical difference's own bar.
     """

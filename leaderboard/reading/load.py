@@ -93,8 +93,7 @@ def run_key(result: Result) -> tuple[Any, ...]:
 
 
 def find_files(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Return every file of these names below ``folder``, in the order of relative paths, without following links to
-    folders.
+    """Return every file of these names below ``folder``, in the order of relative paths; follow no links to folders.
 
     Raises BenchError when ``folder`` is not a folder, and when one below it cannot be listed.
     """

@@ -101,8 +101,7 @@ def read(path: Path, root: Path) -> tuple[bytes, np.ndarray]:
 
 
 def luma(image: np.ndarray) -> np.ndarray:
-    """Return luma as PSNR-Y takes it: uint8 (H, W, 3) RGB -> (H, W), in float32 because a scene holds all its methods
-    at once."""
+    """Return luma as PSNR-Y takes it, (H, W); float32, because a scene holds all its methods at once."""
     return luma_bt601(image).astype(np.float32)
 
 

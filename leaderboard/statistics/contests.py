@@ -172,8 +172,7 @@ def metrics_shown(table: Table) -> tuple[MetricInfo, ...]:
 def contests(
     results: pd.DataFrame, tables: Iterable[Table], metrics: Collection[str] | None = None
 ) -> tuple[Contest, ...]:
-    """Return every column and metric (``metrics_shown``, or the named ones) in which at least two methods can be
-    compared.
+    """Return every column and metric (``metrics_shown``, or the named ones) with at least two comparable methods.
 
     results: the ``leaderboard.frame`` of the runs that the tables were made from.
     """

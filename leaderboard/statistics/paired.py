@@ -1,5 +1,4 @@
-"""Paired statistics over shared draws. We wrote these because scipy compares one pair at a time and draws anew for
-each.
+"""Paired statistics over shared draws. scipy compares one pair at a time and draws anew for each.
 
 Bootstrap, sign flips, Holm, Friedman and Nemenyi work on arrays alone; the tests compare them with scipy's and R's
 values. Everything drawn at random comes from a fixed seed and the number of images, so the same input gives the same
@@ -55,8 +54,7 @@ def intervals(values: Floats) -> tuple[Floats, Floats]:
 
 
 def difference_intervals(values: Floats, i: Sequence[int], j: Sequence[int]) -> tuple[Floats, Floats]:
-    """Return paired bootstrap intervals of mean(values[:, i] - values[:, j]), images drawn together; values (n, k), n
-    >= 2."""
+    """Return paired bootstrap intervals of mean(values[:, i] - values[:, j]); values (n, k), n >= 2."""
     means = _centred(values) @ resamples(len(values)).T
     parts = [limits(means[a] - means[b]) for a, b in _chunks(i, j)]
     return np.concatenate([low for low, _ in parts]), np.concatenate([high for _, high in parts])
@@ -64,8 +62,7 @@ def difference_intervals(values: Floats, i: Sequence[int], j: Sequence[int]) -> 
 
 @functools.lru_cache(maxsize=8)
 def signs(n: int, batch: int = 0) -> Floats:
-    """Return sign patterns (m, n): half of all 2^n (the other half mirrors it) up to EXACT images, else FLIPS random
-    ones."""
+    """Return sign patterns (m, n): half of all 2^n (the other half mirrors it) up to EXACT images, else random ones."""
     if n <= EXACT:
         bits = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1
     else:
@@ -98,8 +95,7 @@ def sign_flips(values: Floats, i: Sequence[int], j: Sequence[int], family: int =
 
 
 def flips(family: int) -> int:
-    """Return the number of random patterns for a test that is one of so many; the smallest p stays below .01 after
-    correction."""
+    """Return how many random patterns keep the smallest p of one test among ``family`` below .01 after correction."""
     return FLIPS * max(1, math.ceil(family / 200))
 
 

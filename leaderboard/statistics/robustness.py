@@ -1,5 +1,4 @@
-"""Turns robustness runs (``kind: robustness``) into rows: means, intervals and the reference gain, by level of a
-change.
+"""Turns robustness runs (``kind: robustness``) into rows: means, intervals and the reference gain, by level.
 
 Their references were made from the ground truth, so they are never ranked. The data set's ``variation`` says what was
 changed, and how far.
@@ -117,8 +116,7 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
 
 
 def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
-    """Return (data set that was changed, change, level); (its name, GIVEN, GIVEN) for one measured with its own
-    references."""
+    """Return (changed data set, change, level); (its name, GIVEN, GIVEN) if measured with its own references."""
     change = dataset.variation
     return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
 

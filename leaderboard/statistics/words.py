@@ -1,5 +1,4 @@
-"""Puts comparisons into words: numbers as APA style prints them, and sentences that say what is known and what is
-not."""
+"""Puts comparisons into words: numbers in APA style, and sentences that say what is known and what is not."""
 
 from __future__ import annotations
 

@@ -33,8 +33,7 @@ CSV_COLUMNS = (
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Return tables in long form, one line per run: CSV_COLUMNS, then the unrounded mean of every metric that any run
-    has."""
+    """Return tables in long form, one line per run: CSV_COLUMNS, then the unrounded mean of every metric in use."""
     names = sorted({name for table in tables for cell in table.cells for name in cell.run.result.means})
     lines = []
     for cell in (cell for table in tables for cell in table.cells):

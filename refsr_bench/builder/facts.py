@@ -57,8 +57,7 @@ def examine(path: str | Path) -> Facts:
 
 
 def pixels_sha256(image: Image) -> str:
-    """Return SHA-256 (hex) over the decoded pixels and their size: equal for equal pictures, whatever the file
-    format."""
+    """Return SHA-256 (hex) over the decoded pixels and their size, whatever the file format."""
     digest = hashlib.sha256(f"{image.shape[1]}x{image.shape[0]}".encode())
     digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()
@@ -75,8 +74,7 @@ def sharpness(image: Image) -> float:
 
 
 def jpeg_quality(path: str | Path) -> int:
-    """Return the quality (1 to 100, Independent JPEG Group's scale) that the luminance table implies; 0 for other
-    files.
+    """Return the quality (1 to 100, Independent JPEG Group's scale) of the luminance table; 0 for other files.
 
     Encoders with tables of their own get the quality whose table is as coarse on average.
     """

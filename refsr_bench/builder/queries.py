@@ -69,8 +69,7 @@ def add_folders(
     wanted: Wanted = ANY,
     progress: Progress = silent,
 ) -> Counter[str]:
-    """Add every image below the folders (BSDS500's layout or any) as a query; return the number of rows added by state
-    or fault.
+    """Add every image below the folders as a query; return the number of rows added by state or fault.
 
     Images that were looked at before are skipped.
     """

@@ -119,8 +119,7 @@ def _print(report: Report) -> None:
 
 
 def _say(line: str) -> None:
-    """Print one line, whatever a file's text holds, because a line of its own could command the terminal or the CI
-    service."""
+    """Print one line whatever a file's text holds, because a line of its own could command the terminal or CI."""
     from leaderboard.text import clean
 
     indent = "  " if line.startswith("  ") else ""

@@ -11,8 +11,7 @@ from refsr_bench.core.terminal import text_table
 
 
 def means_table(results: Sequence[Result]) -> str:
-    """Return one row per run of the same protocol: the means of all metrics, how many images they cover, seconds per
-    image."""
+    """Return one row per run of the same protocol: all means, how many images they cover, seconds per image."""
     metrics = list({metric.name: metric for result in results for metric in result.run.metrics}.values())
     head = ("data set", "method", "weights", "images", *(metric.title for metric in metrics), "s/image")
     return text_table(head, [_means_row(result, metrics) for result in results])
@@ -32,8 +31,7 @@ def _means_row(result: Result, metrics: Sequence[MetricInfo]) -> tuple[str, ...]
 
 
 def draws_table(results: Sequence[Result]) -> str:
-    """Mean and sample standard deviation of each method's headline PSNR and SSIM over runs with different
-    references."""
+    """Mean and sample deviation of each method's headline PSNR and SSIM over runs with different references."""
     measured = (result for result in results if result.means)
     rows = []
     for (dataset, method), group in grouped(measured, lambda r: (r.run.dataset.name, r.run.method.title)).items():

@@ -185,8 +185,7 @@ class MetricInfo(Format):
 
 
 class Code(Format):
-    """The code that ran. name: a method's module, a distribution or a command. version: the card's, or the
-    distribution's.
+    """The code that ran. name: a module, a distribution or a command. version: the card's, or the distribution's.
 
     sha256: over the files that make it up; None if the version identifies them.
     """
@@ -255,8 +254,7 @@ class Run(Format):
     schema_version: Annotated[int, Meta(extra_json_schema={"const": SCHEMA_VERSION})] = SCHEMA_VERSION
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what a resumed run must share: everything but the pairs and the circumstances machine, command and
-        date."""
+        """Return what a resumed run must share: all but the pairs and the circumstances machine, command and date."""
         facts = reader.to_json(self)
         del facts["method"]["gmacs"]  # it follows from the rest, and older runs have none
         facts["versions"] = facts["machine"]["versions"]

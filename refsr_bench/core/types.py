@@ -68,8 +68,7 @@ class Truth(Protocol):
     """The true correspondence of a pair: where points of the HR image lie in the first reference."""
 
     def targets(self, points: np.ndarray) -> np.ndarray:
-        """Map (n, 2) HR pixels (x, y) to (n, 2) reference pixels, float64; values are arbitrary where ``valid`` is
-        False."""
+        """Map (n, 2) HR pixels (x, y) to (n, 2) reference pixels, float64; arbitrary where ``valid`` is False."""
 
     def valid(self, points: np.ndarray) -> np.ndarray:
         """(n,) bool: whether the point is inside the HR image and visible in the reference."""

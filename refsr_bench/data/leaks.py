@@ -85,8 +85,7 @@ def describe(leaks: Sequence[Leak]) -> str:
 
 
 def find_leaks(pairs: Iterable[RefPair], progress: Callable[[int, int], None] = lambda done, total: None) -> list[Leak]:
-    """Find the references of these pairs that are their pair's HR image, a near duplicate of it, or from one picture
-    with it.
+    """Find references that are their pair's HR image, a near duplicate of it, or from one picture with it.
 
     progress: called with (pairs done, pairs in all). Raises BenchError naming a file that cannot be read.
     """

@@ -53,8 +53,7 @@ def fit(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def shrunk(image: Image, size: tuple[int, int]) -> np.ndarray:
-    """Return luma at (width, height), float64; each pixel is the mean of the area it covers (interpolated when
-    enlarging)."""
+    """Return luma at (width, height), float64; each pixel is the mean of its area (interpolated when enlarging)."""
     luma = PilImage.fromarray(np.ascontiguousarray(image)).convert("L")
     enlarging = luma.width < size[0] or luma.height < size[1]
     resample = PilImage.Resampling.BICUBIC if enlarging else PilImage.Resampling.BOX
@@ -109,8 +108,7 @@ class Shifted:
 
 
 def best_shift(a: Shifted, b: Shifted) -> tuple[float, int, int]:
-    """Return (correlation, down, right) of the shift of b against a that correlates best, if they overlap by half the
-    smaller."""
+    """Return (correlation, down, right) of the best shift of b against a that overlaps by half the smaller."""
     shape = tuple(1 << (m + n - 1).bit_length() for m, n in zip(a.image.shape, b.image.shape, strict=True))
     (a0, a1, a2), (b0, b1, b2) = a.spectra(shape), b.spectra(shape)
     n, sa, sb, saa, sbb, sab = (

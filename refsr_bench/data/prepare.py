@@ -86,8 +86,7 @@ def image_paths(dataset: Dataset) -> list[Path]:
 
 
 def _ppm_to_png(folder: Path) -> None:
-    """Convert PPM, the format of old data sets, to PNG with the same pixels, which refsr-bench and Hugging Face
-    read."""
+    """Convert PPM, the format of old data sets, to PNG with the same pixels."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() != PPM:
             continue

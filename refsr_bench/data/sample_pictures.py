@@ -165,8 +165,7 @@ def render(photo: Image, view: View) -> Image:
 
 
 def _bicubic(photo: Image, x64: np.ndarray, y64: np.ndarray) -> np.ndarray:
-    """Sample ``photo`` at (x64 / 64, y64 / 64), pixel centres at whole numbers: int64, rounded and clipped to 0 ..
-    255."""
+    """Sample ``photo`` at (x64 / 64, y64 / 64), pixel centres at whole numbers: int64, rounded, 0 .. 255."""
     left, top = (x64 >> 6) - 1, (y64 >> 6) - 1
     if left.min() < 0 or top.min() < 0 or left.max() + 3 >= photo.shape[1] or top.max() + 3 >= photo.shape[0]:
         raise ValueError("the view reaches outside the photo")
@@ -214,8 +213,7 @@ def stereo_truth(pair_id: str) -> DisparityTruth:
 
 
 def right_crop(scene: Scene) -> Box:
-    """Return reference L1 of a real pair: the right photo's crop of the input's size, on the same rows, around
-    ``near``."""
+    """Return reference L1 of a real pair: the right photo's crop of the input's size and rows, around ``near``."""
     _, top, width, height = scene.hr
     return (scene.near[0] - width // 2, top, width, height)
 

@@ -41,8 +41,7 @@ def _matched(hr_folder: Path, ref_folder: Path) -> list[RefPair]:
 
 
 def _references(stem: str, hr: dict[str, Path], by_stem: dict[str, Path], ref_folder: Path) -> list[Path]:
-    """Return all references of one image: X, X_ref, X_1, X_2 .., then those of the folder X/; other images' are left
-    out."""
+    """Return all references of one image: X, X_ref, X_1, X_2 .., then those of the folder X/, but no other image's."""
     numbered = [s for s in by_stem if re.fullmatch(re.escape(stem) + r"_\d+", s) and s not in hr]
     names = [s for s in (stem, f"{stem}_ref") if s in by_stem] + sorted(numbered, key=natural)
     inside = sorted(images_in(ref_folder / stem), key=lambda path: natural(path.name))

@@ -43,8 +43,7 @@ def _open(root: Path | None) -> Dataset:
 
 
 def _nested(base: Path, names: tuple[str, ...]) -> list[Path]:
-    """Yield each name below base, and once more inside itself, where unzipping into a folder of the same name puts
-    it."""
+    """Yield each name below base, and once more inside itself, where unzipping into a folder of that name puts it."""
     return [folder for name in names for folder in (base / name, base / name / name) if folder.is_dir()]
 
 

@@ -173,8 +173,7 @@ def _values(dice: Dice, kind: str, magnitude: float) -> dict[str, float]:
 
 
 def _rectangle(dice: Dice, share: float, size: Size) -> tuple[Box, ...]:
-    """Draw one rectangle with this share of the area, up to twice as wide or high (relative to the image), anywhere
-    inside."""
+    """Draw one rectangle with this share of the area, up to twice as wide or high as the image, relatively."""
     height, width = size
     aspect = dice.between(max(0.5, share), min(2.0, 1 / share), True) if share else 1.0
     w = math.floor(width * math.sqrt(share * aspect) + 0.5)

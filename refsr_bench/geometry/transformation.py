@@ -111,8 +111,7 @@ def outline(size: Size) -> np.ndarray:
 
 
 def check(transformation: Transformation, size: Size, what: str) -> float:
-    """Return the share of an HR image (height, width) that the reference shows, counted on at most 128 x 128 of its
-    pixels.
+    """Return the share of an HR image (height, width) that the reference shows, counted on at most 128 x 128 pixels.
 
     Raises BenchError naming ``what`` for a homography that is singular or folds the image over (its horizon crosses the
     image), and TooLittle when less than MIN_VISIBLE is shown.

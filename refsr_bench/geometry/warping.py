@@ -101,8 +101,7 @@ def _warped(hr: Image, transformation: Transformation) -> np.ndarray:
 
 
 def _origins(transformation: Transformation, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each reference pixel's position in an HR image of this size and its kernel's stretch: x, y, stretch, all
-    (n,).
+    """Return each reference pixel's position in an HR image of this size and its kernel's stretch, all (n,).
 
     The kernel widens to the reference pixel if that is larger than an HR pixel, by the larger singular value of the
     inverse map there. When only the scale changes, this is Pillow's antialiased bicubic.

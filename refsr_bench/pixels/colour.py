@@ -15,8 +15,7 @@ FULL_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
 def quantise(image: np.ndarray) -> Image:
-    """Convert float [0, 1] (any shape) to uint8: clipped, times 255, rounded half to even, as tensor-to-image code
-    does."""
+    """Convert float [0, 1] (any shape) to uint8: clipped, times 255, rounded half to even, as in published code."""
     return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 

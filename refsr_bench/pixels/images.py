@@ -62,8 +62,7 @@ def read_image(path: str | Path) -> Image:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return (width, height) of the upright image in pixels, from its header alone; raises BenchError like
-    ``read_image``."""
+    """Return (width, height) of the upright image in pixels, from its header; raises BenchError like ``read_image``."""
     with _opened(Path(path)) as image:
         width, height = image.size
         if image.format == "TIFF":  # as stored, whether or not this Pillow swaps ``size``

@@ -70,8 +70,7 @@ def open_levels(
     limit: int | None = None,
     only: Iterable[str] | None = None,
 ) -> list[Level]:
-    """Return the data set at every level of a transformation; with ``GIVEN``, its own references and true
-    correspondences.
+    """Return the data set at every level of a transformation; with ``GIVEN``, its own references and truth.
 
     only: ids of the images to keep; limit: only the first of these. The log says why there is no unrelated reference.
     Raises Misuse for a level out of range and, with ``GIVEN``, when no truth is known.

@@ -1,5 +1,4 @@
-"""Serves the study's page: several people at once choose, one comparison at a time, without knowing whose image is
-whose.
+"""Serves the study's page: several people at once choose, one comparison at a time, without knowing the methods.
 
 ``local_page`` answers for ``serve``, on 127.0.0.1 alone. Images have names drawn for one trial of one run of the
 server, and nothing that the page gets tells methods, checks or repeats apart. Every choice is on the disk before the

@@ -1,5 +1,4 @@
-"""Finds the images of a study: in result folders with saved SR images, or in any folders whose images share their
-names."""
+"""Finds the images of a study in result folders with saved SR images, or in folders with shared file names."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Computes the certainty of a user study: intervals of a share, Bradley-Terry abilities, agreement. It touches no
-files.
+"""Computes the certainty of a user study: intervals of a share, Bradley-Terry abilities, agreement.
 
 We wrote these because no library that we know has them in this form: Wilson's interval with ties as half a vote
 (scipy's takes whole votes), a bootstrap that draws participants and images at once and shares its draws between all
@@ -49,8 +48,7 @@ def wilson(wins: float, n: float) -> tuple[float, float]:
 
 
 def weights(duels: Duels, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
-    """Return (draws, n) float32: how often each vote counts when participants and images are drawn anew with
-    replacement.
+    """Return (draws, n) float32: how often each vote counts when participants and images are redrawn.
 
     This is the two-way ("pigeonhole") bootstrap of Owen (2007, doi:10.1214/07-AOAS122), because votes by one person, or
     on one image, depend on each other.
@@ -96,14 +94,12 @@ def groups(wins: np.ndarray) -> list[list[int]]:
 
 
 def separated(wins: np.ndarray) -> bool:
-    """Tell whether maximum likelihood has no finite answer, because some methods never lost a vote to others (Ford
-    1957)."""
+    """Tell whether maximum likelihood has no finite answer: some methods never lost a vote to others (Ford 1957)."""
     return connected_components(wins > 0, connection="strong")[0] > 1
 
 
 def bradley_terry(wins: np.ndarray) -> np.ndarray:
-    """Return log abilities (m,), mean 0, by maximum likelihood: P(i preferred over j) = 1 / (1 + exp(ability j -
-    ability i)).
+    """Return log abilities (m,), mean 0, by maximum likelihood: P(i over j) = 1 / (1 + exp(ability j - ability i)).
 
     wins: (m, m), of one connected group. If ``separated``, PRIOR wins either way are added to every pair that was
     compared. Hunter's minorization-maximization (2004, doi:10.1214/aos/1079120141) is finished by Newton's method.
@@ -189,7 +185,6 @@ def same_share(counts: np.ndarray) -> float:
 
 
 def passed(right: Mapping[str, int], asked: Mapping[str, int], share: float) -> dict[str, bool]:
-    """Tell which participants answered at least ``share`` of their checks right; one who was asked none does not
-    pass."""
+    """Tell which participants answered at least ``share`` of their checks right; nobody passes without a check."""
     # in floats, 0.28 * 25 > 7
     return {code: asked[code] > 0 and right[code] >= share * asked[code] - 1e-9 for code in asked}

@@ -56,8 +56,7 @@ def body(response: httpcore2.Response, headers: Mapping[str, str], shown: str, l
 
 
 def _unpacker(encoding: str, shown: str) -> Callable[[bytes, int], bytes]:
-    """Return ``unpack(chunk, most)``, which never returns more than ``most`` bytes at once, however well they were
-    packed."""
+    """Return ``unpack(chunk, most)``, which returns at most ``most`` bytes at once, however well they were packed."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return lambda chunk, most: chunk

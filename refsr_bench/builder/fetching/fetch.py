@@ -217,8 +217,7 @@ class Client:
         return answers.decoded(self._get(request).body, url)
 
     def share(self, fetched: Fetched, path: Path) -> None:
-        """Let the cache keep a hard link to ``path``, a permanent file with the same bytes, instead of a second
-        copy."""
+        """Let the cache keep a hard link to ``path``, a permanent file with the same bytes, not a second copy."""
         if fetched.path is None or (fetched.path.exists() and path.samefile(fetched.path)):
             return
         files.share(path, fetched.path)

@@ -69,8 +69,7 @@ class Log:
         self.read = self._journal.read
 
     def add(self, make: Callable[[list[Decision]], Decision | None]) -> list[Decision]:
-        """Append what ``make`` returns for the lines so far, if anything; return all lines, which are then on the
-        disk."""
+        """Append what ``make`` returns for the lines so far, if anything; return all lines once they are on disk."""
         return self._journal.extend(lambda log: [line] if (line := make(log)) is not None else [])
 
 

@@ -1,5 +1,4 @@
-"""Answers everything that the selection page may ask for: queries, candidates, pictures, matches, and recording a
-click."""
+"""Answers everything that the selection page asks for: queries, candidates, pictures, matches, clicks."""
 
 from __future__ import annotations
 
@@ -178,8 +177,7 @@ class Desk:
         return Standing(file, False, category)
 
     def original(self, name: str) -> tuple[bytes, str]:
-        """Return the bytes of an image as it lies in the project, and their type; formats that browsers cannot show
-        become PNG.
+        """Return an image's bytes and type as stored; formats that browsers cannot show become PNG.
 
         Raises KeyError for an unknown name, BenchError for a file that is gone or damaged.
         """

@@ -1,2 +1,1 @@
-"""Measures how alike images are: embeddings and an index of whole images, matches and copies of two, levels from
-albums."""
+"""Measures how alike images are: embeddings and an index, matches and copies of two, levels from albums."""

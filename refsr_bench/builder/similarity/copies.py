@@ -18,8 +18,7 @@ LEAK_DETAIL = 0.5  # correlation of fine detail: below the 0.57 of the worst cro
 
 
 def hash_distance(a: Features, b: Features) -> int:
-    """The smallest Hamming distance (of 64 bits) over the orientations of ``b``; unrelated photos stay at 14 and
-    above."""
+    """The smallest Hamming distance (of 64 bits) over ``b``'s orientations; unrelated photos stay at 14 and above."""
     return min((a.hashes[0] ^ turned).bit_count() for turned in b.hashes)
 
 

@@ -295,8 +295,7 @@ def _vectors(keep: Sequence[tuple[Path, np.ndarray]], every: int = 1) -> Iterato
 
 
 def searcher_of(vectors: Callable[..., Iterator[np.ndarray]], count: int) -> Any:
-    """Return a faiss index over ``count`` unit vectors given in blocks by ``vectors(every)``, which may be called
-    twice.
+    """Return a faiss index over ``count`` unit vectors in blocks from ``vectors(every)``, which may be called twice.
 
     Few vectors are compared one by one. Many go into an inverted file in half precision, which takes 2 bytes a number.
     Only one block at a time is in single precision, besides the sample that the cells are learnt on.

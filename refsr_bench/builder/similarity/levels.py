@@ -57,8 +57,7 @@ CUFED5 = Shape()
 
 
 def choose(inliers: Sequence[int], count: int = LEVELS) -> list[int]:
-    """Return indices of ``count`` candidates from most to fewest matches: first, last, and evenly spaced ones
-    between."""
+    """Return indices of ``count`` candidates from most to fewest matches: first, last, and evenly between."""
     order = sorted(range(len(inliers)), key=lambda i: (-inliers[i], i))
     return [order[round(k * (len(order) - 1) / (count - 1))] for k in range(count)]
 

@@ -49,8 +49,7 @@ class Made:
 
 
 def transformed(dataset: Dataset, kind: str, level: str | float, only: Iterable[str] | None = None) -> Dataset:
-    """Return the same inputs, each with itself under a transformation (at level "unrelated": another input) as
-    reference.
+    """Return the same inputs, each with itself under a transformation, or with another input, as reference.
 
     kind, level: see ``drawing.draw``. only: ids of the pairs to keep; a pair's reference does not depend on the others.
     Raises Misuse for a level out of range or an unknown id, BenchError naming a pair of which too little stays visible.
@@ -65,8 +64,7 @@ def transformed(dataset: Dataset, kind: str, level: str | float, only: Iterable[
 
 
 def unrelated(dataset: Dataset, only: Iterable[str] | None = None) -> Dataset:
-    """Return the same inputs, each with another pair's input as reference, to measure the gain without any related
-    content.
+    """Return the same inputs, each with another pair's input as reference, which has no related content.
 
     The ids of the whole data set seed the assignment; no pair gets its own image. Raises BenchError when the data set
     has only one image.

@@ -41,8 +41,7 @@ class Edges(Format):
 
 
 class Entry(Format):
-    """One pair. image: the input's id in the source; hr, ref: files below the folder; hr_size: (height, width) in
-    pixels.
+    """One pair. image: the input's id in the source; hr, ref: files below the folder; hr_size: (height, width).
 
     transformation: None if the reference is another input, whose id is ``unrelated``. visible: the share of the input
     that the reference shows.

@@ -51,8 +51,7 @@ class Flickr(Provider):
                 return
 
     def _license_urls(self) -> dict[str, str]:
-        """Map each licence number to the address of its text; numbers without one (all rights reserved) are left
-        out."""
+        """Map each licence number to the address of its text, without those that have none (all rights reserved)."""
         if self._names is None:
             licenses = self._call("flickr.photos.licenses.getInfo", {}).get("licenses")
             listed = entries(licenses.get("license") if isinstance(licenses, dict) else None)

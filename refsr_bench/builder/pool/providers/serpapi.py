@@ -20,8 +20,7 @@ PAGES = 10
 
 
 class SerpApi(Provider):
-    """Calls engine=google_images, 100 results a page, with Google's Creative Commons filter unless any licence is
-    accepted."""
+    """Calls engine=google_images, 100 results a page, filtered by Creative Commons unless any licence is accepted."""
 
     name = "serpapi"
     endpoint = "https://serpapi.com/search.json"
