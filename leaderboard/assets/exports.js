@@ -1,5 +1,5 @@
-/* Exports of the first page. leaderboard/exports.py wrote every piece of text (its Sheet says what they are); this selects
- * those of a view and joins them, as export there does. tests/leaderboard/test_browser_table.py compares the two. */
+/* Exports of the first page. leaderboard/exports wrote every piece of text as a Sheet. This script selects the pieces of a
+ * view and joins them, as ``joined`` does there. tests/leaderboard/test_browser_table.py compares the two. */
 "use strict";
 const written = new Map(); // the sheets of a table by format; its own script calls sheets when it is loaded
 function sheets(key, forms) {
@@ -15,7 +15,7 @@ async function sheetOf(grid, form) {
   return written.get(grid.key)[form];
 }
 
-/** The buttons that copy and download. grid, view, link: functions that return what is shown; say: tells a person. */
+/** Connects the buttons that copy and download. grid, view, link: return the shown state; say: tells the reader. */
 function startExports({ grid, view, link, say }) {
   const copy = async (text, what) => {
     const done = await copied(text);
@@ -37,8 +37,8 @@ function startExports({ grid, view, link, say }) {
   by("link").addEventListener("click", () => copy(link(), "Link"));
 }
 
-/** Text of a view: metrics, sets and fields that are shown, beside (published numbers too), sorted (without groups), and
- * rows, each with its place n in the table, its group, and by data set the marks of its numbers, null without result. */
+/** Returns the text of a view: metrics, sets and fields shown, beside (with published numbers), sorted (without groups),
+ * and rows. A row has its position n in the table, its group, and the marks of its numbers by data set (null: no result). */
 function joined(sheet, view) {
   const fields = view.fields.filter((name) => sheet.heads.length && name in sheet.heads[0].fields);
   const columns = fields.length + view.sets.length;

@@ -1,5 +1,5 @@
-// The page of an image: a divider between two pictures, one zoom for all, error maps, close-ups. All of it is kept in
-// the address. Pages opened from a disk may draw their own pictures but not read them: what needs the pixels says so.
+// The page of an image: a divider between two pictures, one zoom for all, error maps, close-ups. The address
+// keeps all of it. Pages opened from a disk may draw their own pictures but not read them; parts that need pixels say so.
 "use strict";
 
 (() => {
@@ -328,7 +328,7 @@
       canvas.setAttribute("aria-label", `${item.name}: x ${x}, y ${y}, ${w} × ${h} pixels`);
       try {
         const image = await ready(item);
-        // In a site of thumbnails the pictures are smaller than what they stand for.
+        // In a site of thumbnails, the pictures are smaller than the images they represent.
         const factor = image.naturalWidth / scene.width;
         const context = canvas.getContext("2d", { willReadFrequently: true });
         context.imageSmoothingEnabled = factor !== 1;

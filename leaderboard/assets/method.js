@@ -1,4 +1,4 @@
-// Tables of class "sortable": a button in every head that has numbers or names below it.
+// Tables of class "sortable" get a button in every head that has numbers or names below it.
 "use strict";
 
 (() => {
@@ -35,7 +35,7 @@
     });
   }
 
-  // The address of a run opens what belongs to it.
+  // The address of a run opens its parts of the page.
   const open = () => {
     const target = by([...addressed().keys()][0]);
     const details = target && target.closest("details");

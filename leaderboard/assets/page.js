@@ -1,4 +1,4 @@
-// What the scripts of the site share.
+// Functions that the scripts of the site share.
 "use strict";
 
 const by = (id) => document.getElementById(id);
@@ -11,7 +11,7 @@ function make(name, properties = {}, ...children) {
   return element;
 }
 
-/** Copies text; false where the browser does not let a page copy. */
+/** Copies text; returns false if the browser does not let a page copy. */
 async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -21,7 +21,7 @@ async function copied(text) {
   }
 }
 
-/** Hands a person a file. */
+/** Downloads a file. */
 function offer(blob, name) {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });
   link.click();

@@ -1,5 +1,5 @@
-/* The rows and columns of a table of the first page: which are shown, in which order, and which numbers are marked.
- * table: one of the block "grids" (leaderboard/pages/index.py), which says what rows are filtered, sorted and marked by;
+/* Decides which rows and columns of a table of the first page are shown, in which order, and which numbers are marked.
+ * table: one of the block "grids" (leaderboard/pages/index.py), which holds the facts to filter, sort and mark rows by;
  * the page holds everything that is shown. */
 "use strict";
 
@@ -45,7 +45,7 @@ function prepareTable(table, fields, sorted) {
   });
 }
 
-/** The rows that fit what is asked, in order. Each gets what of it counts, and the marks of its numbers, by data set. */
+/** Returns the rows that match the filters, in order, each with its counting cells and marks by data set. */
 function rowsOf(table, asked) {
   const words = plainText(asked.search).split(/\s+/);
   const found = table.rows.filter((row) => {
@@ -58,14 +58,14 @@ function rowsOf(table, asked) {
   });
   const ranks = table.sets.map((_, s) => table.metrics.map((_, m) => found.map((row) => row.counted[s]?.ranks[m]).filter(Boolean)));
   for (const row of found) {
-    // The first and the second of those shown; numbers that print alike share a rank, a single one is not marked.
+    // Best and second best of the rows shown; numbers that print alike share a rank, and a single one is not marked.
     row.marks = row.counted.map((result, s) => result && result.ranks.map((rank, m) => (
       rank && ranks[s][m].length > 1 && ["best", "second"][ranks[s][m].filter((other) => other < rank).length]) || ""));
   }
   return asked.sort ? sortedRows(found, asked.sort, asked.down) : found;
 }
 
-/** Ranked results first, those without a number last; rows that are equal keep their order. */
+/** Sorts ranked results first and those without a number last; equal rows keep their order. */
 function sortedRows(rows, { key, s, m }, down) {
   const place = (row) => {
     const result = s === undefined ? { values: [row[key]], ranked: true } : row.counted[s];
@@ -103,7 +103,7 @@ function showRow({ line, places, results, counted, marks }, view, columns, first
   });
 }
 
-/** Shows a view of a table: its rows, places of its metrics, sets and fields, and what it is sorted by. */
+/** Shows a view of a table: its rows, the positions of its metrics, sets and fields, and its sorter. */
 function showTable(table, view) {
   const columns = [0, ...view.fields.map((n) => 1 + n), ...view.sets.map((s) => table.first + s)];
   choose(table.heads, columns);

@@ -1,4 +1,5 @@
-// The page of statistics: one comparison at a time, and any two methods of it in words. Without it, all stand in a row.
+// The page of statistics shows one comparison at a time, and any two of its methods in words. Without this script, all
+// comparisons follow one another.
 "use strict";
 
 (() => {
@@ -12,7 +13,7 @@
   };
   let current = blocks[0];
 
-  // Options of one select: what there is among `within`, each once.
+  // Returns the options of one select: every value among `within`, once.
   function fill(name, within, label = name) {
     const found = new Map(within.map((block) => [block.dataset[name], block.dataset[label]]));
     select[name].replaceChildren(
@@ -30,7 +31,7 @@
     fill("metric", same.filter((other) => other.dataset.dataset === block.dataset.dataset));
   }
 
-  // The comparison closest to what was chosen: the first choice holds, the others as far as they can.
+  // Finds the comparison closest to the choices: the first one holds, the others as far as possible.
   function choose(changed) {
     const wanted = Object.fromEntries(Object.entries(select).map(([name, element]) => [name, element.value]));
     const fit = (block) =>

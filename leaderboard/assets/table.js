@@ -1,5 +1,5 @@
-/* The first page's controls: choose a table, filter, sort, choose columns, export. Their state is that of the page, and
- * is kept in the address after "#". rows.js shows it, exports.js exports what is shown. */
+/* The first page's controls: choose a table, filter, sort, choose columns, export. The address keeps
+ * their state after "#". rows.js shows the view, exports.js exports it. */
 "use strict";
 (() => {
   const TABLES = JSON.parse(by("grids").textContent);
@@ -15,7 +15,7 @@
 
   // -- the address -----------------------------------------------------------------------------------------------
 
-  /** Another table, its usual columns, as it is sorted by itself. */
+  /** Takes another table with its usual columns and its own order. */
   function take(next) {
     [table, sort, down] = [next, null, false];
     by("choose").value = table.key;
@@ -33,7 +33,7 @@
   const isShown = ({ key, field, s, m }) => (s === undefined ? key === "method" || chosen("fields").includes(field)
     : chosen("sets").includes(s) && chosen("metrics").includes(m));
 
-  /** The view an address stands for; what does not fit this page is passed over. */
+  /** Reads the view from an address; values that do not fit this page are ignored. */
   function read(values) {
     take(TABLES.find((item) => item.key === values.get("t")) || TABLES[0]);
     for (const [name, letter] of Object.entries(COLUMNS)) {
@@ -91,7 +91,7 @@
     by("status").textContent = `${parts.filter(Boolean).join(". ")}.`;
   }
 
-  /** After every change by hand: a step of its own in the history, except while somebody types. */
+  /** Runs after every change by hand, which gets its own step in the history, except while the reader types. */
   function changed(typing = false) {
     if (sort && !isShown(sort)) [sort, down] = [null, false]; // a column that is gone sorts nothing
     if (address() !== location.hash) history[typing ? "replaceState" : "pushState"](null, "", address());
@@ -101,7 +101,7 @@
   function follow() {
     const values = addressed();
     const target = location.hash.includes("=") ? null : by([...values.keys()][0]);
-    // A link to a note or a table: show the table it belongs to, as it stands.
+    // A link to a note or a table shows the table it belongs to, unchanged.
     const section = target?.closest("section.grid")?.id;
     const next = target && TABLES.find((item) => (section ? item.key === section : target.closest("#published") && !item.measured));
     if (!target) read(values);

@@ -1,10 +1,10 @@
-// The parts that the project's local pages share: talk with their server, pictures in panes, and hands on a picture.
+// The parts that the project's local pages share: requests to their server, pictures in panes, gestures on a picture.
 
 export const $ = (id) => document.getElementById(id);
 export const all = (selector) => [...document.querySelectorAll(selector)];
 export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// The answer to GET path, or to POST path where there is a body; an error has the server's words and its status.
+// Returns the answer to GET path, or to POST path if there is a body; an error has the server's message and status.
 export async function ask(path, body) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let answer;
@@ -23,7 +23,7 @@ export async function ask(path, body) {
 
 let again = null; // what "Try again" does
 
-// Says what went wrong, with a button where trying again may help; "" takes it back.
+// Shows what went wrong, with a button if trying again may help; "" hides it.
 export function complain(message, retry) {
   again = retry ?? null;
   $("alert").hidden = !message;
@@ -34,7 +34,7 @@ export function complain(message, retry) {
 $("retry").addEventListener("click", () => again?.());
 
 // A picture in a box of the page. element: the box, which holds .layer > img; crisp: screen pixels per image pixel from
-// which pixels are drawn as squares. zoom: 1 shows all of the picture; centre: of what is seen, relative to the picture.
+// which pixels are drawn as squares. zoom: 1 shows all of the picture; centre: of the visible part, relative to the picture.
 export class Pane {
   constructor(element, crisp = 2) {
     Object.assign(this, { element, crisp, width: 1, height: 1, zoom: 1, centre: [0.5, 0.5] });
@@ -81,7 +81,7 @@ export class Pane {
   }
 }
 
-// Wheel, double click, drag and pinch on an element: calls zoomBy(factor, at), zoomOne(at), pan(dx, dy), in its pixels.
+// Turns wheel, double click, drag and pinch on an element into zoomBy(factor, at), zoomOne(at), pan(dx, dy), in pixels.
 export function listen(element, { zoomBy, zoomOne, pan }) {
   const fingers = new Map();
   const inside = (event) => {

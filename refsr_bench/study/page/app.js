@@ -1,4 +1,4 @@
-// The study's page. What is shown as answered has been saved: every choice waits for the server's answer.
+// The study's page. An answer is shown as given only once it is saved: every choice waits for the server.
 
 import { $, ARROWS, Pane, all, ask, complain, listen } from "./base.js";
 
@@ -77,7 +77,7 @@ async function show(trial) {
   state.since = performance.now();
 }
 
-// Buttons that wait keep the focus: they are not disabled, only said to be.
+// Waiting buttons keep the focus: they are marked as disabled for screen readers only.
 function ready(number) {
   state.shown = number;
   for (const button of all(".choice")) button.setAttribute("aria-disabled", number === null);

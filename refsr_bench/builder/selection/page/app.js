@@ -1,9 +1,9 @@
-// The selection page. What is shown as decided has been saved: every change waits for the server's answer.
+// The selection page. A decision is shown only once it is saved: every change waits for the server.
 
 import { $, ARROWS, Pane, ask, complain, listen } from "./base.js";
 
 const state = { project: null, at: 0, detail: null, card: 0, letters: new Map() };
-const details = new Map(); // query id -> what the server says of it and its candidates
+const details = new Map(); // query id -> the server's facts about it and its candidates
 let saving = Promise.resolve();
 
 function detailOf(id) {
@@ -54,7 +54,7 @@ async function after(request, index, before) {
   const choice = query.choice && (await detailOf(query.id)).candidates.findIndex((one) => one.image === query.choice) + 1;
   const words = query.rejected ? "no proper reference" : choice ? `candidate ${choice}` : "open";
   const saved = `Saved. Query ${query.id}: ${[words, query.category].filter(Boolean).join(", ")}.`;
-  // Go on when this click finished the query; somebody who came back to look or to change stays.
+  // Continue when this click finished the query; a person who came back to look or change stays.
   const open = nextOpen(index);
   if (finished(query) && !finished(before) && index === state.at && open !== null) {
     closeCompare(false);
@@ -230,7 +230,7 @@ function mark(button, chosen) {
 }
 
 function choosing(n) {
-  // The query's own category stands until somebody says otherwise; it is written down with the choice.
+  // The query's own category holds until somebody changes it; it is stored with the choice.
   decide("select", { choice: state.detail.candidates[n].image, category: category(state.project.queries[state.at]) });
 }
 
