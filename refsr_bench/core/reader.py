@@ -110,7 +110,7 @@ def _in_words(text: str) -> str:
     reason, _, place = text.partition(" - at `$")
     reason = re.sub("field `(.*)`$", r"field '\1'", reason, flags=re.DOTALL).replace("`", "")
     reason = reason.replace("Object contains", "has an").replace("Object missing", "lacks the")
-    reason = re.sub("Invalid enum value (.*)", r"\1 is not one of the allowed values", reason)
+    reason = re.sub("Invalid enum value (.*)", r"\1 is not among the values allowed here", reason)
     place = place.rstrip("`").lstrip(".").replace("[...]", "")
     return f"{place}: {reason[:1].lower()}{reason[1:]}" if place else f"{reason[:1].lower()}{reason[1:]}"
 
