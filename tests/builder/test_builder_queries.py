@@ -99,7 +99,7 @@ def test_mistakes_are_named(project: Project, tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="lists no addresses"):
         queries.add_urls(project, tmp_path / "list.txt")
     (tmp_path / "list.csv").write_text("address,license\nhttps://example.org/a.jpg,by\n")
-    with pytest.raises(Misuse, match="CSV with url"):
+    with pytest.raises(Misuse, match="CSV with a column url"):
         queries.add_urls(project, tmp_path / "list.csv")
 
 
