@@ -61,7 +61,7 @@ def collect(
 ) -> Gallery:
     """Find the pictures of all runs of ``tables``, write them into ``out`` and say which page shows which.
 
-    mode: of ``pictures.MODES``. publish: names of data sets in WITHHELD whose pictures may be published. Holds only a
+    mode: of ``pictures.MODES``. publish: names of withheld data sets whose pictures may be published. Holds only a
     few pictures at a time. Raises BenchError when ``out`` cannot be written.
     """
     if mode == "none":

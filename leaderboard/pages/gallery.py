@@ -13,24 +13,10 @@ from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key
 from leaderboard.reading.pictures import Picture
 from leaderboard.tables.model import Cell, Table, method_path
+from refsr_bench.core import catalogue
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, ImageRecord
 
-WITHHELD = {
-    "bsd100": "no licence is known",
-    "cufed-train": "no licence is known",
-    "cufed5": "no licence is known, and private persons are in it",
-    "hpatches": "the photographs have several owners",
-    "manga109": "redistribution is forbidden",
-    "set14": "no licence is known",
-    "set5": "no licence is known",
-    "sun80": "no licence is known",
-    "transform": "the terms are those of the data set it was made from",
-    "urban100": "no licence is known",
-    "wrsr": "the copyright of the photographs is unknown",
-}
-"""Data sets whose pictures nobody may publish without permission, with the reason from their data cards. SR images are
-withheld like HR, because x4 SR shows all of it."""
 
 @dataclass(frozen=True)
 class Matches:
@@ -134,8 +120,13 @@ class Gallery:
 
 
 def withheld(dataset: str) -> str | None:
-    """Return the reason why pictures of a data set are not published unasked; None if they may be."""
-    return next((why for name, why in WITHHELD.items() if re.match(rf"{re.escape(name)}(?![a-z0-9])", dataset)), None)
+    """Return the reason why pictures of a data set are not published unasked; None where they may be.
+
+    A set made from another ("cufed5.small") has the terms of that one. SR images are withheld like HR: x4 SR shows all
+    of it.
+    """
+    cards = (card for card in catalogue.collect("DATASETS").values() if card.withheld)
+    return next((c.withheld for c in cards if re.match(rf"{re.escape(c.name)}(?![a-z0-9])", dataset)), None)
 
 
 # -- pages ---------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def build(
     """Build the site of every ``result.json`` below ``results_dir`` into ``out``, which is made if absent.
 
     images: "all", "thumbs" or "none" of the pictures that runs left. publish: names of data sets whose pictures may be
-    published although they are withheld by default (``gallery.WITHHELD``). drawn: whether to draw figures.
+    published although they are withheld by default (``gallery.withheld``). drawn: whether to draw figures.
 
     Touches nothing else in ``out``. The same run files give the same bytes. Raises BenchError when there is nothing to
     show, when two files claim the same place, when a file of another origin stands where one of these goes, and when

@@ -18,6 +18,7 @@ class DatasetCard:
     open: ``open(root) -> Dataset``; raises Misuse when nothing is there, BenchError when files are damaged.
     embedded: the package itself makes the set, which needs no root.
     folder: the folder below the data root where it is looked for.
+    withheld: why nobody may publish its pictures without a permission of their own; "" where anybody may.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DatasetCard:
     refs_per_pair: str = "1"
     folder: str = ""
     embedded: bool = False
+    withheld: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ CARD = DatasetCard(
     open=_open,
     home="https://github.com/ZZUTK/SRNTT (download links in its README)",
     terms="unknown: no licence found for the images; do not redistribute",
+    withheld="no licence is known, and private persons are in it",
     layout="NNN_0.png (input) with NNN_1.png .. NNN_5.png (references L1 .. L5)",
     n_pairs=126,
     refs_per_pair="5 (L1 .. L5)",

@@ -38,6 +38,7 @@ CARD = DatasetCard(
     open=_open,
     home="https://github.com/ZZUTK/SRNTT (download links in its README)",
     terms="unknown: no licence found for the images; do not redistribute",
+    withheld="no licence is known",
     layout="input/ and ref/ with the same file names",
     n_pairs=11871,
     folder="CUFED",

@@ -119,6 +119,7 @@ CARD = DatasetCard(
     open=_open,
     home="https://github.com/hpatches/hpatches-dataset (full image sequences)",
     terms="repository under MIT; the photographs come from several earlier data sets, named in its references.txt",
+    withheld="the photographs have several owners",
     layout=(
         "SEQUENCE/1.png .. 6.png with H_1_2 .. H_1_6 (HPatches), img1.png .. with H1to2p .. (Oxford), 1/X.png and "
         "2/X.png with h/X.txt (EVD), or X_1.png and X_2.png with X.txt; the 3x3 matrix maps pixels of the first to the "

@@ -44,6 +44,7 @@ CARD = DatasetCard(
     open=_open,
     home="http://www.manga109.org (academic use, on request)",
     terms="academic use; redistribution to third parties forbidden, crops included; attribution to the authors",
+    withheld="redistribution is forbidden",
     layout="109 images in one folder, one page per volume, any names",
     n_pairs=109,
     refs_per_pair="108 (every other page)",

@@ -55,6 +55,7 @@ def _card(name: str, title: str, published: int, description: str) -> DatasetCar
         open=partial(_open, name),
         home="https://github.com/jbhuang0604/SelfExSR",
         terms="unknown: the repository carries no licence for the images; do not redistribute",
+        withheld="no licence is known",
         layout="image_SRF_4/img_NNN_SRF_4_HR.png, or a plain folder of HR images",
         n_pairs=published,
         refs_per_pair="0",

@@ -93,6 +93,7 @@ CARD = DatasetCard(
     open=_open,
     home="https://cs.brown.edu/~lbsun/SRproj2012/ (the project page has been reported gone since 2022)",
     terms="unknown: no licence found; do not redistribute",
+    withheld="no licence is known",
     layout=(
         "a folder of ground-truth photos X.jpg beside a folder of match folders named X.jpg; "
         "or NNN.jpg with NNN_1.jpg .. NNN_20.jpg; or img_NNN_SRF_8_HR.png without references"

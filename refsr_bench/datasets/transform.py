@@ -20,6 +20,7 @@ CARD = DatasetCard(
     open=_open,
     home="your own disk ('refsr-bench data build transform --from DATASET --transform KIND --out DIR' makes it)",
     terms="those of the data set it was made from",
+    withheld="the terms are those of the data set it was made from",
     layout="manifest.json with input/ID.png and ref/LEVEL/ID.png, as 'refsr-bench data build transform' writes them",
 )
 DATASETS = (CARD,)

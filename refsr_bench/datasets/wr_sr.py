@@ -61,6 +61,7 @@ CARD = DatasetCard(
     open=_open,
     home="https://github.com/yumingj/C2-Matching (download links in its DATASETS.md)",
     terms="images: unknown, copyright of web photos unstated; do not redistribute",
+    withheld="the copyright of the photographs is unknown",
     layout=(
         "input/NNN.png with ref/NNN_ref.png; a pairs file WR-SR_pairs.txt or pairs.txt ('input ref') takes precedence"
     ),
