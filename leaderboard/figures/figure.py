@@ -75,15 +75,6 @@ class Figure:
         return style.image(self.draw, narrow, kind)
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A figure that cannot be drawn. reason: what there is too little of; command: what would measure it."""
-
-    kind: str
-    reason: str
-    command: str
-
-
 def name_of(kind: str, words: str, *identity: Any) -> str:
     """A figure's name: readable, and with the digest of what tells it from every other."""
     return f"{kind}-{anchor(words)[:40].strip('-.')}-{digest(identity)[:8]}"

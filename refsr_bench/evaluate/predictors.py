@@ -121,15 +121,6 @@ def stacking(predictor: Predictor) -> Predictor:
 # -- a folder of images --------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class FolderMethod:
-    """What a person says of the method behind a folder of SR images."""
-
-    title: str
-    group: str = "Ref-SR"
-    gan: bool = False
-
-
 def find_predictions(folder: Path, protocol: Protocol, dataset: Dataset) -> dict[str, Path]:
     """The SR image of every pair in a folder of images, by pair id; pairs without one are left out.
 
@@ -164,8 +155,8 @@ def _chosen(pair: RefPair, protocol: Protocol, dataset: Dataset) -> Sequence[Ima
         return ()
 
 
-def folder_predictor(method: FolderMethod, found: Mapping[str, Path]) -> Predictor:
-    """Predictions read from files, by pair id.
+def folder_predictor(found: Mapping[str, Path], title: str, group: str = "Ref-SR", gan: bool = False) -> Predictor:
+    """Predictions read from files, by pair id. title, group, gan: what a person says of the method behind them.
 
     A file must have the size of the scored HR image, or of the whole HR image, which is then cut at the bottom and
     right as the protocol cut HR. What is known of the code and of the weights is the digest over the images.
@@ -180,11 +171,11 @@ def folder_predictor(method: FolderMethod, found: Mapping[str, Path]) -> Predict
     for pair_id in sorted(found):
         total.update(pair_id.encode() + found[pair_id].read_bytes())
     info = MethodInfo(
-        name=slug(method.title),
-        title=method.title,
-        group=method.group,
+        name=slug(title),
+        title=title,
+        group=group,
         references="unknown",
-        gan=method.gan,
+        gan=gan,
         year=datetime.now(UTC).year,
         paper="",
         parameters=None,
