@@ -77,18 +77,6 @@ class Figure:
         return style.image(self.draw, narrow, kind)
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A figure that cannot be drawn.
-
-    reason: what there is too little of. command: the command that would measure it.
-    """
-
-    kind: str
-    reason: str
-    command: str
-
-
 def name_of(kind: str, words: str, *identity: Any) -> str:
     """Return a figure's name: readable, and with a digest that distinguishes it from every other."""
     return f"{kind}-{anchor(words)[:40].strip('-.')}-{digest(identity)[:8]}"

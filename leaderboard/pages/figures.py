@@ -12,7 +12,7 @@ from pathlib import Path
 
 from leaderboard.figures import ablation, cost, levels, protocols, robustness
 from leaderboard.figures import study as preferences
-from leaderboard.figures.figure import Figure, Missing
+from leaderboard.figures.figure import Figure
 from leaderboard.figures.style import size_of
 from leaderboard.pages.pages import Site, render
 from leaderboard.reading.load import Problem, Results, read_folder
@@ -84,8 +84,8 @@ KINDS = (
 
 def gather(
     results: Results, published_numbers: Sequence[Published] | None = None
-) -> tuple[tuple[Figure, ...], tuple[Missing, ...]]:
-    """Return every figure that has enough data, in the order of KINDS, and those left out with reason and command."""
+) -> tuple[tuple[Figure, ...], tuple[Kind, ...]]:
+    """Return every figure that has enough data, in the order of KINDS, and the kinds that have too little."""
     numbers = published() if published_numbers is None else tuple(published_numbers)
     runs, studies = results.of_kind("benchmark"), robustness_studies(results.of_kind("robustness"))
     tables = build_tables(runs)
@@ -99,8 +99,7 @@ def gather(
         *(preferences.of(report) for report in results.studies if report.preferences),
     )
     drawn = {figure.kind for figure in found}
-    left = tuple(Missing(kind.key, f"needs {kind.needs}", kind.command) for kind in KINDS if kind.key not in drawn)
-    return found, left
+    return found, tuple(kind for kind in KINDS if kind.key not in drawn)
 
 
 def _order(tables: Sequence[Table], studies: Sequence[Study]) -> dict[str, int]:
@@ -131,7 +130,7 @@ class Report:
     """The outcome of ``write``. missing: as returned by ``gather``. problems: files left out."""
 
     files: tuple[Path, ...]
-    missing: tuple[Missing, ...]
+    missing: tuple[Kind, ...]
     problems: tuple[Problem, ...]
 
 

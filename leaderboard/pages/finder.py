@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,7 +25,7 @@ from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import natural, some
 from refsr_bench.core.reader import Format, digest
-from refsr_bench.core.schema import DatasetInfo, ImageRecord, MethodInfo
+from refsr_bench.core.schema import DatasetInfo, ImageRecord
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.pixels import saved
 from refsr_bench.pixels.saved import pixels_digest
@@ -219,26 +219,22 @@ class _Finder:
         hr = pictures.read(inputs.hr[0], self.root)[1] if inputs.hr else None
         hr_luma = None if hr is None else pictures.luma(hr)
         shots = [self._shown(cell, group.image_id, inputs, hr_luma) for cell in group.cells]
-        first = shots[0].image
+        _, first, first_luma = shots[0]
         size = (first.shape[1], first.shape[0])
         if hr is not None and hr.shape != first.shape:
             hr = hr_luma = None
-        box = pictures.telling_crop([shot.luma for shot in shots if shot.luma.shape == shots[0].luma.shape], hr_luma)
+        box = pictures.telling_crop([luma for _, _, luma in shots if luma.shape == first_luma.shape], hr_luma)
         x, y, w, h = box
         part = np.s_[y : y + h, x : x + w]
         tiles = [] if hr is None else [("HR", "", hr[part])]
         made = []
-        for shot in shots:
-            key = f"{anchor(shot.method.name)[:24]}-{digest(method_key(shot.method))[:6]}"
-            fits = hr is not None and shot.image.shape == hr.shape
-            value = psnr(shot.image[part], hr[part], "y", border=0) if fits else None
-            made.append(
-                Shot(key, clean(shot.method.title), shot.cell, shot.record, shot.picture,
-                     shot.error_map, value, self.matches.get((shot.cell.run.path, shot.record.sr_sha256)))
-            )  # fmt: skip
-            if shot.luma.shape == shots[0].luma.shape:
+        for shot, image, luma in shots:
+            fits = hr is not None and image.shape == hr.shape
+            value = psnr(image[part], hr[part], "y", border=0) if fits else None
+            made.append(replace(shot, crop_psnr=value))
+            if luma.shape == first_luma.shape:
                 below = f"{number(value, 2)} dB" if value is not None else ""
-                tiles.append((clean(shot.method.title), below, shot.image[part]))
+                tiles.append((shot.title, below, image[part]))
         figure = ""
         if self.store.mode == "all":
             figure = self.store.crops(pictures.crops_figure(first if hr is None else hr, box, tiles))
@@ -253,7 +249,11 @@ class _Finder:
             figure,
         )
 
-    def _shown(self, cell: Cell, image_id: str, inputs: Inputs, hr_luma: np.ndarray | None) -> _Shown:
+    def _shown(
+        self, cell: Cell, image_id: str, inputs: Inputs, hr_luma: np.ndarray | None
+    ) -> tuple[Shot, np.ndarray, np.ndarray]:
+        """One method's SR of an image, with its pixels and their luma."""
+        method = cell.run.result.run.method
         record = next(record for record in cell.run.result.images if record.id == image_id)
         path, picture = self.shots[cell.run.path, record.sr_sha256]
         image = pictures.read(path, self.root)[1]
@@ -261,22 +261,9 @@ class _Finder:
         error_map = ""
         if hr_luma is not None and hr_luma.shape == luma.shape:
             error_map = self.store.error_map(inputs.hr[1], picture, np.abs(luma - hr_luma))
-        return _Shown(cell, record, picture, image, luma, error_map)
-
-
-class _Shown(NamedTuple):
-    """One method's SR of an image, with its pixels."""
-
-    cell: Cell
-    record: ImageRecord
-    picture: Picture
-    image: np.ndarray
-    luma: np.ndarray
-    error_map: str
-
-    @property
-    def method(self) -> MethodInfo:
-        return self.cell.run.result.run.method
+        key = f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"
+        matches = self.matches.get((cell.run.path, record.sr_sha256))
+        return Shot(key, clean(method.title), cell, record, picture, error_map, matches=matches), image, luma
 
 
 def _measured(cell: Cell) -> Mapping[str, ImageRecord]:

@@ -34,6 +34,10 @@ class Stated(Format):
     license_url: str = ""
 
 
+SOURCE = tuple(name for name in Stated.__struct_fields__ if name != "category")
+"""Of these, where an image is from: the fields that all rows of images have."""
+
+
 class StatedQuery(Stated):
     """A person's statements about an input image. text: a caption or search words for providers that search by text."""
 

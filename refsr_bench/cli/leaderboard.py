@@ -97,7 +97,7 @@ def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -
         click.echo(path)
     for missing in report.missing:
         command = missing.command.replace("RESULTS", shlex.quote(str(results_dir)))
-        click.echo(f"no {missing.kind} figure: {missing.reason}\n    {command}", err=True)
+        click.echo(f"no {missing.key} figure: needs {missing.needs}\n    {command}", err=True)
     _left_out(report.problems)
 
 

@@ -154,7 +154,7 @@ def score(asked: Any) -> None:
     from refsr_bench.evaluate.checks import refuse_leaks
     from refsr_bench.evaluate.loop import evaluate
     from refsr_bench.evaluate.plan import Plan
-    from refsr_bench.evaluate.predictors import FolderMethod, find_predictions, folder_predictor
+    from refsr_bench.evaluate.predictors import find_predictions, folder_predictor
 
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     dataset = open_dataset(asked.dataset_name, asked.data_root)
@@ -162,7 +162,7 @@ def score(asked: Any) -> None:
     _refuse_missing(asked, dataset, found)
     pairs = tuple(pair for pair in dataset.pairs if pair.id in found)
     plan = Plan(
-        predictor=folder_predictor(FolderMethod(asked.name, asked.group, asked.gan), found),
+        predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
         dataset=dataset,
         protocol=protocol,
         metrics=metrics_of(protocol, "cpu", asked.lpips_weights),

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,17 +51,14 @@ def evaluate(
             for pair in plan.chosen:
                 if folder.done(pair.id):  # an earlier run did not keep its SR image, but its inputs can still be saved
                     save_pictures(plan, folder.path, plan.protocol.prepare(pair, plan.dataset.name))
-        for outcome in _measured(plan, track(todo, len(plan.chosen) - len(todo), len(plan.chosen))):
+        for pair in track(todo, len(plan.chosen) - len(todo), len(plan.chosen)):
+            outcome = measure_pair(plan, pair)
             if plan.pictures != "none" and outcome.sample:
                 # Pictures are written before the record, so a kill in between repeats the pair.
                 save_pictures(plan, folder.path, outcome.sample, outcome.prediction)
             folder.append(outcome.record)
         unchanged = not todo and (folder.path / "result.json").exists()
         return folder.seal(None if unchanged else now()), folder.path
-
-
-def _measured(plan: Plan, pairs: Iterable[RefPair]) -> Iterator[Outcome]:
-    return (measure_pair(plan, pair) for pair in pairs)
 
 
 def measure_pair(plan: Plan, pair: RefPair) -> Outcome:

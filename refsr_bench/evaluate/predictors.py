@@ -121,15 +121,6 @@ def stacking(predictor: Predictor) -> Predictor:
 # -- a folder of images --------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class FolderMethod:
-    """A person's statements about the method behind a folder of SR images."""
-
-    title: str
-    group: str = "Ref-SR"
-    gan: bool = False
-
-
 def find_predictions(folder: Path, protocol: Protocol, dataset: Dataset) -> dict[str, Path]:
     """Find the SR image of every pair in a folder, by pair id; pairs without one are left out.
 
@@ -164,8 +155,10 @@ def _chosen(pair: RefPair, protocol: Protocol, dataset: Dataset) -> Sequence[Ima
         return ()
 
 
-def folder_predictor(method: FolderMethod, found: Mapping[str, Path]) -> Predictor:
+def folder_predictor(found: Mapping[str, Path], title: str, group: str = "Ref-SR", gan: bool = False) -> Predictor:
     """Return predictions that are read from files, by pair id.
+
+    title, group, gan: a person's statements about the method behind them.
 
     A file must have the size of the scored HR image, or of the whole HR image, which is then cut at the bottom and
     right as the protocol cuts HR. The digest over the images stands for the unknown code and weights.
@@ -180,11 +173,11 @@ def folder_predictor(method: FolderMethod, found: Mapping[str, Path]) -> Predict
     for pair_id in sorted(found):
         total.update(pair_id.encode() + found[pair_id].read_bytes())
     info = MethodInfo(
-        name=slug(method.title),
-        title=method.title,
-        group=method.group,
+        name=slug(title),
+        title=title,
+        group=group,
         references="unknown",
-        gan=method.gan,
+        gan=gan,
         year=datetime.now(UTC).year,
         paper="",
         parameters=None,

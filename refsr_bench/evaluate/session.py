@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
-from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.schema import Leak, Result
-from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.core.schema import Result
+from refsr_bench.core.types import Dataset
 from refsr_bench.evaluate.checks import must_stack, refuse_leaks
 from refsr_bench.evaluate.loading import ALL, Choice, load_methods
 from refsr_bench.evaluate.loop import Track, evaluate
@@ -41,14 +41,6 @@ class Session:
     command: str = ""
 
 
-@dataclass(frozen=True)
-class _Task:
-    dataset: Dataset
-    protocol: Protocol
-    pairs: tuple[RefPair, ...]
-    leaks: Mapping[str, Leak]
-
-
 def run_session(
     session: Session, out: Path, fresh: bool = False, track: Callable[[str], Track] | None = None
 ) -> Iterator[tuple[Result, Path]]:
@@ -63,31 +55,17 @@ def run_session(
     loading = load_methods(session.choice)
     if ALL not in session.choice.names:
         loading = iter(list(loading))  # loads named methods now; of ``all``, one at a time is held
-    tasks = [_task(session, dataset, protocol) for dataset in session.datasets for protocol in session.protocols]
+    tasks = []
+    for dataset, protocol in product(session.datasets, session.protocols):
+        pairs = dataset.pairs[: session.limit]
+        leaks = refuse_leaks(dataset, protocol, pairs, session.allow_leaks)
+        tasks.append({"dataset": dataset, "protocol": protocol, "pairs": pairs, "leaks": leaks})
     for card, loaded in loading:
         for task in tasks:
-            plan = _plan(session, task, card, loaded)
-            what = f"{plan.predictor.info.name} on {task.dataset.name}"
+            predictor = method_predictor(card, loaded, session.choice.device, session.name)
+            plan = Plan(predictor, metrics=session.metrics, pictures=session.pictures, command=session.command, **task)
+            if must_stack(predictor.info, plan.protocol, plan.dataset, plan.chosen):
+                log.warning("%s takes one reference: all are stacked into one image.", predictor.info.name)
+                plan = replace(plan, predictor=stacking(predictor))
+            what = f"{plan.predictor.info.name} on {plan.dataset.name}"
             yield evaluate(plan, out, fresh=fresh, **({"track": track(what)} if track else {}))
-
-
-def _task(session: Session, dataset: Dataset, protocol: Protocol) -> _Task:
-    pairs = dataset.pairs[: session.limit]
-    return _Task(dataset, protocol, pairs, refuse_leaks(dataset, protocol, pairs, session.allow_leaks))
-
-
-def _plan(session: Session, task: _Task, card: MethodCard, loaded: LoadedMethod) -> Plan:
-    predictor = method_predictor(card, loaded, session.choice.device, session.name)
-    if must_stack(predictor.info, task.protocol, task.dataset, task.pairs):
-        log.warning("%s takes one reference: all are stacked into one image.", predictor.info.name)
-        predictor = stacking(predictor)
-    return Plan(
-        predictor=predictor,
-        dataset=task.dataset,
-        protocol=task.protocol,
-        metrics=session.metrics,
-        pairs=task.pairs,
-        leaks=task.leaks,
-        pictures=session.pictures,
-        command=session.command,
-    )

@@ -24,7 +24,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -142,17 +142,15 @@ def save_matches(folder: Path, sample: Sample, matches: Correspondence, sr: Imag
     drawn = _drawn(matches, sample)
     if drawn is None:
         return None
+    pictures, numbers = drawn
     facts = Matches(
         id=sample.id,
         sr_sha256=pixels_digest(sr),
         reference=sample.ref_names[0] if sample.ref_names else "",
-        points=drawn.points,
-        cells=drawn.cells,
-        longest=round(drawn.longest, 2),
-        files=tuple(picture.described() for picture in drawn.pictures),
-        mean_confidence=drawn.mean_confidence,
+        files=tuple(picture.described() for picture in pictures),
+        **numbers,
     )
-    return _save(folder / stem(sample.id), MATCHES, facts, drawn.pictures)
+    return _save(folder / stem(sample.id), MATCHES, facts, pictures)
 
 
 def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[Picture]) -> Path:
@@ -171,19 +169,8 @@ def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[
 # -- correspondences as pictures -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """The two or three pictures of correspondences, and what they show; see ``Matches``."""
-
-    pictures: list[Picture]
-    points: int
-    cells: int
-    longest: float
-    mean_confidence: float | None
-
-
-def _drawn(matches: Correspondence, sample: Sample) -> _Drawn | None:
-    """Draw the pictures on the scored area; None without a match inside it."""
+def _drawn(matches: Correspondence, sample: Sample) -> tuple[list[Picture], dict[str, Any]] | None:
+    """Draw two or three pictures of the scored area, with the numbers of ``Matches``; None without a match inside it."""
     scale, (top, left, height, width) = sample.scale, sample.crop
     points = np.asarray(matches.points, np.float64) - (left, top)
     targets = np.asarray(matches.targets, np.float64)
@@ -198,17 +185,17 @@ def _drawn(matches: Correspondence, sample: Sample) -> _Drawn | None:
     length = np.hypot(*(targets - points).T)
     longest = max(1.0, LONGEST * float(np.median(length)))  # a pixel, if most matches stay in place
     pictures = [Picture("flow.png", "flow", _flow(targets - points, length / longest, (y, x), shape))]
-    mean_confidence = None
+    numbers = {"points": len(points), "cells": shape[0] * shape[1], "longest": round(longest, 2)}
     if matches.confidence is not None:
         confidence = np.asarray(matches.confidence, np.float64)[inside]
         grey = np.zeros(shape, np.uint8)
         grey[y, x] = (np.clip(confidence, 0, 1) * 255).round()
         pictures.append(Picture("confidence.png", "confidence", np.repeat(grey[..., None], 3, 2)))
-        mean_confidence = round(float(confidence.mean()), 4)
+        numbers["mean_confidence"] = round(float(confidence.mean()), 4)
     if sample.refs:
         patches = _patches(sample.refs[0], points, targets, sample.crop[2:], scale)
         pictures.append(Picture("patches.png", "patches", patches))
-    return _Drawn(pictures, len(points), shape[0] * shape[1], longest, mean_confidence)
+    return pictures, numbers
 
 
 def _flow(

@@ -88,10 +88,10 @@ def openverse_pages(total, pages=12):
 def test_openverse(web, provider):
     web.pages["/v1/images/"] = openverse_pages(1000)
     hits = list(provider("openverse").search(Search("Tower Bridge"), 45))
-    assert len(hits) == len({hit.url for hit in hits}) == 45
+    assert len(hits) == len({hit.source_url for hit in hits}) == 45
     assert hits[0] == Hit(
         provider="openverse",
-        url="https://live.staticflickr.com/1/0_b.jpg",
+        source_url="https://live.staticflickr.com/1/0_b.jpg",
         landing_url="https://www.flickr.com/photos/1@N02/0",
         creator="Jane Doe",
         creator_url="https://www.flickr.com/photos/1@N02",
@@ -132,7 +132,7 @@ def test_openverse_hits_that_cannot_be_used_are_left_out(web, provider):
     ]
     web.pages["/v1/images/"] = {"result_count": 7, "page_count": 1, "page_size": 20, "page": 1, "results": results}
     (hit,) = provider("openverse").search(Search("a"), 9)
-    assert (hit.url, hit.creator, hit.creator_url) == (openverse(5)["url"], "", "")
+    assert (hit.source_url, hit.creator, hit.creator_url) == (openverse(5)["url"], "", "")
 
 
 def test_openverse_questions_are_short_enough(web, provider):
@@ -227,7 +227,7 @@ def test_commons(web, provider):
     assert [int(hit.sha1, 16) for hit in hits] == list(range(70))
     assert hits[0] == Hit(
         provider="commons",
-        url="https://upload.wikimedia.org/wikipedia/commons/thumb/a/ab/B_0.jpg/1920px-B_0.jpg",
+        source_url="https://upload.wikimedia.org/wikipedia/commons/thumb/a/ab/B_0.jpg/1920px-B_0.jpg",
         landing_url="https://commons.wikimedia.org/wiki/File:B_0.jpg",
         creator="Jane & Joe",
         creator_url="https://commons.wikimedia.org/wiki/User:Jane",
@@ -304,8 +304,8 @@ def test_commons_takes_photos_only(web, provider):
     web.pages["/w/api.php"]["query"]["pages"] += [small, {"pageid": 7, "missing": True}, None]
     hits = list(provider("commons").search(Search("a"), 9))
     assert [int(hit.sha1, 16) for hit in hits] == [4, 9]
-    assert hits[0].url == commons(4)["imageinfo"][0]["thumburl"]
-    assert hits[1].url == small["imageinfo"][0]["url"]
+    assert hits[0].source_url == commons(4)["imageinfo"][0]["thumburl"]
+    assert hits[1].source_url == small["imageinfo"][0]["url"]
 
 
 def test_commons_waits_for_a_lagging_database(web, provider):
@@ -400,7 +400,7 @@ def test_flickr(web, provider, monkeypatch, tmp_path):
     assert len(hits) == 120
     assert hits[0] == Hit(
         provider="flickr",
-        url="https://live.staticflickr.com/65535/0_k.jpg",
+        source_url="https://live.staticflickr.com/65535/0_k.jpg",
         landing_url="https://www.flickr.com/photos/66956608@N06/5000",
         creator="Jane Doe",
         creator_url="https://www.flickr.com/people/66956608@N06/",
@@ -426,7 +426,7 @@ def test_flickr_photos_under_other_licences_or_without_a_file(web, provider, mon
 
     web.pages["/services/rest/"] = flickr(5, photo)
     (hit,) = provider("flickr").search(Search("a"), 9)
-    assert (hit.license, hit.url[-5:]) == ("by", "l.jpg")
+    assert (hit.license, hit.source_url[-5:]) == ("by", "l.jpg")
 
 
 def test_flickr_errors(web, provider, monkeypatch, tmp_path):
@@ -478,7 +478,7 @@ def test_serpapi(web, provider, monkeypatch, tmp_path):
     second = [serpapi_image(3, license_details_url=None), serpapi_image(4, license_details_url="https://alamy.it/x")]
     web.pages["/search.json"] = serpapi([serpapi_image(n) for n in range(3)], second)
     hits = list(provider("serpapi").search(Search("bridge"), 9))
-    assert [hit.url for hit in hits] == [f"https://museum.example/{n}.jpg" for n in range(3)]
+    assert [hit.source_url for hit in hits] == [f"https://museum.example/{n}.jpg" for n in range(3)]
     assert (hits[0].landing_url, hits[0].license) == ("https://museum.example/0", "by-sa")
     assert (web.asked[0][1]["engine"], web.asked[0][1]["tbs"]) == ("google_images", "sur:cl")
     with_unknown = list(provider("serpapi", ("by-sa", "unknown")).search(Search("bridge"), 9))

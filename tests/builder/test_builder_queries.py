@@ -116,7 +116,7 @@ def test_addresses_are_fetched_through_the_polite_client(
         if url.endswith("gone.jpg"):
             raise BenchError(f"{url}: 404")
         data = jpeg(view(0, 0), 90)
-        return fetch.Fetched(data, "image/jpeg", ".jpg", 240, 180, url, "2024-01-01")
+        return fetch.Fetched("image/jpeg", ".jpg", 240, 180, url, "2024-01-01", data)
 
     monkeypatch.setattr(fetch.Client, "image", fake)
     monkeypatch.setenv("REFSR_CONTACT", "tests@example.org")

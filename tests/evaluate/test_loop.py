@@ -27,7 +27,6 @@ from refsr_bench.evaluate.machine import resolve_device
 from refsr_bench.evaluate.metrics import load_metrics
 from refsr_bench.evaluate.plan import Plan, Predictor
 from refsr_bench.evaluate.predictors import (
-    FolderMethod,
     find_predictions,
     folder_predictor,
     method_predictor,
@@ -204,7 +203,7 @@ def test_scores_from_memory_and_from_saved_files_agree(wrsr, tmp_path: Path) -> 
     first, folder = run(root, tmp_path / "out", pictures="images")
     data = open_dataset("wrsr", root)
     found = find_predictions(folder / "images", c2(), data)
-    theirs = folder_predictor(FolderMethod("Theirs"), found)
+    theirs = folder_predictor(found, "Theirs")
     second, _ = evaluate(plan(theirs, data), tmp_path / "out")
     assert [image.metrics for image in first.images] == [image.metrics for image in second.images]
     assert [image.sr_sha256 for image in first.images] == [image.sr_sha256 for image in second.images]
@@ -216,7 +215,7 @@ def test_predictions_of_whole_hr_size_are_cut_as_hr_was(wrsr, tmp_path: Path) ->
     (tmp_path / "pred").mkdir()
     Image.fromarray(data.pairs[0].hr.load()).save(tmp_path / "pred" / "001.png")
     found = find_predictions(tmp_path / "pred", c2(), data)
-    perfect = folder_predictor(FolderMethod("Perfect"), found)
+    perfect = folder_predictor(found, "Perfect")
     result, folder = evaluate(plan(perfect, data), tmp_path / "out")
     assert result.means == {"psnr_y": np.inf, "ssim_y": pytest.approx(1)}
     assert read_result(folder / "result.json") == result
@@ -244,7 +243,7 @@ def test_a_wrongly_sized_prediction_fails_its_pair(wrsr, tmp_path: Path) -> None
     (tmp_path / "pred").mkdir()
     Image.new("RGB", (40, 40)).save(tmp_path / "pred" / "001.png")
     found = find_predictions(tmp_path / "pred", c2(), data)
-    wrong = folder_predictor(FolderMethod("Wrong"), found)
+    wrong = folder_predictor(found, "Wrong")
     result, _ = evaluate(plan(wrong, data), tmp_path / "out")
     assert "40x40" in result.images[0].error
 

@@ -333,7 +333,7 @@ def test_without_data_there_is_no_figure_but_a_reason(tmp_path):
     store(tmp_path / "a", make("a", dataset="sample"))
     found, missing = gather(read_folder(tmp_path), ())
     assert found == ()
-    assert [item.kind for item in missing] == ["robustness", "cost", "ablation", "levels", "protocols", "study"]
+    assert [item.key for item in missing] == ["robustness", "cost", "ablation", "levels", "protocols", "study"]
     assert all(item.command.startswith("refsr-bench ") for item in missing)
 
 

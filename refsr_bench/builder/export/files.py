@@ -25,6 +25,7 @@ from refsr_bench.builder.export.croissant import croissant
 from refsr_bench.builder.export.pairs import Pair, categories, check_licenses, finished, pictures
 from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import Project
+from refsr_bench.builder.rows import SOURCE
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import csv_text
@@ -33,8 +34,6 @@ from refsr_bench.data.leaks import describe, find_leaks
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.data.prepare import write_manifest
 from refsr_bench.pixels.images import read_image
-
-SOURCE = ("source_url", "landing_url", "creator", "creator_url", "license", "license_version", "license_url")
 
 
 def export(project: Project, by_reference: bool = False) -> Path:

@@ -106,21 +106,10 @@ class Policy:
         return f"{AGENT}/{__version__} ({contact}) httpcore2/{httpcore2.__version__}"
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """An image as it arrived.
-
-    bytes: the file. type, suffix: its media type and usual suffix, by content. width, height: as stored (before any
-    EXIF rotation). url: the last hop. retrieved: date (ISO, UTC). path: the file in the cache; None without a cache.
-    """
+class Fetched(Picture):
+    """An image as it arrived. bytes: the file. path: the file in the cache; None without a cache."""
 
     bytes: bytes
-    type: str
-    suffix: str
-    width: int
-    height: int
-    url: str
-    retrieved: str
     path: Path | None = None
 
 
@@ -170,7 +159,7 @@ class Client:
         if cached and cached[0].refused:
             raise Refused(cached[0].refused)
         if cached and cached[0].image:
-            return Fetched(cached[1], path=self._cache.body(url), **reader.to_json(cached[0].image))
+            return Fetched(**reader.to_json(cached[0].image), bytes=cached[1], path=self._cache.body(url))
         try:
             answer = self._get(_Request(url, self.policy.max_bytes, "image/*", robots))
             kind, width, height = answers.look(answer.body, shown, self.policy.max_pixels)
@@ -181,7 +170,7 @@ class Client:
         media = PilImage.MIME.get(kind, "image/jpeg")
         image = Picture(media, SUFFIXES[kind], width, height, answer.url, today())
         self._cache.write(url, Known(shown, image=image, bytes=len(answer.body)), answer.body)
-        return Fetched(answer.body, path=self._cache.body(url), **reader.to_json(image))
+        return Fetched(**reader.to_json(image), bytes=answer.body, path=self._cache.body(url))
 
     def json(
         self,

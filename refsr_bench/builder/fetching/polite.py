@@ -68,7 +68,8 @@ class Pace:
 
 
 class Picture(Format):
-    """The facts of a fetched image, as ``fetch.Fetched`` has them."""
+    """The facts of a fetched image. type: its media type and suffix its usual suffix, by content; width, height: as
+    stored (before any EXIF turn); url: where it lay at last; retrieved: date (ISO, UTC)."""
 
     type: str
     suffix: str

@@ -23,7 +23,7 @@ from refsr_bench.builder.pool import Gathered
 from refsr_bench.builder.pool.providers import open_provider
 from refsr_bench.builder.pool.providers.base import FILE_HOSTS, Hit, Place, Provider, Search
 from refsr_bench.builder.project import Project
-from refsr_bench.builder.rows import Candidate, Query
+from refsr_bench.builder.rows import SOURCE, Candidate, Query
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import Format
@@ -135,7 +135,7 @@ class _Task:
         originals: set[str] = set()
         try:
             for rank, hit in enumerate(provider.search(search, SPARE * self.n), 1):
-                if hit.url in addresses or (hit.sha1 and hit.sha1 in originals):
+                if hit.source_url in addresses or (hit.sha1 and hit.sha1 in originals):
                     continue
                 originals.add(hit.sha1)
                 row = self._take(provider.client, hit, pixels)
@@ -145,7 +145,7 @@ class _Task:
                 tables.append(self.project.table("pool"), [row])
                 rows.append(row)
                 pixels.add(row.sha256)
-                addresses.add(hit.url)
+                addresses.add(hit.source_url)
                 self.added[provider.name] += 1
                 have += 1
                 if have >= self.n:
@@ -162,7 +162,7 @@ class _Task:
     def _take(self, client: Client, hit: Hit, known: set[str]) -> Candidate | None:
         """Fetch a hit and put it into the pool; return None if it is ``known`` or cannot be had, which is noted."""
         try:
-            fetched = client.image(hit.url, robots=not _handed_out(hit.url))
+            fetched = client.image(hit.source_url, robots=not _handed_out(hit.source_url))
         except Throttled as error:
             return self._note("images not yet fetched", error)
         except Refused as error:
@@ -185,14 +185,8 @@ class _Task:
             sha256=digest,
             width=image.shape[1],
             height=image.shape[0],
-            source_url=hit.url,
-            landing_url=hit.landing_url,
-            creator=hit.creator,
-            creator_url=hit.creator_url,
-            license=hit.license,
-            license_version=hit.license_version,
-            license_url=hit.license_url,
             retrieved=fetched.retrieved,
+            **{name: getattr(hit, name) for name in SOURCE},
         )
 
     def _note(self, what: str, error: BenchError) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from refsr_bench.builder.fetching.fetch import Client
 from refsr_bench.builder.fetching.network import FetchError
 from refsr_bench.builder.licenses import KNOWN, OPEN
-from refsr_bench.builder.rows import UNKNOWN
+from refsr_bench.builder.rows import UNKNOWN, Stated
 from refsr_bench.core.errors import Misuse
 
 FILE_HOSTS = ("wikimedia.org", "staticflickr.com")
@@ -59,22 +59,15 @@ class Search:
         return " ".join((self.text or self.category.replace("_", " ")).split())
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Stated, kw_only=True):
     """An image that a provider offers.
 
-    url: the file to fetch. landing_url: the page about it. license: one of KNOWN, or UNKNOWN, which is accepted only if
-    the settings list it. sha1: the original file's, if the provider states it.
+    source_url: the file to fetch. landing_url: the page about it. license: one of KNOWN, or UNKNOWN, which is accepted
+    only if the settings list it. sha1: the original file's, if the provider states it.
     """
 
     provider: str
-    url: str
-    landing_url: str = ""
-    creator: str = ""
-    creator_url: str = ""
     license: str = UNKNOWN
-    license_version: str = ""
-    license_url: str = ""
     sha1: str = ""
 
 
@@ -108,8 +101,8 @@ class Provider(ABC):
         for hit in self._hits(query):
             if len(seen) >= n:
                 return
-            if hit.url and hit.url not in seen and hit.license in self.licenses:
-                seen.add(hit.url)
+            if hit.source_url and hit.source_url not in seen and hit.license in self.licenses:
+                seen.add(hit.source_url)
                 yield hit
 
     @abstractmethod

@@ -98,7 +98,7 @@ def _hit(page: dict, info: dict) -> Hit:
     author = link(next(iter(re.findall(r"""href=["']([^"']+)["']""", fact("Artist"))), ""))
     return Hit(
         provider=Commons.name,
-        url=rendered or link(info.get("url")),
+        source_url=rendered or link(info.get("url")),
         landing_url=link(info.get("descriptionurl")),
         creator=plain(fact("Artist")) or plain(fact("Credit")) or user,
         creator_url=author or (f"{HOME}/wiki/User:{quote(user.replace(' ', '_'))}" if user else ""),

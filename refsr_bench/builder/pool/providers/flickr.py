@@ -78,7 +78,7 @@ class Flickr(Provider):
         name, version = of_address(address)
         return Hit(
             provider=self.name,
-            url=link(photo.get(f"url_{letter}")),
+            source_url=link(photo.get(f"url_{letter}")),
             landing_url=link(f"{HOME}/photos/{owner}/{number}"),
             creator=plain(photo.get("ownername")),
             creator_url=link(f"{HOME}/people/{owner}/"),

@@ -65,7 +65,7 @@ def _hit(result: dict) -> Hit:
     by_address = of_address(address)
     return Hit(
         provider=Openverse.name,
-        url=link(result.get("url")),
+        source_url=link(result.get("url")),
         landing_url=link(result.get("foreign_landing_url")),
         creator=plain(result.get("creator")),
         creator_url=link(result.get("creator_url")),

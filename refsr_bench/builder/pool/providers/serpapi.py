@@ -55,7 +55,7 @@ def _hit(result: dict) -> Hit:
     name, version = of_address(address)
     return Hit(
         provider=SerpApi.name,
-        url=link(result.get("original")),
+        source_url=link(result.get("original")),
         landing_url=link(result.get("link")),
         creator=plain(result.get("source")),
         license=name,
