@@ -170,7 +170,7 @@ def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[
 
 
 def _drawn(matches: Correspondence, sample: Sample) -> tuple[list[Picture], dict[str, Any]] | None:
-    """Draw two or three pictures of the scored area, with the numbers of ``Matches``; None without a match inside it."""
+    """Draw two or three pictures of the scored area, with the numbers of ``Matches``; None without any match."""
     scale, (top, left, height, width) = sample.scale, sample.crop
     points = np.asarray(matches.points, np.float64) - (left, top)
     targets = np.asarray(matches.targets, np.float64)
