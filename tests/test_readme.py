@@ -107,18 +107,15 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
     assert (home / "results/site/index.html").is_file() and (home / "site/index.html").is_file()
+    for block in PYTHON:  # which reads the results, too
+        exec(compile(block, "README.md", "exec"), {})
+    assert len(PYTHON) == 1
 
 
 def test_the_table_of_methods_is_that_of_the_catalogue() -> None:
     from docs.methods_table import written
 
     assert written(README) == README, "run python docs/methods_table.py"
-
-
-def test_python_lines_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    for block in PYTHON:
-        exec(compile(block, "README.md", "exec"), {})
-    assert len(PYTHON) == 1
 
 
 def test_setup_commands_are_those_of_the_continuous_test() -> None:
