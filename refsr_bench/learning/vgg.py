@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def vgg_layers(last: str) -> nn.Sequential:
-    """Make the layers ``conv1_1, relu1_1, conv1_2, ...`` up to and including ``last``, with 2x2 max pooling per block.
+    """Make the layers ``conv1_1, relu1_1, conv1_2, ...`` up to and including ``last``; 2x2 max pooling between blocks.
 
     Raises ValueError for a layer that VGG19 does not have.
     """
@@ -80,7 +80,7 @@ class VGG19Features(ImageNetNormalised):
 def from_torchvision(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
     """Rename a torchvision ``vgg19`` state dict (``features.N.weight``) to ``vgg_net.convB_N.weight`` up to ``last``.
 
-    ``vgg16`` has the same layers up to conv3_3 and is renamed just as well. Raises KeyError when a convolution is missing.
+    ``vgg16`` has the same layers up to conv3_3 and serves as well. Raises KeyError when a convolution is missing.
     """
     renamed = {}
     for index, (name, layer) in enumerate(vgg_layers(last).named_children()):

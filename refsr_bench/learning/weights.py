@@ -1,7 +1,7 @@
 """The weights of a network: the one format that is written, and the reader of it, of older formats and foreign files.
 
-A file of ours is ``.safetensors``. It holds the state dict of a whole network, or of one part of it, and these metadata,
-all strings:
+A file of ours is ``.safetensors``. It holds the state dict of a whole network, or of one part of it, and these strings
+as metadata:
 
     format     always ``FORMAT``
     method     the card's name
@@ -331,7 +331,7 @@ def _in_order(data: bytes) -> bytes:
 
 
 def pack(source: Path, out: Path, name: str) -> None:
-    """Rewrite a file of ours as float16 at half the size; it is read as float32. name: the name that results give it."""
+    """Rewrite a file of ours as float16, half the size; it is read as float32. name: the name that results give it."""
     state = {key: value.half() if value.is_floating_point() else value for key, value in read_weights(source).items()}
     write_safetensors(out, state, read_metadata(source) | {"name": name})
 
