@@ -95,7 +95,7 @@ def _deeper(key: str, last: str) -> bool:
 def sizes(restoration: State) -> dict[str, Any]:
     """Read ``channels``, ``blocks`` and ``groups`` of a descendant of C2-Matching off its tensors.
 
-    Raises KeyError when they are not those of C2-Matching's content extractor and offset predictors.
+    Raises KeyError or TypeError when they lack C2-Matching's content extractor or offset predictors.
     """
 
     def count(body: str) -> int:

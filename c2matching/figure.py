@@ -24,7 +24,8 @@ from refsr_bench.pixels.resize import resize_pil_bicubic
 
 WIDTH = 7.2  # inches, both columns of a page
 CELL = 4  # HR pixels per descriptor
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe and Ito's, which colour-blind readers can tell apart
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 
 
 @dataclass(frozen=True)

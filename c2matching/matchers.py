@@ -1,7 +1,7 @@
 """Matchers made of C2-Matching's parts: its student and its teacher, VGG features, and raw pixels.
 
-All compare 3x3 patches of descriptors, one descriptor per 4x4 pixels, and return the best match of every patch. So even a
-right match may be off by half a descriptor (2 pixels) along either axis.
+All compare 3x3 patches of descriptors, one descriptor per 4x4 pixels, and return the best match of every patch. Even a
+right match may therefore be off by half a descriptor (2 pixels) along either axis.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The contrastive correspondence network: what gives descriptors to match (paper section 3.1, Table 2, Fig. 2a)."""
+"""The contrastive correspondence network, which makes descriptors to match (paper section 3.1, Table 2, Fig. 2a)."""
 
 from __future__ import annotations
 

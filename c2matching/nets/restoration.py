@@ -23,7 +23,7 @@ from c2matching.nets.strips import by_rows
 from refsr_bench.learning.blocks import bilinear_x4, conv, residual_blocks
 from refsr_bench.learning.scales import SCALES, at_grid
 
-OFFSET_CONVOLUTIONS = 3  # before an offset: two for the features, one for offsets and masks
+OFFSET_CONVOLUTIONS = 3  # that lead to an offset: two for the features, one for offsets and masks
 AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradients: up to 28 MB, 216 channels
 
 
@@ -144,7 +144,7 @@ class DynAggRestoration(nn.Module):
         return getattr(self, f"tail_{scale}")(x)
 
     def forward(self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
-        """(N, channels, h, w), features and p0 by layer name -> the residual image (N, 3, 4h, 4w)."""
+        """Make the residual image (N, 3, 4h, 4w) of x (N, channels, h, w); refs and p0 are given by layer name."""
         for scale, (layer, _, _) in SCALES.items():
             x = self.stage(scale, x, refs.get(layer), pre_offset.get(layer), (0, 0))  # a, b
             x = self.enlarge(scale, x)  # c
@@ -166,7 +166,7 @@ class RestorationNet(nn.Module):
 
     @property
     def ref_layers(self) -> tuple[str, ...]:
-        """The VGG layers this network reads from the reference."""
+        """The VGG layers that this network reads the reference at."""
         return tuple(SCALES[scale].layer for scale in self.dyn_agg_restore.scales)
 
     def forward(self, lr: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:

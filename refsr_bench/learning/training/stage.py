@@ -1,8 +1,8 @@
 """The interface of training stages, and the stage of any network that makes SR images (C2-Matching, supplement A).
 
 A stage takes micro-batches, sums their gradients (over processes too) and updates its networks once. Losses are divided
-by the counts of the whole iteration, so cutting it into micro-batches and processes changes rounding alone. GAN training
-is the exception, because the perceptual norm and the discriminator's BatchNorm see one micro-batch as a whole.
+by the counts of the whole iteration, so cutting it into micro-batches and processes changes rounding alone. Only GAN
+training differs, because the perceptual norm and the discriminator's BatchNorm see one micro-batch as a whole.
 """
 
 from __future__ import annotations
