@@ -120,27 +120,27 @@ class DynAggRestoration(nn.Module):
     def aggregate_at_once(
         self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]
     ) -> Tensor:
-        """``aggregate`` without strips, which gradients need."""
+        """Aggregate without strips, which gradients need."""
         features = torch.cat((x, self.ref_for_offsets(scale, ref, pre_offset, origin)), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)
         return F.leaky_relu(getattr(self, f"{scale}_dyn_agg")(ref, features, pre_offset, origin), 0.1)
 
     def ref_for_offsets(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
-        """The reference that the learned offsets see: the same place, not the matched one, as in the authors' code."""
+        """Cut the reference for the learned offsets at the same place, not the matched one, like the authors."""
         return at_grid(ref, pre_offset.shape[2:4], origin)
 
     def stage(
         self, scale: str, x: Tensor, ref: Tensor | None, pre_offset: Tensor | None, origin: tuple[int, int]
     ) -> Tensor:
-        """One scale before its enlargement, (N, channels, h, w); origin: where x starts, at this scale's resolution."""
+        """Run one scale before its enlargement, (N, channels, h, w). origin: the start of x, at this resolution."""
         joined = x
         if scale in self.scales:
             joined = torch.cat((x, self.aggregate(scale, x, ref, pre_offset, origin)), dim=1)  # #2, #7, #12
         return x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))  # #5, #10, #15
 
     def enlarge(self, scale: str, x: Tensor) -> Tensor:
-        """Features at twice the resolution for the next scale; after the last scale, the residual image."""
+        """Double the resolution for the next scale; after the last scale, make the residual image."""
         return getattr(self, f"tail_{scale}")(x)
 
     def forward(self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:

@@ -104,7 +104,7 @@ class Ablation:
         }
 
     def _stage(self, folder: str, name: str, training: C2Training, **files: Path) -> Path:
-        """Train the stage ``name`` in ``folder`` unless that is done, and return its weights. files: for ``Sources``."""
+        """Train the stage ``name`` in ``folder`` if necessary; return its weights. files: fields of ``Sources``."""
         path = self.out / folder
         if not (path / DONE).is_file():
             self.say(f"training: {folder}")
