@@ -1,10 +1,10 @@
 """AMSA (Xia et al., AAAI 2022): fast matching by propagation, and the reference at five sizes.
 
-Matching begins with random correspondences. They come from a generator seeded by the pixels of the LR image, so an image
-always gives the same SR image. The order of the steps that improve them is ours, chosen on one pair of images to agree
-with the authors' correspondences: it finds 94 % of them, exhaustive matching 89 %. The authors evaluate on HR images
-cut to multiples of 32. Here an LR image of another size is extended to multiples of eight by its last row and column,
-and the SR image is cut back.
+Matching begins with random correspondences. They come from a generator seeded by the pixels of the LR image, so the
+same image always gives the same SR image. The order of the steps that improve them is ours, chosen on one pair of
+images to agree with the authors' correspondences: it finds 94 % of them, exhaustive matching 89 %. The authors evaluate
+on HR images cut to multiples of 32. Here an LR image of another size is extended to multiples of eight by its last row
+and column, and the SR image is cut back.
 """
 
 from __future__ import annotations

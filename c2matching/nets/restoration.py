@@ -1,5 +1,6 @@
-"""The restoration network (sections 3.3 and 3.4, Table 3): dynamic aggregation at three scales, each with a stage of
-residual blocks.
+"""The restoration network (sections 3.3 and 3.4, Table 3).
+
+Dynamic aggregation at three scales, each followed by a stage of residual blocks:
 
 1. content extractor: features of the LR image (Table 3, #0 and #1)
 2. for each scale, small (x1), medium (x2), large (x4):
