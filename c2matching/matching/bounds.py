@@ -1,6 +1,6 @@
 """Upper bounds of patch correlations: exact matching computes in full only what they cannot exclude (Eq. 4 and 8).
 
-Descriptors of photographs lie close to few directions. That bounds their correlations at a fraction of the work:
+Descriptors of photographs lie close to a few directions. That bounds their correlations at a fraction of the work:
 
 1. Split a pixel's descriptor into its part along the first k principal directions of both maps and the rest,
    a = Pa + a'. The parts are orthogonal, so a.b = Pa.Pb + a'.b'.
@@ -33,11 +33,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RANKS = (63, 95, 47)  # k, the usual one first; k + 1 channels are a multiple of 16, as vector units like it
+RANKS = (63, 95, 47)  # k, the usual one first; k + 1 channels are a multiple of 16, which suits vector units
 DIRECTIONS = 125  # K: with k = 63, K - k + 2 channels are 64
-PROBES = 8  # patches that decide k
+PROBES = 8  # patches on which k is chosen
 SPREAD = 0.6  # share of the channels; energy spread over more directions than that means descriptors as good as random
-SAMPLE = 1024  # pixels of each map that give the directions
+SAMPLE = 1024  # pixels of each map from which the directions are computed
 # The cost of a pair of patches in multiplications of the product: the nine-shift sum with its maximum takes about 30, a
 # look at a candidate that the first bound leaves about 2000. They decide what is tried, never what is found.
 SUMS_COST, CANDIDATE_COST = 30, 2000
@@ -47,10 +47,10 @@ SLACK = 4e-6  # allowed to every bound, relative to the norms of the two patches
 
 
 def principal_directions(features: Tensor, ref_features: Tensor) -> Tensor | None:
-    """The principal directions of both maps, (C, DIRECTIONS), orthonormal, of falling energy.
+    """Compute the principal directions of both maps, (C, DIRECTIONS), orthonormal, by falling energy.
 
-    features (C, h, w), ref_features (C, H, W). None where bounds cannot pay: with too few channels, or with energy
-    spread over too many directions.
+    features (C, h, w), ref_features (C, H, W). Returns None when bounds cannot pay, because there are too
+    few channels or the energy is spread over too many directions.
     """
     pixels = torch.cat([f.flatten(1)[:, :: max(1, f[0].numel() // SAMPLE)] for f in (features, ref_features)], 1)
     energy = pixels @ pixels.T  # (C, C)

@@ -1,10 +1,10 @@
 """Exact matching on CPUs by bounds (``bounds``) with compiled inner loops (``compiled``). Needs numba.
 
-1. pixel correlations, or the first bounds of them: products of matrices, as in ``exact``
+1. pixel correlations, or the first bounds of them: matrix products, as in ``patch_correlation``
 2. sums over the nine shifts and the maximum: one pass in the first-level cache
-3. a look at the candidates which the bounds leave
+3. a look at the candidates that the bounds leave
 
-Each thread does its own band of rows from product to match, so that threads wait for each other only at the end.
+Each thread takes its own band of rows from product to match, so threads wait for each other only at the end.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor
 from c2matching.matching.bounds import CANDIDATE_COST, Bounds, find_bounds, principal_directions
 
 T = TypeVar("T")
-SMALLEST = 4 << 20  # pairs of pixels below which there is nothing to gain
-LARGEST = 1e12  # squared norms of descriptors: their squares and sums stay far from float32's 3e38
+SMALLEST = 4 << 20  # pairs of pixels; with fewer there is nothing to gain
+LARGEST = 1e12  # squared norm of a descriptor; its squares and sums stay far from float32's 3e38
 HELD = 4 << 20  # pixel correlations that each thread holds, more when strips would get narrow
 IN_ALL = 1 << 28  # pixel correlations that all threads may hold, 1 GiB
 KEYS = 2400  # reference pixels multiplied at once, what the second-level cache holds of them
@@ -34,7 +34,7 @@ WAIT = 4  # rows done without bounds after one where they excluded too little; t
 
 @cache
 def available() -> bool:
-    """True where numba is installed, fits the installed NumPy and finds a place for what it compiles."""
+    """Tell whether numba is installed, fits the installed NumPy and finds a place for its compiled code."""
     try:
         import c2matching.matching.compiled  # noqa: F401
     except (ImportError, RuntimeError):
@@ -43,7 +43,7 @@ def available() -> bool:
 
 
 def usable(features: Tensor, ref_features: Tensor) -> bool:
-    """True where ``match`` takes these maps (C, h, w), (C, H, W), and they are large enough to gain by it."""
+    """Tell whether ``match`` takes these maps (C, h, w), (C, H, W), and they are large enough to gain by it."""
     maps = (features, ref_features)
     return (
         features[0].numel() * ref_features[0].numel() >= SMALLEST
@@ -56,7 +56,7 @@ def usable(features: Tensor, ref_features: Tensor) -> bool:
 def match(
     features: Tensor, ref_features: Tensor, scale: Tensor, limit: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Match as ``patch_correlation.match`` does, before the input's normalisation; None where bounds do not pay.
+    """Match like ``patch_correlation.match``, before the input's normalisation; None when bounds do not pay.
 
     features (C, h, w), ref_features (C, H, W), float32 on the CPU. scale (H-2, W-2), positive: what correlations with
     each reference patch are multiplied by. limit (h-2, w-2): what no correlation of a patch exceeds. Returns index

@@ -1,7 +1,7 @@
-"""Restoration of large images stage by stage, in strips of rows: the same values as at once, in bounded memory.
+"""Restoration of large images stage by stage, in strips of rows: the same values as in one go, in bounded memory.
 
 Every stage is computed for a strip and for the rows around it that its convolutions reach. Only one map of ``channels``
-at LR resolution and one at twice that are kept whole, because each stage reads what the one before made of other rows.
+at LR resolution and one at twice that are kept whole, because each stage also reads neighbouring rows of the one before.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Stage:
 def restore_within_memory(
     net: RestorationNet, lr: Tensor, refs: Mapping[str, Tensor], flow: Tensor
 ) -> Tensor:
-    """``restore``, in ever lower strips while the GPU runs out of memory; warns of it.
+    """Restore in ever lower strips while the GPU runs out of memory, with a warning.
 
     Raises torch.OutOfMemoryError when strips of a row are too much.
     """

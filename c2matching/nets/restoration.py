@@ -30,9 +30,10 @@ AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradie
 
 @dataclass(frozen=True)
 class RestorationConfig:
-    """Sizes of the network. blocks: residual blocks of the content extractor and of the small, medium, large stage.
+    """The options of the network.
 
-    small_reference: whether Aggregated Reference Feature1 (relu3_1) is used. taps: which patch's displacement each
+    blocks: residual blocks of the content extractor and of the small, medium and large stage. groups: deformable
+    groups. small_reference: True uses Aggregated Reference Feature1 (relu3_1). taps: the patch whose displacement each
     kernel tap takes, ``mirrored`` (the authors' checkpoints) or ``unmirrored``, see ``pre_offsets``. aggregation:
     ``dynamic`` (Eq. 9) or ``copy``, matched patches copied and averaged where they overlap (ablation). Raises
     ValueError for any other word.
@@ -52,7 +53,7 @@ class RestorationConfig:
 
     @property
     def pre_offset_taps(self) -> str:
-        """The taps that ``pre_offsets`` is asked for: copying needs all patches that contain a cell."""
+        """Return the ``taps`` for ``pre_offsets``: copying needs all patches that contain a cell."""
         return "covering" if self.aggregation == "copy" else self.taps
 
 
