@@ -122,7 +122,7 @@ def convert(states: Sequence[State]) -> Converted | None:
 
 
 def options_of(restoration: State) -> dict[str, Any]:
-    """Read the options of C2-Matching's own network off its tensors, which show all of them but ``taps``."""
+    """Read the options of C2-Matching's own network off its tensors, which do not show ``taps``."""
     return {**sizes(restoration), "small_reference": "dyn_agg_restore.small_dyn_agg.weight" in restoration}
 
 

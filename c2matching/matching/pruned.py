@@ -62,7 +62,7 @@ def match(
     each reference patch are multiplied by. limit (h-2, w-2): what no correlation of a patch exceeds. Returns index
     (h-2, w-2) int64 and correlation (h-2, w-2).
     """
-    # One thread: in several, small problems take longer, many times so when others compute as well.
+    # Small problems take longer in several threads, many times longer when other work shares the cores.
     (basis,) = _in_threads([partial(principal_directions, features, ref_features)])
     if basis is None:
         return None
@@ -78,7 +78,7 @@ def match(
 
 
 def _in_threads(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """The result of each call, made in a thread of its own in which PyTorch uses no other."""
+    """Return the result of each call, made in a thread of its own, in which PyTorch uses no further threads."""
 
     def alone(call: Callable[[], T]) -> T:
         torch.set_num_threads(1)  # OpenMP keeps it for this thread alone
@@ -94,7 +94,7 @@ def _in_threads(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 class _Products:
-    """Products of three neighbouring rows of pixels with all pixels of the reference.
+    """The products of three neighbouring rows of pixels with all pixels of the reference.
 
     Each row is multiplied once: it is kept for the two windows of rows that follow.
     """
@@ -106,7 +106,7 @@ class _Products:
         self.made: list[tuple[int, int] | None] = [None] * 3  # (row, first column) of what lies there
 
     def __call__(self, top: int, columns: slice) -> list[np.ndarray]:
-        """Three rows from ``top``, (w, n) each, of the pixels in ``columns``."""
+        """Return the products of three rows from ``top``, (w, n) each, for the pixels in ``columns``."""
         width = columns.stop - columns.start
         for y in range(top, top + 3):
             if self.made[y % 3] != (y, columns.start):
@@ -118,7 +118,7 @@ class _Products:
 
 
 class _Task:
-    """The data that the bands share: both maps as products and searches need them, and the matches found.
+    """The data that the bands share: both maps, arranged for products and searches, and the matches found.
 
     pixels (h, w, C) and keys (L, C) of the reference; best and index (h-2, w-2).
     """
@@ -172,7 +172,7 @@ class _Task:
                 largest(Rows(*full(y, pixels)), self.reference, matches, work)
 
     def _strip_width(self, limit: int) -> int:
-        """Patches in a row of a strip: what ``HELD`` allows, NARROW at least, never more than ``limit`` allows."""
+        """Count the patches in a row of a strip: as ``HELD`` allows, at least NARROW, never more than ``limit`` allows."""
         cols, column = self.best.shape[1], 3 * len(self.keys)
         most = max(1, min(max(NARROW, HELD // column - 2), limit // column - 2))
         return min(cols, -(-cols // -(-cols // most)))  # strips of about equal width

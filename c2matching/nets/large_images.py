@@ -1,7 +1,7 @@
 """Restoration of large images stage by stage, in strips of rows: the same values as in one go, in bounded memory.
 
 Every stage is computed for a strip and for the rows around it that its convolutions reach. Only one map of ``channels``
-at LR resolution and one at twice that are kept whole, because each stage also reads neighbouring rows of the one before.
+at LR resolution and one at twice that are kept whole, because a stage also reads neighbouring rows of the one before.
 """
 
 from __future__ import annotations
