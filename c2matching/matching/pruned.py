@@ -172,7 +172,7 @@ class _Task:
                 largest(Rows(*full(y, pixels)), self.reference, matches, work)
 
     def _strip_width(self, limit: int) -> int:
-        """Count the patches in a row of a strip: as ``HELD`` allows, at least NARROW, never more than ``limit`` allows."""
+        """Count the patches in a row of a strip: as ``HELD`` allows, at least NARROW, at most what ``limit`` allows."""
         cols, column = self.best.shape[1], 3 * len(self.keys)
         most = max(1, min(max(NARROW, HELD // column - 2), limit // column - 2))
         return min(cols, -(-cols // -(-cols // most)))  # strips of about equal width
