@@ -1,1 +1,1 @@
-"""One module per system that C2-Matching is compared with: its card and its adapter."""
+"""The systems that C2-Matching is compared with, one module each: the card and the adapter."""

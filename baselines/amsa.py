@@ -1,9 +1,9 @@
 """AMSA (Xia et al., AAAI 2022): fast matching by propagation, and the reference at five sizes.
 
-Matching begins with random correspondences. Here they come from a generator seeded by the pixels of the LR image, so
-that the same image gives the same SR image. The order of the steps that improve them is ours, chosen to agree with the
-authors' correspondences on one pair of images: 94 % of them, where exhaustive matching gives 89 %. The authors evaluate
-on HR images cut to multiples of 32; here an LR image of another size is continued to multiples of eight by its last row
+Matching begins with random correspondences. They come from a generator seeded by the pixels of the LR image, so the
+same image always gives the same SR image. The order of the steps that improve them is ours, chosen on one pair of
+images to agree with the authors' correspondences: it finds 94 % of them, exhaustive matching 89 %. The authors evaluate
+on HR images cut to multiples of 32. Here an LR image of another size is extended to multiples of eight by its last row
 and column, and the SR image is cut back.
 """
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TITLE = "AMSA"
-MULTIPLE = 8  # images are matched at 1/8 of their size first
-SHRINK = 0.8
+MULTIPLE = 8  # matching begins at 1/8 of the size
+SHRINK = 0.8  # the ratio of the sides of one copy of the reference to those of the copy before
 
 
 def build(**options: Any) -> nn.Module:
@@ -32,8 +32,11 @@ def build(**options: Any) -> nn.Module:
 
 
 def reduced(ref: Tensor) -> list[Tensor]:
-    """(N, 3, H, W) in [0, 1] -> itself and four copies, at 0.8, 0.64, ... of its sides, which are cut to multiples of
-    four. Each is made from the one before by Pillow's bicubic, in 8 bits."""
+    """Make four smaller copies of a reference, at 0.8, 0.64, ... of its sides, and return it with them.
+
+    ref (N, 3, H, W) in [0, 1]. Pillow's bicubic makes each copy from the one before, in 8 bits; their sides are cut to
+    multiples of four.
+    """
     import torch
 
     from baselines.nets.amsa import SIZES
@@ -51,9 +54,11 @@ def reduced(ref: Tensor) -> list[Tensor]:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """LR is continued to multiples of eight by its last row and column; then all, reduced references too, is filled
-    with zeros at the bottom and right to one size, as in the authors' evaluation. Of several references the first is
-    used."""
+    """Upscale a batch, as in ``System``; only the first reference is used.
+
+    LR is extended to multiples of eight by its last row and column. Then all images, the reduced references too, are
+    padded with zeros at the bottom and right to one size, as in the authors' evaluation.
+    """
     from baselines.nets.family import one_size
 
     height, width = lr_up.shape[-2:]
@@ -61,7 +66,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout: restoration network, C2-Matching's ``feature_extraction.pth``, torchvision's VGG19."""
+    """Convert the authors' restoration network, C2-Matching's ``feature_extraction.pth`` and torchvision's VGG19."""
     found = parts(states)
     restoration = found.get("restoration", {})
     if "dyn_agg_restore.small_deform_conv.weight" not in restoration:

@@ -1,4 +1,4 @@
-"""Bicubic interpolation (Pillow's, as every Ref-SR codebase uses it): the floor of every table."""
+"""Bicubic interpolation, the floor of every table. It is Pillow's, which every Ref-SR codebase uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
 def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
-    """Pillow bicubic (a = -0.5), rounded to uint8; references are ignored."""
+    """Enlarge by Pillow's bicubic (a = -0.5), rounded to uint8; references are ignored."""
     height, width = lr.shape[:2]
     return Prediction(resize_pil_bicubic(lr, height * scale, width * scale))
 

@@ -1,10 +1,14 @@
 """CIMR-SR (Yan et al., ECCV 2020): references from a pool, several matches per patch, aggregated by attention.
 
-No code and no weights were published. Known are: one pool of references for all images, chosen without regard to
-their content, patches matched with it in feature space, and an attention over several matched features before a
-reconstruction like SRNTT's. Guessed are: that the references a call is given are the pool; three matches per patch,
-from three different references; VGG19's features, three scales and patches as in SRNTT; the attention (softmax over
-matches of two convolutions); all sizes of the reconstruction (64 channels, 16 blocks per scale).
+No code and no weights were published. The paper gives one pool of references for all images, chosen without regard to
+their content; patches matched with it in feature space; and an attention over several matched features before a
+reconstruction like SRNTT's. The rest is guessed:
+
+- the pool is the references that a call is given;
+- a patch has three matches, in three different references;
+- VGG19's features, three scales and patches are those of SRNTT;
+- the attention is a softmax over the matches, of two convolutions;
+- the reconstruction has 64 channels and 16 blocks per scale.
 """
 
 from __future__ import annotations
@@ -26,19 +30,19 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """[0, 1] throughout. Nothing is padded: LR images may have any size, references multiples of four."""
+    """Upscale in [0, 1] throughout. Nothing is padded: LR may have any size, references multiples of four."""
     from refsr_bench.learning.tensors import down_up
 
     return net(lr, lr_up, refs, [down_up(ref) for ref in refs])
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Nobody published weights; ours carry their options and need no conversion."""
+    """Convert nothing: nobody published weights, and ours carry their options."""
     return None
 
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
-    """VGG19 stays what it is."""
+    """Fill VGG19, which stays frozen."""
     from refsr_bench.learning.vgg import from_torchvision
 
     net.vgg.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)

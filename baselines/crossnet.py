@@ -1,8 +1,8 @@
-"""CrossNet (Zheng et al., ECCV 2018): features of the reference moved by optical flow.
+"""CrossNet (Zheng et al., ECCV 2018): optical flow that warps features of the reference.
 
-Open, and decided here: the network adds details to an image that MDSR has enlarged, whose weights do not come with
-CrossNet's: the bicubic enlargement takes its place. It needs an image and a reference of one size: both are filled with
-zeros at the bottom and right, as in C²-Matching's evaluation.
+Two points are decided here. The authors' network adds details to an image enlarged by MDSR, whose weights do not come
+with CrossNet's; the bicubic enlargement takes its place. The network needs an image and a reference of one size; both
+are padded with zeros at the bottom and right, as in C²-Matching's evaluation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OFFICIAL = (
     (r"Encoder\.(\w+)\.0\.(\w+)", r"encoder.\1.\2"),
     (r"UNet_decoder_2\.(\w+)\.0\.(\w+)", r"decoder.\1.\2"),
 )
-"""From the names of the authors' code to ours."""
+"""Rules that rename the keys of the authors' code to ours."""
 
 
 def build() -> nn.Module:
@@ -33,9 +33,9 @@ def build() -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], sr_init: Tensor | None = None) -> Tensor:
-    """Image and reference are filled with zeros, at the bottom and right, to the multiples of 64 that hold both.
+    """Upscale image and reference, padded with zeros at the bottom and right to the multiples of 64 that hold both.
 
-    sr_init (N, 3, 4h, 4w): an enlargement by a SISR network, lr_up without one.
+    sr_init (N, 3, 4h, 4w): an enlargement by a SISR network; None takes ``lr_up``.
     """
     from baselines.nets.crossnet import MULTIPLE
     from refsr_bench.learning.scales import at_grid
@@ -48,7 +48,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], s
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout."""
+    """Convert the authors' file."""
     if not {"FlowNet.flow_12.0.weight", "UNet_decoder_2.final.0.weight"} <= states[0].keys():
         return None
     return {}, renamed(states[0], OFFICIAL)

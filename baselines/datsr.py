@@ -1,7 +1,7 @@
 """DATSR (Cao et al., ECCV 2022): deformable attention to the reference inside a U-net of Swin Transformer layers.
 
-The authors evaluate on HR images cut to multiples of 32, which this network needs. Here an LR image of another size is
-continued to multiples of eight by its last row and column, and the SR image is cut back.
+The network needs HR sides that are multiples of 32, and the authors cut the images they evaluate on to them. Here an LR
+image of another size is extended to multiples of eight by its last row and column, and the SR image is cut back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TITLE = "DATSR"
-MULTIPLE = 8  # windows at the size of the LR image
+MULTIPLE = 8  # the side of the attention windows, in LR pixels
 OFFICIAL = (
     (r"((?:down|up)_\w+?)_(offset_conv\d|dyn_agg)\.(.+)", r"\1.\2.\3"),
     (r"(down|up)_head_(\w+)\.0\.(\w+)", r"\1_\2.head.\3"),
@@ -30,9 +30,10 @@ OFFICIAL = (
     (r"up_tail_large\.(.+)", r"tail.\1"),
     (r"up_tail_(\w+)\.(.+)", r"grow_\1.\2"),
 )
-"""From the names of the authors' code, below ``dyn_agg_restore.``, to ours."""
+"""Rules that rename the keys of the authors' code, below ``dyn_agg_restore.``, to ours."""
 
-COMPUTED = ("relative_position_index", "attn_mask")  # depend on sizes alone, the mask on those of the training crops
+# These follow from sizes alone, the mask from those of the training crops.
+COMPUTED = ("relative_position_index", "attn_mask")
 
 
 def build(**options: Any) -> nn.Module:
@@ -42,8 +43,11 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """LR is continued to multiples of eight by its last row and column; then all is filled with zeros at the bottom and
-    right to one size, as in the authors' evaluation. Of several references the first is used."""
+    """Upscale a batch, as in ``System``; only the first reference is used.
+
+    LR is extended to multiples of eight by its last row and column. Then all images are padded with zeros at the bottom
+    and right to one size, as in the authors' evaluation.
+    """
     from baselines.nets.family import one_size
 
     height, width = lr_up.shape[-2:]
@@ -52,8 +56,10 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout: restoration network, C2-Matching's ``feature_extraction.pth``, torchvision's VGG19. Left out
-    is the content extractor, whose output the authors' network does not read."""
+    """Convert the authors' files: restoration network, C2-Matching's ``feature_extraction.pth``, torchvision's VGG19.
+
+    The content extractor is left out, because the authors' network does not read its output.
+    """
     found = parts(states)
     restoration = without_prefix(found.get("restoration", {}), "dyn_agg_restore.")
     if "unet_head.weight" not in restoration:

@@ -1,10 +1,14 @@
-"""E2ENT2 (Xie et al., ECCV 2020): SRNTT's match and swap with a feature encoder that is trained along.
+"""E2ENT2 (Xie et al., ECCV 2020): SRNTT's matching and swapping with a feature encoder that is trained, too.
 
-No code and no weights were published. Known are: features trained end to end instead of VGG's, patches matched and
-swapped in them, gradients through the swapped features, a residual over the enlarged LR image, two losses. Guessed are:
-the encoder's layers (VGG19 to relu3_1, from ImageNet weights where there are some), three scales with patches of 3, 6
-and 12 pixels, that the enlarged LR image is matched with references reduced and enlarged by Pillow's bicubic, that
-several references are one bank of patches, and all of the synthesis (64 channels, 16 blocks per scale, as in SRNTT).
+No code and no weights were published. The paper gives features trained end to end instead of VGG's, patches matched and
+swapped in them, gradients through the swapped features, a residual over the enlarged LR image, and two losses. The rest
+is guessed:
+
+- the encoder has VGG19's layers up to relu3_1 and starts from ImageNet weights where there are some;
+- there are three scales, with patches of 3, 6 and 12 pixels;
+- the enlarged LR image is matched with references reduced and enlarged by Pillow's bicubic;
+- several references form one bank of patches;
+- the synthesis has 64 channels and 16 blocks per scale, as in SRNTT.
 """
 
 from __future__ import annotations
@@ -26,19 +30,19 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """[0, 1] throughout. Nothing is padded: LR images may have any size, references multiples of four."""
+    """Upscale in [0, 1] throughout. Nothing is padded: LR may have any size, references multiples of four."""
     from refsr_bench.learning.tensors import down_up
 
     return net(lr, lr_up, refs, [down_up(ref) for ref in refs])
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Nobody published weights; ours carry their options and need no conversion."""
+    """Convert nothing: nobody published weights, and ours carry their options."""
     return None
 
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
-    """The encoder begins as VGG19 and is trained further."""
+    """Start the encoder as VGG19; it is trained further."""
     from refsr_bench.learning.vgg import from_torchvision
 
     net.encoder.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)

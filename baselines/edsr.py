@@ -22,7 +22,7 @@ OFFICIAL = (
     (r"tail\.0\.(\d)\.(\w+)", r"upsample.\1.\2"),
     (r"tail\.1\.(\w+)", r"conv_last.\1"),
 )
-"""From the names of the authors' PyTorch code to ours, which are BasicSR's."""
+"""Rules that rename the keys of the authors' PyTorch code to ours, which are BasicSR's."""
 
 
 def build(**options: Any) -> nn.Module:
@@ -36,7 +36,10 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout or BasicSR's. The residual scale is in none: 0.1 for 256 channels, as published, else 1."""
+    """Convert a file of the authors or of BasicSR.
+
+    No file holds the residual scale. It is 0.1 for the published network of 256 channels, else 1.
+    """
     state = dict(states[0])
     if "head.0.weight" in state:
         state = renamed({k: v for k, v in state.items() if "_mean." not in k}, OFFICIAL)

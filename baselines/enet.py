@@ -1,4 +1,4 @@
-"""ENet, that is EnhanceNet-PAT (Sajjadi et al., ICCV 2017)."""
+"""ENet, which is EnhanceNet-PAT (Sajjadi et al., ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The variables of the authors' TensorFlow checkpoint, weights as height x width x in x out (or PyTorch's order);
-    the numbers in their names count the convolutions as they are used. Other variables are left alone."""
+    """Convert the variables of the authors' TensorFlow checkpoint.
+
+    Kernels are height x width x in x out, or in PyTorch's order. The numbers in the names count the convolutions in the
+    order of their use. Other variables are ignored.
+    """
     found = {key: (int(match[1] or 0), match[2]) for key in states[0] if (match := TENSORFLOW.fullmatch(key))}
     numbers = {number for number, _ in found.values()}
     blocks, odd = divmod(len(numbers) - 5, 2)

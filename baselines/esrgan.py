@@ -1,4 +1,4 @@
-"""ESRGAN (Wang et al., ECCV Workshops 2018): residual in residual dense blocks and a relativistic discriminator."""
+"""ESRGAN (Wang et al., ECCV Workshops 2018): residual-in-residual dense blocks and a relativistic discriminator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OLDER = (
     (r"model\.8\.(\w+)", r"conv_hr.\1"),
     (r"model\.10\.(\w+)", r"conv_last.\1"),
 )
-"""From the two older layouts of the authors' code to ours, which is BasicSR's."""
+"""Rules that rename the keys of two older layouts of the authors' code to ours, which are BasicSR's."""
 
 
 def build(**options: Any) -> nn.Module:
@@ -41,9 +41,9 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The layouts of the authors' code, old and older, BasicSR's, and BasicSR's as ``generator.*`` in mmagic's files.
+    """Convert either layout of the authors' code, or BasicSR's, which mmagic's files hold as ``generator.*``.
 
-    Networks for x2 and x1 under the same names take images folded into 12 or 48 channels: they are not of this model.
+    Networks for x2 and x1 have the same names but take images folded into 12 or 48 channels; they are refused.
     """
     state = renamed(without_prefix(states[0], "generator.") or states[0], OLDER)
     dense, first = state.get("body.0.rdb1.conv1.weight"), state.get("conv_first.weight")

@@ -1,4 +1,4 @@
-"""A method of a user's own, in any language and environment, as a command line that is run once per image."""
+"""A method of the user's own, in any language and environment: a command line that is run once per image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from refsr_bench.core.types import Image, Prediction
 
 PLACES = ("{lr}", "{ref}", "{refs}", "{out}", "{scale}")
 TIME_LIMIT_S = 600.0
-SHOWN_LINES = 3
+SHOWN_LINES = 3  # of the output of a command that failed
 
 
 def arguments(command: str) -> list[str]:
-    """The command's words. Raises Misuse when it cannot be split or has no place for the LR image or the output."""
+    """Split a command into words. Raises Misuse when that fails, or it has no place for the LR image or the output."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -37,7 +37,7 @@ def arguments(command: str) -> list[str]:
 
 
 def filled(words: Sequence[str], lr: Path, refs: Sequence[Path], out: Path, scale: int) -> list[str]:
-    """The words with files in their places; a word that is {refs} becomes one word per reference.
+    """Put files into their places in the words; a word that is {refs} becomes one word per reference.
 
     Raises BenchError when {ref} is asked for and there is none.
     """
@@ -56,8 +56,10 @@ def filled(words: Sequence[str], lr: Path, refs: Sequence[Path], out: Path, scal
 
 
 def run(words: Sequence[str], time_limit: float) -> None:
-    """Run a command to its end. Raises BenchError when it cannot start, fails, or takes longer than ``time_limit``
-    seconds, after which it and its children are killed."""
+    """Run a command to its end, but kill it and its children after ``time_limit`` seconds.
+
+    Raises BenchError when it cannot start, fails, or takes too long.
+    """
     try:
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
@@ -87,7 +89,7 @@ def _kill(process: subprocess.Popen) -> None:
 
 
 def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
-    """Write the images as PNG, run the command, read what it wrote. Raises BenchError when there is nothing to read."""
+    """Write the images as PNG, run the command, read its output. Raises BenchError when it fails or writes nothing."""
     from refsr_bench.pixels.images import read_image, write_png
 
     with tempfile.TemporaryDirectory(prefix="refsr-bench-") as folder:
@@ -104,7 +106,7 @@ def upscale(words: Sequence[str], time_limit: float, lr: Image, refs: Sequence[I
 def load(
     weights: Path | None, device: str, command: str | None = None, time_limit: float = TIME_LIMIT_S
 ) -> LoadedMethod:
-    """The method that ``command`` is. time_limit: seconds per image. Raises Misuse without a command."""
+    """Make a method of ``command``. time_limit: seconds per image. Raises Misuse without a command."""
     if command is None:
         raise Misuse("external needs --command, for example --command 'python mymodel.py {lr} {ref} {out}'.")
     behind = Weights("unknown", f"command {command}", None)

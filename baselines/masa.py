@@ -1,7 +1,7 @@
-"""MASA-SR (Lu et al., CVPR 2021): matching from coarse to fine, and fusion that adapts to the image.
+"""MASA-SR (Lu et al., CVPR 2021): coarse-to-fine matching, and fusion that adapts to the image.
 
-Open, and decided here: how an LR image is filled when only it is there. The published evaluation fills the HR image to
-multiples of 32, centred, with its border and makes the LR image from that; here the LR image is filled in the same way.
+The padding is decided here. The published evaluation pads the HR image to multiples of 32, centred, by repeating its
+border, and makes the LR image from that. There is no HR image here, so the LR image is padded in the same way.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ def build(**options: Any) -> nn.Module:
 
 
 def filled(images: Tensor, multiple: int) -> tuple[Tensor, int, int]:
-    """(N, 3, H, W), centred, with its border repeated around it to multiples (an odd one goes below and to the right);
-    and how much was added at the top and on the left."""
+    """Pad images (N, 3, H, W) to multiples, centred, by repeating their border.
+
+    An odd row or column goes to the bottom or right. Returns the images and the rows added above and columns on the
+    left.
+    """
     import torch.nn.functional as F
 
     height, width = images.shape[-2:]
@@ -37,8 +40,11 @@ def filled(images: Tensor, multiple: int) -> tuple[Tensor, int, int]:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """The network wants BGR. The LR image is filled to multiples of 8, the size of the blocks that are matched, the
-    reference to multiples of 16, both centred, their border repeated; the small reference is made from the latter."""
+    """Upscale a batch with a network that takes BGR.
+
+    The LR image is padded to multiples of 8, the size of the matched blocks, and the reference to multiples of 16. The
+    small reference is made from the padded one.
+    """
     from baselines.nets.masa import LR_MULTIPLE, REF_MULTIPLE
     from refsr_bench.learning.tensors import down
 
@@ -51,7 +57,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout, in which every key may begin with ``module.``; ours is the same."""
+    """Convert the authors' file, in which every key may begin with ``module.``; our keys are the same."""
     state = {key.removeprefix("module."): value for key, value in states[0].items()}
     if not {"enc.conv_L1.weight", "decoder.pAda.conv_gamma.weight", "decoder.dram_x4.conv_cat.weight"} <= state.keys():
         return None

@@ -1,7 +1,7 @@
 """MRefSR (Zhang et al., ICCV 2023): several references, each aligned as in C2-Matching, fused by attention.
 
-The authors' evaluation fills all images with zeros to 500 x 500; here they are filled to the size of the largest. An LR
-image whose sides are no multiples of four is reflected to the next one inside the fusion, at every scale.
+The authors' evaluation pads all images with zeros to 500 x 500; here they are padded to the size of the largest. Inside
+the fusion an LR image whose sides are no multiples of four is extended to the next one by reflection, at every scale.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """All images filled with zeros at the bottom and right to one size, as in the authors' evaluation."""
+    """Pad all images with zeros at the bottom and right to one size, as in the authors' evaluation, and upscale."""
     from baselines.nets.family import one_size
 
     height, width = lr_up.shape[-2:]
@@ -34,7 +34,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout: restoration network, C2-Matching's ``feature_extraction.pth``, torchvision's VGG19."""
+    """Convert the authors' restoration network, C2-Matching's ``feature_extraction.pth`` and torchvision's VGG19."""
     found = parts(states)
     restoration = found.get("restoration", {})
     if "dyn_agg_restore.head_small.conv_emb1.0.weight" not in restoration:

@@ -1,4 +1,4 @@
-"""RankSRGAN (Zhang et al., ICCV 2019): a generator trained against a network that ranks images as a metric would."""
+"""RankSRGAN (Zhang et al., ICCV 2019): a generator trained with a network that ranks images like a metric."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFFICIAL = (
     (r"LRconv\.(\w+)", r"conv_body.\1"),
     (r"HRconv\.(\w+)", r"conv_hr.\1"),
 )
-"""From the names of the authors' code to ours."""
+"""Rules that rename the keys of the authors' code to ours."""
 
 
 def build(**options: Any) -> nn.Module:
@@ -32,7 +32,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout or ours."""
+    """Convert a file of the authors, or one with our keys."""
     state = renamed(states[0], OFFICIAL)
     needed = ("body.0.conv1.weight", "conv_body.weight", "upconv2.weight", "conv_hr.weight")
     if any(key not in state for key in needed):

@@ -23,7 +23,7 @@ OFFICIAL = (
     (r"tail\.0\.(\d)\.(\w+)", r"upsample.\1.\2"),
     (r"tail\.1\.(\w+)", r"conv_last.\1"),
 )
-"""From the names of the authors' code to ours, which are BasicSR's."""
+"""Rules that rename the keys of the authors' code to ours, which are BasicSR's."""
 
 
 def build(**options: Any) -> nn.Module:
@@ -33,12 +33,12 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """The network takes [0, 1] and any size; its [0, 255] inside is its own business."""
+    """Upscale images in [0, 1] of any size; the network converts to [0, 255] inside."""
     return net(lr)
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout, whose frozen ``sub_mean`` and ``add_mean`` are constants here, or BasicSR's."""
+    """Convert a file of the authors, whose frozen ``sub_mean`` and ``add_mean`` are constants here, or of BasicSR."""
     state = dict(states[0])
     if "head.0.weight" in state:
         state = renamed({k: v for k, v in state.items() if "_mean." not in k}, OFFICIAL)

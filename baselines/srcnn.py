@@ -1,8 +1,8 @@
 """SRCNN (Dong et al., TPAMI 2016): three convolutions on the enlarged LR image, of luma or of RGB.
 
-Guesses: Table 1 does not say which of SRCNN's networks its row is; without a file it is 9-5-5 on luma, the journal's
-final one. The authors enlarge luma alone with MATLAB; here luma is taken from the RGB image that Pillow has enlarged,
-whose kernel is the same and which is rounded to 8 bits before, and not after, that step.
+Table 1 does not say which of SRCNN's networks its row is. Without a file it is 9-5-5 on luma, the journal's final one,
+which is a guess. The authors enlarge luma alone with MATLAB. Here luma is taken from the RGB image that Pillow has
+enlarged with the same kernel, so it is rounded to 8 bits before the conversion to luma and not after it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """Luma: the network's, BT.601 in [16, 235] / 255, with the chroma of ``lr_up``, that is to say: the change of luma,
-    stretched to full range, added to R, G and B alike. RGB: the network's, on PyTorch's bicubic enlargement (a = -0.75)
-    as in the code that its weights come from."""
+    """Upscale on luma or on RGB, whichever the network takes.
+
+    A luma network works on BT.601 luma in [16, 235] / 255 and keeps the chroma of ``lr_up``: the change of luma,
+    stretched to full range, is added to R, G and B alike. An RGB network works on PyTorch's bicubic enlargement
+    (a = -0.75), as in the code that its weights come from.
+    """
     import torch.nn.functional as F
 
     from refsr_bench.pixels.colour import BT601_OFFSET, BT601_WEIGHTS
@@ -43,7 +46,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """``conv1`` to ``conv3``, alone or as ``generator.*`` in mmagic's files. Channels and kernels are in the shapes."""
+    """Convert ``conv1`` to ``conv3``, plain or as ``generator.*`` in mmagic's files; shapes tell the options."""
     state = without_prefix(states[0], "generator.") or dict(states[0])
     if state.keys() != KEYS or len(state["conv3.bias"]) not in (1, 3):
         return None

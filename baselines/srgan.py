@@ -1,8 +1,8 @@
-"""SRGAN (Ledig et al., CVPR 2017) with either of two generators: the paper's, with BatchNorm, and the "modified" one.
+"""SRGAN (Ledig et al., CVPR 2017) with either generator: the paper's, with BatchNorm, or the "modified" one.
 
-The authors published no weights. Files of mmsr and BasicSR are of the modified generator, which is what is built
-without a file. Guesses about the paper's: the convolutions before a BatchNorm have no bias, a PReLU has one slope, and
-SR images come out in [0, 1] (the paper trains for [-1, 1]). The reimplementation whose names are recognised agrees.
+The authors published no weights. Files of mmsr and BasicSR hold the modified generator, which is also built without a
+file. Three points about the paper's generator are guessed: convolutions before a BatchNorm have no bias, a PReLU has
+one slope, and SR images are in [0, 1] (the paper trains for [-1, 1]). The recognised reimplementation agrees.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MMSR = (
     (r"recon_trunk\.(.*)", r"body.\1"),
     (r"HRconv\.(\w+)", r"conv_hr.\1"),
 )
-"""From mmsr's names to those of BasicSR, which followed it and which are ours."""
+"""Rules that rename mmsr's keys to those of BasicSR, its successor, which are ours."""
 
 SRGAN_PYTORCH = (
     (r"conv(?:_block)?1\.0\.(\w+)", r"conv_first.\1"),
@@ -40,7 +40,7 @@ SRGAN_PYTORCH = (
     (r"upsampling\.1\.upsample_block\.2\.(\w+)", r"act2.\1"),
     (r"conv(?:_block)?3\.(\w+)", r"conv_last.\1"),
 )
-"""From the names that two versions of SRGAN-PyTorch, a reimplementation of the paper's generator, use to ours."""
+"""Rules that rename the keys of two versions of SRGAN-PyTorch, which reimplements the paper's generator, to ours."""
 
 
 def build(modified: bool = True, **options: Any) -> nn.Module:
@@ -54,7 +54,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """mmsr's layout or BasicSR's of the modified generator, SRGAN-PyTorch's of the paper's."""
+    """Convert the modified generator of mmsr or BasicSR, or the paper's generator of SRGAN-PyTorch."""
     state = dict(states[0])
     if "trunk.0.rcb.0.weight" in state:
         state = renamed(state, SRGAN_PYTORCH)

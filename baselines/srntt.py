@@ -1,13 +1,17 @@
 """SRNTT (Zhang et al., CVPR 2019): neural texture transfer, with any number of references.
 
-Two networks (``baselines.nets.srntt``): the authors', in TensorFlow, whose files are lists of arrays without names, and
-the one of srntt-pytorch, against whose outputs ours was checked. Either needs VGG19, which their files do not hold:
-torchvision's file is given along with them.
+There are two networks (``baselines.nets.srntt``). The authors' is written in TensorFlow, and its files are lists of
+arrays without names. The other is srntt-pytorch's, against whose outputs ours was checked. Both need VGG19, which their
+files do not hold, so torchvision's file is given along with them.
 
-Guessed for the authors' network, none of it checked against its outputs: the order of the arrays in their files, by
-layers as they are built, norms as beta, gamma, mean, variance; sub-pixel channels in the order of TensorFlow's
-``depth_to_space``; epsilon 1e-5 of its norms; torchvision's VGG19 instead of matconvnet's; references reduced by
-Pillow's bicubic; large images in one piece instead of tiles.
+These points of the authors' network are guessed; none was checked against its outputs:
+
+- the arrays in their files are in the order in which layers are built, those of a norm as beta, gamma, mean, variance;
+- sub-pixel channels are in the order of TensorFlow's ``depth_to_space``;
+- norms have epsilon 1e-5;
+- torchvision's VGG19 replaces matconvnet's;
+- references are reduced by Pillow's bicubic;
+- large images are restored in one piece instead of tiles.
 """
 
 from __future__ import annotations
@@ -39,11 +43,11 @@ PYTORCH = (
     (r"texture_transfer\.(head|tail)_(small|medium|large)\.(.*)", r"transfer.\2.\1.\3"),
     (r"texture_transfer\.([ab])", r"\1"),
 )
-"""From srntt-pytorch's names to ours."""
+"""Rules that rename srntt-pytorch's keys to ours."""
 
 
 def build(layout: str = "pytorch", **options: Any) -> nn.Module:
-    """layout: ``pytorch``, srntt-pytorch's network, or ``tensorflow``, the authors'."""
+    """Build the network. layout: ``pytorch`` for srntt-pytorch's, ``tensorflow`` for the authors'."""
     from baselines.nets.srntt import SRNTT, OfficialSRNTT
 
     net = {"pytorch": SRNTT, "tensorflow": OfficialSRNTT}[layout](**options)
@@ -52,8 +56,10 @@ def build(layout: str = "pytorch", **options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """The authors' network works on [-1, 1], the other on [0, 1]. Nothing is padded: LR images may have any size,
-    references multiples of four."""
+    """Upscale a batch; the authors' network works on [-1, 1], the other on [0, 1].
+
+    Nothing is padded: LR images may have any size, references multiples of four.
+    """
     from refsr_bench.learning.tensors import down, down_up
 
     if net.layout == "pytorch":
@@ -63,10 +69,10 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """srntt-pytorch's state dict or the authors' lists, with torchvision's VGG19 as a further file; or our own state.
+    """Convert srntt-pytorch's state dict or the authors' lists, each with torchvision's VGG19, or our own state.
 
-    The authors' texture transfer comes with the content extractor in one list, or without; what is missing is taken
-    from their ``upscale.npz``. Raises BenchError when VGG19 or that file is missing.
+    The authors' list of the texture transfer may hold the content extractor as well; the missing arrays come from
+    their ``upscale.npz``. Raises BenchError when VGG19 or that file is missing.
     """
     vgg = next((named for state in states if (named := _vgg19(state))), None)
     nets = [state for state in states if not _vgg19(state)]
@@ -85,7 +91,7 @@ def convert(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def _vgg19(state: State) -> dict[str, Tensor]:
-    """torchvision's names (or srntt-pytorch's, ``vgg19.features.*``) to those of ``net.vgg``; empty for other files."""
+    """Rename torchvision's or srntt-pytorch's VGG19 (``vgg19.features.*``) for ``net``; empty for other files."""
     from refsr_bench.learning.vgg import ImageNetNormalised, from_torchvision
 
     named = {key.removeprefix("vgg19."): value for key, value in state.items()}
@@ -100,7 +106,7 @@ def _from_pytorch(state: State) -> tuple[dict[str, Any], dict[str, Tensor]] | No
     state = renamed(state, PYTORCH)
     if "content.head.0.weight" not in state or "transfer.small.head.0.weight" not in state:
         return None
-    if "content.body.0.norm1.weight" in state:  # the authors' network, imported before
+    if "content.body.0.norm1.weight" in state:  # the authors' network under our keys, from an earlier import
         bodies = ("content.body", *(f"transfer.{scale}.body" for scale in ("small", "medium", "large")))
         blocks = [count(state, rf"{re.escape(body)}\.(\d+)\.conv1") for body in bodies]
         return {"layout": "tensorflow", "channels": len(state["content.head.0.weight"]), "blocks": blocks}, state
@@ -122,13 +128,13 @@ def _is_list(state: State) -> bool:
 
 
 def _from_lists(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Lists of content extractor, its enlargement and texture transfer, in one or two files."""
+    """Convert lists of content extractor, its enlargement and texture transfer, in one or two files."""
     net = build("tensorflow")
     extractor = list(_listed(net.content.head, "content.head.")) + list(_listed(net.content.body, "content.body."))
     upscale, transfer = list(_listed(net.content.tail, "content.tail.")), list(_listed(net.transfer, "transfer."))
     layouts = (extractor + upscale, transfer, extractor + transfer, extractor + upscale + transfer)
     state: dict[str, Tensor] = {}
-    for arrays in sorted(states, key=len):  # the texture transfer's file last: its own extractor is trained further
+    for arrays in sorted(states, key=len):  # the texture transfer's file last: its extractor was trained further
         names = next((names for names in layouts if len(names) == len(arrays)), None)
         if names is None:
             return None
@@ -149,7 +155,7 @@ def _from_lists(states: Sequence[State]) -> tuple[dict[str, Any], dict[str, Tens
 
 
 def _listed(module: nn.Module, prefix: str) -> Iterator[str]:
-    """Names of a module's tensors in the order of TensorLayer's lists."""
+    """List the names of a module's tensors in the order of TensorLayer's lists."""
     from torch import nn
 
     for name, part in module.named_modules(prefix=prefix.removesuffix(".")):
@@ -160,8 +166,11 @@ def _listed(module: nn.Module, prefix: str) -> Iterator[str]:
 
 
 def _to_torch(name: str, array: Tensor) -> Tensor:
-    """Kernels (height, width, in, out) -> (out, in, height, width), and sub-pixel channels from TensorFlow's order,
-    (dy, dx, c), to PyTorch's, (c, dy, dx). Only convolutions before a sub-pixel shuffle have 256 outputs."""
+    """Rearrange one array from TensorFlow's order to PyTorch's.
+
+    Kernels (height, width, in, out) become (out, in, height, width), and sub-pixel channels (dy, dx, c) become
+    (c, dy, dx). Only convolutions before a sub-pixel shuffle have 256 outputs, which tells them apart.
+    """
     if array.ndim == 4:
         array = array.permute(3, 2, 0, 1)
     if len(array) == 256 and name.endswith(("weight", "bias")):
@@ -173,7 +182,7 @@ def _to_torch(name: str, array: Tensor) -> Tensor:
 
 
 def start(net: nn.Module, vgg: State, extractor: State) -> None:
-    """VGG19 stays what it is."""
+    """Fill VGG19, which stays frozen."""
     from refsr_bench.learning.vgg import from_torchvision
 
     net.vgg.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)

@@ -1,10 +1,13 @@
-"""SSEN (Shim, Park & Kweon, CVPR 2020): deformable convolutions search the reference.
+"""SSEN (Shim, Park & Kweon, CVPR 2020): deformable convolutions that search the reference.
 
-There is no code by its authors. Not established, and decided here as in the one implementation that is public, by
-somebody else: the width (64), how many residual blocks (5 shared ones for features, 16 for restoration), where biases
-and activations are, how the offset estimator's skips join (added; its other variant, concatenated, is recognised in
-files). What neither says: the size of image and reference when they differ; both are filled with zeros at the
-bottom and right, as in C²-Matching's evaluation.
+The authors published no code. These points are decided as in the one public implementation, by somebody else:
+
+- the width (64) and the number of residual blocks (5 shared ones for features, 16 for restoration);
+- the places of biases and activations;
+- the skips of the offset estimator, which are added (its other variant, concatenation, is recognised in files).
+
+Neither source says what to do with an image and a reference of unequal size. Both are padded with zeros at the bottom
+and right, as in C²-Matching's evaluation.
 """
 
 from __future__ import annotations
@@ -38,7 +41,10 @@ UNOFFICIAL = (
     (r"upscaling_4x\.(.+)", r"upsample.\1"),
     (r"outconv\.(.+)", r"conv_last.\1"),
 )
-"""From the names of https://github.com/Slime0519/CVPR_2020_SSEN to ours; stages and levels count from 1, as there."""
+"""Rules that rename the keys of https://github.com/Slime0519/CVPR_2020_SSEN to ours.
+
+Stages and levels count from 1, as there.
+"""
 
 
 def build(**options: Any) -> nn.Module:
@@ -48,8 +54,10 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """Image and reference are filled with zeros, at the bottom and right, to a common size, for the LR image a multiple
-    of 8 (the network halves it three times) and 16 at least."""
+    """Upscale image and reference, padded with zeros at the bottom and right to a common size.
+
+    LR sides become multiples of 8, because the network halves them three times, and 16 at least.
+    """
     from baselines.nets.ssen import LEAST, MULTIPLE
     from refsr_bench.learning.scales import at_grid
 
@@ -64,7 +72,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The layout of the unofficial implementation, in any width and depth, with added or concatenated skips."""
+    """Convert a file of the unofficial implementation, of any width and depth, with added or concatenated skips."""
     state = states[0]
     if not {"SSEN_Network.deformblock1.deformconv.weight", "lrfeature_scaler.weight"} <= state.keys():
         return None

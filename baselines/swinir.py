@@ -1,4 +1,4 @@
-"""SwinIR (Liang et al., ICCV Workshops 2021): the networks M, S and the large one for real photographs, x4."""
+"""SwinIR (Liang et al., ICCV Workshops 2021) for x4: the networks M and S, and the large one for real photographs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ OFFICIAL = (
     (r"conv_before_upsample\.0\.(\w+)", r"upsampler.conv_before_upsample.\1"),
     (r"((?:upsample|conv_up1|conv_up2|conv_hr|conv_last)\..+)", r"upsampler.\1"),
 )
-"""From the names of the authors' code, which BasicSR shares, to ours."""
+"""Rules that rename the keys of the authors' code, which BasicSR shares, to ours."""
 
-COMPUTED = ("relative_position_index", "attn_mask")  # depend on sizes alone, the mask on those of the training crops
+# These follow from sizes alone, the mask from those of the training crops.
+COMPUTED = ("relative_position_index", "attn_mask")
 
 
 def build(**options: Any) -> nn.Module:
@@ -34,17 +35,19 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """LR is mirrored at the bottom and right (border pixels twice) to the *next* multiple of the window, so a side that
-    is a multiple already gains a whole window: that is what the authors' test script does and their numbers contain. In
-    training mode such a side stays as it is, like the crops they trained on."""
+    """Upscale LR, mirrored at the bottom and right (border pixels twice) to the *next* multiple of the window.
+
+    A side that is a multiple already gains a whole window, because the authors' test script does so and their numbers
+    contain it. In training mode such a side stays as it is, like the crops they trained on.
+    """
     height, width = lr.shape[-2:]
-    spare = 0 if net.training else 1  # pixels that at least are added
+    spare = 0 if net.training else 1  # the least number of pixels added
     sides = (net.window * math.ceil((side + spare) / net.window) for side in (height, width))
     return net(mirrored(lr, *sides))[..., : SCALE * height, : SCALE * width]
 
 
 def mirrored(x: Tensor, height: int, width: int) -> Tensor:
-    """(..., h, w) -> (..., height, width): continued at the bottom and right by its mirror images, however often."""
+    """Extend (..., h, w) to (..., height, width) at the bottom and right by mirror images, as often as needed."""
     import torch
 
     for dim, size in ((-2, height), (-1, width)):
@@ -54,7 +57,7 @@ def mirrored(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout, trained on crops of any size. Raises BenchError when it is for another scale."""
+    """Convert the authors' file, trained on crops of any size. Raises BenchError when it is for another scale."""
     state = {key: value for key, value in states[0].items() if not key.endswith(COMPUTED)}
     state = renamed(state, OFFICIAL)
     table = state.get("layers.0.blocks.0.attn.relative_position_bias_table")
@@ -78,7 +81,7 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
 
 
 def _upsampler(state: Mapping[str, Tensor]) -> tuple[str, int]:
-    """Which reconstruction the tensors make up, and its scale."""
+    """Tell which upsampler the tensors make up, and its scale."""
     if "upsampler.conv_up1.weight" in state:
         return "nearest+conv", 4 if "upsampler.conv_up2.weight" in state else 2
     steps = [len(value) for key, value in state.items() if key.startswith("upsampler.upsample.") and value.ndim == 4]

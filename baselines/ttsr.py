@@ -1,4 +1,4 @@
-"""TTSR (Yang et al., CVPR 2020): texture transformer with hard and soft attention, one reference."""
+"""TTSR (Yang et al., CVPR 2020): a texture transformer with hard and soft attention to one reference."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def build(**options: Any) -> nn.Module:
 
 
 def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """The network works on [-1, 1]. Nothing is padded: LR images may have any size, references multiples of four."""
+    """Upscale in [-1, 1]. Nothing is padded: LR images may have any size, references multiples of four."""
     from refsr_bench.learning.tensors import down_up
 
     ref = refs[0]
@@ -68,12 +68,12 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The authors' layout (``MainNet.*``, ``LTE.*``, in training files with a frozen ``LTE_copy.*``), or ours."""
+    """Convert the authors' keys (``MainNet.*``, ``LTE.*``, in training files a frozen ``LTE_copy.*``), or ours."""
     from refsr_bench.learning.vgg import ImageNetNormalised
 
     state = dict(states[0])
     if "MainNet.SFE.conv_head.weight" in state and "LTE.slice1.0.weight" in state:
-        # sub_mean is the ImageNet normalisation as a 1x1 convolution, frozen
+        # sub_mean is the ImageNet normalisation as a frozen 1x1 convolution.
         state = {k: v for k, v in state.items() if not k.startswith(("LTE_copy.", "LTE.sub_mean."))}
         state = renamed(state, _rules())
         state |= {f"extractor.{k}": v.clone() for k, v in ImageNetNormalised().state_dict().items()}
@@ -84,7 +84,7 @@ def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dic
 
 
 def start(net: nn.Module, vgg: Mapping[str, Tensor], extractor: Mapping[str, Tensor]) -> None:
-    """The texture extractor begins as VGG19 and is trained further."""
+    """Start the texture extractor as VGG19; it is trained further."""
     from refsr_bench.learning.vgg import from_torchvision
 
     net.extractor.load_state_dict(from_torchvision(vgg, "relu3_1"), strict=False)

@@ -1,7 +1,7 @@
-"""Files of C2-Matching's weights: the authors' three, those of its descendants, and the bundles we wrote before.
+"""C2-Matching's weights files: the authors' three, those of its descendants, and bundles of our older format.
 
-The authors publish a restoration network, ``feature_extraction.pth`` with the student's extractors, and read reference
-features with torchvision's VGG19; so do AMSA, DATSR and MRefSR, whose converters use what is here.
+The authors publish a restoration network and ``feature_extraction.pth``, the student's extractors; they read the
+reference with torchvision's VGG19. AMSA, DATSR and MRefSR do the same, and their converters build on this module.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 BUNDLED = Path(__file__).parent / "weights" / "c2matching-nano-v2.safetensors"
-BUNDLE = "refsr-bench c2matching 1"  # the format of our files of C2-Matching before all systems had one
+BUNDLE = "refsr-bench c2matching 1"  # the format of our C2-Matching files before there was one for all systems
 HOME = "https://github.com/yumingj/C2-Matching"
-LAST = "conv3_1"  # of VGG19, whose relu3_1 is the deepest that is read
+LAST = "conv3_1"  # VGG19's last convolution here, because relu3_1 is the deepest layer that is read
 EXTRACTORS = "feature_extraction.pth"
 PARTS = ("restoration", "extractor", "vgg")
-PREFIXES = ("net_g.", "net_extractor.", "net_map.", *(f"{part}." for part in PARTS))  # of files that hold several parts
+PREFIXES = ("net_g.", "net_extractor.", "net_map.", *(f"{part}." for part in PARTS))  # in files with several parts
 COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others"), VGG19)
 
 
@@ -36,9 +36,11 @@ COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others"), VGG1
 
 
 def parts(states: Sequence[State]) -> dict[str, dict[str, Tensor]]:
-    """Sort what several files hold into state dicts of ``restoration`` (under the authors' keys), ``extractor`` and
-    ``vgg``. The order does not matter, files of other models are left out, and one file with a prefix for each part
-    does as well."""
+    """Sort the contents of several files into ``restoration`` (under the authors' keys), ``extractor`` and ``vgg``.
+
+    The order of the files does not matter, and those of other models are left out. One file with a prefix for each part
+    serves as well. A part that no file holds is absent.
+    """
     from refsr_bench.learning.vgg import from_torchvision
 
     found: dict[str, dict[str, Tensor]] = {}
@@ -59,9 +61,10 @@ def parts(states: Sequence[State]) -> dict[str, dict[str, Tensor]]:
 def whole(
     restoration: State, found: Mapping[str, State], title: str, layers: str = LAST
 ) -> dict[str, Tensor]:
-    """One state dict of the restoration network and the other two parts. layers: the last of VGG19 that it reads.
+    """Join the restoration network and the other two parts into one state dict.
 
-    Raises Incomplete when a file was not given.
+    title: the method's, for errors. layers: the last convolution of VGG19 that is read. Raises Incomplete when a file
+    was not given.
     """
     import torch
 
@@ -84,15 +87,15 @@ def whole(
 
 
 def _deeper(key: str, last: str) -> bool:
-    """Tell whether a key of VGG19 belongs to a convolution behind ``last``; names sort as the layers do."""
+    """Tell whether a key of VGG19 belongs to a convolution behind ``last``. Names sort like the layers."""
     layer = re.match(r"vgg_net\.(conv\d_\d)\.", key)
     return layer is not None and layer[1] > last
 
 
 def sizes(restoration: State) -> dict[str, Any]:
-    """Options of a network with C2-Matching's content extractor and residual blocks, off the shapes of its weights.
+    """Read ``channels``, ``blocks`` and ``groups`` of a descendant of C2-Matching off its tensors.
 
-    Raises KeyError or TypeError when it has none.
+    Raises KeyError or TypeError when they lack C2-Matching's content extractor or offset predictors.
     """
 
     def count(body: str) -> int:
@@ -107,7 +110,7 @@ def sizes(restoration: State) -> dict[str, Any]:
 
 
 def convert(states: Sequence[State]) -> Converted | None:
-    """The authors' layout of C2-Matching itself; or our parts in one file, reference features optional."""
+    """Convert the authors' files of C2-Matching, or one file with our parts, in which ``vgg`` is optional."""
     found = parts(states)
     restoration = found.get("restoration", {})
     own = {"content_extractor.conv_first.weight", "dyn_agg_restore.head_large.0.weight"}
@@ -119,7 +122,7 @@ def convert(states: Sequence[State]) -> Converted | None:
 
 
 def options_of(restoration: State) -> dict[str, Any]:
-    """Options of C2-Matching's own network, as far as the weights show them: taps they do not."""
+    """Read the options of C2-Matching's own network off its tensors, which do not show ``taps``."""
     return {**sizes(restoration), "small_reference": "dyn_agg_restore.small_dyn_agg.weight" in restoration}
 
 
@@ -129,7 +132,7 @@ def _network(options: dict[str, Any], restoration: State, found: Mapping[str, St
 
 
 def reader(extractor: State) -> dict[str, Tensor]:
-    """Branch 2 of the extractors under VGG19's names, whose shape it has up to conv3_1."""
+    """Return branch 2 of the extractors under VGG19's names; it has VGG19's shape up to conv3_1."""
     branch = without_prefix(extractor, f"{BRANCHES[1]}.")
     return {re.sub(r"^model\.", "vgg_net.", key): value for key, value in branch.items()}
 
@@ -138,8 +141,11 @@ def reader(extractor: State) -> dict[str, Tensor]:
 
 
 def from_bundle(metadata: Mapping[str, str], state: State) -> Converted:
-    """A file of the format ``BUNDLE``: restoration network, extractors and, unless they are those of the extractors'
-    branch 2, reference features; the network's sizes, as JSON, under ``network``."""
+    """Convert a file of the format ``BUNDLE``: restoration network, extractors and reference features.
+
+    Reference features are absent when they are branch 2 of the extractors. The metadata hold the network's options as
+    JSON under ``network``. Raises BenchError when there is no restoration network.
+    """
     found = parts([state])
     if "restoration" not in found:
         raise BenchError("holds extractors alone, no restoration network: it is for --teacher or --student.")
@@ -154,8 +160,10 @@ def from_bundle(metadata: Mapping[str, str], state: State) -> Converted:
 
 
 def start(net: nn.Module, vgg: State, extractor: State) -> None:
-    """Give a descendant of C2-Matching the parts that it does not train: the student's extractors, and torchvision's
-    VGG19 for the reference features."""
+    """Fill the frozen parts of a descendant of C2-Matching before its training.
+
+    extractor: the student's state dict. vgg: torchvision's VGG19, for the reference features.
+    """
     from refsr_bench.learning.checkpoints import load_strict
     from refsr_bench.learning.vgg import from_torchvision
 

@@ -1,4 +1,4 @@
-"""The figure of a match: which patch of which reference an LR image found where (as the paper's Fig. 1)."""
+"""The figure of a match: the patch of a reference that each patch of an LR image found, like the paper's Fig. 1."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
-WIDTH = 7.2  # inches: a page of two columns
+WIDTH = 7.2  # inches, both columns of a page
 CELL = 4  # HR pixels per descriptor
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe and Ito: told apart by everyone
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 
 
 @dataclass(frozen=True)
 class Matched:
-    """The contents of a figure. enlarged: LR at four times its size; refs: cut to multiples of four; names: of all
-    images, LR first."""
+    """The contents of a figure.
+
+    enlarged: LR at four times its size. refs: cut to multiples of four. names: those of all images, LR first.
+    """
 
     enlarged: Image
     refs: Sequence[Image]
@@ -39,7 +42,7 @@ class Matched:
 
 
 def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, matching: str = MATCHING[0]) -> Matched:
-    """Match an LR image with one or several references. weights: None for those that come with the package.
+    """Match an LR image with one or several references. weights: None takes those that come with the package.
 
     Raises BenchError naming an image that cannot be read or is too small.
     """
@@ -58,27 +61,29 @@ def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, 
 
 
 def matched_points(found: Correspondence, heights: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Middle of every patch in the input, and of its match in the winning reference: (h-2, w-2, 2), (x, y), HR pixels.
+    """Return the middles of all patches in the input and of their matches in the winning references.
 
-    heights: of the references' feature maps, in cells.
+    heights: those of the references' feature maps, in cells. Both results are (h-2, w-2, 2), (x, y), in HR pixels.
     """
     flow, reference = found.flow.cpu().numpy(), found.reference.cpu().numpy()
     y, x = np.mgrid[: flow.shape[0], : flow.shape[1]]
-    own = np.stack((x, y), axis=-1) + 1.5
+    own = np.stack((x, y), axis=-1) + 1.5  # the middle of a 3x3 patch, from its top-left corner
     there = own + flow
     there[..., 1] -= np.array(canvas_tops(heights))[reference]
     return CELL * own, CELL * there
 
 
 def flow_colours(flow: np.ndarray) -> np.ndarray:
-    """Displacements (..., 2), (x, y), in units of the largest, as colours (..., 3) in [0, 1]: direction is hue,
-    length is saturation."""
+    """Colour displacements (..., 2), (x, y), in units of the largest: RGB (..., 3) in [0, 1].
+
+    Direction is hue, length is saturation.
+    """
     angle, length = np.arctan2(flow[..., 1], flow[..., 0]), np.linalg.norm(flow, axis=-1).clip(0, 1)
     return hsv_to_rgb(np.stack(((angle / (2 * np.pi)) % 1, length, np.full_like(length, 0.97)), axis=-1))
 
 
 def spread(confidence: np.ndarray, n: int) -> list[tuple[int, int]]:
-    """About ``n`` cells (row, column), the most confident one of each block of an even grid."""
+    """Choose at most ``n`` cells (row, column), the most confident of each block of an even grid."""
     h, w = confidence.shape
     side = max(1, int(np.sqrt(h * w / max(1, n))))
     cells = []

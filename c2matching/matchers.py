@@ -1,7 +1,7 @@
 """Matchers made of C2-Matching's parts: its student and its teacher, VGG features, and raw pixels.
 
-All compare 3x3 patches of descriptors, one descriptor per 4x4 pixels, and answer with the best match of every patch, so
-that a right answer is still up to half a descriptor (2 pixels) off along either axis.
+All compare 3x3 patches of descriptors, one descriptor per 4x4 pixels, and return the best match of every patch. Even a
+right match may therefore be off by half a descriptor (2 pixels) along either axis.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, ref: Image, scale: int) -> Correspondence:
-    """Match 3x3 patches of what ``describe`` makes of both images, (1, 3, H, W) in [0, 1] -> (1, C, H/4, W/4) each.
+    """Match 3x3 patches of the maps that ``describe`` makes of both images, (1, C, H/4, W/4) each.
 
-    descriptors: every descriptor gets length 1 first, as in the student (Eq. 4); else only the patches, as in SRNTT.
+    describe: takes both images, (1, 3, H, W) RGB in [0, 1]. descriptors: True normalises every descriptor before its
+    patch, as the student does (Eq. 4); False normalises patches alone, as SRNTT does. lr, ref: uint8 H x W x 3.
     Raises BenchError when an image is smaller than a patch.
     """
     import torch
@@ -57,13 +58,16 @@ def by_patches(describe: Describe, device: str, descriptors: bool, lr: Image, re
 
 
 def load_student(weights: Path | None, device: str) -> LoadedMatcher:
-    """The student of the method c2matching, which loads its weights."""
+    """Load the student, from the same weights as the method c2matching."""
     loaded = METHODS[0].load(weights, device)
     return LoadedMatcher(loaded.match, loaded.weights)
 
 
 def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
-    """The teacher sees the HR image itself (``oracle``). weights: a file of ``refsr-bench train``."""
+    """Load the teacher, which sees the HR image itself (``oracle``). weights: a file of ``refsr-bench train``.
+
+    Raises NoWeights without one.
+    """
     from c2matching.training.prepare import read_extractors
     from refsr_bench.learning.checkpoints import read_metadata, sha256
 
@@ -79,9 +83,9 @@ def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
 
 
 def blurred(ref: Tensor) -> Tensor:
-    """A reference (1, 3, H, W) made x4 smaller and larger again, antialiased bicubic: as blurred as enlarged LR.
+    """Blur a reference (1, 3, H, W) like enlarged LR: reduce it x4 and enlarge it again, antialiased bicubic.
 
-    Unlike ``learning.tensors.down_up`` nothing is rounded to 8 bits on the way.
+    Nothing is rounded to 8 bits on the way, unlike in ``learning.tensors.down_up``.
     """
     import torch.nn.functional as F
 
@@ -91,10 +95,10 @@ def blurred(ref: Tensor) -> Tensor:
 
 
 def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
-    """relu3_1 of the enlarged LR image and of the reference made as blurred, as SRNTT matches.
+    """Load SRNTT's matcher: relu3_1 of the enlarged LR image against that of the equally blurred reference.
 
-    weights: torchvision's ImageNet VGG19 (or VGG16, the same up to there). None: the bundled extractor's branch 2,
-    which has VGG's shape but was trained for matching; the variant says so.
+    weights: torchvision's ImageNet VGG19 (or VGG16, whose layers are the same so far). None takes branch 2 of the
+    bundled extractor, which has VGG's shape but was trained for matching; the variant says so.
     """
     from c2matching.nets.correspondence_network import reference_features
     from c2matching.nets.strips import in_strips
@@ -128,7 +132,7 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
 
 
 def pixels(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """Each cell's 4x4 pixels, without the mean colour of the 12x12 pixels around: (1, 48, H/4, W/4) each."""
+    """Describe each cell by its 4x4 pixels, less the mean colour of the 12x12 around it: (1, 48, H/4, W/4) each."""
     import torch.nn.functional as F
 
     def cells(x: Tensor) -> Tensor:
@@ -140,7 +144,7 @@ def pixels(image: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def load_pixels(weights: Path | None, device: str) -> LoadedMatcher:
-    """Patches of 12x12 pixels of the enlarged LR image and of the reference made as blurred, at a stride of 4."""
+    """Load the matcher of raw 12x12 pixel patches, at stride 4, against the equally blurred reference."""
     if weights is not None:
         raise BenchError(f"{weights}: this matcher has no weights to load.")
     return LoadedMatcher(partial(by_patches, pixels, device, False))

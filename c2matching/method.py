@@ -1,4 +1,4 @@
-"""C2-Matching as a system: how it is built, run, matched with, read from files and trained; and its two rows."""
+"""The description of C2-Matching as a system, and the cards of its two rows."""
 
 from __future__ import annotations
 
@@ -22,20 +22,25 @@ STAGES = ("teacher", "student", "restoration")
 
 
 def build(**options: Any) -> C2Matching:
-    """options: the fields of ``RestorationConfig``. Raises TypeError for an unknown one, ValueError for its value."""
+    """Build the network. options: the fields of ``RestorationConfig``.
+
+    Raises TypeError for an unknown option, ValueError for a bad value.
+    """
     from c2matching.nets.model import C2Matching
     from c2matching.nets.restoration import RestorationConfig
 
     lists = {key: tuple(value) for key, value in options.items() if isinstance(value, list)}
     net = C2Matching(RestorationConfig(**options | lists))
-    for part in (net.extractor, net.vgg):  # trained before the restoration network, or never
+    for part in (net.extractor, net.vgg):  # they are trained before the restoration network, or never
         part.requires_grad_(False)
     return net
 
 
 def restore(net: C2Matching, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -> Tensor:
-    """Match, aggregate, restore; each patch uses the best match among all references. One image without gradients is
-    restored strip by strip: the same numbers in bounded memory."""
+    """Match, aggregate, restore; each patch uses the best match among all references.
+
+    A single image without gradients is restored strip by strip: the same numbers in bounded memory.
+    """
     import torch
 
     if torch.is_grad_enabled() or len(lr) > 1:
@@ -50,9 +55,10 @@ def match(net: C2Matching, lr_up: Tensor, ref: Tensor) -> Correspondence:
 
 
 def matches_of(flow: Tensor, similarity: Tensor | None = None) -> Correspondence:
-    """Displacements (h-2, w-2, 2), (x, y), in descriptors, to one reference as pixels: from the middle of every patch.
+    """Turn displacements in descriptors into correspondences in pixels, one from the middle of every patch.
 
-    A descriptor covers 4x4 pixels, its middle lies at 4n + 1.5; a patch is named by its top-left descriptor.
+    flow (h-2, w-2, 2), (x, y), to one reference; similarity (h-2, w-2). A descriptor covers 4x4 pixels, and the middle
+    of the n-th lies at 4n + 1.5. A patch counts from its top-left descriptor, so its middle lies at 4n + 5.5.
     """
     import numpy as np
 

@@ -1,10 +1,10 @@
 """Correspondences of descriptors (paper section 3.2, Eq. 4, and section 3.3, Eq. 8), one module per step.
 
-1. ``correspondence``: matches an image with one or several references; chooses how
-2. ``exact``: the best patch of all, by tiles of the correlation volume
-3. ``pruned``: the same patch on CPUs with less work, by the upper limits of ``bounds`` and the loops of ``compiled``
+1. ``correspondence``: matches an image with one or several references in the chosen way
+2. ``patch_correlation``: the best patch of all, by tiles of the correlation volume
+3. ``pruned``: the same patch on CPUs with less work, by the upper bounds of ``bounds`` and the loops of ``compiled``
 4. ``coarse``: a nearly best patch of a large reference, from coarse cells to fine ones
 5. ``pre_offsets``: the displacements p0 that dynamic aggregation (Eq. 9) reads off the matches
 
-``patches`` holds what they share: the norms and the numbering of 3x3 patches.
+``patches`` holds their common ground: the norms and the numbering of 3x3 patches.
 """

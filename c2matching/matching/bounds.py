@@ -1,6 +1,6 @@
 """Upper bounds of patch correlations: exact matching computes in full only what they cannot exclude (Eq. 4 and 8).
 
-Descriptors of photographs lie close to few directions. That bounds their correlations at a fraction of the work:
+Descriptors of photographs lie close to a few directions. That bounds their correlations at a fraction of the work:
 
 1. Split a pixel's descriptor into its part along the first k principal directions of both maps and the rest,
    a = Pa + a'. The parts are orthogonal, so a.b = Pa.Pb + a'.b'.
@@ -33,11 +33,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RANKS = (63, 95, 47)  # k, the usual one first; k + 1 channels are a multiple of 16, as vector units like it
+RANKS = (63, 95, 47)  # k, the usual one first; k + 1 channels are a multiple of 16, which suits vector units
 DIRECTIONS = 125  # K: with k = 63, K - k + 2 channels are 64
-PROBES = 8  # patches that decide k
+PROBES = 8  # patches on which k is chosen
 SPREAD = 0.6  # share of the channels; energy spread over more directions than that means descriptors as good as random
-SAMPLE = 1024  # pixels of each map that give the directions
+SAMPLE = 1024  # pixels of each map from which the directions are computed
 # The cost of a pair of patches in multiplications of the product: the nine-shift sum with its maximum takes about 30, a
 # look at a candidate that the first bound leaves about 2000. They decide what is tried, never what is found.
 SUMS_COST, CANDIDATE_COST = 30, 2000
@@ -47,10 +47,10 @@ SLACK = 4e-6  # allowed to every bound, relative to the norms of the two patches
 
 
 def principal_directions(features: Tensor, ref_features: Tensor) -> Tensor | None:
-    """The principal directions of both maps, (C, DIRECTIONS), orthonormal, of falling energy.
+    """Compute the principal directions of both maps, (C, DIRECTIONS), orthonormal, by falling energy.
 
-    features (C, h, w), ref_features (C, H, W). None where bounds cannot pay: with too few channels, or with energy
-    spread over too many directions.
+    features (C, h, w), ref_features (C, H, W). Returns None when bounds cannot pay, because there are too
+    few channels or the energy is spread over too many directions.
     """
     pixels = torch.cat([f.flatten(1)[:, :: max(1, f[0].numel() // SAMPLE)] for f in (features, ref_features)], 1)
     energy = pixels @ pixels.T  # (C, C)
@@ -74,16 +74,16 @@ class Projected:
         return cls(pixels @ basis, pixels.square().sum(1))
 
     def rest(self, rank: int) -> Tensor:
-        """|a'|: the norms of what ``rank`` directions leave, or a little more, (n, 1)."""
+        """Return |a'|, the norms of what ``rank`` directions leave, or a little more, (n, 1)."""
         left = self.energy - self.coordinates[:, :rank].square().sum(1)  # Pythagoras
         return (left.clamp_min(0) + ROUNDING * self.energy).sqrt()[:, None]
 
     def first(self, rank: int) -> Tensor:
-        """Vectors (n, k+1) of the first bound: their products are at least those of all channels (step 2)."""
+        """Return vectors (n, k+1) of the first bound, whose products are at least those of all channels (step 2)."""
         return torch.cat([self.coordinates[:, :rank], self.rest(rank)], 1)
 
     def second(self, rank: int, sign: int) -> Tensor:
-        """Vectors (n, K-k+2) whose products turn the first bound into the second (step 5).
+        """Return vectors (n, K-k+2) whose products, added to the first bound, give the second (step 5).
 
         sign: -1 for the one map and 1 for the other, so that |a'| |b'| is taken away.
         """
@@ -106,7 +106,7 @@ class Bounds:
 
 
 def find_bounds(own: Tensor, ref: Tensor, basis: Tensor, scale: Tensor, limit: Tensor) -> Bounds | None:
-    """Bounds of the rank that costs least; None where correlating everything does.
+    """Make bounds of the rank that costs least; None when correlating everything costs less.
 
     own (h, w, C) and ref (n, C): pixels of the map and of its reference, row after row, n >= H*W. basis
     (C, DIRECTIONS): their ``principal_directions``. scale (H-2, W-2): what correlations with each reference patch are
@@ -124,7 +124,7 @@ def find_bounds(own: Tensor, ref: Tensor, basis: Tensor, scale: Tensor, limit: T
 def choose_rank(
     own: Tensor, ref: Tensor, ref_projected: Projected, basis: Tensor, scale: Tensor
 ) -> int | None:
-    """The k that costs least on a few patches; None where the full product does.
+    """Choose the k that costs least on a few patches; None when the full product costs less.
 
     The cost is that of the product of k + 1 channels plus that of the candidates which the first bound leaves when the
     best match is known. ref_projected: ``ref`` in ``basis``; the other arguments are those of ``find_bounds``.
@@ -136,7 +136,7 @@ def choose_rank(
     pixels = own.view(h * w, -1)[(corners + patch).flatten()]  # (PROBES * 9, C)
 
     def correlations(own: Tensor, ref: Tensor) -> Tensor:
-        """Vectors (PROBES * 9, c) and (n, c) -> correlations with all reference patches (PROBES, rows * cols)."""
+        """Correlate vectors (PROBES * 9, c) and (n, c) over all reference patches: (PROBES, rows * cols)."""
         products = (own @ ref[: (rows + 2) * (cols + 2)].T).view(PROBES, 3, 3, rows + 2, cols + 2)
         sums = sum(products[:, i, j, i : i + rows, j : j + cols] for i in range(3) for j in range(3))
         return (sums * scale).flatten(1)

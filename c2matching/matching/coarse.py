@@ -1,4 +1,4 @@
-"""Coarse-to-fine matching for large references: ``patch_correlation.match``, nearly, at a fraction of the work.
+"""Coarse-to-fine matching for large references: nearly ``patch_correlation.match``, at a fraction of the work.
 
 1. descriptors are averaged over cells of 4x4
 2. every coarse cell of the input keeps the coarse cells of the reference that are most similar
@@ -40,7 +40,7 @@ def match_coarse(features: Tensor, ref_features: Tensor) -> tuple[Tensor, Tensor
     scale = (1 / patch_norms(ref_features)).flatten()
     for start in range(0, len(chosen), BATCH):
         cells = torch.arange(start, min(start + BATCH, len(chosen)), device=features.device)
-        # Windows are moved inside, so that all hold whole patches. Patches near borders are seen more than once.
+        # Windows are moved inside the map, so all hold whole patches; patches near borders are seen more than once.
         y = (cells // per_row * CELL).clamp(max=max(0, rows - side))
         x = (cells % per_row * CELL).clamp(max=max(0, cols - side))
         own = _window(y, x, min(side, rows), min(side, cols))
@@ -58,13 +58,13 @@ def match_coarse(features: Tensor, ref_features: Tensor) -> tuple[Tensor, Tensor
 
 
 def _pooled(features: Tensor) -> Tensor:
-    """Unit descriptors of coarse cells, (C, h, w) -> (C, ceil(h/4), ceil(w/4))."""
+    """Average descriptors over coarse cells, at unit length: (C, h, w) -> (C, ceil(h/4), ceil(w/4))."""
     cells = F.avg_pool2d(features[None], CELL, ceil_mode=True, count_include_pad=False)[0]
     return F.normalize(cells, dim=0)
 
 
 def _candidates(coarse: Tensor, ref_coarse: Tensor) -> Tensor:
-    """The k reference cells for each coarse cell of the input whose 3x3 neighbourhoods are most similar, (n, k)."""
+    """Find the k reference cells with the most similar 3x3 neighbourhoods for each coarse cell of the input, (n, k)."""
     queries, keys = (F.unfold(x[None], PATCH, padding=1)[0].T for x in (coarse, ref_coarse))  # (n, 9 * C)
     k = min(CANDIDATES, len(keys))
     step = max(1, TILE["cuda"] // len(keys))
@@ -72,7 +72,7 @@ def _candidates(coarse: Tensor, ref_coarse: Tensor) -> Tensor:
 
 
 def _window(y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
-    """The positions (n, height, width, 2), (y, x), in windows that begin at (y, x)."""
+    """List the positions (n, height, width, 2), (y, x), in windows that begin at (y, x)."""
     dy, dx = torch.meshgrid(
         torch.arange(height, device=y.device), torch.arange(width, device=y.device), indexing="ij"
     )

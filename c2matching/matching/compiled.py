@@ -1,4 +1,4 @@
-"""The inner loops of ``pruned``, compiled by numba at their first use and kept for the next.
+"""The inner loops of ``pruned``, compiled by numba at their first use and cached.
 
 Positions of reference patches lie in one axis of whole rows, v * W + u, so that a shift by (i, j) is one by i * W + j.
 The last two of each row's W positions are no patches: their scale is zero.
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-SEGMENT = 256  # positions summed at once: a fixed length that fits the first-level cache and compiles to vector code
-CHUNK = 128  # positions that share a maximum, a divisor of SEGMENT
+SEGMENT = 256  # positions summed at once; this fixed length fits the first-level cache and compiles to vector code
+CHUNK = 128  # positions that share a maximum; a divisor of SEGMENT
 FAST = {"reassoc", "contract", "nsz", "nnan"}  # sums may be reordered, which vector code needs; infinities keep meaning
 LEAST = np.float32(-3e38)  # below every correlation: ``pruned.LARGEST`` keeps these finite
 

@@ -1,4 +1,4 @@
-"""The correspondences of an image with its references: which patch of which reference, and how far away."""
+"""The correspondences of an image with its references: the matched patch, its reference and its displacement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Correspondence:
 
     flow (h-2, w-2, 2) float, (x, y): matched patch minus own patch, in descriptor cells (4 HR pixels), on the canvas of
     the references (``canvas_tops``). index (h-2, w-2) int64: matched patch, row-major over the patches of its
-    reference. similarity (h-2, w-2): cosine. reference (h-2, w-2) int64: which reference it is in.
+    reference. similarity (h-2, w-2): cosine. reference (h-2, w-2) int64: number of the reference that holds it.
     """
 
     flow: Tensor
@@ -34,7 +34,7 @@ class Correspondence:
 def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: str = "exact") -> Correspondence:
     """Match the descriptors of an image with those of one or several references of any sizes; the best match wins.
 
-    features (C, h, w), ref_features (C, H, W) each; descriptors are scaled to the length 1 first (Eq. 4). mode:
+    features (C, h, w), ref_features (C, H, W) each; descriptors are first scaled to length 1 (Eq. 4). mode:
     ``exact``, ``half`` (16 bits, see ``patch_correlation.match``) or ``coarse`` (``coarse.match_coarse``). Equal
     matches go to the earlier reference. Raises ValueError for maps smaller than a patch.
     """
@@ -55,7 +55,7 @@ def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: 
 
 
 def _better(one: Correspondence, other: Correspondence) -> Correspondence:
-    """The more similar match of the two, patch by patch; ``one`` where they are equal."""
+    """Keep the more similar match of the two, patch by patch; ``one`` when they are equal."""
     wins = other.similarity > one.similarity
     return Correspondence(
         torch.where(wins[..., None], other.flow, one.flow),
@@ -66,7 +66,7 @@ def _better(one: Correspondence, other: Correspondence) -> Correspondence:
 
 
 def canvas_tops(heights: Sequence[int]) -> list[int]:
-    """The rows at which references of these heights begin on the canvas that holds them below each other.
+    """Return the rows at which references begin on the canvas that holds them below each other.
 
     Heights and rows are in descriptor cells.
     """
@@ -77,16 +77,16 @@ def canvas_tops(heights: Sequence[int]) -> list[int]:
 
 
 def on_canvas(maps: Sequence[Tensor], factor: int = 1) -> Tensor:
-    """Put feature maps (N, C, H, W) of several references on one, at ``factor`` times the matching resolution.
+    """Put feature maps (N, C, H, W) of several references on one canvas, at ``factor`` times matching resolution.
 
-    They lie below each other, left-aligned on zeros, with GAP * factor rows between. One map alone is returned as it
-    is.
+    They lie below each other, left-aligned on zeros, with GAP * factor rows between. A single map is
+    returned unchanged.
     """
     if len(maps) == 1:
         return maps[0]
     tops = canvas_tops([m.shape[2] // factor for m in maps])
     last = maps[-1]
     canvas = last.new_zeros(*last.shape[:2], tops[-1] * factor + last.shape[2], max(m.shape[3] for m in maps))
-    for top, m in zip(tops, maps, strict=True):  # the rest stays zero, as beyond a reference's border
+    for top, m in zip(tops, maps, strict=True):  # the rest stays zero, like all beyond a reference's border
         canvas[:, :, top * factor : top * factor + m.shape[2], : m.shape[3]] = m
     return canvas

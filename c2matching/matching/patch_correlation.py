@@ -1,4 +1,4 @@
-"""Exact patch matching (Eq. 4 and 8): for every 3x3 patch of one map the most similar 3x3 patch of another.
+"""Exact patch matching (Eq. 4 and 8): the most similar 3x3 patch of one map for every 3x3 patch of another.
 
 Eq. (4) is a softmax over the cosines of one patch with all others. A softmax keeps the order, so the argmax of Eq. (8)
 is that of the cosines, and nothing needs to be exponentiated.
@@ -25,10 +25,10 @@ from torch import Tensor
 from c2matching.matching import pruned
 from c2matching.matching.patches import PATCH, check_size, patch_norms
 
-TILE = {"cpu": 3 << 20, "cuda": 1 << 26}  # pixel correlations held at once; on CPUs 12 MiB, which caches hold
+TILE = {"cpu": 3 << 20, "cuda": 1 << 26}  # pixel correlations held at once; 12 MiB on CPUs, which fit the cache
 STRIP = 256  # input columns at once, which bounds the memory of wide images
-ROWS = 8  # reference rows that share a maximum: long stretches of memory are searched fastest
-EQUAL_NORMS = 2**-20  # relative: norms that differ by less, eight roundings of float32, count as one
+ROWS = 8  # reference rows that share a maximum, because long stretches of memory are searched fastest
+EQUAL_NORMS = 2**-20  # relative; norms that differ by less, eight roundings of float32, count as equal
 
 
 @torch.no_grad()

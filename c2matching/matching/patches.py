@@ -1,7 +1,8 @@
-"""The 3x3 patches of a descriptor map: their norms, their sums, and how they are numbered.
+"""The 3x3 patches of a descriptor map: their norms and their numbering.
 
-A map (C, h, w) has (h-2) x (w-2) patches, none of which reaches over its border. A patch is named by its top left cell,
-row-major over the patches. The paper's equations speak of single descriptors; the authors' code compares 3x3 of them.
+A map (C, h, w) has (h-2) x (w-2) patches, none of which reaches over its border. A patch is numbered by its top-left
+cell, row-major over the patches. The paper's equations speak of single descriptors; the authors' code compares patches
+of 3x3 of them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PATCH = 3
-NORM_EPS = 1e-5  # added to every norm, as in the authors' code: an all-zero patch has the cosine 0
+NORM_EPS = 1e-5  # added to every norm, as in the authors' code, so an all-zero patch has the cosine 0
 
 
 def patch_norms(features: Tensor) -> Tensor:
-    """The L2 norm of every 3x3 patch plus NORM_EPS, (C, H, W) -> (H-2, W-2)."""
+    """Compute the L2 norm of every 3x3 patch plus NORM_EPS: (C, H, W) -> (H-2, W-2)."""
     energy = features.square().sum(0)[None, None]
     return F.avg_pool2d(energy, PATCH, 1)[0, 0].mul(PATCH * PATCH).sqrt() + NORM_EPS
 
@@ -28,7 +29,7 @@ def check_size(features: Tensor, ref_features: Tensor) -> None:
 
 
 def index_to_flow(index: Tensor, ref_cols: int) -> Tensor:
-    """Displacements from patch numbers: matched patch minus own patch.
+    """Turn the numbers of matched patches into displacements, matched patch minus own patch.
 
     index (h, w) int64, row-major over rows of ``ref_cols`` patches -> (h, w, 2) float32, (x, y).
     """

@@ -15,13 +15,13 @@ from refsr_bench.learning.scales import Scale
 def pre_offsets(
     flow: Tensor, scale: int = 1, taps: str = "mirrored", rows: tuple[int, int] | None = None
 ) -> Tensor:
-    """The displacement p0 of each of the nine kernel taps, at ``scale`` times the matching resolution.
+    """Compute the displacement p0 of each of the nine kernel taps, at ``scale`` times the matching resolution.
 
-    flow (h-2, w-2, 2) -> (9, h*scale, w*scale, 2), (x, y), in pixels of that resolution. rows limits the result to the
-    cells (first, last + 1); by default it has all.
+    flow (h-2, w-2, 2) -> (9, h*scale, w*scale, 2), (x, y), in pixels of that resolution. rows: the rows of
+    cells wanted (first, last + 1); None for all.
 
-    A cell lies in up to nine patches, and each of the nine taps takes p0 from another one. For tap k = 3i + j at cell
-    (y, x), ``taps`` says from which (patches are named by their top left cell):
+    A cell lies in up to nine patches, and each of the nine taps takes p0 from a different one. ``taps`` chooses the
+    patch for tap k = 3i + j at cell (y, x); patches are named by their top-left cell:
 
     * ``mirrored``: patch (y-i, x-j), zero where there is none. This is the convention of the authors' checkpoints; the
       displacement is mirrored with respect to the tap's own position.
@@ -30,7 +30,7 @@ def pre_offsets(
 
     In the last two, the patch nearest to the border stands for those beyond it.
     """
-    # Patch (r, c) comes to row r + 2 and column c + 2, so that all indices above are at least zero.
+    # Padding moves patch (r, c) to row r + 2 and column c + 2, so that no index above is negative.
     if taps == "mirrored":
         padded = F.pad(flow, (0, 0, 2, 2, 2, 2))
     else:
@@ -46,7 +46,7 @@ def pre_offsets(
 def pre_offsets_by_layer(
     flows: Sequence[Tensor], scales: Iterable[Scale], taps: str = "mirrored"
 ) -> dict[str, Tensor]:
-    """``pre_offsets`` of a batch for each scale's layer, (N, 9, h*f, w*f, 2). flows: (h-2, w-2, 2) by image."""
+    """Stack ``pre_offsets`` of a batch by layer, (N, 9, h*f, w*f, 2). flows: (h-2, w-2, 2), one per image."""
     return {
         layer: torch.stack([pre_offsets(flow, factor, taps) for flow in flows]) for layer, _, factor in scales
     }

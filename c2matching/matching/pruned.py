@@ -1,10 +1,10 @@
 """Exact matching on CPUs by bounds (``bounds``) with compiled inner loops (``compiled``). Needs numba.
 
-1. pixel correlations, or the first bounds of them: products of matrices, as in ``exact``
+1. pixel correlations, or the first bounds of them: matrix products, as in ``patch_correlation``
 2. sums over the nine shifts and the maximum: one pass in the first-level cache
-3. a look at the candidates which the bounds leave
+3. a look at the candidates that the bounds leave
 
-Each thread does its own band of rows from product to match, so that threads wait for each other only at the end.
+Each thread takes its own band of rows from product to match, so threads wait for each other only at the end.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor
 from c2matching.matching.bounds import CANDIDATE_COST, Bounds, find_bounds, principal_directions
 
 T = TypeVar("T")
-SMALLEST = 4 << 20  # pairs of pixels below which there is nothing to gain
-LARGEST = 1e12  # squared norms of descriptors: their squares and sums stay far from float32's 3e38
+SMALLEST = 4 << 20  # pairs of pixels; with fewer there is nothing to gain
+LARGEST = 1e12  # squared norm of a descriptor; its squares and sums stay far from float32's 3e38
 HELD = 4 << 20  # pixel correlations that each thread holds, more when strips would get narrow
 IN_ALL = 1 << 28  # pixel correlations that all threads may hold, 1 GiB
 KEYS = 2400  # reference pixels multiplied at once, what the second-level cache holds of them
@@ -34,7 +34,7 @@ WAIT = 4  # rows done without bounds after one where they excluded too little; t
 
 @cache
 def available() -> bool:
-    """True where numba is installed, fits the installed NumPy and finds a place for what it compiles."""
+    """Tell whether numba is installed, fits the installed NumPy and finds a place for its compiled code."""
     try:
         import c2matching.matching.compiled  # noqa: F401
     except (ImportError, RuntimeError):
@@ -43,7 +43,7 @@ def available() -> bool:
 
 
 def usable(features: Tensor, ref_features: Tensor) -> bool:
-    """True where ``match`` takes these maps (C, h, w), (C, H, W), and they are large enough to gain by it."""
+    """Tell whether ``match`` takes these maps (C, h, w), (C, H, W), and they are large enough to gain by it."""
     maps = (features, ref_features)
     return (
         features[0].numel() * ref_features[0].numel() >= SMALLEST
@@ -56,13 +56,13 @@ def usable(features: Tensor, ref_features: Tensor) -> bool:
 def match(
     features: Tensor, ref_features: Tensor, scale: Tensor, limit: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Match as ``patch_correlation.match`` does, before the input's normalisation; None where bounds do not pay.
+    """Match like ``patch_correlation.match``, before the input's normalisation; None when bounds do not pay.
 
     features (C, h, w), ref_features (C, H, W), float32 on the CPU. scale (H-2, W-2), positive: what correlations with
     each reference patch are multiplied by. limit (h-2, w-2): what no correlation of a patch exceeds. Returns index
     (h-2, w-2) int64 and correlation (h-2, w-2).
     """
-    # One thread: in several, small problems take longer, many times so when others compute as well.
+    # Small problems take longer in several threads, many times longer when other work shares the cores.
     (basis,) = _in_threads([partial(principal_directions, features, ref_features)])
     if basis is None:
         return None
@@ -78,7 +78,7 @@ def match(
 
 
 def _in_threads(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """The result of each call, made in a thread of its own in which PyTorch uses no other."""
+    """Return the result of each call, made in a thread of its own, in which PyTorch uses no further threads."""
 
     def alone(call: Callable[[], T]) -> T:
         torch.set_num_threads(1)  # OpenMP keeps it for this thread alone
@@ -94,7 +94,7 @@ def _in_threads(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 class _Products:
-    """Products of three neighbouring rows of pixels with all pixels of the reference.
+    """The products of three neighbouring rows of pixels with all pixels of the reference.
 
     Each row is multiplied once: it is kept for the two windows of rows that follow.
     """
@@ -106,7 +106,7 @@ class _Products:
         self.made: list[tuple[int, int] | None] = [None] * 3  # (row, first column) of what lies there
 
     def __call__(self, top: int, columns: slice) -> list[np.ndarray]:
-        """Three rows from ``top``, (w, n) each, of the pixels in ``columns``."""
+        """Return the products of three rows from ``top``, (w, n) each, for the pixels in ``columns``."""
         width = columns.stop - columns.start
         for y in range(top, top + 3):
             if self.made[y % 3] != (y, columns.start):
@@ -118,7 +118,7 @@ class _Products:
 
 
 class _Task:
-    """The data that the bands share: both maps as products and searches need them, and the matches found.
+    """The data that the bands share: both maps, arranged for products and searches, and the matches found.
 
     pixels (h, w, C) and keys (L, C) of the reference; best and index (h-2, w-2).
     """
@@ -172,7 +172,7 @@ class _Task:
                 largest(Rows(*full(y, pixels)), self.reference, matches, work)
 
     def _strip_width(self, limit: int) -> int:
-        """Patches in a row of a strip: what ``HELD`` allows, NARROW at least, never more than ``limit`` allows."""
+        """Count the patches in a row of a strip: as ``HELD`` allows, at least NARROW, at most what ``limit`` allows."""
         cols, column = self.best.shape[1], 3 * len(self.keys)
         most = max(1, min(max(NARROW, HELD // column - 2), limit // column - 2))
         return min(cols, -(-cols // -(-cols // most)))  # strips of about equal width

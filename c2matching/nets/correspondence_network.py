@@ -1,4 +1,4 @@
-"""The contrastive correspondence network: what gives descriptors to match (paper section 3.1, Table 2, Fig. 2a)."""
+"""The contrastive correspondence network, which makes descriptors to match (paper section 3.1, Table 2, Fig. 2a)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refsr_bench.learning.vgg import ImageNetNormalised, VGG19Features, vgg_laye
 
 
 class Extractor(ImageNetNormalised):
-    """Table 2: VGG16 up to conv3_1, without its ReLU. (N, 3, H, W) RGB in [0, 1] -> (N, 256, H/4, W/4)."""
+    """VGG16 up to conv3_1, without its ReLU (Table 2): (N, 3, H, W) RGB in [0, 1] -> (N, 256, H/4, W/4)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ class ContrastiveExtractor(nn.Module):
 
 
 def reference_features(branch: Extractor, layers: Iterable[str]) -> VGG19Features:
-    """A trained branch read at VGG19's layer names, up to relu3_1, where the two have the same shape.
+    """Wrap a trained branch as VGG19 features, up to relu3_1, as far as both have the same shape.
 
-    It stands in for ImageNet VGG19 where those weights cannot be had.
+    It stands in for ImageNet VGG19 when those weights are not available. The result is frozen.
     """
     features = VGG19Features(layers)
     own = branch.state_dict()

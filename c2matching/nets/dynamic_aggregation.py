@@ -17,7 +17,7 @@ from refsr_bench.learning.deform import sample_reference
 
 
 def tap_offsets(pre_offset: Tensor, groups: int = 1) -> Tensor:
-    """p0 as a deformable convolution takes it, the same for all groups of channels.
+    """Arrange p0 as a deformable convolution takes it, alike for all groups of channels.
 
     (N, 9, h, w, 2), (x, y) -> (N, groups*9*2, h, w), (y, x) per tap.
     """
@@ -43,7 +43,7 @@ class DynamicAggregation(nn.Module):
         nn.init.zeros_(self.conv_offset_mask.bias)
 
     def offset_and_mask(self, offset_features: Tensor, pre_offset: Tensor) -> tuple[Tensor, Tensor]:
-        """p0 + dp_k and dm_k: (N, C, h, w), p0 (N, 9, h, w, 2) as (x, y) -> offsets and mask.
+        """Predict p0 + dp_k and dm_k from features (N, C, h, w) and p0 (N, 9, h, w, 2), (x, y).
 
         Offsets (N, groups*9*2, h, w) are (y, x) per tap, the mask (N, groups*9, h, w) lies in (0, 1).
         """
@@ -54,13 +54,13 @@ class DynamicAggregation(nn.Module):
     def forward(
         self, ref: Tensor, offset_features: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)
     ) -> Tensor:
-        """ref (N, C, H, W) of any size -> (N, C, h, w), which begins at ``origin`` in the reference."""
+        """Gather ref (N, C, H, W) of any size into (N, C, h, w), which begins at ``origin`` in the reference."""
         offset, mask = self.offset_and_mask(offset_features, pre_offset)
         return sample_reference(ref, offset, mask, self.weight, self.bias, origin)  # Eq. (9)
 
 
 def copy_patches(ref: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
-    """Fixed patch copy, which Eq. (9) replaces (ablation): each position averages the matched patches that cover it.
+    """Copy matched patches, which Eq. (9) replaces (ablation): each position averages those that cover it.
 
     ref (N, C, H, W) of any size; pre_offset (N, 9, h, w, 2), (x, y), integers, of the nine covering patches; position
     (y, x) of the output (N, C, h, w) stands at ``(y, x) + origin`` in the reference.
@@ -71,7 +71,7 @@ def copy_patches(ref: Tensor, pre_offset: Tensor, origin: tuple[int, int] = (0, 
     x = torch.arange(w, device=ref.device) + origin[1]
     total = ref.new_zeros(*ref.shape[:2], h, w)
     for tap in pre_offset.long().unbind(1):
-        # The pixels that fill a map up to whole cells belong to no patch; clamping keeps their places in the reference.
+        # Pixels that pad a map to whole cells belong to no patch; clamping keeps their places inside the reference.
         rows = (y + tap[..., 1]).clamp(0, height - 1)
         columns = (x + tap[..., 0]).clamp(0, width - 1)
         where = (rows * width + columns).flatten(1)[:, None].expand(-1, ref.shape[1], -1)  # (N, C, h*w)

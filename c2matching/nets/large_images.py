@@ -1,7 +1,7 @@
-"""Restoration of large images stage by stage, in strips of rows: the same values as at once, in bounded memory.
+"""Restoration of large images stage by stage, in strips of rows: the same values as in one go, in bounded memory.
 
 Every stage is computed for a strip and for the rows around it that its convolutions reach. Only one map of ``channels``
-at LR resolution and one at twice that are kept whole, because each stage reads what the one before made of other rows.
+at LR resolution and one at twice that are kept whole, because a stage also reads neighbouring rows of the one before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FEWEST_ROWS = 8  # LR rows of a strip; with fewer, most of the work would be the
 
 
 def reaches(net: RestorationNet) -> dict[str, int]:
-    """The LR rows that each step sees beyond its own: the content extractor, then each stage with what precedes it."""
+    """Count the LR rows that each step sees beyond its own: the content extractor's, then each stage's."""
     content, *stages = net.config.blocks
     around = {"content": 1 + 2 * content}
     for (scale, (_, _, factor)), blocks in zip(SCALES.items(), stages, strict=True):
@@ -51,7 +51,7 @@ def restore(
 
 
 def _rows(lr: Tensor, pixels: int) -> int:
-    """The height of a strip in LR rows, of which each pixel becomes 16 SR pixels."""
+    """Choose the height of a strip in LR rows; each LR pixel becomes 16 SR pixels."""
     return max(FEWEST_ROWS, pixels // (16 * lr.shape[3]))
 
 
@@ -67,7 +67,7 @@ class _Stage:
     flow: Tensor
 
     def rows(self, top: int, end: int) -> Tensor:
-        """LR rows top..end of the stage before its enlargement; the last scale's are enlarged, too."""
+        """Compute LR rows top..end of the stage, before its enlargement or, at the last scale, after it."""
         factor, stages = SCALES[self.scale].factor, self.net.dyn_agg_restore
         resolution = self.kept.shape[2] // (len(self.flow) + 2)  # of the kept map, relative to LR
         x = self.kept[:, :, top * resolution : end * resolution]
@@ -83,7 +83,7 @@ class _Stage:
 def restore_within_memory(
     net: RestorationNet, lr: Tensor, refs: Mapping[str, Tensor], flow: Tensor
 ) -> Tensor:
-    """``restore``, in ever lower strips while the GPU runs out of memory; warns of it.
+    """Restore in ever lower strips while the GPU runs out of memory, with a warning.
 
     Raises torch.OutOfMemoryError when strips of a row are too much.
     """

@@ -48,14 +48,14 @@ class C2Matching(nn.Module):
         return [correspond(a, b, self.matching) for a, *b in zip(dense1, *dense2, strict=True)]
 
     def flows(self, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> list[Tensor]:
-        """The displacements of the matches on the references' canvas, (h-2, w-2, 2), (x, y), by image.
+        """Return the displacements of the matches on the references' canvas, (h-2, w-2, 2), (x, y), one per image.
 
         They are in descriptor cells (4 HR pixels).
         """
         return [found.flow for found in self.correspondences(lr_up, ref)]
 
     def ref_features(self, ref: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
-        """VGG features of the reference for the scales that the restoration network reads; several on one canvas."""
+        """Compute the reference features that the restoration network reads; several references share one canvas."""
         maps = [in_strips(self.vgg, each) for each in _several(ref)]
         return {
             layer: on_canvas([m[layer] for m in maps], factor)
@@ -64,7 +64,7 @@ class C2Matching(nn.Module):
         }
 
     def offsets(self, flows: list[Tensor]) -> dict[str, Tensor]:
-        """p0 of Eq. (9) by layer name, (N, 9, h*f, w*f, 2)."""
+        """Compute p0 of Eq. (9) by layer name, (N, 9, h*f, w*f, 2), (x, y), f being the layer's factor over LR."""
         scales = [SCALES[scale] for scale in self.restoration.dyn_agg_restore.scales]
         return pre_offsets_by_layer(flows, scales, self.restoration.config.pre_offset_taps)
 

@@ -1,5 +1,6 @@
-"""The restoration network (sections 3.3 and 3.4, Table 3): dynamic aggregation at three scales, each with a stage of
-residual blocks.
+"""The restoration network (sections 3.3 and 3.4, Table 3).
+
+Dynamic aggregation at three scales, each followed by a stage of residual blocks:
 
 1. content extractor: features of the LR image (Table 3, #0 and #1)
 2. for each scale, small (x1), medium (x2), large (x4):
@@ -23,15 +24,16 @@ from c2matching.nets.strips import by_rows
 from refsr_bench.learning.blocks import bilinear_x4, conv, residual_blocks
 from refsr_bench.learning.scales import SCALES, at_grid
 
-OFFSET_CONVOLUTIONS = 3  # before an offset: two for the features, one for offsets and masks
+OFFSET_CONVOLUTIONS = 3  # that lead to an offset: two for the features, one for offsets and masks
 AGGREGATED = 1 << 15  # positions whose offsets are held at once, without gradients: up to 28 MB, 216 channels
 
 
 @dataclass(frozen=True)
 class RestorationConfig:
-    """Sizes of the network. blocks: residual blocks of the content extractor and of the small, medium, large stage.
+    """The options of the network.
 
-    small_reference: whether Aggregated Reference Feature1 (relu3_1) is used. taps: which patch's displacement each
+    blocks: residual blocks of the content extractor and of the small, medium and large stage. groups: deformable
+    groups. small_reference: True uses Aggregated Reference Feature1 (relu3_1). taps: the patch whose displacement each
     kernel tap takes, ``mirrored`` (the authors' checkpoints) or ``unmirrored``, see ``pre_offsets``. aggregation:
     ``dynamic`` (Eq. 9) or ``copy``, matched patches copied and averaged where they overlap (ablation). Raises
     ValueError for any other word.
@@ -51,7 +53,7 @@ class RestorationConfig:
 
     @property
     def pre_offset_taps(self) -> str:
-        """The taps that ``pre_offsets`` is asked for: copying needs all patches that contain a cell."""
+        """Return the ``taps`` for ``pre_offsets``: copying needs all patches that contain a cell."""
         return "covering" if self.aggregation == "copy" else self.taps
 
 
@@ -120,31 +122,31 @@ class DynAggRestoration(nn.Module):
     def aggregate_at_once(
         self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]
     ) -> Tensor:
-        """``aggregate`` without strips, which gradients need."""
+        """Aggregate without strips, which gradients need."""
         features = torch.cat((x, self.ref_for_offsets(scale, ref, pre_offset, origin)), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)
         return F.leaky_relu(getattr(self, f"{scale}_dyn_agg")(ref, features, pre_offset, origin), 0.1)
 
     def ref_for_offsets(self, scale: str, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]) -> Tensor:
-        """The reference that the learned offsets see: the same place, not the matched one, as in the authors' code."""
+        """Cut the reference for the learned offsets at the same place, not the matched one, like the authors."""
         return at_grid(ref, pre_offset.shape[2:4], origin)
 
     def stage(
         self, scale: str, x: Tensor, ref: Tensor | None, pre_offset: Tensor | None, origin: tuple[int, int]
     ) -> Tensor:
-        """One scale before its enlargement, (N, channels, h, w); origin: where x starts, at this scale's resolution."""
+        """Run one scale before its enlargement, (N, channels, h, w). origin: the start of x, at this resolution."""
         joined = x
         if scale in self.scales:
             joined = torch.cat((x, self.aggregate(scale, x, ref, pre_offset, origin)), dim=1)  # #2, #7, #12
         return x + getattr(self, f"body_{scale}")(getattr(self, f"head_{scale}")(joined))  # #5, #10, #15
 
     def enlarge(self, scale: str, x: Tensor) -> Tensor:
-        """Features at twice the resolution for the next scale; after the last scale, the residual image."""
+        """Double the resolution for the next scale; after the last scale, make the residual image."""
         return getattr(self, f"tail_{scale}")(x)
 
     def forward(self, x: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:
-        """(N, channels, h, w), features and p0 by layer name -> the residual image (N, 3, 4h, 4w)."""
+        """Make the residual image (N, 3, 4h, 4w) of x (N, channels, h, w); refs and p0 are given by layer name."""
         for scale, (layer, _, _) in SCALES.items():
             x = self.stage(scale, x, refs.get(layer), pre_offset.get(layer), (0, 0))  # a, b
             x = self.enlarge(scale, x)  # c
@@ -166,7 +168,7 @@ class RestorationNet(nn.Module):
 
     @property
     def ref_layers(self) -> tuple[str, ...]:
-        """The VGG layers this network reads from the reference."""
+        """The VGG layers that this network reads the reference at."""
         return tuple(SCALES[scale].layer for scale in self.dyn_agg_restore.scales)
 
     def forward(self, lr: Tensor, refs: Mapping[str, Tensor], pre_offset: Mapping[str, Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Computation in strips of rows that overlap: the same values as in one go, in less memory."""
+"""Computation in overlapping strips of rows: the same values as in one go, in less memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STRIP_PIXELS = 1 << 20  # image pixels whose features are computed at once: relu
 def by_rows(compute: Callable[[int, int], T], height: int, rows: int, halo: int) -> T:
     """Call ``compute(top, end)`` for strips of ``rows``, with up to ``halo`` rows more on either side, and join them.
 
-    compute gives a map (N, C, s * (end - top), W), or several by name; s may differ between maps and may be 1/2 or 1/4
-    where the strips' limits are multiples of 2 or 4.
+    compute returns a map (N, C, s * (end - top), W), or several by name. s may differ between maps, and may be 1/2 or
+    1/4 if the limits of the strips are multiples of 2 or 4.
     """
     if rows >= height:
         return compute(0, height)

@@ -1,1 +1,1 @@
-"""Losses, stages and configurations of training."""
+"""The training of C2-Matching: losses, stages and configuration."""

@@ -1,6 +1,6 @@
-"""The ablation of Fig. 5: one component after the other, trained and measured under the same conditions.
+"""The ablation of Fig. 5: components added one by one, each variant trained and measured under the same conditions.
 
-Only PSNR differences are printed in the paper's text (section 5.5); they are what ``PAPER`` holds.
+The paper's text (section 5.5) prints PSNR differences alone; ``PAPER`` holds them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from refsr_bench.learning.training.photos import Photo
 from refsr_bench.learning.training.prepare import TrainingPlan, make_stage
 from refsr_bench.learning.training.trainer import CHECKPOINT, LAST, Say, Trainer, weights_writer
 
-DONE = "done"  # an empty file in the folder of a training that has ended
+DONE = "done"  # an empty file that marks the folder of a finished training
 FILE = "ablation.json"
 FILE_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Variant:
-    """extractor: ``vgg`` (fixed), ``contrastive`` (trained without a teacher) or ``student`` (distilled)."""
+    """One row of the ablation.
+
+    extractor: ``vgg`` (fixed), ``contrastive`` (trained without a teacher) or ``student`` (distilled).
+    aggregation: ``copy`` or ``dynamic``.
+    """
 
     name: str
     title: str
@@ -48,15 +52,16 @@ PAPER = {
     "dyn-agg": ("+0.08", ""),
     "contrastive": ("about +0.2", ""),
     "distilled": ("+0.09", "+0.16"),
-}  # dB over the row above: full CUFED5, texture subset
+}  # dB over the row above, on all of CUFED5 and on the texture subset
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """The trainings of all variants in ``out``; what is there is not repeated, what a stopped training left is
-    continued. plan: of any of them; data: the folders of the photos; say: where messages go.
+    """The trainings of all variants, in ``out``.
 
-    All variants have the same reference features and iterations; the first two the same fixed correspondence network.
+    Finished trainings are not repeated and stopped ones go on. All variants share their reference features and numbers
+    of iterations; the first two also share a fixed correspondence network. plan: the common plan; data: the folders of
+    the photos; say: prints a message.
     """
 
     plan: TrainingPlan
@@ -66,7 +71,7 @@ class Ablation:
     say: Say
 
     def train(self) -> dict[str, Path]:
-        """Train what is missing. Returns the weights by variant. Raises Stopped when asked to stop."""
+        """Train what is missing and return the weights by variant. Raises Stopped when asked to stop."""
         extractors, found = self._extractors(), {}
         for variant in VARIANTS:
             network = replace(self._training.network, aggregation=variant.aggregation)
@@ -80,7 +85,7 @@ class Ablation:
         return self.plan.training
 
     def _extractors(self) -> dict[str, Path]:
-        """Extractors by their name in ``Variant``."""
+        """Train the missing extractors and return the files of all, by their name in ``Variant``."""
         untrained = self.out / "vgg.safetensors"
         if not untrained.is_file():
             make_folder(self.out)
@@ -99,7 +104,7 @@ class Ablation:
         }
 
     def _stage(self, folder: str, name: str, training: C2Training, **files: Path) -> Path:
-        """The weights that the stage ``name`` leaves in ``folder``. files: further fields of ``Sources``."""
+        """Train the stage ``name`` in ``folder`` if necessary; return its weights. files: fields of ``Sources``."""
         path = self.out / folder
         if not (path / DONE).is_file():
             self.say(f"training: {folder}")
@@ -114,9 +119,9 @@ class Ablation:
 
 
 def table(scores: dict[str, dict[str, float]], subset: Iterable[str]) -> str:
-    """Markdown: PSNR-Y by variant on all images and on ``subset``, the steps between, and the paper's steps.
+    """Write a Markdown table of PSNR-Y by variant, on all images and on ``subset``, with the steps beside the paper's.
 
-    scores: by variant, by image id, dB.
+    scores: PSNR-Y in dB, by image id, by variant. subset: image ids.
     """
     subset = list(subset)
     lines = [
@@ -136,14 +141,17 @@ def table(scores: dict[str, dict[str, float]], subset: Iterable[str]) -> str:
 
 
 def document(results: Mapping[str, tuple[Result, Path]], subset: Sequence[str], made: Ablation) -> str:
-    """``ablation.json``: the table's numbers per image with all that stands behind them, to be drawn or checked.
+    """Write ``ablation.json``: the numbers of the table per image, and everything needed to draw or check them.
 
-    results: by variant, the sealed result and its folder below that of the ablation. Fields: ``schema_version``;
-    ``kind`` ("ablation"); ``dataset``, ``protocol`` and ``metric`` as in run files; ``variants`` in their order, each
-    with ``name``, ``title``, ``weights_sha256``, ``result`` (its run file, relative to this one) and ``scores`` (dB by
-    image id); ``texture_subset`` (ids) and ``texture_rule``; ``budget``: iterations by stage (teacher null when one was
-    given, then ``teacher_sha256``) and the number of photos; ``config``: the whole configuration; ``device``,
-    ``command``, ``versions``. The same results make the same bytes.
+    results: by variant, the sealed result and its folder below that of the ablation. The same results make the same
+    bytes. The fields are:
+
+    ``schema_version``; ``kind`` ("ablation"); ``dataset``, ``protocol`` and ``metric`` as in run files;
+    ``variants`` in their order, each with ``name``, ``title``, ``weights_sha256``, ``result`` (its run file, relative
+    to this one) and ``scores`` (dB by image id);
+    ``texture_subset`` (image ids) and ``texture_rule``;
+    ``budget``: iterations by stage and the number of photos; a given teacher is null and adds ``teacher_sha256``;
+    ``config``, the whole configuration; ``device``; ``command``; ``versions``.
     """
     runs = {name: result.run for name, (result, _) in results.items()}
     first = runs[VARIANTS[0].name]
@@ -186,7 +194,7 @@ def document(results: Mapping[str, tuple[Result, Path]], subset: Sequence[str], 
 
 
 def budget_line(made: Ablation) -> str:
-    """Say in a sentence what these trainings had, beside the paper's."""
+    """Compare the budget of these trainings with the paper's in two sentences."""
     training, teacher = made.plan.training, made.plan.sources.teacher
     first = f"a given teacher, {teacher.name}" if teacher else f"{training.teacher.iterations} iterations as teacher"
     return (

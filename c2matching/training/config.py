@@ -1,4 +1,4 @@
-"""The configuration of C2-Matching's training: its matching stages and its network, beside what every training has."""
+"""The configuration of C2-Matching's training: the common one, plus its matching stages and its network."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.reader import Format
 from refsr_bench.learning.training.config import Crop, Number, Positive, Training, Whole
 
-LEAST = {"channels": 2, "groups": 1}  # of the network: its last layer but one has half the channels
+LEAST = {"channels": 2, "groups": 1}  # the network's last layer but one has half the channels
 
 
 class MatchingTraining(Format):
-    """The correspondence network, Eq. (1) to (7). Without a teacher only the margin loss is used.
+    """The training of the correspondence network, Eq. (1) to (7). The teacher's stage has the margin loss alone.
 
-    start: ``imagenet`` (VGG16), ``random`` or, for the student, ``teacher``. crop: pixels. rate: Adam's; it falls to a
-    tenth after the iterations ``decays`` and rises linearly over the first ``ramp``. clip: largest norm of the
-    gradient, 0: any. margin, safe_radius (T of Eq. (3), in descriptor cells of 4 pixels), temperature,
-    distillation_weight: Eq. (1) to (7). warm_up: iterations with the cross entropy of Eq. (4) instead, at
-    ``warm_up_temperature``, a gentle start for networks that do not come from ImageNet; none in the paper.
+    start: ``imagenet`` (VGG16), ``random`` or, for the student, ``teacher``. crop: side in pixels. rate: Adam's; it
+    falls to a tenth after each of the iterations ``decays`` and rises linearly over the first ``ramp``. clip: the
+    largest norm of the gradient, 0 for no limit. margin, safe_radius (T of Eq. (3), in descriptor cells of 4 pixels),
+    temperature, distillation_weight: as in Eq. (1) to (7). warm_up: the number of first iterations that use the cross
+    entropy of Eq. (4) instead, at ``warm_up_temperature``. It is a gentle start for networks without ImageNet weights,
+    which the paper does not have.
     """
 
     iterations: Positive = 75_000
@@ -38,7 +39,7 @@ class MatchingTraining(Format):
 
 
 class C2Training(Training):
-    """The configuration of C2-Matching's three stages; ``restoration`` is the last one's."""
+    """The configuration of C2-Matching's three stages; ``restoration`` belongs to the last."""
 
     elsewhere: ClassVar[tuple[str, ...]] = ()
 

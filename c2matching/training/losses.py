@@ -12,17 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STRIDE = 4  # image pixels per descriptor
-BORDER = 10  # a correspondence this close to the image border (pixels) is not used
-MIN_POINTS = 128  # a pair with fewer usable points is skipped
-EXCLUDED = -4.0  # the cosine of what may not be picked as a negative: farther than anything can be
+BORDER = 10  # pixels; a correspondence this close to the image border is not used
+MIN_POINTS = 128  # a pair with fewer usable points adds nothing to the loss
+EXCLUDED = -4.0  # the cosine that bars a negative: lower than any real one, so it is never the hardest
 NEVER = -1e9  # the logit of a target that does not exist; finite, so that 0 * log 0 is 0
 
 
 @dataclass(frozen=True)
 class Points:
-    """Usable correspondences of a batch: cells (N, P, 2) int64, (row, column), in image 1 and in the transformed image.
+    """The usable correspondences of a batch.
 
-    P is the largest number in the batch; valid (N, P) bool marks those that exist.
+    cells, targets (N, P, 2) int64, (row, column): descriptor cells in image 1 and in the transformed image. P is the
+    largest number of any pair in the batch; valid (N, P) bool marks the entries that exist.
     """
 
     cells: Tensor
@@ -31,10 +32,10 @@ class Points:
 
 
 def usable_points(coordinates: Tensor, size: tuple[int, int], at_least: int = MIN_POINTS) -> Points:
-    """Grid cells of image 1 whose correspondence lies strictly inside a 10-pixel border of the transformed image.
+    """Select the cells of image 1 whose correspondence lies strictly inside a 10-pixel border of the transformed image.
 
-    coordinates (N, h, w, 2) float64: where pixel (4r, 4c) of image 1 lies in the transformed image, (x, y) in pixels.
-    size: (height, width) of the transformed image in pixels. A pair with fewer than ``at_least`` has none.
+    coordinates (N, h, w, 2) float64: the place of pixel (4r, 4c) of image 1 in the transformed image, (x, y) in pixels.
+    size: (height, width) of the transformed image in pixels. A pair with fewer than ``at_least`` such cells gets none.
     """
     n, h, w, _ = coordinates.shape
     x, y = coordinates.unbind(-1)
@@ -52,37 +53,38 @@ def usable_points(coordinates: Tensor, size: tuple[int, int], at_least: int = MI
 
 
 def _near(a: Tensor, b: Tensor, radius: int) -> Tensor:
-    """(N, P, 2), (N, Q, 2) -> (N, P, Q) bool: Chebyshev distance of at most ``radius`` cells."""
+    """Compare cells (N, P, 2) with (N, Q, 2): Chebyshev distance of at most ``radius``, (N, P, Q) bool."""
     a, b = a.to(torch.int16)[:, :, None], b.to(torch.int16)[:, None]
     rows, columns = ((a[..., n] - b[..., n]).abs_() <= radius for n in (0, 1))
     return rows.logical_and_(columns)
 
 
 def descriptors_at(features: Tensor, cells: Tensor) -> Tensor:
-    """L2-normalised descriptors (N, P, C) of a map (N, C, h, w) at cells (N, P, 2)."""
+    """Return the L2-normalised descriptors (N, P, C) of a map (N, C, h, w) at cells (N, P, 2)."""
     where = cells[..., 0] * features.shape[3] + cells[..., 1]
     return _taken(F.normalize(features, dim=1).flatten(2).transpose(1, 2), where)
 
 
 def _taken(descriptors: Tensor, which: Tensor) -> Tensor:
-    """(N, Q, C), (N, P) -> (N, P, C)."""
+    """Pick descriptors (N, Q, C) by indices (N, P) -> (N, P, C)."""
     return descriptors.gather(1, which[..., None].expand(-1, -1, descriptors.shape[2]))
 
 
 def cosines(features1: Tensor, features2: Tensor, points: Points) -> Tensor:
-    """(N, P, P): usable points of image 1 against usable targets, cosine of their descriptors."""
+    """Return the cosines of all usable points of image 1 with all usable targets, (N, P, P)."""
     return descriptors_at(features1, points.cells) @ descriptors_at(features2, points.targets).transpose(1, 2)
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:
-    """(N, P) -> (N,): mean over valid points, 0 where a pair has none."""
+    """Average (N, P) over the valid points of each pair -> (N,); 0 for a pair without any."""
     return (values * valid).sum(1) / valid.sum(1).clamp(min=1)
 
 
 def _hardest(descriptors: Tensor, others: Tensor, barred: Tensor) -> Tensor:
-    """(N, P, C), (N, Q, C), bool (N, P, Q) -> (N, P): squared distance to the nearest of the others that is not barred.
+    """Return the squared distance of each descriptor to the nearest of the others that is not barred.
 
-    Gradients flow through the one that was found, not through all products.
+    descriptors (N, P, C); others (N, Q, C); barred (N, P, Q) bool. Returns (N, P). Gradients flow through the one that
+    was found, not through all products.
     """
     with torch.no_grad():
         cosine, which = (descriptors @ others.transpose(1, 2)).masked_fill_(barred, EXCLUDED).max(2)
@@ -93,11 +95,11 @@ def _hardest(descriptors: Tensor, others: Tensor, barred: Tensor) -> Tensor:
 def margin_loss(
     features1: Tensor, features2: Tensor, points: Points, margin: float = 1.0, safe_radius: int = 4
 ) -> Tensor:
-    """Eq. (1) to (3), (N,): triplet margin ranking loss with the hardest negative on either side.
+    """Compute Eq. (1) to (3): the triplet margin ranking loss with the hardest negative on either side, (N,).
 
     features (N, C, h, w). Distances are squared L2 of unit descriptors, 2 - 2 cos. The negatives of p in the
-    transformed image are the other usable targets; the negatives of p' in image 1 are all its cells; both farther
-    than ``safe_radius`` cells.
+    transformed image are the other usable targets; those of p' in image 1 are all its cells. Both must be farther than
+    ``safe_radius`` cells.
     """
     everywhere = F.normalize(features1, dim=1).flatten(2).transpose(1, 2)  # (N, h*w, C)
     n, _, h, w = features1.shape
@@ -112,21 +114,22 @@ def margin_loss(
 
 
 def correlation(features1: Tensor, features2: Tensor, points: Points, temperature: float = 0.15) -> Tensor:
-    """Eq. (4) before the softmax: logits (N, P, P) of usable points against usable targets."""
+    """Compute Eq. (4) before its softmax: logits (N, P, P) of usable points against usable targets."""
     logits = cosines(features1, features2, points) / temperature
     return logits.masked_fill(~points.valid[:, None], NEVER)
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
-    """Eq. (5) and (6), (N,): KL(teacher || student) of two logit volumes (N, P, P), mean over the valid rows."""
+    """Compute Eq. (5) and (6): KL(teacher || student) of two logit volumes (N, P, P), mean over valid rows, (N,)."""
     target = teacher.log_softmax(2)
     return _mean(torch.linalg.vecdot(target.exp(), target - student.log_softmax(2)), valid)
 
 
 def matching_loss(features1: Tensor, features2: Tensor, points: Points, temperature: float = 0.07) -> Tensor:
-    """(N,): cross entropy of Eq. (4) with the true target as class; not in the paper.
+    """Compute the cross entropy of Eq. (4) with the true target as the class, (N,). The paper does not have it.
 
-    A gentle start for networks without ImageNet weights: Eq. (1) stalls at the margin when descriptors are random.
+    It is a gentle start for networks without ImageNet weights: Eq. (1) stalls at the margin when descriptors are
+    random.
     """
     logits = correlation(features1, features2, points, temperature)
     n, p, _ = logits.shape

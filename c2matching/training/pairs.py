@@ -1,5 +1,7 @@
-"""Pairs and photos for the correspondence network (paper sections 3.1 and 3.5): an image and its homography-transformed
-copy with exact correspondence."""
+"""Training pairs for the correspondence network (paper sections 3.1 and 3.5).
+
+A pair is an image and its copy under a homography, with exact correspondence.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,17 @@ from refsr_bench.learning.training.config import Views
 from refsr_bench.learning.training.photos import Photo, Stream, flipped, random_crop
 from refsr_bench.learning.training.views import homography_from_corners, recoloured, turned_and_scaled
 
-PATCH = 160  # side of the training image, and of the square whose corners are displaced, pixels
+PATCH = 160  # pixels: the side of the training image, and of the square whose corners are displaced
 MAX_SHIFT = 10  # corner displacements are 0..9 pixels with a random sign, per coordinate
 PAPER_VIEWS = Views()
 
 
 def random_homography(rng: np.random.RandomState, size: int = PATCH, max_shift: int = MAX_SHIFT) -> np.ndarray:
-    """The authors' random homography: a ``size`` square placed at (max_shift.. size), its corners displaced.
+    """Draw the authors' random homography: a square placed at (x, y) in [max_shift, size), its corners displaced.
 
-    rng: the legacy generator, whose stream the authors' seeds refer to. Draws: corner x, corner y, then magnitude and
-    sign of TL.x TL.y TR.x TR.y BL.x BL.y BR.x BR.y. Returns H, 3x3 float64, square -> displaced square.
+    rng: NumPy's legacy generator, because the authors' seeds refer to its stream. It draws corner x, corner y, then
+    magnitude and sign of TL.x TL.y TR.x TR.y BL.x BL.y BR.x BR.y. size: the side of the square, pixels. Returns H, 3x3
+    float64, which maps the square to the displaced square.
     """
     x, y = rng.randint(max_shift, size), rng.randint(max_shift, size)
     corners = np.array([(x, y), (x + size, y), (x, y + size), (x + size, y + size)], np.float64)
@@ -33,24 +36,27 @@ def random_homography(rng: np.random.RandomState, size: int = PATCH, max_shift: 
 
 
 def transform_points(matrix: np.ndarray, height: int, width: int, step: int = 1) -> np.ndarray:
-    """Image of every ``step``-th pixel (x, y) under a 3x3 matrix: (height/step, width/step, 2) float64, (x, y)."""
+    """Map every ``step``-th pixel by a 3x3 matrix: (height/step, width/step, 2) float64, (x, y)."""
     y, x = np.mgrid[0:height:step, 0:width:step].astype(np.float64)
     mapped = np.stack((x, y, np.ones_like(x)), axis=-1) @ matrix.T
     return mapped[..., :2] / mapped[..., 2:]
 
 
 def warp(image: Tensor, source: np.ndarray) -> Tensor:
-    """Bilinear warp with zero border: output pixel p takes image (3, H, W) at ``source @ p``, 3x3 float64."""
+    """Warp an image (3, H, W) bilinearly, with zeros outside: pixel p takes it at ``source @ p``, 3x3 float64."""
     h, w = image.shape[-2:]
     grid = transform_points(source, h, w)
-    grid = torch.from_numpy(2 * grid / (np.array([w, h]) - 1) - 1)  # float64: single precision moves samples visibly
+    grid = torch.from_numpy(2 * grid / (np.array([w, h]) - 1) - 1)  # float64, because float32 moves samples visibly
     warped = F.grid_sample(image[None].double(), grid[None], mode="bilinear", padding_mode="zeros", align_corners=True)
     return warped[0].to(image.dtype)
 
 
 @dataclass(frozen=True)
 class TransformedPair:
-    """hr and transformed (3, H, W) in [0, 1]; coordinates: where pixel (4r, 4c) of hr lies in transformed, (x, y)."""
+    """An image and its transformed copy, both (3, H, W) in [0, 1].
+
+    coordinates (H/4, W/4, 2) float64: the place of pixel (4r, 4c) of ``hr`` in ``transformed``, (x, y).
+    """
 
     hr: Tensor
     transformed: Tensor
@@ -72,7 +78,7 @@ def transformed_pair(hr: Tensor, rng: np.random.RandomState, views: Views = PAPE
 
 
 class MatchingStream(Stream):
-    """hr, lr_up, transformed (3, S, S) in [0, 1]; coordinates (S/4, S/4, 2) as ``usable_points`` takes them."""
+    """A stream of hr, lr_up, transformed (3, S, S) in [0, 1] and coordinates (S/4, S/4, 2) for ``usable_points``."""
 
     def draw(self, photo: Photo, rng: np.random.RandomState) -> dict[str, Tensor]:
         (crop,) = flipped([random_crop(self.read(photo.path, rng), self.crop, rng)[0]], rng)

@@ -1,4 +1,4 @@
-"""Making a stage of C2-Matching that is ready to train, of a configuration and files of weights."""
+"""The making of a stage of C2-Matching that is ready to train from a configuration and weights files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from refsr_bench.learning.weights import read_part
 
 
 def make(name: str, plan: TrainingPlan) -> MatchingStage | RestorationStage:
-    """The stage ``teacher``, ``student`` or ``restoration``; the configuration is a ``C2Training``.
+    """Make the stage ``teacher``, ``student`` or ``restoration``. The plan's configuration is a ``C2Training``.
 
     Raises Misuse when a file that the configuration needs is not given.
     """
@@ -30,14 +30,14 @@ def make(name: str, plan: TrainingPlan) -> MatchingStage | RestorationStage:
 
 
 def read_extractors(path: Path) -> ContrastiveExtractor:
-    """The two extractors of one of our files, or of the authors'. Raises BenchError when they are not in it."""
+    """Read the two extractors from a file of ours or of the authors. Raises BenchError when it has none."""
     net = ContrastiveExtractor()
     read_part(net, "extractor", path, "the C2-Matching extractors")
     return net
 
 
 def matching_stage(name: str, plan: TrainingPlan) -> MatchingStage:
-    """``teacher`` or ``student``."""
+    """Make stage 1 or 2, ``teacher`` or ``student``. Raises Misuse when a file or a possible start is missing."""
     config, sources, device = getattr(plan.training, name), plan.sources, plan.parallel.device
     if name == "student" and sources.teacher is None:
         raise Misuse("The student learns from a teacher: give its weights with --teacher FILE.")
@@ -63,7 +63,7 @@ def matching_stage(name: str, plan: TrainingPlan) -> MatchingStage:
 
 
 def restoration_stage(plan: TrainingPlan) -> RestorationStage:
-    """Stage 3."""
+    """Make stage 3. Raises Misuse when the student's weights are missing."""
     training: C2Training = plan.training
     sources = plan.sources
     if sources.student is None:
@@ -85,8 +85,10 @@ def restoration_stage(plan: TrainingPlan) -> RestorationStage:
 
 
 def wake(net: RestorationNet) -> None:
-    """Kaiming instead of the paper's normal(0, 0.02), which needs many iterations to wake a narrow network; residual
-    branches and the last layer start small."""
+    """Initialise a network by Kaiming's method, in place, with small residual branches and a small last layer.
+
+    The paper's normal(0, 0.02) needs many iterations to wake a narrow network.
+    """
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d) and "conv_offset_mask" not in name:
             nn.init.kaiming_normal_(module.weight, a=0.1)

@@ -1,5 +1,7 @@
-"""The stages of C2-Matching (paper section 3.5 and supplement A): what one iteration of each does, and how it is
-validated. Losses are divided by the numbers of the whole iteration, see ``learning.training.stage``."""
+"""The stages of C2-Matching (paper section 3.5 and supplement A): one iteration of each, and its validation.
+
+Losses are divided by the counts of the whole iteration, see ``learning.training.stage``.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,9 @@ def correspondence_loss(
     teacher: tuple[Tensor, Tensor] | None = None,
     config: MatchingTraining = MATCHING,
 ) -> dict[str, Tensor]:
-    """The terms of Eq. (7), weights included, per pair (N,), of descriptor maps (N, C, h, w).
+    """Compute the terms of Eq. (7), weights included, per pair (N,), from descriptor maps (N, C, h, w).
 
-    Without a teacher, Eq. (1) alone (the teacher's own stage). Pairs without usable points contribute zero.
+    Without a teacher, in the teacher's own stage, Eq. (1) is all. Pairs without usable points contribute zero.
     """
     terms = {"margin": margin_loss(*student, points, config.margin, config.safe_radius)}
     if teacher is not None:
@@ -63,9 +65,10 @@ def correspondence_loss(
 
 
 class MatchingStage:
-    """Stage 1 (no teacher): HR against transformed HR. Stage 2: LR against transformed HR, distilled from the teacher.
+    """The stages of the correspondence network.
 
-    Batches hold hr, lr_up, transformed (N, 3, S, S) and coordinates (N, S/4, S/4, 2).
+    Stage 1, without a teacher, matches HR with transformed HR. Stage 2 matches LR with transformed HR, distilled from
+    the teacher. Batches hold hr, lr_up, transformed (N, 3, S, S) and coordinates (N, S/4, S/4, 2).
     """
 
     best = ("aee", min)
@@ -91,8 +94,10 @@ class MatchingStage:
         return first.float(), second.float()
 
     def step(self, batches: Sequence[Tensors], iteration: int) -> dict[str, float]:
-        """One iteration, counted from 1. Returns the terms of the loss, weights included, and ``left_out``, the pairs
-        with fewer than 128 usable points. When none of the pairs is usable nothing is updated."""
+        """Do one iteration, counted from 1. Return the terms of the loss, weights included, and ``left_out``.
+
+        left_out: the number of pairs with fewer than 128 usable points. Nothing is updated when no pair is usable.
+        """
         config = self.config
         points = [usable_points(batch["coordinates"], tuple(batch["hr"].shape[-2:])) for batch in batches]
         usable = sum(p.valid.any(1).sum() for p in points)
@@ -120,14 +125,17 @@ class MatchingStage:
         return {name: self.parallel.sum(total).item() for name, total in totals.items()} | {"left_out": pairs - used}
 
     def trained(self) -> Trained:
-        """The two extractors, a part of C2-Matching."""
+        """Return the two extractors, a part of C2-Matching."""
         state = {f"extractor.{key}": value for key, value in self.net.state_dict().items()}
         return Trained(state, part="extractor")
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Tensors]) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """AEE in HR pixels and the share of matches within one descriptor cell (4 pixels), over all usable patches; and
-        images (3, S, S) of the last pair: input, transformed, end-point error (white: 40 pixels)."""
+        """Return the average end-point error and the share of good matches, over all usable patches, and images.
+
+        aee: HR pixels. within_a_cell: the share of matches off by at most one descriptor cell (4 pixels). The images
+        (3, S, S) are of the last pair: input, transformed, end-point error (white at 40 pixels).
+        """
         self.net.eval()
         found, pictures = [], {}
         for batch in batches:
@@ -145,12 +153,13 @@ class MatchingStage:
 def end_point_errors(
     features1: Tensor, features2: Tensor, coordinates: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Distance in HR pixels between where patches match and where they lie, (h-2, w-2), and which truly lie inside.
+    """Measure the end-point error of every patch in HR pixels, and tell which patches truly lie inside.
 
-    features (C, h, w); coordinates (h, w, 2) as ``usable_points`` takes them; size: of the transformed image.
+    features (C, h, w); coordinates (h, w, 2), one image's for ``usable_points``; size: (height, width) of the
+    transformed image. Both results are (h-2, w-2), the second bool.
     """
     flow = correspond(features1, features2).flow
-    truth = coordinates[1:-1, 1:-1].float()  # a patch is where its middle cell is
+    truth = coordinates[1:-1, 1:-1].float()  # the place of a patch is that of its middle cell
     h, w = truth.shape[:2]
     y, x = torch.meshgrid(torch.arange(1, h + 1), torch.arange(1, w + 1), indexing="ij")
     found = STRIDE * (flow + torch.stack((x, y), dim=-1).to(flow))
@@ -162,7 +171,7 @@ def end_point_errors(
 
 
 def generator_groups(net: RestorationNet, config: RestorationTraining = RESTORATION) -> list[dict]:
-    """Adam's parameter groups: everything else, then the predictors of offsets and masks at each scale."""
+    """Make Adam's parameter groups: the predictors of offsets and masks at each scale, and before them the rest."""
     rates = {
         "other": config.rate,
         "large": config.large_offset_rate,
@@ -177,7 +186,7 @@ def generator_groups(net: RestorationNet, config: RestorationTraining = RESTORAT
 
 
 class RestorationStage(ImageStage):
-    """Stage 3: trains ``model.restoration`` with the extractors and the reference features frozen."""
+    """Stage 3, which trains ``model.restoration``; extractors and reference features are frozen."""
 
     def __init__(self, model: C2Matching, setting: Setting = PAPER, critics: Critics | None = None) -> None:
         def restored(net: nn.Module, batch: Tensors) -> Tensor:
@@ -193,7 +202,7 @@ class RestorationStage(ImageStage):
         super().__init__(net, restored, generator_groups(net, setting.config), setting, critics)
 
     def trained(self) -> Trained:
-        """The whole of C2-Matching, with the average of the restoration network where there is one."""
+        """Return the whole of C2-Matching, with the average of the restoration network if one is kept."""
         restoration = (self.average or self.net).state_dict()
         state = self.model.state_dict() | {f"restoration.{key}": value for key, value in restoration.items()}
         return Trained(state, self.model.options)

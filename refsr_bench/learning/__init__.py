@@ -1,1 +1,1 @@
-"""Everything a network needs to be a method of the benchmark and to be trained."""
+"""Everything that a network needs to run as a method of the benchmark and to be trained."""

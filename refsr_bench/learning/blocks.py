@@ -1,4 +1,4 @@
-"""Blocks that several networks share. Feature maps are (N, C, H, W)."""
+"""Building blocks that several networks share. Feature maps are float tensors (N, C, H, W)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)  # RGB in [0, 1], subtracted before a network and added after it
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)  # RGB in [0, 1]; subtracted from the input and added back to the output
 
 
 # -- layers ----------------------------------------------------------------------------------------------------------
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
-    """A convolution with zero padding that keeps the size at stride 1."""
+    """Make a convolution whose zero padding keeps the size at stride 1. kernel: odd."""
     return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=bias)
 
 
 def leaky(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.1, which most Ref-SR code uses."""
+    """Apply leaky ReLU with slope 0.1, which most Ref-SR code uses."""
     return F.leaky_relu(x, 0.1)
 
 
 def leaky_layer() -> nn.LeakyReLU:
-    """``leaky`` as a module."""
+    """Make a module that applies ``leaky``."""
     return nn.LeakyReLU(0.1)
 
 
@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual_blocks(channels: int, n: int, scale: float = 1.0, bias: bool = True) -> nn.Sequential:
-    """``n`` residual blocks after each other, keys ``{i}.conv1`` and ``{i}.conv2``."""
+    """Chain ``n`` residual blocks; their keys are ``{i}.conv1`` and ``{i}.conv2``."""
     return nn.Sequential(*(ResidualBlock(channels, scale, bias) for _ in range(n)))
 
 
@@ -69,24 +69,25 @@ class NormalisedBlock(nn.Module):
 
 
 def shuffled(channels: int, bias: bool = True) -> nn.Sequential:
-    """Twice the resolution: convolution, then sub-pixel shuffle (key ``0``)."""
+    """Double the resolution: a convolution (key ``0``), then a sub-pixel shuffle."""
     return nn.Sequential(conv(channels, 4 * channels, bias=bias), nn.PixelShuffle(2))
 
 
 def shuffled_x4(channels: int, bias: bool = True) -> nn.Sequential:
-    """Four times the resolution, by ``shuffled`` twice (keys ``0`` and ``2``)."""
+    """Quadruple the resolution by ``shuffled`` twice (keys ``0`` and ``2``)."""
     return nn.Sequential(*shuffled(channels, bias), *shuffled(channels, bias))
 
 
 def bilinear_x4(lr: Tensor) -> Tensor:
-    """The LR image at four times its size, to which most networks add what they predict."""
+    """Enlarge an LR image x4, (N, C, h, w) -> (N, C, 4h, 4w). Most networks add their prediction to the result."""
     return F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
 
 
 def warp(features: Tensor, flow: Tensor, beyond: str = "zeros") -> Tensor:
-    """Backward warping: each position takes the value at ``position + flow``, bilinearly.
+    """Warp backwards: each position takes the bilinear value at ``position + flow``.
 
-    features (N, C, H, W); flow (N, H, W, 2), (x, y) in pixels. beyond: what lies outside, ``zeros`` or the ``border``.
+    features (N, C, H, W), H and W above 1; flow (N, H, W, 2), (x, y) in pixels. beyond: the padding outside the map,
+    ``zeros`` or ``border``. Returns (N, C, H, W).
     """
     h, w = features.shape[-2:]
     x = torch.arange(w, device=flow.device) + flow[..., 0]
@@ -95,15 +96,15 @@ def warp(features: Tensor, flow: Tensor, beyond: str = "zeros") -> Tensor:
     return F.grid_sample(features, grid, padding_mode=beyond, align_corners=True)
 
 
-# -- networks without their middle -----------------------------------------------------------------------------------
-# These are base classes, because their layers have no prefix in the files that the networks' authors publish.
+# -- networks without a body -----------------------------------------------------------------------------------------
+# These are base classes and not members, because their layers have no prefix in the authors' files.
 
 
 class LongSkip(nn.Module):
-    """A body between two convolutions and within one skip, then x4: (N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w).
+    """A body inside one long skip, then x4: (N, 3, h, w) RGB in [0, 1] -> (N, 3, 4h, 4w).
 
-    Inside, values span 255 and have no mean, as in EDSR and what follows it. body: makes the body, after the first
-    convolution, so that random weights are drawn in the order of the layers.
+    Values inside span 255 and have the DIV2K mean removed, as in EDSR and its successors. body: a factory, called after
+    the first convolution is made, so that random weights are drawn in the order of the layers.
     """
 
     RANGE = 255.0
@@ -124,7 +125,7 @@ class LongSkip(nn.Module):
 
 
 class NearestTail(nn.Module):
-    """The end of a network: nearest neighbours and a convolution, twice, and two convolutions to the x4 image."""
+    """The tail of a network: nearest-neighbour x2 and a convolution, twice, then two convolutions to the x4 image."""
 
     def add_tail(self, channels: int) -> None:
         self.conv_up1 = conv(channels, channels)
@@ -133,14 +134,14 @@ class NearestTail(nn.Module):
         self.conv_last = conv(channels, 3)
 
     def tail(self, x: Tensor, act: Callable[[Tensor], Tensor]) -> Tensor:
-        """(N, channels, h, w) -> (N, 3, 4h, 4w)."""
+        """Make the image: (N, channels, h, w) -> (N, 3, 4h, 4w)."""
         for convolution in (self.conv_up1, self.conv_up2):
             x = act(convolution(F.interpolate(x, scale_factor=2, mode="nearest")))
         return self.conv_last(act(self.conv_hr(x)))
 
 
 class ShuffleTail(nn.Module):
-    """The end of a network: sub-pixel convolutions, twice, and two convolutions to the x4 image."""
+    """The tail of a network: a sub-pixel convolution, twice, then two convolutions to the x4 image."""
 
     def add_tail(self, channels: int) -> None:
         self.upconv1 = conv(channels, 4 * channels)
@@ -149,7 +150,7 @@ class ShuffleTail(nn.Module):
         self.conv_last = conv(channels, 3)
 
     def tail(self, x: Tensor, act: Callable[[Tensor], Tensor]) -> Tensor:
-        """(N, channels, h, w) -> (N, 3, 4h, 4w)."""
+        """Make the image: (N, channels, h, w) -> (N, 3, 4h, 4w)."""
         for convolution in (self.upconv1, self.upconv2):
             x = act(F.pixel_shuffle(convolution(x), 2))
         return self.conv_last(act(self.conv_hr(x)))

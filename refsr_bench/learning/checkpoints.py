@@ -1,4 +1,7 @@
-"""Weights from anywhere, safely: digests, safetensors, foreign ``.pth`` without running their code, strict loading."""
+"""Safe reading of weights from anywhere: digests, safetensors, foreign ``.pth`` files and strict loading.
+
+No code that a file carries is ever run.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which t
 
 
 def sha256(*paths: Path) -> str:
-    """SHA-256 (hex) of one file, or of several files one after the other."""
+    """Return the SHA-256 (hex) of one file, or of several files concatenated."""
     total = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -33,10 +36,11 @@ def sha256(*paths: Path) -> str:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a ``.safetensors`` or PyTorch file, on the CPU; a wrapper key and ``module.`` are taken off.
+    """Read a state dict, on the CPU, from a ``.safetensors``, PyTorch, TensorFlow V1 or ``.npz`` file.
 
-    TensorFlow V1 checkpoints and ``.npz`` files, TensorLayer's among them, give their arrays under their own names.
-    Raises Misuse when there is no such file, BenchError when it is damaged, holds code, or is no state dict.
+    A PyTorch file loses its wrapper keys (``WRAPPERS``) and the prefix ``module.``. TensorFlow V1 checkpoints and
+    ``.npz`` files, TensorLayer's among them, keep the names of their arrays. Raises Misuse when there is no such file,
+    BenchError when it is damaged, holds code, or is no state dict.
     """
     import torch
     from safetensors.torch import load_file
@@ -53,7 +57,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the format, a line before the error that says it better
+            warnings.simplefilter("ignore")  # PyTorch warns about the format; the error after it says the same better
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the unpickler raise nearly anything
         raise _unreadable(path, error) from None
@@ -91,7 +95,10 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a ``.safetensors`` file, empty for other files. Raises BenchError when it is damaged."""
+    """Read the metadata of a ``.safetensors`` file; other files give an empty table.
+
+    Raises Misuse when there is no such file, BenchError when it is damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     if path.suffix != ".safetensors":
@@ -113,9 +120,10 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def fetch(url: str) -> Path:
-    """A weights file from torch hub's cache or, when it is not there, from ``url``, checked against its hash.
+    """Return a weights file from torch hub's cache, downloading it from ``url`` first if necessary.
 
-    The hash is the one in the file's name, as torch hub has it. Raises BenchError when it cannot be had or is damaged.
+    Its SHA-256 must begin with the eight digits in the file's name, torch hub's convention. Raises BenchError when the
+    file cannot be downloaded or is damaged.
     """
     import torch
 
@@ -136,7 +144,7 @@ def fetch(url: str) -> Path:
 
 @contextmanager
 def _network_timeout(seconds: float) -> Iterator[None]:
-    """torch hub opens its connection without a time limit, so the default of the process is set meanwhile."""
+    """Set the process-wide socket timeout for a while, because torch hub opens its connection without one."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -146,7 +154,7 @@ def _network_timeout(seconds: float) -> Iterator[None]:
 
 
 def check_fit(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, what: str) -> None:
-    """Raise BenchError saying which tensors of a state dict do not fit a module exactly."""
+    """Raise BenchError unless the names and shapes of a state dict are exactly those of a module."""
     own = module.state_dict()
     faults = {
         "lacks": sorted(set(own) - set(state)),
@@ -163,15 +171,18 @@ def check_fit(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, 
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, what: str) -> None:
-    """Load a state dict that must fit exactly. Raises BenchError saying which tensors do not."""
+    """Load a state dict, cast to the module's dtypes. Raises BenchError naming the tensors that do not fit."""
     check_fit(module, state, path, what)
     own = module.state_dict()
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
 
 
 def synthetic(net: nn.Module) -> nn.Module:
-    """Weights that depend on their names alone, so that a method runs before anyone has real ones; SR images made with
-    them mean nothing. Weights are normal with variance 0.5 over the inputs of a neuron, norms near one."""
+    """Fill a network, in place, with random weights that depend on their names alone, and return it.
+
+    They let a method run before anyone has real weights; its SR images mean nothing. Kernels are normal with variance
+    0.5 / fan-in, biases normal with deviation 0.05, and the scales of norms lie near one.
+    """
     import numpy as np
     import torch
 

@@ -1,6 +1,6 @@
 """Modulated deformable convolution (DCNv2) of a reference, with stock torch and torchvision.
 
-The reference has its own size and the output another; both kinds of the operator here compute the same.
+The reference and the output may differ in size. Both implementations compute the same, up to rounding.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torchvision.ops import deform_conv2d
 
-BACKEND = "auto"  # "grid" or "torchvision"
+BACKEND = "auto"  # or "grid", "torchvision"
 STRIP = 1024  # output positions sampled at once, over the batch
 
 
 def sample_reference(
     ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
 ) -> Tensor:
-    """Modulated deformable 3x3 convolution of a reference of any size over an output grid of any size.
+    """Apply a modulated deformable 3x3 convolution to a reference of any size, over an output grid of any size.
 
     ref (N, C, H, W); offset (N, groups*9*2, h, w), (y, x) interleaved; mask (N, groups*9, h, w); weight (C', C, 3, 3);
     bias (C',). In the output (N, C', h, w), position (y, x) stands at ``(y, x) + origin`` in the reference. Samples
     outside the reference are zero.
 
-    The CPU samples through ``grid_sample``, in all threads, and other devices through torchvision's operator, unless
-    ``BACKEND`` decides otherwise. The two differ by rounding.
+    CUDA tensors are sampled through torchvision's operator and all others through ``grid_sample``, in all threads,
+    unless ``BACKEND`` decides otherwise. The two differ by rounding.
     """
     backend = BACKEND if BACKEND != "auto" else "torchvision" if ref.is_cuda else "grid"
     sample = {"grid": sample_by_grid, "torchvision": sample_by_torchvision}[backend]
@@ -41,10 +41,10 @@ def sample_reference(
 def sample_by_torchvision(
     ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
 ) -> Tensor:
-    """``sample_reference`` through ``torchvision.ops.deform_conv2d``.
+    """Compute ``sample_reference`` through ``torchvision.ops.deform_conv2d``.
 
-    That ties the output grid to the size of its input. Where the sizes differ, a stride and padding are chosen that
-    give the wanted grid, and the positions they imply are taken back out of the offsets.
+    That operator ties the size of its output to that of its input. Where the two differ, a stride and a padding are
+    chosen that give the wanted grid, and the positions they imply are subtracted from the offsets.
     """
     h, w = offset.shape[-2:]
     (sy, py), (sx, px) = _cover(ref.shape[-2], h), _cover(ref.shape[-1], w)
@@ -59,7 +59,7 @@ def sample_by_torchvision(
 
 
 def _cover(size: int, outputs: int) -> tuple[int, int]:
-    """A (stride, padding) with which a 3-tap convolution over ``size`` has exactly ``outputs`` positions."""
+    """Choose (stride, padding) so that a 3-tap convolution over ``size`` has exactly ``outputs`` positions."""
     if size == outputs:
         return 1, 1
     stride = max(2, math.ceil((size - 2) / outputs))
@@ -73,10 +73,10 @@ def _cover(size: int, outputs: int) -> tuple[int, int]:
 def sample_by_grid(
     ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
 ) -> Tensor:
-    """``sample_reference`` through ``grid_sample``, every group an image of its own, in float32.
+    """Compute ``sample_reference`` through ``grid_sample`` in float32, each group as an image of its own.
 
-    It works in strips of rows, forwards and backwards, so that samples stay in the cache until they are used. None is
-    kept for the gradient. Gradients of gradients are not available.
+    Both passes work in strips of rows, so that samples stay in the cache until they are used. No samples are kept for
+    the backward pass, which recomputes them. There are no second derivatives.
     """
     with torch.autocast(ref.device.type, enabled=False):
         out = _GridSampling.apply(ref.float(), offset.float(), mask.float(), weight.float(), origin)
@@ -112,7 +112,7 @@ class _GridSampling(torch.autograd.Function):
         kernel = weight.flatten(1)
         grad_images, grad_kernel = None, torch.zeros_like(kernel)
         grad_offset, grad_mask = torch.empty_like(offset), torch.empty_like(mask)
-        # Every strip would make a gradient as large as the whole reference: then there is one strip.
+        # A strip's gradient with respect to the reference is as large as the reference, so then one strip does it all.
         for rows in [slice(0, h)] if needs_ref else _strips(n, h, w):
             samples, grid, factor = _samples(ref, offset[:, :, rows], mask[:, :, rows], ctx.origin, rows.start)
             above = grad[:, :, rows].reshape(n, len(weight), -1)  # (N, C', rows * w)
@@ -126,20 +126,20 @@ class _GridSampling(torch.autograd.Function):
             )  # fmt: skip
             # (N * groups, 9 * rows, w, 2) as (x, y) -> (N, groups, 9, 2, rows, w) as (y, x)
             grad_grid = grad_grid.view(n, factor.shape[1], 9, -1, w, 2).permute(0, 1, 2, 5, 3, 4).flip(3)
-            per_pixel = 2 / (torch.tensor(ref.shape[-2:], device=ref.device) - 1)  # from grid_sample's [-1, 1]
+            per_pixel = 2 / (torch.tensor(ref.shape[-2:], device=ref.device) - 1)  # of grid_sample's [-1, 1]
             grad_offset[:, :, rows] = (grad_grid * per_pixel.view(2, 1, 1)).flatten(1, 3)
         grad_ref = grad_images.view_as(ref) if needs_ref else None
         return grad_ref, grad_offset, grad_mask, grad_kernel.view_as(weight), None
 
 
 def _strips(n: int, h: int, w: int) -> list[slice]:
-    """Rows of about ``STRIP`` output positions, over a batch of n."""
+    """Cut ``h`` rows into slices of about ``STRIP`` output positions each, counted over a batch of n."""
     step = max(1, STRIP // (n * w))
     return [slice(top, min(h, top + step)) for top in range(0, h, step)]
 
 
 def _images(ref: Tensor, groups: int) -> Tensor:
-    """Each group as an image of its own, (N, C, H, W) -> (N * groups, C / groups, H, W)."""
+    """Split the groups into images of their own: (N, C, H, W) -> (N * groups, C / groups, H, W)."""
     n, channels, height, width = ref.shape
     return ref.reshape(n * groups, channels // groups, height, width)
 
@@ -147,10 +147,10 @@ def _images(ref: Tensor, groups: int) -> Tensor:
 def _samples(
     ref: Tensor, offset: Tensor, mask: Tensor, origin: tuple[int, int], top: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The samples of the output rows from ``top``, x(p + p_k + offset), which are not multiplied by the mask yet.
+    """Sample x(p + p_k + offset) for the output rows from ``top`` on; the mask is not applied yet.
 
     Returns samples (N, groups, C / groups, 9, rows, w), the grid they were taken at (N * groups, 9 * rows, w, 2), and
-    the mask in the shape that samples are multiplied with.
+    the mask (N, groups, 1, 9, rows, w), ready to be multiplied with the samples.
     """
     n, _, h, w = offset.shape
     groups, (height, width) = mask.shape[1] // 9, ref.shape[-2:]

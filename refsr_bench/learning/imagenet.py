@@ -1,4 +1,4 @@
-"""torchvision's VGGs with ImageNet weights: where they are published, and how their layers are read."""
+"""torchvision's VGG16 and VGG19 with ImageNet weights: their addresses, and the reading of their layers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ VGG19 = WeightsFile(FILES["vgg19"], f"{MODELS}/", "VGG19, goes with any of the o
 
 
 def without_vgg19(message: str) -> Incomplete:
-    """The error of a network that reads images with VGG19 whose weights were not given."""
+    """Make the error of a network that needs VGG19 when VGG19's weights were not given."""
     return Incomplete(message, "vgg19*.pth", "torchvision's VGG19", VGG19.home + VGG19.file)
 
 
 def vgg(name: str, path: Path | None, last: str, instead: str) -> dict[str, Tensor]:
-    """The weights of "vgg16" or "vgg19" up to layer ``last``, by the names of ``vgg.vgg_layers``.
+    """Return the weights of "vgg16" or "vgg19" up to layer ``last``, under the names of ``vgg.vgg_layers``.
 
-    path: torchvision's file; None downloads it. instead: what a person can do without. Raises BenchError when the
-    weights cannot be had or are of another network.
+    path: torchvision's file; None downloads it. instead: the end of the error's advice, what a person without the file
+    can do. Raises BenchError when the weights cannot be downloaded or belong to another network.
     """
     from refsr_bench.learning.vgg import from_torchvision
 

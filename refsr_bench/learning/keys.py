@@ -1,4 +1,4 @@
-"""State dicts from one naming to another."""
+"""Translation of state dicts from one naming scheme to another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def renamed(state: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
-    """Every key through the first rule whose pattern matches it whole; a key that none matches stays what it is."""
+    """Rename every key by the first rule whose pattern matches the whole key; other keys stay as they are.
+
+    rules: pairs of a regular expression and the template that ``re.Match.expand`` fills in.
+    """
 
     def name(key: str) -> str:
         for pattern, replacement in rules:
@@ -23,10 +26,10 @@ def renamed(state: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> di
 
 
 def count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """Count the different numbers where ``pattern`` has its one group, over all keys that begin with it."""
+    """Count the distinct values of the one group of ``pattern``, over all keys that begin with a match of it."""
     return len({match[1] for key in state if (match := re.match(pattern, key))})
 
 
 def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The entries that begin with ``prefix``, which is taken off."""
+    """Return the entries whose keys begin with ``prefix``, with the prefix removed."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

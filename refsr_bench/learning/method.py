@@ -1,4 +1,4 @@
-"""The card of a system's row, and the one way between images and tensors.
+"""The cards of methods that have a network, and the one path from images to tensors and back.
 
 Nothing here imports torch before weights are loaded.
 """
@@ -36,9 +36,10 @@ def check_sizes(least: int, lr: Image, refs: Sequence[Image]) -> None:
 
 
 def tensors(device: str, lr: Image, refs: Sequence[Image], scale: int = SCALE) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """``lr``, ``lr_up`` and ``refs`` as ``System.restore`` takes them, of one image.
+    """Turn one image and its references (uint8 H x W x 3) into ``lr``, ``lr_up`` and ``refs`` for ``System.restore``.
 
-    LR is enlarged by Pillow's bicubic in 8 bits; references are cut to multiples of four.
+    LR is enlarged by Pillow's bicubic in 8 bits; references are cut to multiples of four. Each tensor is float32
+    (1, 3, H, W) in [0, 1] on ``device``.
     """
     from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop
@@ -51,9 +52,9 @@ def tensors(device: str, lr: Image, refs: Sequence[Image], scale: int = SCALE) -
 
 
 def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
-    """The SR image of ``system.restore``, clamped and rounded half to even.
+    """Upscale one image with ``system.restore``; SR is clamped and rounded half to even.
 
-    Raises BenchError for another scale than four or an image that is too small.
+    lr, refs: uint8 H x W x 3. Raises BenchError for a scale other than four or an image that is too small.
     """
     import torch
 
@@ -62,14 +63,14 @@ def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequen
     if scale != SCALE:
         raise BenchError(f"These weights are for x{SCALE}; scale {scale} was asked for.")
     check_sizes(system.least, lr, refs)
-    # A GPU would round the inputs of convolutions to TF32, and give other images than a CPU.
+    # With TF32 a GPU would round the inputs of convolutions and give other images than a CPU.
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         sr = system.restore(net, *tensors(device, lr, refs))
     return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
 
 
 def match(system: System, net: nn.Module, device: str, lr: Image, ref: Image, scale: int) -> Correspondence:
-    """The network's correspondences with one reference, from the images that ``upscale`` compares.
+    """Return the network's correspondences with one reference, found on the same tensors as in ``upscale``.
 
     Raises BenchError when an image is too small.
     """
@@ -86,7 +87,10 @@ def match(system: System, net: nn.Module, device: str, lr: Image, ref: Image, sc
 
 @dataclass(frozen=True)
 class Loader:
-    """The ``load`` of a card: weights as ``weights.find`` finds them when none are given. Raises Misuse without any."""
+    """The ``load`` of a card. Without given weights it takes those that ``weights.find`` finds.
+
+    Raises NoWeights when there are none.
+    """
 
     system: System
     name: str
@@ -132,7 +136,11 @@ class Loader:
 def method_card(
     system: System, *, files: Sequence[WeightsFile] = (), bundled: Path | None = None, **facts: Any
 ) -> MethodCard:
-    """The card of one row: ``System``, the weights that come with the package, and the facts ``MethodCard`` wants."""
+    """Make the card of one row of the tables from a system and facts.
+
+    files: the authors' weights files; bundled: weights that come with the package; facts: other fields of
+    ``MethodCard``.
+    """
     name = facts["name"]
     return MethodCard(
         load=Loader(system, name, tuple(files), bundled),

@@ -1,4 +1,4 @@
-"""The three resolutions at which networks of the field read a reference, and how their maps are brought together."""
+"""The three resolutions at which Ref-SR networks read a reference, and the alignment of maps of unequal size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Scale(NamedTuple):
     factor: int
 
 
-SCALES = {  # since SRNTT
+SCALES = {  # the choice of SRNTT, which later networks kept
     "small": Scale("relu3_1", 256, 1),
     "medium": Scale("relu2_1", 128, 2),
     "large": Scale("relu1_1", 64, 4),
@@ -24,7 +24,10 @@ SCALES = {  # since SRNTT
 
 
 def at_grid(ref: Tensor, size: tuple[int, int], origin: tuple[int, int]) -> Tensor:
-    """Cut (or zero-pad at the bottom and right) a reference map (N, C, H, W) to the grid of ``size`` at ``origin``."""
+    """Cut a map (N, C, H, W) to ``size`` from ``origin`` (row, column).
+
+    A map that is too short is padded with zeros at the bottom and right.
+    """
     h, w = size
     cut = ref[..., origin[0] : origin[0] + h, origin[1] : origin[1] + w]
     return F.pad(cut, (0, w - cut.shape[-1], 0, h - cut.shape[-2]))

@@ -1,4 +1,4 @@
-"""The description of a network by which it is run, given weights and trained like any other."""
+"""The uniform description of a network, by which it is run, given weights and trained like any other."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SCALE = 4  # of every method of the field
-# C2-Matching's student has one extractor for the LR side and one for the reference, of VGG's shape up to conv3_1; many
-# networks match or read with them. These are their names in the authors' files, and in ours.
+# C2-Matching's student has two extractors, one for the LR image and one for the reference, each of VGG's shape up to
+# conv3_1. Many networks match with them. These are their names in the authors' files and in ours.
 BRANCHES = ("feature_extraction_image1", "feature_extraction_image2")
 
 State = Mapping[str, "Tensor"]
@@ -23,8 +23,11 @@ Converted = tuple[dict[str, Any], dict[str, "Tensor"]]  # options of ``build``, 
 
 @dataclass(frozen=True)
 class Stages:
-    """A training of a system's own. names: of its stages, in order; configuration(): the kind of its configuration, a
-    ``training.config.Training``; make(name, plan): the ``training.stage.Stage`` of a ``prepare.TrainingPlan``."""
+    """The training of a system that needs more than one stage.
+
+    names: the stages in order. configuration(): the class of its configuration, a ``training.config.Training``.
+    make(name, plan): makes the ``training.stage.Stage`` for a ``prepare.TrainingPlan``.
+    """
 
     names: tuple[str, ...]
     configuration: Callable[[], type]
@@ -33,26 +36,28 @@ class Stages:
 
 @dataclass(frozen=True)
 class System:
-    """A network of the field.
+    """A network, and everything that running, converting and training it takes.
 
-    build(**options): the network, any weights; options are plain JSON values with defaults. restore(net, lr, lr_up,
-    refs): lr (N, 3, h, w), lr_up (N, 3, 4h, 4w, Pillow-bicubic enlarged in 8 bits), refs: list of (N, 3, H, W), any
-    sizes (one for methods that take one, none for SISR), all RGB in [0, 1], to SR (N, 3, 4h, 4w) RGB, about [0, 1], not
-    clamped, with gradients; value ranges, channel order and padding are its own business.
-    convert(states): what the files of a user hold, each as {key: tensor}, to (options, state dict of ``build``'s
-    network), or None when they are not this system's; raises ``weights.Incomplete`` when a file of several is missing.
-    older: readers of the formats in which our own files were written before, by the format's name: (metadata, tensors)
-    to what ``convert`` gives.
+    build(**options): makes the network with arbitrary weights; options are plain JSON values with defaults.
+    restore(net, lr, lr_up, refs): upscales a batch, with gradients. It takes lr (N, 3, h, w); lr_up (N, 3, 4h, 4w),
+    enlarged by Pillow's bicubic in 8 bits; refs, a list of (N, 3, H, W) of any sizes, one for methods that take one and
+    none for SISR; all RGB in [0, 1]. It returns SR (N, 3, 4h, 4w) RGB, roughly in [0, 1], not clamped. Conversion to
+    the network's own value range, channel order and padding happens inside.
+    convert(states): turns the contents of a user's files, each as {key: tensor}, into (options, state dict of
+    ``build``'s network); None when they belong to another system. Raises ``weights.Incomplete`` when one of several
+    files is missing.
+    older: readers of earlier formats of our own files, by the format's name. Each turns (metadata, tensors) into what
+    ``convert`` returns.
 
-    match(net, lr_up, ref), optional: the network's correspondences with one reference, images as for ``restore``.
-    matching: ways of matching, the default first; ``net.matching`` is set to the one that was asked for.
-    least: smallest side of an LR image, pixels. tiling: how ``restore`` goes over an image without gradients.
-    channels_last: whether weights are arranged so on a CPU, where convolutions then take nearly half the time.
+    match(net, lr_up, ref), optional: finds correspondences with one reference; images as for ``restore``.
+    matching: the ways of matching, the default first; ``net.matching`` is set to the one that was asked for.
+    least: the smallest side of an LR image, in pixels. tiling: the way ``restore`` covers an image without gradients.
+    channels_last: stores weights in that memory format on a CPU, where convolutions then take nearly half the time.
 
-    start(net, vgg, extractor), optional: before training, set the frozen or pretrained parts: vgg, torchvision's
-    ``features.N.weight/bias`` up to conv3_1; extractor, the state dict of C2-Matching's trained extractors.
-    needs_student: whether those extractors are part of the network. small: the options of the network that the
-    fixed-budget track trains. stages: None for a training of ``restore`` alone, as one.
+    start(net, vgg, extractor), optional: fills the frozen or pretrained parts before training. vgg: torchvision's
+    ``features.N.weight/bias`` up to conv3_1; extractor: the state dict of C2-Matching's trained extractors.
+    needs_student: the network contains those extractors. small: the options of the network that the fixed-budget track
+    trains. stages: None when ``restore`` is trained as a whole, in one stage.
     """
 
     build: Callable[..., nn.Module]
@@ -70,7 +75,7 @@ class System:
     stages: Stages | None = None
 
     def network(self, **options: Any) -> nn.Module:
-        """The network of these options, which it keeps as ``options`` for whoever writes its weights."""
+        """Build the network and keep its options as ``net.options``, for whoever writes its weights."""
         net = self.build(**options)
         net.options = options
         return net

@@ -1,19 +1,19 @@
-"""TensorFlow V1 checkpoints without TensorFlow.
+"""Reader of TensorFlow V1 checkpoints that needs no TensorFlow.
 
-Before ``.index`` and ``.data`` files (V2), ``tf.train.Saver`` wrote one file: a sorted string table as LevelDB has it,
-whose values are protocol buffers (TensorFlow's ``lib/io/format.h``, ``util/tensor_slice_writer.cc``,
+``tf.train.Saver`` wrote one file before it wrote ``.index`` and ``.data`` (V2): a sorted string table in LevelDB's
+format, whose values are protocol buffers (TensorFlow's ``lib/io/format.h``, ``util/tensor_slice_writer.cc``,
 ``util/saved_tensor_slice.proto``; LevelDB's ``doc/table_format.md``).
 
     table    data blocks, a meta-index block, an index block, a footer of 48 bytes
     footer   handles (offset, size: varints) of the meta-index and of the index, zeros up to 40 bytes, magic (8 bytes)
-    block    entries, positions of the entries whose key is whole (4 bytes each), how many these are (4 bytes)
+    block    entries, positions of the entries whose key is whole (4 bytes each), number of these (4 bytes)
     trailer  after each block: 1 byte compression (0 none, 1 Snappy), 4 bytes masked CRC-32C of block and that byte
-    entry    varints: bytes of the key shared with the one before, further bytes, bytes of the value; then both
-    index    key: none before it lies in a later block; value: the handle of a block
+    entry    varints: length of the prefix shared with the previous key, of the rest, of the value; then rest and value
+    index    key: no smaller than any key of its block; value: the handle of that block
 
 The value under the empty key, which comes first, is a SavedTensorSlices with the names, shapes and types of all
-tensors; each other value is one with a part of one tensor (here always the whole), its numbers as a packed repeated
-field. All numbers of a fixed width are little-endian.
+tensors. Every other value is a SavedTensorSlices with one slice of one tensor, its numbers in a packed repeated field;
+only slices that are the whole tensor are read here. All numbers of a fixed width are little-endian.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ UNCOMPRESSED = 0
 
 # DataType -> the field of TensorProto with its numbers, and their type there.
 NUMBERS = {1: (5, np.dtype("<f4")), 2: (6, np.dtype("<f8"))}  # DT_FLOAT, DT_DOUBLE
-COUNTERS = {3, 9}  # DT_INT32, DT_INT64: steps of the training
+COUNTERS = {3, 9}  # DT_INT32, DT_INT64: training steps, which no network needs
 
 
 class _Damaged(Exception):
-    """The fault of damaged bytes, as the end of a sentence."""
+    """Damaged bytes. The message ends the sentence "... cannot be read: "."""
 
 
 class _Unsupported(Exception):
-    """The kind of file it is instead, as the end of a sentence, and what to do."""
+    """An intact file of a kind that is not read. The message says which, and what to do."""
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -55,7 +55,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Every tensor of floating-point numbers under its own name, float32; whole-numbered ones (steps) are left out.
+    """Read every floating-point tensor under its own name, as float32; integer ones (training steps) are left out.
 
     Raises BenchError when the file is damaged, compressed, one shard of several, or an index of TensorFlow V2.
     """
@@ -121,13 +121,13 @@ def _tensors(table: Mapping[bytes, bytes]) -> dict[str, np.ndarray]:
 
 
 def _shape(fields: Mapping[int, list]) -> tuple[int, ...]:
-    """TensorShapeProto.dim[].size."""
+    """Read TensorShapeProto.dim[].size."""
     dims = _message(fields.get(2, [b""])[0]).get(2, [])
     return tuple(_message(dim).get(1, [0])[0] for dim in dims)
 
 
 def _message(data: bytes) -> dict[int, list]:
-    """A protocol buffer: by field number, the values in order; int, or bytes for whatever has a length."""
+    """Parse a protocol buffer into its values by field number, in order: int for a varint, bytes for the rest."""
     fields: dict[int, list] = {}
     at = 0
     while at < len(data):
@@ -164,7 +164,7 @@ def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
 
 
 def _block(data: bytes, offset: int, size: int) -> bytes:
-    """The block without its trailer, checked."""
+    """Return a block without its trailer, whose checksum must fit."""
     block = _cut(data, offset, size + TRAILER)
     compression, checksum = struct.unpack("<BI", block[size:])
     if checksum != masked(crc32c(block[: size + 1])):
@@ -188,7 +188,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and where it ends."""
+    """Read a varint, groups of seven bits with the lowest first; return it and the position behind it."""
     value = 0
     for position, byte in enumerate(data[at : at + 10]):
         value |= (byte & 127) << (7 * position)
@@ -216,7 +216,7 @@ _CRC = _crc_table()
 
 
 def crc32c(data: bytes) -> int:
-    """The CRC-32 with Castagnoli's polynomial (RFC 3720, B.4)."""
+    """Compute the CRC-32 with Castagnoli's polynomial (RFC 3720, B.4)."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _CRC[(crc ^ byte) & 255] ^ (crc >> 8)
@@ -224,5 +224,5 @@ def crc32c(data: bytes) -> int:
 
 
 def masked(crc: int) -> int:
-    """Turn and shift a CRC as LevelDB stores it, so that the CRC of data that hold CRCs is no special case."""
+    """Rotate and offset a CRC the way LevelDB stores it, because the CRC of data that hold CRCs is a weak check."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,7 +1,7 @@
-"""Weights in ``.npz`` files: plain arrays by name, and what TensorLayer's ``save_npz`` writes.
+"""Reader of weights in ``.npz`` files: plain arrays by name, or the list that TensorLayer's ``save_npz`` writes.
 
-The latter is one object array called ``params``, a list of arrays without names, which NumPy keeps as a pickle. It is
-read without running anything that the file asks for.
+That list is one object array called ``params``, which holds arrays without names and which NumPy stores as a pickle. It
+is read without running anything that the file asks for.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ PARAMS = "params"
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a ``.npz`` file by name; those of TensorLayer's list are called ``0``, ``1``, ...
+    """Read the arrays of a ``.npz`` file by name; those of TensorLayer's list are called ``0``, ``1``, ...
 
-    Raises Misuse when there is no such file, BenchError when it is damaged, asks for code, or holds something else than
-    arrays.
+    Arrays come in the machine's byte order. Raises Misuse when there is no such file, BenchError when it is damaged,
+    asks for code, or holds anything but arrays of numbers.
     """
     if not path.is_file():
         raise Misuse(f"There is no weights file at {path}.")
@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
             for member in archive.namelist():
                 with archive.open(member) as file:
                     content = _read_array(file, path)
-                    if file.read(1):  # to the end, where the archive's checksum is compared
+                    if file.read(1):  # zipfile compares the checksum only at the end of a member
                         raise ValueError("there is more in it than arrays")
                 name = member.removesuffix(".npy")
                 named = enumerate(content) if name == PARAMS else [(name, content)]
@@ -56,7 +56,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _read_array(file: BinaryIO, path: Path) -> Any:
-    """One ``.npy`` stream: an array, or the list in an object array."""
+    """Read one ``.npy`` stream: an array, or the list in an object array."""
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = header(file)
@@ -70,7 +70,7 @@ def _read_array(file: BinaryIO, path: Path) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes arrays and nothing else. Python 2's strings become text, as NumPy reads them."""
+    """An unpickler that makes arrays and nothing else. Python 2's strings become Latin-1 text, as NumPy reads them."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         super().__init__(file, encoding="latin1")
@@ -93,14 +93,14 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _empty_array(kind: type, shape: tuple[int, ...], dtype: str | bytes) -> np.ndarray:
-    """Stand in for an array as NumPy pickles it first; its shape and values follow as its state."""
+    """Make the empty array with which NumPy begins a pickle; shape and values follow as its state."""
     if kind is not np.ndarray or shape != (0,):
         raise ValueError("an array is not as NumPy writes it")
     return np.ndarray(shape, dtype)
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes in pickles of protocol 2: text in Latin-1."""
+    """Encode Latin-1 text as bytes, which is how pickles of protocol 2 hold bytes."""
     if encoding != "latin1":
         raise ValueError("an array is not as NumPy writes it")
     return codecs.encode(text, "latin1")

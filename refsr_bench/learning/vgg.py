@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def vgg_layers(last: str) -> nn.Sequential:
-    """Layers ``conv1_1, relu1_1, conv1_2, ...`` up to and including ``last``; 2x2 max pooling between blocks.
+    """Make the layers ``conv1_1, relu1_1, conv1_2, ...`` up to and including ``last``; 2x2 max pooling between blocks.
 
     Raises ValueError for a layer that VGG19 does not have.
     """
@@ -30,7 +30,7 @@ def vgg_layers(last: str) -> nn.Sequential:
             channels = width
             if last == f"conv{block}_{n}":
                 return nn.Sequential(layers)
-            layers[f"relu{block}_{n}"] = nn.ReLU(inplace=False)  # the convolution before may be an output, too
+            layers[f"relu{block}_{n}"] = nn.ReLU(inplace=False)  # the convolution before it may be an output, too
             if last == f"relu{block}_{n}":
                 return nn.Sequential(layers)
         layers[f"pool{block}"] = nn.MaxPool2d(2, 2)
@@ -38,7 +38,10 @@ def vgg_layers(last: str) -> nn.Sequential:
 
 
 class ImageNetNormalised(nn.Module):
-    """A network that normalises its input by ImageNet's statistics; as buffers, they are part of the authors' files."""
+    """A network that normalises its input by ImageNet's statistics.
+
+    The statistics are buffers, because the authors' files hold them.
+    """
 
     mean: Tensor
     std: Tensor
@@ -49,7 +52,7 @@ class ImageNetNormalised(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
 
     def normalise(self, image: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB in [0, 1] -> zero mean and unit variance per channel, over ImageNet."""
+        """Normalise (N, 3, H, W) RGB in [0, 1] to zero mean and unit variance per channel, over ImageNet."""
         return (image - self.mean) / self.std
 
 
@@ -77,7 +80,7 @@ class VGG19Features(ImageNetNormalised):
 def from_torchvision(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
     """Rename a torchvision ``vgg19`` state dict (``features.N.weight``) to ``vgg_net.convB_N.weight`` up to ``last``.
 
-    It serves ``vgg16`` as well up to conv3_3. Raises KeyError when a convolution is missing.
+    ``vgg16`` has the same layers up to conv3_3 and serves as well. Raises KeyError when a convolution is missing.
     """
     renamed = {}
     for index, (name, layer) in enumerate(vgg_layers(last).named_children()):

@@ -1,9 +1,16 @@
-"""The weights of a network: one format that is written, one reader for it, for its forerunners and for foreign files.
+"""The weights of a network: the one format that is written, and the reader of it, of older formats and foreign files.
 
-A file of ours is ``.safetensors``: the state dict of the whole network, or of one part of it, and metadata, which are
-strings: ``format``; ``method``, the card's name; ``family``, the network's (JSON); ``options`` of ``System.build``
-(JSON); ``part``, where it is not the whole; ``name``, what results call the weights; ``sources``, SHA-256 of the files
-it was made from (JSON); ``training``, how it came to be (JSON).
+A file of ours is ``.safetensors``. It holds the state dict of a whole network, or of one part of it, and these strings
+as metadata:
+
+    format     always ``FORMAT``
+    method     the card's name
+    family     the network's, see ``family`` (JSON)
+    options    of ``System.build`` (JSON)
+    part       the part's name, absent for a whole network
+    name       the name by which results call the weights
+    sources    SHA-256 of the files that the weights were imported from (JSON)
+    training   the training that made them (JSON)
 """
 
 from __future__ import annotations
@@ -38,14 +45,16 @@ if TYPE_CHECKING:
 
 FORMAT = "refsr-bench weights 1"
 ENVIRONMENT = "REFSR_WEIGHTS"
-SYNTHETIC = Path("synthetic")  # given as weights: made by formula, to see that a method runs
-# What reading sizes and names off a file of another kind may raise: a missing key, a tensor of another shape.
+SYNTHETIC = Path("synthetic")  # stands for weights made by formula, which show that a method runs
+# Errors that reading sizes off a foreign file may raise: a key is missing, a tensor has another shape.
 ILL_FITTING = (KeyError, TypeError, ValueError, IndexError)
 
 
 class Incomplete(BenchError):
-    """A file of several that belong together was not given. file: its name, a pattern; what: what it holds; url: where
-    a plain download is to be had, empty for none."""
+    """One of several files that belong together was not given.
+
+    file: a pattern of its name. what: its contents, in words. url: a direct download, or empty.
+    """
 
     def __init__(self, message: str, file: str, what: str, url: str = "") -> None:
         super().__init__(message)
@@ -56,7 +65,7 @@ class Incomplete(BenchError):
 
 
 def folder() -> Path:
-    """The folder of imported weights: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
+    """Return the folder of imported weights: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
     import platformdirs
 
     if chosen := os.environ.get(ENVIRONMENT):
@@ -65,13 +74,16 @@ def folder() -> Path:
 
 
 def find(name: str, bundled: Path | None = None) -> Path | None:
-    """``NAME.safetensors`` in the folder of imported weights, else the file that comes with the package, if any."""
+    """Find the weights of a method: imported ones if there are any, else ``bundled``.
+
+    Imported weights are ``NAME.safetensors`` in ``folder()``. Returns None when there are neither.
+    """
     imported = folder() / f"{name}.safetensors"
     return imported if imported.is_file() else bundled
 
 
 def state_of(card: MethodCard) -> str:
-    """Say in a word whose weights a method would run with: "needs none", "imported", "bundled", "none"."""
+    """Say which weights a method would run with: "needs none", "imported", "bundled" or "none"."""
     if card.system is None:
         return "needs none"
     path = find(card.name, card.bundled)
@@ -83,8 +95,11 @@ def state_of(card: MethodCard) -> str:
 
 @dataclass(frozen=True)
 class Read:
-    """The contents of files of weights. net: the network; metadata: of a file of ours; files: all that were read, those
-    that were found beside the given ones too."""
+    """The contents of weights files.
+
+    net: the network with the weights. metadata: those of a file of ours, else empty. files: all files that were read,
+    including those found beside the given ones.
+    """
 
     net: nn.Module
     metadata: Mapping[str, str]
@@ -92,7 +107,7 @@ class Read:
 
 
 def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple[nn.Module, Weights]:
-    """The network of one file, or with ``SYNTHETIC`` weights, and what results record of them."""
+    """Return the network of one file, or one with ``SYNTHETIC`` weights, and the weights as results record them."""
     if path == SYNTHETIC:
         return synthetic(system.build()), Weights("synthetic", "synthetic", None)
     found = read(system, name, [path])
@@ -104,9 +119,10 @@ def opened(system: System, name: str, path: Path, bundled: Path | None) -> tuple
 
 
 def read(system: System, name: str, paths: Sequence[Path]) -> Read:
-    """The network with the weights of a user's file, or of several that belong together.
+    """Read a network from a user's file, or from several that belong together.
 
-    Raises Misuse for a missing file, BenchError for a damaged one or one of another model, whose name it gives.
+    name: the method's, for errors. Raises Misuse for a missing file, BenchError for a damaged one or one of another
+    model, which it names.
     """
     files, states = list(paths), [_finite(path) for path in paths]
     metadata = read_metadata(paths[0])
@@ -122,9 +138,10 @@ def read(system: System, name: str, paths: Sequence[Path]) -> Read:
 
 
 def _network(system: System, options: Mapping[str, Any], state: State, where: str, name: str) -> nn.Module:
-    """The network of these options with these weights.
+    """Build the network of these options with these weights.
 
-    Its sizes may be a stranger's: it is built without memory and compared with the tensors before it is built for real.
+    The options may come from a stranger's file and ask for any size. So the network is first built without memory and
+    compared with the tensors, then built for real.
     """
     import torch
 
@@ -178,7 +195,7 @@ def _older(system: System, metadata: Mapping[str, str], state: State, path: Path
 
 
 def _converted(system: System, name: str, files: list[Path], states: list[State]) -> Converted:
-    """Convert foreign files. Those that are missing are looked for beside the first, and appended to both lists."""
+    """Convert foreign files. Missing companions are looked for beside the first file and appended to both lists."""
     while True:
         try:
             converted = _fit(system, states)
@@ -194,12 +211,12 @@ def _converted(system: System, name: str, files: list[Path], states: list[State]
 
 
 def _together(files: Sequence[Path]) -> str:
-    """Several files as the subject of a sentence."""
+    """Name several files, as the subject of a sentence."""
     return str(files[0]) + (f" (with {', '.join(file.name for file in files[1:])})" if files[1:] else "")
 
 
 def _companion(missing: Incomplete, beside: Path) -> Path:
-    """The missing file: from beside the others, from torch's cache, or from its download."""
+    """Find the missing file beside the others, else in torch's cache, else download it."""
     if found := sorted(beside.glob(missing.file)):
         return found[0]
     if not missing.url:
@@ -221,30 +238,33 @@ def _fit(system: System, states: Sequence[State]) -> Converted | None:
 
 
 def family(system: System) -> str:
-    """The name that variants of a network (``srntt``, ``srntt-rec``) share: that of the function that builds it."""
+    """Return the name that the variants of a network share (``srntt``, ``srntt-rec``).
+
+    It is the qualified name of the function that builds the network.
+    """
     return f"{system.build.__module__}.{system.build.__qualname__}"
 
 
 def _better_fit(states: Sequence[State], asked: System) -> str:
-    """Name whose weights they are instead, as the end of a sentence."""
+    """Say which methods the weights fit instead, as the end of a sentence."""
     found = [card.name for card in fitting(states) if family(card.system) != family(asked)]
     return f"; they fit {' or '.join(found)}" if found else ": no method of the catalogue knows its tensors"
 
 
 def fitting(states: Sequence[State]) -> list[MethodCard]:
-    """The methods whose network the tensors of foreign files are of."""
+    """Return the methods whose network the tensors of foreign files fit."""
     found = []
     for card in catalogue.collect("METHODS").values():
         try:
             if card.system is not None and _fit(card.system, states) is not None:
                 found.append(card)
-        except BenchError:  # its file, with another missing
+        except BenchError:  # the file is this method's, but a companion is missing
             found.append(card)
     return found
 
 
 def owner(path: Path) -> MethodCard:
-    """The method that a file of weights belongs to. Raises BenchError when nobody knows it."""
+    """Return the method that a weights file belongs to. Raises BenchError when no method knows its tensors."""
     metadata = read_metadata(path)
     if "method" in metadata:
         return catalogue.get("METHODS", metadata["method"])
@@ -256,9 +276,9 @@ def owner(path: Path) -> MethodCard:
 
 
 def read_part(module: nn.Module, part: str, path: Path, what: str) -> None:
-    """Load ``part`` ("extractor", "restoration") of one of our files, or all of one of the authors', into a module.
+    """Load one ``part`` ("extractor", "restoration") of a file of ours into a module, or a whole file of the authors'.
 
-    what: the module, in an error's words. Raises BenchError when it does not fit.
+    what: the module, in an error's words. Raises BenchError when the tensors do not fit.
     """
     state = read_weights(path)
     load_strict(module, without_prefix(state, f"{part}.") or state, path, what)
@@ -269,7 +289,7 @@ def read_part(module: nn.Module, part: str, path: Path, what: str) -> None:
 
 @dataclass(frozen=True)
 class Trained:
-    """Weights to be written. state: of the whole network or of one ``part``; options: what ``build`` was given."""
+    """Weights to be written. state: of the whole network, or of one ``part``; options: the arguments of ``build``."""
 
     state: State
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -277,7 +297,7 @@ class Trained:
 
 
 def write(path: Path, trained: Trained, system: System, method: str, about: Mapping[str, str]) -> None:
-    """Write one file with everything ``read`` needs. about: further metadata. Raises BenchError when it cannot be."""
+    """Write one file with all that ``read`` needs. about: further metadata. Raises BenchError when the disk refuses."""
     known = {
         "format": FORMAT,
         "method": method,
@@ -288,8 +308,10 @@ def write(path: Path, trained: Trained, system: System, method: str, about: Mapp
 
 
 def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> None:
-    """Write tensors and metadata, the whole file or nothing, the same bytes every time. Raises BenchError when the disk
-    refuses."""
+    """Write tensors and metadata: the whole file or nothing, and the same bytes every time.
+
+    Raises BenchError when the disk refuses.
+    """
     import safetensors.torch
 
     make_folder(path.parent)
@@ -298,24 +320,24 @@ def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> 
 
 
 def _in_order(data: bytes) -> bytes:
-    """A safetensors file with sorted metadata in its header; the library writes them in another order every time."""
+    """Sort the metadata in a safetensors header, because the library writes them in another order every time."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     if "__metadata__" in header:
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(end - 8)
-    # Tensors lie behind the header and must not move.
+    # The tensors lie behind the header and must not move, so a header of another length is left as it was.
     return data[:8] + ordered + data[end:] if len(ordered) == end - 8 else data
 
 
 def pack(source: Path, out: Path, name: str) -> None:
-    """Rewrite a file of ours as float16, half the size; it is read as float32. name: what results call it."""
+    """Rewrite a file of ours as float16, half the size; it is read as float32. name: the name that results give it."""
     state = {key: value.half() if value.is_floating_point() else value for key, value in read_weights(source).items()}
     write_safetensors(out, state, read_metadata(source) | {"name": name})
 
 
 def import_files(card: MethodCard, files: Sequence[Path], out: Path, name: str) -> Sequence[Path]:
-    """Turn the files of a method's authors into one of ours, which results then call ``name``; returns those used."""
+    """Turn the files of a method's authors into one of ours, which results call ``name``. Returns all files used."""
     found = read(card.system, card.name, files)
     sources = {file.name: sha256(file) for file in found.files}
     trained = Trained(found.net.state_dict(), found.net.options)

@@ -259,7 +259,7 @@ def test_checksum_is_castagnolis() -> None:
 
 
 def test_every_damaged_byte_is_noticed(saved) -> None:
-    """Apart from the empty meta-index, its handle and the zeros behind the handles, which are not read."""
+    """Every byte counts but the empty meta-index, its handle and the zeros behind the handles, which are not read."""
     data = checkpoint({"a": np.arange(3, dtype="f4"), "ab": np.ones((2, 2), "f4")}, per_block=2)
     footer, (offset, size) = len(data) - 48, tensorflow_v1._handle(data, len(data) - 48)[0]
     handles = data[footer:-8].rstrip(b"\0")

@@ -149,7 +149,7 @@ class AsTensorFlow:
 
 
 def test_the_authors_lists_compute_what_their_layers_do(vgg19, tmp_path) -> None:
-    """From files as TensorLayer saves them."""
+    """The networks are read from files as TensorLayer saves them."""
     parts = lists()
     assert [len(part) for part in parts.values()] == [167, 6, 309]
     contents = {

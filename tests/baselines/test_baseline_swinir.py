@@ -62,7 +62,7 @@ def test_windows_are_put_together_as_they_were_cut() -> None:
 
 
 def test_pixels_from_opposite_borders_do_not_see_each_other() -> None:
-    """Without a mask, the cyclic shift lets a change in the top left corner reach the bottom right one."""
+    """The cyclic shift without a mask lets a change in the top left corner reach the bottom right one."""
     layer = nets.SwinLayer(4, 2, 8, 4, 2)
     x = torch.randn(1, 24, 24, 4)
     other = x.clone()

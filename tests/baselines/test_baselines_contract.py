@@ -90,7 +90,7 @@ def test_sizes_are_those_of_the_papers_table_4() -> None:
 
 
 def test_multiply_accumulates_agree_with_published_ones() -> None:
-    """For an SR image of 1280x720: EDSR 2,895 G and RCAN 917.6 G in the papers that compare them; here at 640x640."""
+    """Papers state EDSR 2,895 G and RCAN 917.6 G for an SR image of 1280x720; here it has 640x640."""
     area = 640 * 640 / (1280 * 720)
     assert CARDS["edsr"].gmacs == pytest.approx(2895 * area, rel=0.002)
     assert CARDS["rcan"].gmacs == pytest.approx(917.6 * area, rel=0.002)

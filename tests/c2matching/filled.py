@@ -48,7 +48,7 @@ def tensor(array) -> Tensor:
 
 
 def image(array) -> Tensor:
-    """uint8 array (N, 3, H, W) -> the exact network input."""
+    """Turn a uint8 array (N, 3, H, W) into the exact network input."""
     return tensor(array).float() / 255
 
 
@@ -60,7 +60,7 @@ def fill(module: nn.Module, prefix: str = "") -> nn.Module:
 
 @cache
 def vgg19_file(last: int = 35) -> dict[str, Tensor]:
-    """What torchvision's VGG19 file holds, up to a layer number, with formula weights."""
+    """Make the contents of torchvision's VGG19 file, up to a layer number, with formula weights."""
     shapes = {}
     for index, (width, before) in VGG19_CONVOLUTIONS.items():
         if index <= last:

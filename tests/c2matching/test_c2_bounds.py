@@ -44,7 +44,7 @@ def small(monkeypatch):
 
 @pytest.fixture
 def used(monkeypatch):
-    """The rank of bounds, None where they would not pay; nothing where they were not thought of."""
+    """Record the rank of bounds, None when they do not pay; nothing is recorded when they are not considered."""
     ranks = []
     find = pruned.find_bounds
 
@@ -59,7 +59,7 @@ def used(monkeypatch):
 
 @pytest.fixture(params=["by bounds", "in full"])
 def rows(request, monkeypatch):
-    """The way rows are done: no number of looks is too many, or one is."""
+    """Rows are searched by bounds, because looks at candidates are cheap, or in full, because one costs too much."""
     monkeypatch.setattr(pruned, "CANDIDATE_COST", 1 if request.param == "by bounds" else 1 << 40)
 
 
@@ -75,7 +75,7 @@ def always(small, used, monkeypatch):
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("kind", ["photos", "low", "random", "constant"])
 def test_bounds_are_nowhere_below_the_correlations(kind, scale):
-    """True of every pixel in double precision, and of every patch in float32."""
+    """The bounds hold for every pixel in double precision, and for every patch in float32."""
     if kind == "photos":
         one, two = photos(72, 96)[:2]
     elif kind == "low":
@@ -170,7 +170,7 @@ def test_where_all_correlations_are_negative_the_best_is_a_patch(always, rows):
 
 @compiled
 def test_textures_that_repeat(small):
-    """Candidates without end in one part, few in the other: rows of the first are given up and done in full."""
+    """One part has endless candidates, the other few: rows of the first are given up and done in full."""
     tile = low_dimensional((4, 4))[0]
     features, ref = low_dimensional((24, 48), (40, 48))
     for top in (0, 4, 8, 12):

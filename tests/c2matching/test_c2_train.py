@@ -269,7 +269,7 @@ def resumed(stages: Path, photos: Path, out: Path, stage: str, *options) -> dict
 
 
 def test_resuming_gives_the_weights_of_an_uninterrupted_training(stages, photos, tmp_path):
-    """To the bit, on the CPU; the log has no gap and nothing twice."""
+    """The weights are equal to the bit on the CPU; the log has no gap and no line twice."""
     teacher = ["--teacher", stages / "teacher/last.safetensors"]
     student = ["--student", stages / "student/last.safetensors"]
     again = resumed(stages, photos, tmp_path / "student", "student", *teacher)
@@ -282,7 +282,7 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_training(stages, photos,
 
 
 def test_sigterm_saves_and_exits(stages, photos, tmp_path):
-    """A training killed wherever it stands, then resumed, ends with the weights of the one left alone."""
+    """A training killed at any point, then resumed, ends with the weights of an uninterrupted one."""
     options = ["student", "--data", photos, "--teacher", stages / "teacher/last.safetensors", "--set", "iterations=8"]
     out = tmp_path / "out"
     program = [sys.executable, "-m", "refsr_bench.cli", *command(*options, "--out", out)]
@@ -302,7 +302,7 @@ def test_sigterm_saves_and_exits(stages, photos, tmp_path):
 
 
 def test_torchrun_passes_every_option_on():
-    """Its parser refuses options that are abbreviations of several of its own, even behind the module's name."""
+    """torchrun refuses options that abbreviate several of its own, even behind the module's name."""
     from torch.distributed.run import get_args_parser
 
     options = [word for option in command_of(METHODS[0]).params for name in option.opts for word in (name, "x")]
@@ -313,7 +313,7 @@ def test_torchrun_passes_every_option_on():
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(photos, tmp_path):
-    """Under torchrun, the same global batch: the same loss curve."""
+    """The same global batch under torchrun gives the same loss curve."""
     options = ["teacher", "--data", photos, "--set", "batch=4", "--set", "iterations=5"]
     run(*options, "--out", tmp_path / "one")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
@@ -424,7 +424,7 @@ def test_gan_training(stages, photos, tmp_path):
 
 
 def test_the_script_of_the_bundled_weights_says_what_the_program_understands(tmp_path):
-    """Its commands in order, each parsed as the program would, each of whose files an earlier one has left."""
+    """The script's commands parse in order, and each takes files that an earlier one has left."""
     program = tmp_path / "bin/refsr-bench"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")

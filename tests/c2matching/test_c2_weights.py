@@ -63,7 +63,7 @@ def run(loaded, images):
 
 
 def same(sr, model, images):
-    """Whether SR is what the model gives, but for rounding: ``load`` arranges memory for faster convolutions."""
+    """Tell whether SR is the model's up to rounding: ``load`` arranges memory for faster convolutions."""
     wanted = upscale(method.SYSTEM, model, "cpu", images[0], [images[1]], 4).sr.astype(int)
     return np.abs(sr - wanted).max() <= 1 and (sr != wanted).mean() < 1e-3
 
@@ -235,7 +235,7 @@ def test_inputs_stay_as_they_are_and_read_only_images_are_welcome(model, images,
 
 
 def test_several_references(model, images):
-    """A copy of the reference changes nothing; of another one, single patches are used."""
+    """A second copy of the reference changes nothing; a different second one lends single patches."""
     rng = np.random.default_rng(1)
     true, other = images[1], rng.integers(0, 256, (24, 60, 3), np.uint8)
     alone = upscale(method.SYSTEM, model, "cpu", images[0], [true], 4).sr.astype(int)

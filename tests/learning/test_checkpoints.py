@@ -1,4 +1,4 @@
-"""Weights files of every kind, and many that are none."""
+"""Weights files of every kind, and many files that are none."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0,
 
 
 class Opens:
-    """Pickles as a call that creates a file."""
+    """An object that pickles as a call that creates a file."""
 
     def __init__(self, path):
         self.path = str(path)

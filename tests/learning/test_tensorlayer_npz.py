@@ -54,7 +54,7 @@ def test_every_protocol_and_both_numpys(tmp_path, protocol, numpy_1) -> None:
 
 
 def test_a_list_written_by_python_2(tmp_path) -> None:
-    """There, the bytes of arrays are strings (opcode U), which become text when they are read."""
+    """Python 2 pickles hold the bytes of arrays as strings (opcode U), which become text when they are read."""
     data = np.array([1.5, -2.25], "<f4").tobytes()
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02\x85"

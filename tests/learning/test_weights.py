@@ -1,4 +1,4 @@
-"""Files of weights: ours, of a network or a part of it, those of before, and foreign ones that go together."""
+"""Weights files: ours, of a network or a part of it, those of older formats, and foreign ones that go together."""
 
 import json
 

@@ -1,1 +1,1 @@
-"""Training any system: configuration, photos, stages, the loop."""
+"""The training of any system: configuration, photos, stages and the loop."""

@@ -1,5 +1,7 @@
-"""Everything that training can be told, with the paper's values as defaults (sections 3.5 and A; what it leaves open is
-as the authors' option files have it), and the named configurations in ``configs/``."""
+"""The configuration of a training, and the named configurations in ``configs/``.
+
+The defaults are the paper's values (sections 3.5 and A), or those of the authors' option files where it is silent.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,23 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import Format, convert, read_toml, to_json
 
 CONFIGS = Path(__file__).parent / "configs"
-MAY_CHANGE = ("iterations", "validate_every", "workers")  # when a training is resumed
+MAY_CHANGE = ("iterations", "validate_every", "workers")  # the fields that may differ when a training is resumed
 
 Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Number = Annotated[float, Meta(ge=0)]
-Crop = Annotated[int, Meta(ge=64, multiple_of=16)]  # relu5_1, of the perceptual loss, is at 1/16 of the crop
+Crop = Annotated[int, Meta(ge=64, multiple_of=16)]  # the perceptual loss reads relu5_1, at 1/16 of the crop
 
 Kind = TypeVar("Kind", bound="Training")
 
 
 class Run(Format):
-    """The way a training is carried out. accumulate: micro-batches per step and process. held_out: photos kept for
-    validation, at most a fifth. validation: pairs measured at a validation. workers: processes that read images.
-    log_every, validate_every (and checkpoint): iterations."""
+    """The way a training is carried out.
+
+    accumulate: micro-batches per step and process. held_out: photos kept for validation, at most a fifth of all.
+    validation: pairs measured per validation. workers: processes that read images. log_every: iterations between log
+    lines. validate_every: iterations between validations, each of which also writes a checkpoint.
+    """
 
     seed: Whole = 10
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -47,9 +52,9 @@ class Run(Format):
 class Views(Format):
     """The synthetic transformation between an image and its reference.
 
-    max_shift: corners of a square as large as the crop move by 0..max_shift-1 pixels with a random sign per coordinate.
-    Then, all off in the paper: rotation, up to so many degrees either way; scale, by up to this factor either way;
-    photometric, gain and gamma up to 1 +- this; blur, Gaussian of up to this many pixels.
+    max_shift: the corners of a square as large as the crop move by 0..max_shift-1 pixels, with a random sign per
+    coordinate. The paper has no other change. rotation: up to this many degrees either way. scale: up to this factor
+    either way. photometric: gain and gamma within 1 +- this. blur: Gaussian, of up to this many pixels.
     """
 
     max_shift: Positive = 10
@@ -60,9 +65,12 @@ class Views(Format):
 
 
 class Photos(Format):
-    """Use of the photos. shrink: photos whose short side exceeds 400 pixels are reduced by a random factor from this to
-    1 first. unrelated: share of restoration pairs that get some other photo as reference, same_scene: share that get
-    another photo of the scene where there is one (pairs of a data set always keep theirs), the rest a view of itself.
+    """The use of the photos.
+
+    shrink: photos whose short side exceeds 400 pixels are first reduced by a random factor from this to 1. unrelated:
+    the share of restoration pairs whose reference is some other photo. same_scene: the share whose reference is another
+    photo of the scene, if there is one. The rest get a view of the photo itself. Pairs of a data set keep their own
+    references.
     """
 
     shrink: Number = 1.0
@@ -71,14 +79,14 @@ class Photos(Format):
 
 
 class RestorationTraining(Format):
-    """The network that makes SR images: weights of the losses, and Adam's rates. Iterations count from 1.
+    """The training of the network that makes SR images: loss weights and Adam's rates. Iterations count from 1.
 
-    features: what reads the reference, ``imagenet`` (VGG19), ``extractor`` (the student's branch 2) or ``random``.
-    initialise: ``paper`` (normal, 0.02) or ``kaiming``. warm_up: iterations of a GAN training with reconstruction
-    loss alone. ``*_offset_rate``: of C2-Matching's layers that predict offsets and masks. ``*_decays``: after these
-    iterations the rates fall to a tenth. cosine: the generator's rates follow a half cosine to a fiftieth instead.
-    ramp: iterations over which they rise linearly. clip: largest norm of the gradient, 0: any. average: decay per
-    iteration of the moving average of the weights that is kept, 0: none.
+    features: the network that reads the reference: ``imagenet`` (VGG19), ``extractor`` (the student's branch 2) or
+    ``random``. initialise: ``paper`` (normal, 0.02) or ``kaiming``. warm_up: the first iterations of a GAN training,
+    with reconstruction loss alone. ``*_offset_rate``: rates of C2-Matching's layers that predict offsets and masks.
+    ``*_decays``: iterations after which the rates fall to a tenth. cosine: the generator's rates also fall along a
+    half cosine, to a fiftieth. ramp: iterations over which they rise linearly at first. clip: the largest norm of the
+    gradient, 0 for no limit. average: the decay per iteration of a moving average of the weights, 0 for none.
     """
 
     iterations: Positive = 255_000
@@ -108,7 +116,7 @@ class RestorationTraining(Format):
 class Training(Format):
     """One configuration file: a table per field.
 
-    elsewhere: tables of stages that other systems have; a file for several systems may hold them.
+    elsewhere: tables that only other systems have. They are skipped, so one file can serve several systems.
     """
 
     elsewhere: ClassVar[tuple[str, ...]] = ("teacher", "student", "network")
@@ -120,7 +128,7 @@ class Training(Format):
 
 
 def factor_at(iteration: int, decays: Sequence[int], ramp: int = 0) -> float:
-    """The factor of a rate: 0.1 for each of ``decays`` (ascending) before ``iteration``, less in the ramp."""
+    """Return the factor of a rate: 0.1 for each of ``decays`` (ascending) before ``iteration``, less in the ramp."""
     return 0.1 ** bisect_left(decays, iteration) * min(1.0, iteration / ramp if ramp else 1.0)
 
 
@@ -128,12 +136,12 @@ def factor_at(iteration: int, decays: Sequence[int], ramp: int = 0) -> float:
 
 
 def named() -> list[str]:
-    """The configurations that come with the package."""
+    """Return the names of the configurations that come with the package, sorted."""
     return sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
 def load(kind: type[Kind], sources: Sequence[str] = (), settings: Sequence[str] = (), stage: str = "") -> Kind:
-    """The paper's configuration, changed by each of ``sources`` in turn, then by ``settings``.
+    """Load a configuration: the paper's, changed by each of ``sources`` in turn, then by ``settings``.
 
     sources: names of configurations that come with the package, or TOML files. settings: ``table.field=value``, or
     ``field=value`` for the table of ``stage``. Raises Misuse naming the source and the field that does not fit.
@@ -165,7 +173,10 @@ def _value(text: str) -> Any:
 
 
 def changed(training: Kind, tables: Mapping[str, Any], source: str) -> Kind:
-    """``training`` with the values of ``tables``; ``source`` is what errors name."""
+    """Replace fields of a configuration. tables: values by field by table; source: the name that errors give.
+
+    Raises Misuse for an unknown table or field and for a value that does not fit.
+    """
     for name, values in tables.items():
         if name in training.elsewhere:
             continue
@@ -206,14 +217,14 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
 
 
 def as_toml(training: Training) -> str:
-    """The whole configuration as a TOML file that ``load`` reads back."""
-    tables = to_json(training).items()  # JSON writes numbers, words, truth and lists as TOML does
+    """Write the whole configuration as TOML text that ``load`` reads back."""
+    tables = to_json(training).items()  # JSON writes numbers, strings, booleans and lists as TOML does
     lines = ([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())] for name, table in tables)
     return "\n".join("\n".join([*table, ""]) for table in lines)
 
 
 def differences(before: Training, now: Training) -> list[str]:
-    """'table.field: before, now' for everything that must be the same when a training is resumed but is not."""
+    """List the fields that a resumed training may not change but does, as 'table.field: before, now value'."""
     old = to_json(before)
     return [
         f"{name}.{key}: {old[name][key]}, now {value}"

@@ -9,7 +9,7 @@ CHANNELS = (32, 64, 128, 256, 512)
 
 
 def _block(in_channels: int, channels: int) -> nn.Sequential:
-    """Convolution, then a strided one that halves the resolution, each with BatchNorm and LeakyReLU."""
+    """Make a convolution and a strided one that halves the resolution, each with BatchNorm and LeakyReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, channels, 3, padding=1),
         nn.BatchNorm2d(channels),
@@ -21,9 +21,10 @@ def _block(in_channels: int, channels: int) -> nn.Sequential:
 
 
 class ImageDiscriminator(nn.Module):
-    """Scores images of any size: (N, 3, H, W) RGB in [0, 1] -> (N, 1, 1, 1) in (0, 1). 5,242,529 parameters.
+    """A score of images of any size: (N, 3, H, W) RGB in [0, 1] -> (N, 1, 1, 1) in (0, 1). 5,242,529 parameters.
 
-    The authors' critic ends in a sigmoid and uses BatchNorm, unlike the usual WGAN's; names and layout are theirs.
+    It ends in a sigmoid and uses BatchNorm, unlike the usual WGAN critic, because the authors' does. The names of its
+    layers are theirs, too.
     """
 
     def __init__(self) -> None:

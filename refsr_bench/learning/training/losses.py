@@ -13,29 +13,29 @@ from torch import Tensor
 
 
 def reconstruction_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """Eq. (10), as a mean over all values."""
+    """Compute Eq. (10) as a mean over all values."""
     return F.l1_loss(sr, hr)
 
 
 def perceptual_loss(sr_features: Tensor, hr_features: Tensor) -> Tensor:
-    """Eq. (11) as the authors' code computes it: the Frobenius norm over the whole batch of relu5_1 features."""
+    """Compute Eq. (11) like the authors' code: the Frobenius norm over the whole batch of relu5_1 features."""
     return torch.linalg.vector_norm(sr_features - hr_features)
 
 
 def generator_loss(fake_scores: Tensor) -> Tensor:
-    """Eq. (12)."""
+    """Compute Eq. (12)."""
     return -fake_scores.mean()
 
 
 def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """Eq. (13) without the gradient penalty."""
+    """Compute Eq. (13) without the gradient penalty."""
     return fake_scores.mean() - real_scores.mean()
 
 
 def gradient_penalty(
     discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, alpha: Tensor
 ) -> Tensor:
-    """Eq. (13), the penalty: mean of (|grad D| - 1)^2 at alpha * real + (1 - alpha) * fake.
+    """Compute the penalty of Eq. (13), the mean of (|grad D| - 1)^2 at alpha * real + (1 - alpha) * fake.
 
     alpha (N, 1, 1, 1) in [0, 1], one per sample. No gradient reaches the generator.
     """

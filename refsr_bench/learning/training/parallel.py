@@ -14,8 +14,11 @@ from refsr_bench.core.errors import BenchError
 
 @dataclass(frozen=True)
 class Parallel:
-    """The processes that train together, and which this is. sum: adds a tensor up over them. autocast: the context
-    that networks run in."""
+    """The processes that train together.
+
+    processes: their number. process: the number of this one, from 0. sum: adds up a tensor over all of them. autocast:
+    the context in which networks run.
+    """
 
     processes: int = 1
     process: int = 0
@@ -28,8 +31,11 @@ ALONE = Parallel()
 
 
 def parallel_of(precision: str, device: str) -> Parallel:
-    """This process and its siblings, as Accelerate finds them. precision: ``float32`` or ``bfloat16``, of networks;
-    device: ``auto`` or ``cpu``. Raises BenchError when what training needs is not installed."""
+    """Describe this process and its siblings as Accelerate finds them.
+
+    precision: of the networks, ``float32`` or ``bfloat16``. device: ``auto`` or ``cpu``. Raises BenchError when
+    Accelerate or TensorBoard is not installed.
+    """
     try:
         import tensorboard  # noqa: F401
         from accelerate import Accelerator

@@ -1,7 +1,7 @@
-"""Photos for training: found in folders, drawn by number, read when needed.
+"""Photos for training, found in folders, drawn by number and read when needed.
 
-Sample ``i`` of a stream depends on the seed and ``i`` alone, not on what was drawn before. That is why a resumed
-training continues exactly, and why several processes together see what one would.
+Sample ``i`` of a stream depends on the seed and ``i`` alone, not on what was drawn before. Therefore a resumed
+training continues exactly, and several processes together see what one would.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from refsr_bench.pixels.images import image_files, read_image
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
 LARGE = 400  # photos whose short side exceeds this are reduced by ``photos.shrink`` first
-ATTEMPTS = 100  # photos in a row that may be unusable before a training gives up
+ATTEMPTS = 100  # photos tried in a row before a training gives up
 
 
 @dataclass(frozen=True)
 class Photo:
-    """refs: photos of the same thing; paired: whether they are its references by the data set's own word."""
+    """A photo to train on. refs: photos of the same scene; paired: the data set itself names them its references."""
 
     path: Path
     refs: tuple[Path, ...] = ()
@@ -41,7 +41,7 @@ class Photo:
 
 @dataclass
 class Sample:
-    """tensors of one sample by name; skipped: which photos could not be used on the way, and why."""
+    """One sample. tensors: by name; skipped: the errors of photos that could not be used while it was drawn."""
 
     tensors: dict[str, Tensor]
     skipped: list[str] = field(default_factory=list)
@@ -51,8 +51,11 @@ class Sample:
 
 
 def find_photos(folders: Sequence[Path]) -> list[Photo]:
-    """List what the folders hold, sorted: pairs (``input/`` or ``hr/`` with ``ref/``, or ``pairs.txt``), scenes (one
-    folder of photos each), or single photos, at any mixture. Raises Misuse for a folder without photos."""
+    """List the photos in the folders, sorted within each.
+
+    A folder holds pairs (``input/`` or ``hr/`` with ``ref/``, or ``pairs.txt``), or scenes (one folder of photos each)
+    and single photos in any mixture. Raises Misuse for a folder without photos.
+    """
     found = []
     for folder in folders:
         here = _photos_of(folder)
@@ -80,8 +83,11 @@ def _photos_of(folder: Path) -> list[Photo]:
 
 
 def split(photos: Sequence[Photo], held_out: int) -> tuple[list[Photo], list[Photo]]:
-    """(training, validation): ``held_out`` photos, at most a fifth, are chosen by their names and kept out of training,
-    as references too. Fewer than five photos are all used for both."""
+    """Split photos into those for training and those for validation.
+
+    ``held_out`` photos, at most a fifth, are chosen by a hash of their names and kept out of training, as references
+    too. Fewer than five photos are all used for both.
+    """
     n = min(held_out, len(photos) // 5)
     if not n:
         return list(photos), list(photos)
@@ -99,7 +105,10 @@ def split(photos: Sequence[Photo], held_out: int) -> tuple[list[Photo], list[Pho
 
 
 class Stream(Dataset):
-    """Samples by number. ``name`` separates streams of one seed; photos are visited in a new order every epoch."""
+    """A stream of samples by number. Every epoch visits the photos in a new order.
+
+    crop: side of a crop, pixels. name: separates the streams of one seed.
+    """
 
     def __init__(self, photos: Sequence[Photo], training: Training, crop: int, name: str) -> None:
         self.photos, self.training, self.crop = photos, training, crop
@@ -125,7 +134,7 @@ class Stream(Dataset):
         raise NotImplementedError
 
     def read(self, path: Path, rng: np.random.RandomState) -> Image:
-        """A photo, reduced when it is large. Raises BenchError when it is damaged or smaller than a crop."""
+        """Read a photo, reduced if it is large. Raises BenchError when it is damaged or smaller than a crop."""
         image = read_image(path)
         height, width = image.shape[:2]
         factor = max(rng.uniform(self.training.photos.shrink, 1), self.crop / min(height, width))
@@ -137,13 +146,13 @@ class Stream(Dataset):
 
 
 def random_crop(image: Image, side: int, rng: np.random.RandomState) -> tuple[Image, tuple[int, int]]:
-    """A ``side`` x ``side`` piece and its (top, left)."""
+    """Cut a random ``side`` x ``side`` piece; return it and its (top, left)."""
     top, left = (rng.randint(0, n - side + 1) for n in image.shape[:2])
     return image[top : top + side, left : left + side], (top, left)
 
 
 def flipped(images: Sequence[Image], rng: np.random.RandomState) -> list[Image]:
-    """Left-right, up-down and transposed, each with probability 0.5, the same for all."""
+    """Flip left-right, flip up-down and transpose, each with probability 0.5, all images alike."""
     for flip in (np.fliplr, np.flipud, lambda image: image.transpose(1, 0, 2)):
         if rng.uniform() < 0.5:
             images = [flip(image) for image in images]
@@ -151,7 +160,7 @@ def flipped(images: Sequence[Image], rng: np.random.RandomState) -> list[Image]:
 
 
 class ImageStream(Stream):
-    """hr, ref, lr_up (3, S, S) and lr (3, S/4, S/4) in [0, 1]."""
+    """A stream of restoration samples: hr, ref, lr_up (3, S, S) and lr (3, S/4, S/4), float32 in [0, 1]."""
 
     def draw(self, photo: Photo, rng: np.random.RandomState) -> dict[str, Tensor]:
         image = self.read(photo.path, rng)
@@ -171,7 +180,10 @@ class ImageStream(Stream):
     def beside(
         self, photo: Photo, size: tuple[int, int], corner: tuple[int, int], rng: np.random.RandomState
     ) -> Image:
-        """The reference around the same relative place; whole where the HR image is a crop already, as in CUFED."""
+        """Cut a reference around the same relative place as the HR crop at ``corner`` of an image of ``size``.
+
+        The whole reference is resized to a crop where the photo is itself the size of a crop, as in CUFED.
+        """
         path = photo.refs[rng.randint(len(photo.refs))]
         if size == (self.crop, self.crop):
             return resize_pil_bicubic(read_image(path), self.crop, self.crop)
@@ -185,7 +197,7 @@ class ImageStream(Stream):
 
 @dataclass
 class Batch:
-    """Stacked tensors by name (N, ...), and what was skipped while they were drawn."""
+    """A micro-batch. tensors: stacked (N, ...), by name; skipped: the errors of photos that could not be used."""
 
     tensors: dict[str, Tensor]
     skipped: list[str]
@@ -201,7 +213,8 @@ def batches(
 ) -> Iterator[list[Batch]]:
     """Draw the micro-batches of this process for each iteration first..last, counted from 1.
 
-    An iteration uses ``batch`` consecutive numbers of the stream; the processes share them, whatever their number.
+    An iteration uses ``batch`` consecutive samples of the stream, however many processes share them. Raises Misuse when
+    they cannot be shared evenly.
     """
     process, processes = parallel.process, parallel.processes
     if batch % (accumulate * processes):
@@ -224,6 +237,6 @@ def batches(
 
 
 def validation_batches(stream: Stream, n: int, size: int = 4) -> Iterator[Batch]:
-    """Samples 0 to n-1, the same every time."""
+    """Draw samples 0 to n-1, the same every time, in batches of at most ``size``."""
     for start in range(0, n, size):
         yield collate([stream[number] for number in range(start, min(n, start + size))])

@@ -1,4 +1,4 @@
-"""Making a stage that is ready to train, of a card, a configuration and files of weights."""
+"""The making of a stage that is ready to train from a card, a configuration and weights files."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Files that a stage starts from.
+    """The files that a stage starts from.
 
-    teacher: extractors, for the student's stage. student: extractors, for what matches or reads with them. start: the
-    networks themselves, trained before. features: extractors whose branch 2 reads the reference, when not the
-    student's. vgg16, vgg19: torchvision's ImageNet weights; without a file they are downloaded.
+    teacher: extractors that teach the student's stage. student: extractors for networks that match or read with them.
+    start: earlier weights of the very network to be trained. features: extractors whose branch 2 reads the reference,
+    if not the student's. vgg16, vgg19: torchvision's ImageNet weights; None downloads them.
     """
 
     teacher: Path | None = None
@@ -45,8 +45,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The ingredients of a stage. options: of the network, as ``System.build`` takes them; gan: whether it is trained
-    with the adversarial losses."""
+    """The ingredients of a stage.
+
+    gan: adds the perceptual and adversarial losses. options: those of the network, arguments of ``System.build``.
+    """
 
     card: MethodCard
     training: Training
@@ -61,12 +63,12 @@ class TrainingPlan:
 
 
 def configuration(card: MethodCard) -> type[Training]:
-    """The kind of a method's configuration."""
+    """Return the class of a method's configuration."""
     return card.system.stages.configuration() if card.system.stages else Training
 
 
 def make_stage(name: str, plan: TrainingPlan) -> Stage:
-    """The stage ``name`` of a system with stages of its own, or the one of any other.
+    """Make the stage ``name`` of a system that has several, or the only stage of any other.
 
     Raises Misuse when a file that the configuration needs is not given.
     """
@@ -75,7 +77,7 @@ def make_stage(name: str, plan: TrainingPlan) -> Stage:
 
 
 def image_stage(plan: TrainingPlan) -> ImageStage:
-    """The stage of a network that is trained as a whole, by what ``System.restore`` makes of a batch."""
+    """Make the stage of a network that is trained as a whole, through ``System.restore``."""
     system, sources = plan.card.system, plan.sources
     torch.manual_seed(plan.training.run.seed)
     if sources.start:
@@ -95,7 +97,7 @@ def image_stage(plan: TrainingPlan) -> ImageStage:
 
 
 def _start(plan: TrainingPlan, net: nn.Module) -> None:
-    """Give the parts that are not trained from nothing their weights."""
+    """Fill the frozen and pretrained parts of a network with their weights."""
     kind, student = plan.training.restoration.features, plan.sources.student
     if student is None and (kind == "extractor" or plan.card.system.needs_student):
         raise Misuse(
@@ -116,7 +118,7 @@ def _start(plan: TrainingPlan, net: nn.Module) -> None:
 
 
 def fill_features(features: VGG19Features, plan: TrainingPlan) -> None:
-    """Give what reads the reference ImageNet weights, or random ones, as the configuration says."""
+    """Fill the network that reads the reference with ImageNet or random weights, as the configuration says."""
     if plan.training.restoration.features == "imagenet":
         instead = "read the reference with the student: --set restoration.features=extractor"
         state = imagenet.vgg("vgg19", plan.sources.vgg19, max(features.layers), instead)
@@ -126,7 +128,7 @@ def fill_features(features: VGG19Features, plan: TrainingPlan) -> None:
 
 
 def torchvision_names(features: VGG19Features) -> dict[str, Tensor]:
-    """``vgg_net.conv2_1.weight`` as torchvision numbers it, ``features.5.weight``."""
+    """Return the weights under torchvision's names: ``vgg_net.conv2_1.weight`` becomes ``features.5.weight``."""
     names = [name for name, _ in features.vgg_net.named_children()]
     state = {}
     for key, value in features.vgg_net.state_dict().items():
@@ -136,7 +138,7 @@ def torchvision_names(features: VGG19Features) -> dict[str, Tensor]:
 
 
 def critics(plan: TrainingPlan) -> Critics:
-    """The discriminator and the perceptual features of a GAN training."""
+    """Make the discriminator and the perceptual features of a GAN training."""
     torch.manual_seed(plan.training.run.seed)
     discriminator, perceptual = ImageDiscriminator().to(plan.parallel.device), VGG19Features(["relu5_1"])
     perceptual.vgg_net.load_state_dict(imagenet.vgg("vgg19", plan.sources.vgg19, "relu5_1", "train without --gan"))
@@ -144,7 +146,7 @@ def critics(plan: TrainingPlan) -> Critics:
 
 
 def kaiming(net: nn.Module) -> None:
-    """He's initialisation of every convolution, biases zero."""
+    """Initialise every convolution by He's method, with zero biases."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -1,8 +1,8 @@
-"""The stage, which the trainer trains, and the one of any network that makes SR images (C2-Matching, supplement A).
+"""The interface of training stages, and the stage of any network that makes SR images (C2-Matching, supplement A).
 
 A stage takes micro-batches, sums their gradients (over processes too) and updates its networks once. Losses are divided
-by the numbers of the whole iteration, so how it is cut into micro-batches and processes changes rounding alone. (Not so
-in GAN training: the perceptual norm and the discriminator's BatchNorm look at a micro-batch as a whole.)
+by the counts of the whole iteration, so cutting it into micro-batches and processes changes rounding alone. Only GAN
+training differs, because the perceptual norm and the discriminator's BatchNorm see one micro-batch as a whole.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from refsr_bench.learning.training.photos import ImageStream, Stream
 from refsr_bench.learning.vgg import VGG19Features
 from refsr_bench.learning.weights import Trained
 
-BORDER = 4  # pixels that validation leaves out, as the protocol of C2-Matching does
+BORDER = 4  # pixels left out of validation on every side, as in the protocol of C2-Matching
 RESTORATION = RestorationTraining()
 Tensors = Mapping[str, Tensor]
 
 
 class Stage(Protocol):
-    """Networks in training, as the trainer drives them.
+    """The interface through which the trainer drives networks in training.
 
-    best: the score of ``validate`` that decides which weights are the best, and ``min`` or ``max``. stream: what its
-    samples are drawn by. config: with at least ``iterations``, ``batch`` and ``crop``.
+    best: the score of ``validate`` that decides which weights are the best, and ``min`` or ``max``. stream: the class
+    that draws its samples. config: an object with at least ``iterations``, ``batch`` and ``crop``.
     """
 
     best: tuple[str, Callable[[float, float], float]]
@@ -52,18 +52,18 @@ class Stage(Protocol):
     optimisers: Mapping[str, torch.optim.Optimizer]
 
     def step(self, batches: Sequence[Tensors], iteration: int) -> dict[str, float]:
-        """One iteration, counted from 1, over micro-batches. Returns the terms of the loss, weights included."""
+        """Do one iteration, counted from 1, over micro-batches. Return the terms of the loss, weights included."""
 
     def validate(self, batches: Iterable[Tensors]) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Scores by name, and images (3, S, S) in [0, 1] to look at."""
+        """Return scores by name, and images (3, S, S) in [0, 1] to look at."""
 
     def trained(self) -> Trained:
-        """The weights that the training is for, the average where there is one."""
+        """Return the weights that the training is for: their average if one is kept."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The circumstances of a training. seed: of the random numbers of the losses."""
+    """The circumstances of a training. seed: that of the losses' random numbers."""
 
     config: RestorationTraining = RESTORATION
     parallel: Parallel = ALONE
@@ -72,14 +72,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Critics:
-    """The judges of a GAN training: a discriminator, and features at relu5_1 that images are compared by."""
+    """The judges of a GAN training: a discriminator, and a network whose relu5_1 features images are compared by."""
 
     discriminator: ImageDiscriminator
     perceptual: VGG19Features
 
 
 def update(optimiser: torch.optim.Optimizer, parallel: Parallel, clip: float = 0.0) -> None:
-    """One optimiser step with the gradients of all processes."""
+    """Do one optimiser step with the summed gradients of all processes. clip: largest norm, 0 for no limit."""
     parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     if parallel.processes > 1:
         total = parallel.sum(torch.cat([p.grad.flatten() for p in parameters]))
@@ -92,23 +92,23 @@ def update(optimiser: torch.optim.Optimizer, parallel: Parallel, clip: float = 0
 
 
 def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Multiply the rates that the optimiser began with."""
+    """Set the rates to ``factor`` times those that the optimiser began with."""
     for group in optimiser.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
 
 def adam(groups: Sequence[dict], betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Adam:
-    """Adam that remembers the rates it begins with, for ``set_rates``."""
+    """Make an Adam that remembers its first rates, for ``set_rates``. groups: parameter groups, each with ``lr``."""
     return torch.optim.Adam([group | {"initial_lr": group["lr"]} for group in groups], betas=betas)
 
 
 class ImageStage:
-    """Trains a network that makes SR images of a batch.
+    """The stage of a network that makes SR images.
 
-    restored(net, batch): SR (N, 3, S, S) by ``net``, with gradients. groups: Adam's parameter groups. critics: without
-    them reconstruction loss is all there is. The networks given are set to training or frozen evaluation mode. average:
-    a moving average of the weights, when the configuration asks for one. Batches hold hr, lr_up, ref (N, 3, S, S) and
-    lr (N, 3, S/4, S/4).
+    restored(net, batch): makes SR (N, 3, S, S) with ``net``, with gradients. groups: Adam's parameter groups. critics:
+    None for reconstruction loss alone. The given networks are put into training mode or frozen in evaluation mode.
+    average: a moving average of the weights, if the configuration asks for one. Batches hold hr, lr_up and ref
+    (N, 3, S, S) and lr (N, 3, S/4, S/4), in [0, 1].
     """
 
     best = ("psnr", max)
@@ -137,18 +137,18 @@ class ImageStage:
             self.optimisers["discriminator"] = adam([group], self.config.betas)
 
     def restore(self, batch: Tensors, net: nn.Module | None = None) -> Tensor:
-        """SR (N, 3, S, S) by the network in training, or by ``net``."""
+        """Make SR (N, 3, S, S) with the network in training, or with ``net``."""
         with self.parallel.autocast():
             return self.restored(net or self.net, batch).float()
 
     def step(self, batches: Sequence[Tensors], iteration: int, alpha: Tensor | None = None) -> dict[str, float]:
-        """One iteration, counted from 1: the discriminator is updated, then the generator.
+        """Do one iteration, counted from 1: update the discriminator, then the generator.
 
-        alpha: (N, 1, 1, 1) as ``gradient_penalty`` takes it, drawn from the seed and the iteration when None. Returns
-        the terms of the losses, weights included.
+        alpha: (N, 1, 1, 1) for ``gradient_penalty``; None draws it from the seed and the iteration. Returns the terms
+        of the losses, weights included.
         """
         adversarial = self.critics is not None and iteration > self.config.warm_up
-        only = self.restore(batches[0]) if len(batches) == 1 else None  # otherwise one graph at a time is kept
+        only = self.restore(batches[0]) if len(batches) == 1 else None  # with several, one graph at a time is kept
         descent = _Descent(1 / (len(batches) * self.parallel.processes))
         if adversarial:
             self._step_discriminator(batches, only, [alpha] if alpha is not None else None, iteration, descent)
@@ -169,7 +169,7 @@ class ImageStage:
         iteration: int,
         descend: Callable[[dict[str, Tensor]], None],
     ) -> None:
-        """Update the discriminator alone. only: SR of the one micro-batch, when there is but one."""
+        """Update the discriminator alone. only: SR of the micro-batch if there is just one, else None."""
         discriminator, optimiser = self.critics.discriminator, self.optimisers["discriminator"]
         discriminator.requires_grad_(True)
         for batch, mixture in zip(batches, mixtures or self._mixtures(batches, iteration), strict=True):
@@ -181,7 +181,7 @@ class ImageStage:
         discriminator.requires_grad_(False)
 
     def _follow(self, iteration: int) -> None:
-        """Move the average, if one is kept, towards the weights; faster at first, when they are far from good."""
+        """Move the average, if one is kept, towards the weights; faster at first, while they are still poor."""
         if self.average is None:
             return
         decay = min(self.config.average, iteration / (iteration + 20))
@@ -198,7 +198,10 @@ class ImageStage:
         return factor
 
     def _mixtures(self, batches: Sequence[Tensors], iteration: int) -> list[Tensor]:
-        """The random numbers of the gradient penalty, (N, 1, 1, 1) per micro-batch, the same for any cutting."""
+        """Draw the random numbers of the gradient penalty, (N, 1, 1, 1) per micro-batch of this process.
+
+        An iteration has the same numbers however it is cut into micro-batches and processes.
+        """
         size = len(batches[0]["hr"])
         generator = torch.Generator().manual_seed(self.seed + iteration)
         numbers = torch.rand(size * len(batches) * self.parallel.processes, 1, 1, 1, generator=generator)
@@ -207,7 +210,7 @@ class ImageStage:
         return list(numbers[first : first + len(batches)])
 
     def _discriminator_terms(self, hr: Tensor, sr: Tensor, alpha: Tensor) -> dict[str, Tensor]:
-        """Eq. (13)."""
+        """Compute Eq. (13)."""
         critic = self.critics.discriminator
         return {
             "discriminator": discriminator_loss(critic(hr), critic(sr)),
@@ -215,7 +218,7 @@ class ImageStage:
         }
 
     def _generator_terms(self, hr: Tensor, sr: Tensor) -> dict[str, Tensor]:
-        """Eq. (11) and (12), the latter by the discriminator as just updated."""
+        """Compute Eq. (11), and (12) with the discriminator as just updated."""
         sr_features, hr_features = (self.critics.perceptual(image)["relu5_1"] for image in (sr, hr))
         return {
             "perceptual": self.config.perceptual_weight * perceptual_loss(sr_features, hr_features),
@@ -224,8 +227,10 @@ class ImageStage:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Tensors]) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Mean PSNR-Y in dB (rounded to 8 bits, border 4 removed) of the averaged network, or of the network itself,
-        and of bicubic; and images (3, S, S) of the last pair."""
+        """Return the mean PSNR-Y of SR and of bicubic, in dB, and images (3, S, S) of the last pair.
+
+        SR comes from the averaged network if there is one. Images are rounded to 8 bits; a border of 4 is removed.
+        """
         psnr = catalogue.get("METRICS", "psnr_y").load("cpu", None)
         net = self.average or self.net
         net.eval()
@@ -242,13 +247,13 @@ class ImageStage:
         return {name: sum(values) / len(values) for name, values in scores.items()}, pictures
 
     def trained(self) -> Trained:
-        """The network's weights, the average where there is one."""
+        """Return the network's weights: their average if one is kept."""
         net = self.average or self.net
         return Trained(net.state_dict(), net.options)
 
 
 class _Descent:
-    """Back-propagates terms of a loss, each times ``share``, and adds them up in ``totals``."""
+    """Back-propagation of loss terms, each times ``share``, with their sums in ``totals``."""
 
     def __init__(self, share: float) -> None:
         self.share = share

@@ -1,8 +1,8 @@
-"""The loop around a stage. One process or many (``torchrun``, ``accelerate launch``), one CPU or GPUs; stopped at any
-iteration and resumed to the weights that an uninterrupted training gives.
+"""The training loop around a stage, on a CPU or GPUs, in one process or many (``torchrun``, ``accelerate launch``).
 
-What an iteration does follows from the configuration, the photos and the iteration's number alone (photos.py), so a
-checkpoint needs no random state: networks, optimisers, the iteration and the best score are all there is.
+It can be stopped at any iteration and resumed to the weights that an uninterrupted training gives. An iteration depends
+on the configuration, the photos and its number alone (photos.py), so a checkpoint needs no random state. It holds the
+networks, the optimisers, the iteration and the best score.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from refsr_bench.learning.weights import write
 
 CHECKPOINT, CONFIG, LOG, SKIPPED = "checkpoint.pt", "config.toml", "log.jsonl", "skipped.txt"
 BEST, LAST = "best.safetensors", "last.safetensors"
-SHOWN_SKIPPED = 5  # reasons on the screen; skipped.txt has them all
+SHOWN_SKIPPED = 5  # reasons printed; skipped.txt has them all
 
 Say = Callable[[str], None]
 
 
 @dataclass
 class State:
-    """The progress of a training. iteration: the last one done. best: of the validations, None before the first."""
+    """The progress of a training. iteration: the last one done. best: the best score, None before any validation."""
 
     iteration: int = 0
     best: float | None = None
@@ -47,7 +47,7 @@ class State:
 
 
 class Stopped(Exception):
-    """A training was asked to stop, and has saved. iteration: the last one done."""
+    """Raised when a training was asked to stop and has saved. iteration: the last one done."""
 
     def __init__(self, iteration: int, signal_number: int) -> None:
         super().__init__(f"stopped after iteration {iteration}")
@@ -58,7 +58,7 @@ class Stopped(Exception):
 
 
 def check_folder(folder: Path, resume: bool) -> None:
-    """Raise Misuse when a folder holds a training that is not to be resumed, or none that is."""
+    """Raise Misuse when a new training would overwrite one in the folder, or there is none to resume."""
     there = (folder / CHECKPOINT).is_file()
     if there and not resume:
         raise Misuse(f"{folder} already holds a training. Continue it with --resume, or choose another --out.")
@@ -85,8 +85,10 @@ def save_checkpoint(folder: Path, stage: Stage, training: Training, state: State
 
 
 def load_checkpoint(folder: Path, stage: Stage, training: Training) -> State:
-    """Put networks and optimisers where they were. Raises Misuse when the configuration is another, BenchError when
-    the file is damaged."""
+    """Restore networks and optimisers, in place, and return the progress.
+
+    Raises Misuse when the configuration differs, BenchError when the file is damaged.
+    """
     path = folder / CHECKPOINT
     try:
         content = torch.load(path, map_location=stage.parallel.device, weights_only=True)
@@ -110,7 +112,7 @@ def load_checkpoint(folder: Path, stage: Stage, training: Training) -> State:
 
 
 class Log:
-    """``log.jsonl`` and TensorBoard. What a stopped training wrote beyond its checkpoint goes."""
+    """The log of a training: ``log.jsonl`` and TensorBoard. Entries after iteration ``after``, the checkpoint's, go."""
 
     def __init__(self, folder: Path, after: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -132,8 +134,10 @@ class Log:
 def weights_writer(
     stage: Stage, card: MethodCard, training: Training, about: Mapping[str, Any]
 ) -> Callable[[Path], None]:
-    """Writes what the stage has trained, as ``run --weights`` and further stages take it. about: ``name``, what
-    results call the weights, and whatever else is to be kept of how they came to be."""
+    """Return a function that writes the stage's weights to a file for ``run --weights`` and later stages.
+
+    about: ``name``, by which results call the weights, and any facts about their origin that are worth keeping.
+    """
     story = {"method": card.name, **about, "configuration": to_json(training)}
     metadata = {"name": story.pop("name"), "training": json.dumps(story)}
     return lambda path: write(path, stage.trained(), card.system, card.name, metadata)
@@ -144,7 +148,7 @@ def weights_writer(
 
 @contextmanager
 def _asked_to_stop() -> Iterator[list[int]]:
-    """A list that receives SIGTERM and SIGINT while they are held back."""
+    """Hold back SIGTERM and SIGINT; yield a list that receives their numbers."""
     received: list[int] = []
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in numbers}
@@ -157,8 +161,11 @@ def _asked_to_stop() -> Iterator[list[int]]:
 
 @dataclass
 class Trainer:
-    """Trains a stage in a folder: config.toml, checkpoint.pt, log.jsonl, tensorboard/, skipped.txt, last.safetensors
-    and best.safetensors (of the validations), the last two by ``write_weights``. say: where messages go."""
+    """The training of one stage in one folder.
+
+    The folder receives config.toml, checkpoint.pt, log.jsonl, tensorboard/, skipped.txt, and by ``write_weights``
+    last.safetensors and best.safetensors, the best of all validations. say: prints a message.
+    """
 
     stage: Stage
     training: Training
@@ -169,13 +176,16 @@ class Trainer:
     def __post_init__(self) -> None:
         self.state = State()
         self.log: Log | None = None
-        self.first = self.stage.parallel.process == 0  # the process that writes and speaks
+        self.first = self.stage.parallel.process == 0  # only the first process writes and prints
         if not self.first:
             self.say = lambda text: None
 
     def run(self, photos: Sequence[Photo], resume: bool = False) -> State:
-        """Train to the last iteration. Raises Stopped after SIGTERM or SIGINT, BenchError when a loss is no longer a
-        number; both have saved what is good."""
+        """Train to the last iteration and return the progress. resume: go on from the folder's checkpoint.
+
+        Raises Stopped after SIGTERM or SIGINT, with the state saved, and BenchError when a loss is no longer a number;
+        the last good checkpoint then remains.
+        """
         stage, config = self.stage, self.stage.config
         stream, checked = self._streams(photos)
         if resume:
@@ -208,7 +218,7 @@ class Trainer:
         return training, kind(for_validation, self.training, crop, "validation")
 
     def _step(self, micros: Sequence[Batch]) -> dict[str, float]:
-        """One iteration. Returns the terms of the loss."""
+        """Do one iteration and return the terms of the loss. Raises BenchError when one is no longer a number."""
         state, number = self.state, self.state.iteration + 1
         terms = self.stage.step([_moved(micro, self.stage.parallel) for micro in micros], number)
         if not all(map(math.isfinite, terms.values())):
@@ -224,7 +234,7 @@ class Trainer:
         return terms
 
     def _record(self, terms: Mapping[str, float], checked: Stream, received: Sequence[int]) -> None:
-        """Log, validate and save when it is time. Raises Stopped when any process was asked to stop."""
+        """Log, validate and save when due. Raises Stopped when any process was asked to stop."""
         run, number, parallel = self.training.run, self.state.iteration, self.stage.parallel
         last = number == self.stage.config.iterations
         if self.log and (last or number % run.log_every == 0):
@@ -239,7 +249,7 @@ class Trainer:
             raise Stopped(number, received[0] if received else signal.SIGTERM)
 
     def _validate(self, stream: Stream) -> None:
-        """Measure, by the first process alone; the others go on and wait at the next gradient."""
+        """Validate in the first process alone; the others go on and wait for it at their next gradient."""
         if self.log is None:
             return
         state, drawn = self.state, validation_batches(stream, self.training.run.validation)

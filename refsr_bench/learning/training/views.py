@@ -1,4 +1,4 @@
-"""Views of a photo that serve as references of itself, and the tensors of a training pair."""
+"""Warped views of a photo that serve as its references, and the tensors of a training pair."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
 def homography_from_corners(corners: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """The 3x3 matrix (float64, last entry 1) that maps four points (4, 2), (x, y), onto four others."""
+    """Find the 3x3 matrix (float64, last entry 1) that maps four points (4, 2), (x, y), onto four others."""
     return cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
 
 
 def turned_and_scaled(rng: np.random.RandomState, centre: tuple[float, float], views: Views) -> np.ndarray:
-    """A random similarity about ``centre`` (x, y), 3x3 float64; the identity for the paper's views."""
+    """Draw a random similarity about ``centre`` (x, y), 3x3 float64; the identity for the paper's views."""
     angle = np.deg2rad(rng.uniform(-1, 1) * views.rotation)
     scale = views.scale ** rng.uniform(-1, 1)
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
@@ -29,7 +29,7 @@ def turned_and_scaled(rng: np.random.RandomState, centre: tuple[float, float], v
 
 
 def recoloured(image: np.ndarray, rng: np.random.RandomState, views: Views) -> np.ndarray:
-    """Gain, gamma and blur of the reference, float (H, W, 3) in [0, 1]; the image itself for the paper's views."""
+    """Change gain, gamma and blur of a float image (H, W, 3) in [0, 1] at random; the paper's views change nothing."""
     if views.photometric and rng.uniform() < 0.5:
         low, high = 1 - views.photometric, 1 + views.photometric
         image = (image ** rng.uniform(low, high) * rng.uniform(low, high, 3)).clip(0, 1)
@@ -39,9 +39,9 @@ def recoloured(image: np.ndarray, rng: np.random.RandomState, views: Views) -> n
 
 
 def view_of(photo: Image, centre: tuple[float, float], side: int, rng: np.random.RandomState, views: Views) -> Image:
-    """A ``side`` x ``side`` view of a photo around ``centre`` (x, y): its corners jitter, then as ``views`` says.
+    """Draw a ``side`` x ``side`` view of a photo around ``centre`` (x, y): jittered corners, then ``views``.
 
-    What lies beyond the photo is its mirror image.
+    The photo is mirrored beyond its border. Returns uint8.
     """
     square = np.array([(0, 0), (side, 0), (0, side), (side, side)], np.float64)
     jitter = rng.uniform(1 - views.max_shift, views.max_shift - 1, (4, 2))
@@ -54,7 +54,7 @@ def view_of(photo: Image, centre: tuple[float, float], side: int, rng: np.random
 
 @dataclass(frozen=True)
 class RestorationPair:
-    """hr (3, H, W), lr (3, H/4, W/4), lr_up (3, H, W) and ref (3, H, W), float32 in [0, 1]."""
+    """A training pair: hr, lr_up and ref (3, H, W), lr (3, H/4, W/4), float32 in [0, 1]."""
 
     hr: Tensor
     lr: Tensor
@@ -63,7 +63,7 @@ class RestorationPair:
 
 
 def restoration_pair(hr: Image, ref: Image) -> RestorationPair:
-    """A training pair of stage 3 from uint8 (H, W, 3) images; the reference is brought to the size of ``hr``."""
+    """Make a training pair of stage 3 from uint8 (H, W, 3) images; the reference is resized to the size of ``hr``."""
     lr, lr_up = degrade(hr)
     ref = resize_pil_bicubic(ref, *hr.shape[:2])
     return RestorationPair(*(to_tensor(image) for image in (hr, lr, lr_up, ref)))
