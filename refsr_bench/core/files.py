@@ -149,7 +149,10 @@ def share(existing: Path, path: Path) -> None:
     link = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with suppress(OSError):
         os.link(existing, link)
-        os.replace(link, path)
+        try:
+            os.replace(link, path)
+        finally:
+            link.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> BenchError:
@@ -162,7 +165,8 @@ def _synchronise(path: Path) -> None:
     """Flush a file's data, or a folder's names, to the disk."""
     if path.is_dir() and os.name != "posix":
         return  # Windows has no folder handle to flush
-    handle = os.open(path, os.O_RDONLY)
+    # Windows flushes through a handle that may write, and nobody opens a folder so.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     except OSError as error:

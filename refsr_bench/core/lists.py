@@ -1,4 +1,4 @@
-"""Lists in words, in the order that people expect, by a key, and as CSV."""
+"""Formats, sorts and groups lists: in words, in the order that people expect, by a key, and as CSV."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:
-    """'a, b, c, d, e and 12 more'."""
+    """Format names as 'a, b, c, d, e and 12 more'."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:
-    """Sort key under which ``_2`` comes before ``_10``."""
+    """Return a sort key under which ``_2`` comes before ``_10``."""
     parts = re.findall(r"\d+|\D+", name)
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
-    """Items by their key; keys, and the items of each, in the order in which they came."""
+    """Group items by their key; keys, and the items of each, keep the order in which they came."""
     found: dict[Key, list[Item]] = {}
     for item in items:
         found.setdefault(key(item), []).append(item)
@@ -33,7 +33,7 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
 
 
 def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    """A table as CSV, a line feed after each row; cells are written as they are."""
+    """Return a table as CSV, with a line feed after each row; cells are written as they are."""
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows([head, *rows])
     return out.getvalue()

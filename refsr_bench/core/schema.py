@@ -185,8 +185,9 @@ class MetricInfo(Format):
 
 
 class Code(Format):
-    """The code that ran. name: a module, a distribution or a command. version: the card's, or the distribution's.
+    """The code that ran.
 
+    name: a method of this package, a module, or a command. version: the card's, or the distribution's.
     sha256: over the files that make it up; None if the version identifies them.
     """
 

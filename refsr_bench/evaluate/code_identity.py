@@ -10,26 +10,34 @@ from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
+from refsr_bench.core.cards import MatcherCard, MethodCard
 from refsr_bench.core.schema import Code
 
 OWN_PACKAGES = ("refsr_bench", "baselines", "c2matching")
-MOST_FILES = 2_000  # limit of a package's files that are digested; the largest research code bases have a few hundred
 
 
-def code_of_method(load: Callable, card_version: int) -> Code:
-    """Return the code of a card of the catalogue, found through its ``load``.
+def code_of_card(card: MethodCard | MatcherCard) -> Code:
+    """Return the code of a method or matcher of the catalogue.
 
-    This package's own methods have a version, which is raised when they give different images, so an upgrade measures
-    again only what changed. Somebody else's package is identified by the digest of its Python files.
+    This package's own have a version, which is raised when they give different images, so an upgrade measures again
+    only what changed. Code from somebody else's package, be it the card's ``load`` or the network of its system, is
+    identified by the digest of that package's Python files.
     """
-    while isinstance(load, partial):
-        load = load.func
-    module = getattr(load, "__module__", "") or "unknown"
-    package = module.partition(".")[0]
-    if package in OWN_PACKAGES:
-        return Code(module, str(card_version), None)
-    names = packages_distributions().get(package, ())
-    return Code(module, version(names[0]) if names else "", _digest(_sources(package)))
+    system = getattr(card, "system", None)
+    parts = [card.load] if system is None else [card.load, system.build, system.restore]
+    modules = [module for module in map(_module, parts) if module.partition(".")[0] not in OWN_PACKAGES]
+    if not modules:
+        return Code(f"refsr-bench {card.name}", str(card.version), None)
+    packages = list(dict.fromkeys(module.partition(".")[0] for module in modules))
+    names = packages_distributions().get(packages[0], ())
+    sources = [path for package in packages for path in _sources(package)]
+    return Code(modules[0], version(names[0]) if names else "", _digest(sources))
+
+
+def _module(part: Callable) -> str:
+    while isinstance(part, partial):
+        part = part.func
+    return getattr(part, "__module__", "") or "unknown"
 
 
 def code_of_command(command: str) -> Code:
@@ -43,7 +51,7 @@ def _sources(package: str) -> list[Path]:
     found = sys.modules.get(package)
     folders = [Path(folder) for folder in getattr(found, "__path__", ())]
     if folders:
-        return sorted(path for folder in folders for path in folder.rglob("*.py"))[:MOST_FILES]
+        return sorted(path for folder in folders for path in folder.rglob("*.py"))
     file = getattr(found, "__file__", None)
     return [Path(file)] if file else []
 

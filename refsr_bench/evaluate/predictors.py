@@ -18,7 +18,7 @@ from refsr_bench.core.lists import grouped
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Code, MethodInfo, Weights
 from refsr_bench.core.types import Correspondence, Dataset, Image, ImageSource, Prediction, RefPair, Sample
-from refsr_bench.evaluate.code_identity import code_of_command, code_of_method
+from refsr_bench.evaluate.code_identity import code_of_card, code_of_command
 from refsr_bench.evaluate.plan import Predictor
 from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -90,7 +90,7 @@ def matcher_predictor(card: MatcherCard, loaded: LoadedMatcher, device: str) -> 
         verified="unknown",
         notes=("a matcher: it makes no SR image; the recorded one is bicubic and is not measured",),
     )
-    code = loaded.code or code_of_method(card.load, card.version)
+    code = loaded.code or code_of_card(card)
     return Predictor(info, predict, device, code=code, always_matches=True)
 
 
@@ -99,7 +99,7 @@ def _code(card: MethodCard, loaded: LoadedMethod) -> Code:
         return loaded.code
     if loaded.origin == "command":
         return code_of_command(loaded.options["command"])
-    return code_of_method(card.load, card.version)
+    return code_of_card(card)
 
 
 def _named(name: str, title: str, variant: str) -> tuple[str, str]:

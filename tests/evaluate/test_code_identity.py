@@ -1,11 +1,13 @@
 """The identity of the code behind a run: changed code is another run."""
 
+import dataclasses
 import sys
 
 import pytest
 
 from refsr_bench.core import catalogue
-from refsr_bench.evaluate.code_identity import code_of_command, code_of_method
+from refsr_bench.core.schema import Code
+from refsr_bench.evaluate.code_identity import code_of_card, code_of_command
 
 
 def test_a_command_is_known_by_the_files_that_it_names(tmp_path):
@@ -23,15 +25,15 @@ def test_a_command_is_known_by_the_files_that_it_names(tmp_path):
 
 
 def test_own_methods_are_known_by_the_version_of_their_card():
-    card = catalogue.get("METHODS", "bicubic")
-    assert code_of_method(card.load, card.version) == code_of_method(card.load, 1)
-    assert code_of_method(card.load, 2).version == "2"
-    assert code_of_method(catalogue.get("METHODS", "edsr").load, 1).name.split(".")[0] in ("baselines", "refsr_bench")
+    for name in ("bicubic", "edsr", "c2matching"):
+        card = catalogue.get("METHODS", name)
+        assert code_of_card(card) == Code(f"refsr-bench {name}", str(card.version), None)
+        assert code_of_card(dataclasses.replace(card, version=card.version + 1)) != code_of_card(card)
 
 
-@pytest.mark.parametrize("layout", ["package", "module"])
+@pytest.mark.parametrize("layout", ["package", "module", "system"])
 def test_methods_of_others_are_known_by_their_files(tmp_path, monkeypatch, layout):
-    source = "def load(weights, device): ...\n"
+    source = "def load(weights, device): ...\ndef build(): ...\n"
     if layout == "package":
         (tmp_path / "theirlab").mkdir()
         (tmp_path / "theirlab" / "__init__.py").write_text(source)
@@ -43,10 +45,15 @@ def test_methods_of_others_are_known_by_their_files(tmp_path, monkeypatch, layou
     monkeypatch.syspath_prepend(str(tmp_path))
     import theirlab
 
+    card = catalogue.get("METHODS", "edsr")
+    if layout == "system":  # the card is made by method_card, whose load is this package's own
+        card = dataclasses.replace(card, system=dataclasses.replace(card.system, build=theirlab.build))
+    else:
+        card = dataclasses.replace(card, load=theirlab.load)
     try:
-        before = code_of_method(theirlab.load, 1)
-        assert before.sha256 and code_of_method(theirlab.load, 1) == before
+        before = code_of_card(card)
+        assert before.name == "theirlab" and before.sha256 and code_of_card(card) == before
         changed.write_text(changed.read_text() + "# another\n")
-        assert code_of_method(theirlab.load, 1).sha256 != before.sha256
+        assert code_of_card(card).sha256 != before.sha256
     finally:
         del sys.modules["theirlab"]
