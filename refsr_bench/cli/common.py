@@ -36,6 +36,7 @@ class Commands(click.Group):
         logger = logging.getLogger("refsr_bench")
         if not any(isinstance(handler, EchoHandler) for handler in logger.handlers):
             logger.addHandler(EchoHandler())
+            logger.setLevel(logging.INFO)
         try:
             return super().invoke(ctx)
         except BenchError as error:
@@ -81,6 +82,14 @@ protocol_options = [
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 leaks_option = click.option("--allow-leaks", is_flag=True, help="Measure pairs whose reference is the ground truth.")
 matching_option = click.option("--matching", help="How C2-Matching matches: exact, half (16 bits) or coarse (faster).")
+reuse_option = click.option(
+    "--reuse",
+    type=click.Choice(["missing", "never", "only"]),
+    default="missing",
+    show_default=True,
+    help="Records of an earlier run: measure the pairs that are missing, set the old run aside and measure every pair, "
+    "or measure nothing.",
+)
 out_option = click.option("--out", type=path_type(), default=Path("results"), show_default=True, help="Results folder.")
 
 

@@ -17,6 +17,7 @@ from refsr_bench.cli.common import (
     names,
     out_option,
     pair_progress,
+    reuse_option,
 )
 from refsr_bench.core.errors import Misuse
 
@@ -63,7 +64,7 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
 @click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old runs are set aside.")
+@reuse_option
 @data_root_option
 @out_option
 @as_one
@@ -79,7 +80,7 @@ def robustness(asked: Any) -> None:
 
     study = _study(asked)
     plan = plan_of(study, asked.out)
-    done = list(run_study(study, plan, asked.fresh, pair_progress))
+    done = list(run_study(study, plan, asked.reuse, pair_progress))
     rows = [row for found in done for row in rows_of({level: result for level, (result, _) in found.items()})]
     metrics = [metric.info for metric in plan.metrics]
     title = _title(study, max(len(level.pairs) for level in plan.levels))

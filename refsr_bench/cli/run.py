@@ -24,6 +24,7 @@ from refsr_bench.cli.common import (
     protocol_of,
     protocol_options,
     report_runs,
+    reuse_option,
     with_options,
 )
 from refsr_bench.core.errors import Misuse
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
     help="May be repeated. 'all': every method with installed weights.",
 )
 @click.option("--command", help="A method of your own: 'python mymodel.py {lr} {ref} {out}', run once per image.")
+@click.option(
+    "--depends",
+    type=path_type(),
+    multiple=True,
+    help="A file or folder that --command runs without naming it: its changes make another run. May be repeated.",
+)
 @click.option(
     "--time-limit",
     type=click.FloatRange(0, min_open=True),
@@ -69,7 +76,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
-@click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old run is set aside.")
+@reuse_option
 @data_root_option
 @lpips_option
 @leaks_option
@@ -93,7 +100,9 @@ def run(asked: Any) -> None:
     pictures = "matches" if asked.save_matches else "images" if asked.save_images else "none"
     device = resolve_device(asked.device)
     session = Session(
-        choice=Choice(methods, asked.weights, device, asked.matching, asked.command, asked.time_limit),
+        choice=Choice(
+            methods, asked.weights, device, asked.matching, asked.command, asked.time_limit, asked.depends
+        ),
         datasets=tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets),
         protocols=tuple(draws or [protocol]),
         metrics=metrics_of(protocol, device, asked.lpips_weights),
@@ -103,7 +112,7 @@ def run(asked: Any) -> None:
         pictures=pictures,
         command=command_line(),
     )
-    done = list(run_session(session, asked.out, asked.fresh, pair_progress))
+    done = list(run_session(session, asked.out, asked.reuse, pair_progress))
     report_runs([result for result, _ in done], asked.out)
     _report_pictures(done, asked.out, pictures)
     if draws:
@@ -124,7 +133,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
         if missing := missing_pictures(folder, result):
             click.echo(
                 f"{result.run.method.name}, {result.run.dataset.name}: {len(missing)} images were measured before "
-                "without being saved; --fresh measures and saves them.",
+                "without being saved; --reuse never measures and saves them.",
                 err=True,
             )
 
@@ -138,7 +147,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @click.option("--gan", is_flag=True, help="Trained with an adversarial loss (such rows are shaded).")
 @click.option("--partial", is_flag=True, help="Measure the others when images are missing; never ranked.")
 @click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
-@click.option("--fresh", is_flag=True, help="Start over; the old run is set aside.")
+@reuse_option
 @data_root_option
 @lpips_option
 @leaks_option
@@ -171,7 +180,7 @@ def score(asked: Any) -> None:
         pictures="images" if asked.save_images else "none",
         command=command_line(),
     )
-    done = [evaluate(plan, asked.out, fresh=asked.fresh, track=pair_progress(asked.name))]
+    done = [evaluate(plan, asked.out, reuse=asked.reuse, track=pair_progress(asked.name))]
     report_runs([result for result, _ in done], asked.out)
     _report_pictures(done, asked.out, plan.pictures)
     exit_on_failures(done)

@@ -39,7 +39,8 @@ class DatasetCard:
 class MetricCard:
     """One metric. ``load(device, weights) -> compute``; ``compute(sr, hr, border, y_rounded) -> float``.
 
-    Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better.
+    Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better. version: raised
+    when the metric gives different values.
     """
 
     name: str
@@ -49,6 +50,7 @@ class MetricCard:
     digits: int
     description: str
     load: Callable[[str, Path | None], Callable[[Image, Image, int, bool], float]]
+    version: int = 1
 
 
 @dataclass(frozen=True)

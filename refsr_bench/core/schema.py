@@ -23,6 +23,12 @@ from refsr_bench.core import files, reader
 from refsr_bench.core.reader import Count, Format, Infinite, Name, Real, Sha256, Text
 
 SCHEMA_VERSION = 3
+IDENTITY_VERSION = 1
+"""Raised when ``Run.identity`` lists other facts, or states the same ones differently."""
+
+LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips", "numba")
+"""The libraries whose code computes SR images and metrics, so that another version may give another number."""
+
 FILE = Path(__file__).with_name("result.schema.json")
 
 Kind = Literal["benchmark", "robustness", "ablation"]  # only benchmarks are ranked
@@ -175,13 +181,17 @@ class ProtocolInfo(Format):
 
 
 class MetricInfo(Format):
-    """One column. direction: "higher" or "lower" is better; digits: decimals when printed."""
+    """One column. direction: "higher" or "lower" is better; digits: decimals when printed.
+
+    version: the card's for a metric of this package, a digest of its code for one from somebody else's.
+    """
 
     name: Name
     title: Text
     direction: Direction
     unit: Text
     digits: Annotated[int, Meta(ge=0, le=9)]
+    version: Text = "1"
 
 
 class Code(Format):
@@ -194,6 +204,11 @@ class Code(Format):
     name: Text
     version: Text
     sha256: Sha256 | None
+
+    @property
+    def key(self) -> str:
+        """The identity of the code: the digest of its files, or its name and version where there is none."""
+        return self.sha256 or f"{self.name} {self.version}".rstrip()
 
 
 class Machine(Format):
@@ -226,10 +241,10 @@ NO_LEAK, UNKNOWN_LEAK = Leak("none"), Leak("unknown")
 
 
 class Run(Format):
-    """``run.json``: first everything that must be equal for two sets of records to be one run, then the circumstances.
+    """``run.json``: what was measured and how. ``identity`` lists what its numbers depend on.
 
     kind: only benchmarks are ranked. origin: the source of the SR images. code: None if unknown. timing: whether
-    ``cost`` says anything about the method.
+    ``cost`` says anything about the method. more_machines: those on which the run went on after ``machine``.
     """
 
     method: MethodInfo
@@ -252,21 +267,36 @@ class Run(Format):
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
     command: Text = ""
     started: Text = ""
+    more_machines: tuple[Machine, ...] = ()
     schema_version: Annotated[int, Meta(extra_json_schema={"const": SCHEMA_VERSION})] = SCHEMA_VERSION
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what a resumed run must share: all but the pairs and the circumstances machine, command and date."""
-        facts = reader.to_json(self)
-        del facts["method"]["gmacs"]  # it follows from the rest, and older runs have none
-        facts["versions"] = facts["machine"]["versions"]
-        return {key: facts[key] for key in facts if key not in ("pair_ids", "machine", "command", "started")}
+    def identity(self) -> dict[str, Any]:
+        """Return everything that the run's numbers depend on, pair by pair, as JSON values.
+
+        Records are reused for an equal identity alone. Titles, notes and the like are no part of it, nor is the
+        version of this package: an upgrade that changes no number measures nothing again.
+        """
+        versions = self.machine.versions
+        return {
+            "version": IDENTITY_VERSION,
+            "kind": self.kind,
+            "origin": self.origin,
+            "method": {"name": self.method.name, "options": dict(self.method.options)},
+            "weights": self.method.weights.key,
+            "code": self.code.key if self.code else None,
+            "arithmetic": reader.to_json(self.arithmetic),
+            "dataset": {"name": self.dataset.name, "manifest_sha256": self.dataset.manifest_sha256},
+            "protocol": self.protocol.digest,
+            "metrics": {metric.name: metric.version for metric in self.metrics},
+            "libraries": {name: versions[name] for name in LIBRARIES if name in versions},
+        }
 
 
 class ImageRecord(Format):
     """One image.
 
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
-    cost: seconds, and peak_memory_mb in MiB. error: why it failed; None for an image that was measured.
+    cost: see ``evaluate.cost``. error: why it failed; None for an image that was measured.
     """
 
     id: Text
@@ -281,7 +311,7 @@ class ImageRecord(Format):
     error: Annotated[Text | None, Meta(description="Why the image failed; null for one that was measured.")] = None
     cost: Annotated[
         Mapping[str, Annotated[float, Meta(ge=0, le=reader.LARGEST)]],
-        Meta(description="seconds, and peak_memory_mb in MiB."),
+        Meta(description="seconds; peak_memory_mb in MiB; load: cores that other processes kept busy meanwhile."),
     ] = {}
     leak: Leak = UNKNOWN_LEAK
 

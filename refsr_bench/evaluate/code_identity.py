@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
+import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from refsr_bench.core.cards import MatcherCard, MethodCard
+from refsr_bench.core.cards import MatcherCard, MethodCard, MetricCard
+from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import Code
 
 OWN_PACKAGES = ("refsr_bench", "baselines", "c2matching")
+MOST_DEPENDS = 100_000  # files that --depends may add; more is a data set or a home folder, not code
 
 
-def code_of_card(card: MethodCard | MatcherCard) -> Code:
-    """Return the code of a method or matcher of the catalogue.
+def code_of_card(card: MethodCard | MatcherCard | MetricCard) -> Code:
+    """Return the code of a method, matcher or metric of the catalogue.
 
     This package's own have a version, which is raised when they give different images, so an upgrade measures again
     only what changed. Code from somebody else's package, be it the card's ``load`` or the network of its system, is
@@ -40,10 +44,41 @@ def _module(part: Callable) -> str:
     return getattr(part, "__module__", "") or "unknown"
 
 
-def code_of_command(command: str) -> Code:
-    """Return the code of a command line: the digest over the files that its words name."""
+def code_of_command(command: str, depends: Iterable[Path] = ()) -> Code:
+    """Return the code of a command line: the digest over the files that its words name, and over ``depends``.
+
+    A word names a file by its path, alone or after ``=``; the first word may also be a script on the search path.
+    depends: files, and folders of which every file counts. Raises Misuse for one that is not there or holds too much.
+    """
     words = shlex.split(command)
-    return Code(command, "", _digest(path for path in map(Path, words) if path.is_file()))
+    named = [Path(text) for word in words for text in (word, word.partition("=")[2]) if text]
+    if words and (script := _script(words[0])):
+        named.append(script)
+    files = [path for path in named if path.is_file()]
+    return Code(command, "", _digest([*files, *_below(depends)]))
+
+
+def _script(word: str) -> Path | None:
+    """Return the file of a script that is found on the search path; None for a compiled program."""
+    found = None if os.sep in word else shutil.which(word)
+    if found is None:
+        return None
+    with open(found, "rb") as file:
+        return Path(found) if file.read(2) == b"#!" else None
+
+
+def _below(depends: Iterable[Path]) -> Iterator[Path]:
+    """Yield the given files, and every regular file below the given folders, in an order that does not change."""
+    count = 0
+    for path in depends:
+        if not path.exists():
+            raise Misuse(f"--depends {path}: no such file or folder.")
+        found = [path] if path.is_file() else path.rglob("*")
+        files = [file for file in found if file.is_file() and file.suffix != ".pyc"]
+        count += len(files)
+        if count > MOST_DEPENDS:
+            raise Misuse(f"--depends {path}: over {MOST_DEPENDS:,} files. Name the folder that holds the code alone.")
+        yield from sorted(files)
 
 
 def _sources(package: str) -> list[Path]:

@@ -24,7 +24,8 @@ class Choice:
     """The methods that a person asks for.
 
     names: of the catalogue, or ``all``. weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none
-    installed. matching: for methods that offer a choice. command, time_limit: for ``external``; seconds per image.
+    installed. matching: for methods that offer a choice. command, time_limit, depends: for ``external``; seconds per
+    image, and the files and folders that the command runs beside those that it names.
     """
 
     names: tuple[str, ...]
@@ -33,6 +34,7 @@ class Choice:
     matching: str | None = None
     command: str | None = None
     time_limit: float = 600.0
+    depends: tuple[Path, ...] = ()
 
 
 def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
@@ -44,6 +46,8 @@ def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
     everything = ALL in choice.names
     if choice.command and EXTERNAL not in choice.names:
         raise Misuse("--command is for --method external.")
+    if choice.depends and not choice.command:
+        raise Misuse("--depends is for --command; the code of other methods is known by itself.")
     known = catalogue.collect("METHODS")
     names = [name for name in known if name != EXTERNAL] if everything else list(choice.names)
     cards = [catalogue.get("METHODS", name) for name in names]

@@ -7,22 +7,29 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.lists import some
 from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Image, Prediction, RefPair, Sample
 from refsr_bench.evaluate.cost import measured
 from refsr_bench.evaluate.metrics import score
 from refsr_bench.evaluate.pictures import save_pictures
 from refsr_bench.evaluate.plan import Plan, now
-from refsr_bench.evaluate.run_folder import opened
+from refsr_bench.evaluate.run_folder import Reuse, RunFolder, opened
 from refsr_bench.pixels.saved import pixels_digest
+
+log = logging.getLogger(__name__)
+
+WARM_UP_SIDE = 40  # pixels of LR; every method takes so small an image, and the slowest takes two seconds for it
 
 Track = Callable[[Iterable[RefPair], int, int], Iterable[RefPair]]
 """Wraps the pairs still to do, for a progress bar; it is given how many are done and how many there are."""
@@ -38,27 +45,68 @@ class Outcome:
 
 
 def evaluate(
-    plan: Plan, out: Path, *, fresh: bool = False, track: Track = lambda pairs, done, total: pairs
+    plan: Plan, out: Path, *, reuse: Reuse = "missing", track: Track = lambda pairs, done, total: pairs
 ) -> tuple[Result, Path]:
     """Carry out a plan; return the sealed result and its folder below ``out``.
 
-    Pairs that already have a record are not predicted again; pairs that failed are. fresh: start over and set the old
-    run aside. Raises Misuse when the folder holds a run with other settings, BenchError when nothing can be written.
+    Pairs that already have a record are not predicted again; pairs that failed are. The log says how many were reused.
+    reuse: see ``run_folder.Reuse``. Raises Misuse when the folder holds a run of other weights, data or options,
+    BenchError when nothing can be written, or "only" finds a pair without a record.
     """
-    with opened(plan.folder(out), plan.describe(), fresh) as folder:
-        todo = [pair for pair in plan.chosen if not folder.done(pair.id)]
+    run = plan.describe()
+    with opened(plan.folder(out), run, reuse) as folder:
+        todo = [] if reuse == "only" else [pair for pair in plan.chosen if not folder.done(pair.id)]
+        if reuse == "only":
+            _all_recorded(plan, folder)
         if plan.pictures != "none":
             for pair in plan.chosen:
                 if folder.done(pair.id):  # an earlier run did not keep its SR image, but its inputs can still be saved
                     save_pictures(plan, folder.path, plan.protocol.prepare(pair, plan.dataset.name))
+        if todo:
+            folder.goes_on_here(run.machine)
+            warm_up(plan, todo[0])
         for pair in track(todo, len(plan.chosen) - len(todo), len(plan.chosen)):
             outcome = measure_pair(plan, pair)
             if plan.pictures != "none" and outcome.sample:
                 # Pictures are written before the record, so a kill in between repeats the pair.
                 save_pictures(plan, folder.path, outcome.sample, outcome.prediction)
             folder.append(outcome.record)
+        total = len(plan.chosen)
+        if reused := total - len(todo):
+            what = f"{run.method.name} on {run.dataset.name}"
+            log.info("%s: reused %d of %d, measured %d.", what, reused, total, len(todo))
         unchanged = not todo and (folder.path / "result.json").exists()
         return folder.seal(None if unchanged else now()), folder.path
+
+
+def _all_recorded(plan: Plan, folder: RunFolder) -> None:
+    if missing := [pair.id for pair in plan.chosen if pair.id not in folder.records]:
+        raise BenchError(
+            f"{folder.path}: {len(missing)} of {len(plan.chosen)} pairs have no record: {some(missing)}. "
+            "Leave out --reuse only to measure them."
+        )
+
+
+def warm_up(plan: Plan, pair: RefPair) -> None:
+    """Predict a small part of a pair and forget it, so that no recorded time holds compiling and first allocations.
+
+    A program that is started for each image, and images that are read from a folder, have nothing to warm up.
+    """
+    if plan.predictor.origin in ("folder", "command"):
+        return
+    with suppress(Exception):  # the pair itself will fail with its reason
+        sample = plan.protocol.prepare(pair, plan.dataset.name)
+        side, scaled = WARM_UP_SIDE, WARM_UP_SIDE * sample.scale
+        lr = np.ascontiguousarray(sample.lr[:side, :side])
+        height, width = lr.shape[0] * sample.scale, lr.shape[1] * sample.scale
+        part = replace(
+            sample,
+            lr=lr,
+            hr=np.ascontiguousarray(sample.hr[:scaled, :scaled]),
+            refs=tuple(np.ascontiguousarray(ref[:scaled, :scaled]) for ref in sample.refs),
+            crop=(0, 0, height, width),
+        )
+        plan.predictor.predict(pair, part)
 
 
 def measure_pair(plan: Plan, pair: RefPair) -> Outcome:

@@ -12,6 +12,7 @@ from refsr_bench.core.cards import MetricCard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.schema import MetricInfo
 from refsr_bench.core.types import Image, Sample
+from refsr_bench.evaluate.code_identity import code_of_card
 from refsr_bench.protocols.base import Protocol
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,10 @@ class Metric:
 
     @property
     def info(self) -> MetricInfo:
-        card = self.card
-        return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits)
+        card, code = self.card, code_of_card(self.card)
+        return MetricInfo(
+            card.name, card.title, card.direction, card.unit, card.digits, version=code.sha256 or code.version
+        )
 
 
 def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None = None) -> tuple[Metric, ...]:

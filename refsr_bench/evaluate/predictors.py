@@ -26,8 +26,13 @@ from refsr_bench.protocols._references import stack
 from refsr_bench.protocols.base import Protocol
 
 
-def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label: str | None = None) -> Predictor:
-    """Return a method of the catalogue, ready to predict. label: another name for its row and folder."""
+def method_predictor(
+    card: MethodCard, loaded: LoadedMethod, device: str, label: str | None = None, depends: Sequence[Path] = ()
+) -> Predictor:
+    """Return a method of the catalogue, ready to predict.
+
+    label: another name for its row and folder. depends: see ``code_of_command``.
+    """
 
     def predict(pair: RefPair, sample: Sample) -> Prediction:
         return loaded.predict(sample.lr, sample.refs, sample.scale)
@@ -57,7 +62,7 @@ def method_predictor(card: MethodCard, loaded: LoadedMethod, device: str, label:
         device=device,
         match=match if loaded.match else None,
         origin=loaded.origin,
-        code=_code(card, loaded),
+        code=_code(card, loaded, depends),
         arithmetic=loaded.arithmetic,
     )
 
@@ -94,11 +99,11 @@ def matcher_predictor(card: MatcherCard, loaded: LoadedMatcher, device: str) -> 
     return Predictor(info, predict, device, code=code, always_matches=True)
 
 
-def _code(card: MethodCard, loaded: LoadedMethod) -> Code:
+def _code(card: MethodCard, loaded: LoadedMethod, depends: Sequence[Path]) -> Code:
     if loaded.code:
         return loaded.code
     if loaded.origin == "command":
-        return code_of_command(loaded.options["command"])
+        return code_of_command(loaded.options["command"], depends)
     return code_of_card(card)
 
 

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import structs
 
 from refsr_bench.core import files, reader, results
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.schema import ImageRecord, Result, Run
+from refsr_bench.core.schema import ImageRecord, Machine, Result, Run
+
+log = logging.getLogger(__name__)
+
+Reuse = Literal["missing", "never", "only"]
+"""The records that a run takes from an earlier one: measure what is missing, measure everything, measure nothing."""
 
 SHOWN_CHANGES = 4
+UNDERNEATH = ("version", "code", "libraries", "arithmetic")
+"""The parts of an identity that change without a word of the person who asks, as when a script is edited."""
 
 
 class RunFolder:
     """The files of one run while it is being measured, see ``core.results``. ``opened`` makes it."""
 
     def __init__(self, path: Path, run: Run) -> None:
-        self.path, self._journal = path, results.journal(path / "images.jsonl")
-        self.run = _same_run(path / "run.json", run)
+        self.path, self.run, self._journal = path, run, results.journal(path / "images.jsonl")
         self.records = results.latest(self._journal.read())
 
     def done(self, pair_id: str) -> bool:
@@ -33,6 +41,12 @@ class RunFolder:
         """Put a record on the disk before the next pair begins. Raises BenchError when the disk refuses."""
         self._journal.append(record)
         self.records[record.id] = record
+
+    def goes_on_here(self, machine: Machine) -> None:
+        """Note that pairs are measured on ``machine``, if it is not the one on which the run began."""
+        if machine not in (self.run.machine, *self.run.more_machines):
+            self.run = structs.replace(self.run, more_machines=(*self.run.more_machines, machine))
+            files.write_text(self.path / "run.json", reader.dumps(self.run))
 
     def seal(self, finished: str | None) -> Result:
         """Write ``result.json`` from the records. finished: None keeps the date of the file that is there."""
@@ -45,22 +59,28 @@ class RunFolder:
 
 
 @contextmanager
-def opened(path: Path, run: Run, fresh: bool = False) -> Iterator[RunFolder]:
-    """Hold the folder for the block's run alone. fresh: set an existing run aside first.
+def opened(path: Path, run: Run, reuse: Reuse = "missing") -> Iterator[RunFolder]:
+    """Hold the folder for the block's run alone.
 
-    Raises Misuse when the folder holds a run with other settings or cannot be made, BenchError when another process
-    writes to it or the disk refuses; existing records are kept.
+    An earlier run of other code is set aside, and so is any earlier run with reuse "never". Raises Misuse when the
+    folder holds a run of other weights, data or options, or cannot be made; BenchError when another process writes to
+    it, the disk refuses, or "only" finds no run to reuse. Existing records are kept.
     """
+    if reuse == "only" and not (path / "run.json").exists():
+        raise BenchError(f"{path} holds no run. Leave out --reuse only to measure it.")
     try:
-        if fresh and path.exists():
-            with files.locked(path, "Another run"):
-                _set_aside(path)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Misuse(f"The folder {path} cannot be made: {error.strerror}. Choose another with --out.") from None
-    with files.locked(path, "Another run"):
+    with ExitStack() as locks:
+        locks.enter_context(files.locked(path, "Another run"))
         try:
-            yield RunFolder(path, run)
+            if reason := _outdated(path, run, reuse):
+                kept = _set_aside(path)
+                log.warning("%s The earlier run is kept in %s; every pair is measured again.", reason, kept)
+                path.mkdir()
+                locks.enter_context(files.locked(path, "Another run"))
+            yield RunFolder(path, _written(path / "run.json", run))
         except OSError as error:
             raise BenchError(
                 f"Results cannot be written to {path}: {error.strerror or error}. Earlier records are kept; "
@@ -68,24 +88,43 @@ def opened(path: Path, run: Run, fresh: bool = False) -> Iterator[RunFolder]:
             ) from None
 
 
-def _same_run(path: Path, run: Run) -> Run:
-    """Write ``run.json``, or check that the existing one is the same run; return what the file then says."""
-    if not path.exists():
-        files.write_text(path, reader.dumps(run))
-        return run
-    old = results.read_run(path)
-    if old.fingerprint() != run.fingerprint():
-        changes = list(_differences(old.fingerprint(), run.fingerprint()))
-        more = len(changes) - SHOWN_CHANGES
-        shown = "; ".join(changes[:SHOWN_CHANGES]) + (f"; and {more} more" if more > 0 else "")
+def _outdated(folder: Path, run: Run, reuse: Reuse) -> str:
+    """Return why the run in the folder makes room for ``run``; "" for a run that goes on, or none at all.
+
+    Raises Misuse or BenchError for an earlier run that must stay where it is.
+    """
+    what = f"{run.method.name} on {run.dataset.name}:"
+    if not (folder / "run.json").exists():
+        return f"{what} records without a run.json." if (folder / "images.jsonl").exists() else ""
+    if reuse == "never":
+        return f"{what} --reuse never."
+    old, new = results.read_run(folder / "run.json").identity(), run.identity()
+    changes = list(_differences(old, new))
+    if not changes:
+        return ""
+    more = len(changes) - SHOWN_CHANGES
+    told = "; ".join(changes[:SHOWN_CHANGES]) + (f"; and {more} more" if more > 0 else "")
+    if reuse == "only":
+        raise BenchError(f"{folder} holds another run: {told}. Leave out --reuse only to measure this one.")
+    if any(old[key] != new[key] for key in new if key not in UNDERNEATH):
         raise Misuse(
-            f"{path.parent} holds another run: {shown}. Give --name or --out to keep both, or --fresh to start over "
-            "(the old run is set aside)."
+            f"{folder} holds another run: {told}. Give --name or --out to keep both, or --reuse never to measure "
+            "everything again (the old run is set aside)."
         )
-    if old.pair_ids != run.pair_ids:  # the same data with more or fewer pairs: existing records serve both
-        old = structs.replace(old, pair_ids=run.pair_ids)
-        files.write_text(path, reader.dumps(old))
-    return old
+    return f"{what} {told}."
+
+
+def _written(path: Path, run: Run) -> Run:
+    """Write ``run.json``. One that is there already keeps its circumstances; return what the file then says."""
+    if path.exists():
+        old = results.read_run(path)
+        run = structs.replace(
+            run, machine=old.machine, more_machines=old.more_machines, command=old.command, started=old.started
+        )
+        if run == old:
+            return old
+    files.write_text(path, reader.dumps(run))
+    return run
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -94,15 +133,22 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
         if isinstance(a, dict) and isinstance(b, dict):
             yield from _differences(a, b, f"{name}.")
         elif a != b:
-            short = [text if len(text := json.dumps(v)) <= 60 else f"{text[:57]}..." for v in (a, b)]
-            yield f"{name} (was {short[0]}, now {short[1]})"
+            yield f"{name} (was {_short(a)}, now {_short(b)})"
 
 
-def _set_aside(folder: Path) -> None:
-    """Move aside what a --fresh run replaces, so that the leaderboard does not see it."""
+def _short(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return value[:8]
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _set_aside(folder: Path) -> Path:
+    """Move a run aside, so that the leaderboard does not see it; return its new folder."""
     number = 1
     while (target := folder.with_name(f"{folder.name}.replaced-{number}")).exists():
         number += 1
+    if (folder / "result.json").exists():  # before the move: a kill in between must not leave two tables' rows
+        files.move(folder / "result.json", folder / "result.replaced.json")
     files.move(folder, target)
-    if (target / "result.json").exists():
-        files.move(target / "result.json", target / "result.replaced.json")
+    return target

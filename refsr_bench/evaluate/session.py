@@ -17,6 +17,7 @@ from refsr_bench.evaluate.loop import Track, evaluate
 from refsr_bench.evaluate.metrics import Metric
 from refsr_bench.evaluate.plan import Pictures, Plan
 from refsr_bench.evaluate.predictors import method_predictor, stacking
+from refsr_bench.evaluate.run_folder import Reuse
 from refsr_bench.protocols.base import Protocol
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Session:
 
 
 def run_session(
-    session: Session, out: Path, fresh: bool = False, track: Callable[[str], Track] | None = None
+    session: Session, out: Path, reuse: Reuse = "missing", track: Callable[[str], Track] | None = None
 ) -> Iterator[tuple[Result, Path]]:
     """Carry out every plan of a session; yield sealed results and their folders, one after the other.
 
@@ -62,10 +63,10 @@ def run_session(
         tasks.append({"dataset": dataset, "protocol": protocol, "pairs": pairs, "leaks": leaks})
     for card, loaded in loading:
         for task in tasks:
-            predictor = method_predictor(card, loaded, session.choice.device, session.name)
+            predictor = method_predictor(card, loaded, session.choice.device, session.name, session.choice.depends)
             plan = Plan(predictor, metrics=session.metrics, pictures=session.pictures, command=session.command, **task)
             if must_stack(predictor.info, plan.protocol, plan.dataset, plan.chosen):
                 log.warning("%s takes one reference: all are stacked into one image.", predictor.info.name)
                 plan = replace(plan, predictor=stacking(predictor))
             what = f"{plan.predictor.info.name} on {plan.dataset.name}"
-            yield evaluate(plan, out, fresh=fresh, **({"track": track(what)} if track else {}))
+            yield evaluate(plan, out, reuse=reuse, **({"track": track(what)} if track else {}))

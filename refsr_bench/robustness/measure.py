@@ -20,6 +20,7 @@ from refsr_bench.core.types import Prediction, RefPair, Sample, Truth
 from refsr_bench.evaluate.loop import Track, evaluate
 from refsr_bench.evaluate.metrics import Metric
 from refsr_bench.evaluate.plan import Extra, Plan, Predictor
+from refsr_bench.evaluate.run_folder import Reuse
 from refsr_bench.geometry import correspondences
 from refsr_bench.protocols.base import Protocol
 from refsr_bench.robustness.levels import Level
@@ -62,7 +63,7 @@ def matching_measures(truth: Callable[[str], Truth]) -> Extra:
 def measure(
     plan: RobustnessPlan,
     predictor: Predictor,
-    fresh: bool = False,
+    reuse: Reuse = "missing",
     track: Callable[[str], Track] = lambda level: lambda pairs, done, total: pairs,
 ) -> dict[str, tuple[Result, Path]]:
     """Run one predictor over all levels; return sealed results and their folders, by level. Any run can be resumed.
@@ -85,5 +86,5 @@ def measure(
             extra=extra,
             command=plan.command,
         )
-        done[level.name] = evaluate(one, plan.folder, fresh=fresh, track=track(level.name))
+        done[level.name] = evaluate(one, plan.folder, reuse=reuse, track=track(level.name))
     return done

@@ -17,6 +17,7 @@ from refsr_bench.evaluate.loop import Track
 from refsr_bench.evaluate.metrics import load_metrics
 from refsr_bench.evaluate.plan import Predictor
 from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
+from refsr_bench.evaluate.run_folder import Reuse
 from refsr_bench.learning.weights import SYNTHETIC
 from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, texture_ids
 from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
@@ -68,13 +69,13 @@ def folder(study: RobustnessStudy, out: Path) -> Path:
 
 
 def run_study(
-    study: RobustnessStudy, plan: RobustnessPlan, fresh: bool = False, track: Callable[[str], Track] | None = None
+    study: RobustnessStudy, plan: RobustnessPlan, reuse: Reuse = "missing", track: Callable[[str], Track] | None = None
 ) -> Iterator[Measured]:
     """Measure every method, then every matcher, over all levels. track: makes a progress bar from a few words."""
     for predictor in _predictors(study):
         what = f"{predictor.info.name}, {study.transform}"
         bars = {"track": lambda level, what=what: track(f"{what} {level}")} if track else {}
-        yield measure(plan, predictor, fresh, **bars)
+        yield measure(plan, predictor, reuse, **bars)
 
 
 def _predictors(study: RobustnessStudy) -> Iterator[Predictor]:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from msgspec import structs
 
 from refsr_bench.core import schema
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.reader import dumps, to_json
+from refsr_bench.core.reader import digest, dumps, to_json
 from refsr_bench.core.results import parse_run, read_result
 from refsr_bench.core.schema import SCHEMA_VERSION
 
@@ -51,7 +52,26 @@ def test_a_run_of_version_1_is_the_same_run(tmp_path):
     raw = json.loads((ROOT / "historic" / "1-later.json").read_text(encoding="utf-8"))["run"]
     old = parse_run(raw, "old")
     new = parse_run({**to_json(old)}, "new")
-    assert old.fingerprint() == new.fingerprint()
+    assert old.identity() == new.identity()
+
+
+def test_an_identity_changes_with_its_version_only():
+    """An upgrade that computed other identities from the same facts would measure everything again."""
+    known = {1: {"1-first.json": "fb7d32a72b85f00e", "1-later.json": "74def57505867832"}}
+    for name, expected in known[schema.IDENTITY_VERSION].items():
+        raw = json.loads((ROOT / "historic" / name).read_text(encoding="utf-8"))["run"]
+        assert digest(parse_run(raw, name).identity())[:16] == expected
+
+
+def test_an_upgrade_that_changes_no_number_keeps_the_identity():
+    raw = json.loads((ROOT / "historic" / "1-later.json").read_text(encoding="utf-8"))["run"]
+    run = parse_run(raw, "old")
+    method = structs.replace(run.method, title="Another title", notes=("Another note.",), gmacs=1.0, year=2030)
+    machine = structs.replace(run.machine, versions={**run.machine.versions, "refsr-bench": "99", "python": "4"})
+    newer = structs.replace(run, method=method, machine=machine, started="2099-01-01", command="another")
+    assert newer.identity() == run.identity()
+    torch = structs.replace(machine, versions={**machine.versions, "torch": "99"})
+    assert structs.replace(run, machine=torch).identity() != run.identity()
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ def metrics(*names: str):
     return load_metrics(names or ("psnr_y", "ssim_y"), "cpu")
 
 
-def run(root: Path, out: Path, fresh: bool = False, **facts):
-    return evaluate(plan(bicubic(), open_dataset("wrsr", root), **facts), out, fresh=fresh)
+def run(root: Path, out: Path, reuse: str = "missing", **facts):
+    return evaluate(plan(bicubic(), open_dataset("wrsr", root), **facts), out, reuse=reuse)
 
 
 def plan(predictor: Predictor, data, **facts) -> Plan:
@@ -105,10 +105,10 @@ def test_another_run_in_the_same_folder_is_refused_and_named(wrsr, tmp_path: Pat
     _, folder = run(root, tmp_path / "out")
     before = (folder / "result.json").read_bytes()
     Image.new("RGB", (48, 48), "red").save(root / "ref" / "001_ref.png")  # the data set is another now
-    with pytest.raises(Misuse, match=r"manifest_sha256 .*--fresh"):
+    with pytest.raises(Misuse, match=r"manifest_sha256 .*--reuse never"):
         run(root, tmp_path / "out")
     assert (folder / "result.json").read_bytes() == before
-    run(root, tmp_path / "out", fresh=True)
+    run(root, tmp_path / "out", reuse="never")
     assert (folder.with_name("bicubic.replaced-1") / "result.replaced.json").read_bytes() == before
 
 

@@ -28,12 +28,12 @@ def method(name: str = "bicubic") -> Predictor:
     return method_predictor(card, card.load(None, "cpu"), "cpu")
 
 
-def run(root, out, predictor: Predictor | None = None, settings: dict | None = None, fresh: bool = False, **options):
+def run(root, out, predictor: Predictor | None = None, settings: dict | None = None, reuse: str = "missing", **options):
     protocol = catalogue.get("PROTOCOLS", "c2").changed(settings or {})
     data = options.pop("data", None) or open_dataset("wrsr", root)
     metrics = load_metrics(("psnr_y", "ssim_y"), "cpu")
     plan = Plan(predictor or method(), data, protocol, metrics, **{"pictures": "images", **options})
-    return evaluate(plan, out, fresh=fresh)
+    return evaluate(plan, out, reuse=reuse)
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -95,7 +95,7 @@ def test_pictures_of_a_run_that_was_measured_without_them(wrsr, tmp_path: Path) 
     assert not (folder.parent / "inputs").exists() and missing_pictures(folder, result) == ["001", "002"]
     result, folder = run(root, tmp_path / "out")
     assert len(list((folder.parent / "inputs").iterdir())) == 2 and missing_pictures(folder, result) == ["001", "002"]
-    result, folder = run(root, tmp_path / "out", fresh=True)
+    result, folder = run(root, tmp_path / "out", reuse="never")
     assert missing_pictures(folder, result) == []
 
 
