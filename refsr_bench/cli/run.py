@@ -26,6 +26,7 @@ from refsr_bench.cli.common import (
     report_runs,
     with_options,
 )
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.lists import some
 
@@ -85,7 +86,8 @@ def run(asked: Any) -> None:
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
     if not methods:
-        raise Misuse("Give --method NAME ('refsr-bench methods list' has the names), --method all, or --command.")
+        known = command("methods", "list")
+        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, or --command.")
     if asked.draws and asked.refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
