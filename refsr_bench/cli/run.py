@@ -201,6 +201,7 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 def sr(asked: Any) -> None:
     """Super-resolve one photo x4 with the help of reference photos of any size."""
     from refsr_bench.core import catalogue
+    from refsr_bench.core.terminal import steps
     from refsr_bench.evaluate.loading import Choice, load_method
     from refsr_bench.evaluate.machine import resolve_device
     from refsr_bench.pixels import images
@@ -213,8 +214,13 @@ def sr(asked: Any) -> None:
     if card.references != "none" and not asked.refs:
         raise Misuse(f"{asked.method} needs at least one --ref.")
     choice = Choice((asked.method,), device=resolve_device(asked.device))
-    low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
-    loaded = load_method(card, asked.weights, choice, asked.matching)
-    image = loaded.predict(low, high, 4).sr
-    images.write_png(asked.out, image)
+    with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
+        step()
+        low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
+        step()
+        loaded = load_method(card, asked.weights, choice, asked.matching)
+        step()
+        image = loaded.predict(low, high, 4).sr
+        step()
+        images.write_png(asked.out, image)
     click.echo(f"{asked.out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights.name}")
