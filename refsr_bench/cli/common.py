@@ -132,7 +132,7 @@ def pair_progress(what: str) -> Track:
 
 
 def report_runs(done: Sequence[Result], out: Path) -> None:
-    """Print the means of these runs, then build the pages of everything in the results folder, without pictures."""
+    """Print the means of these runs, then build the pages of everything in the results folder, with small pictures."""
     from leaderboard.pages.site import build
     from refsr_bench.cli.tables import means_table
 
@@ -142,7 +142,7 @@ def report_runs(done: Sequence[Result], out: Path) -> None:
     for result in done:
         for record in result.failed:
             click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
-    built = build(out, out / "site", images="none", drawn=False)
+    built = build(out, out / "site", images="thumbs", drawn=False)
     for problem in built.problems:
         click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
     click.echo(f"\nPage: {built.pages[0]}")

@@ -68,7 +68,11 @@ if TYPE_CHECKING:
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
+@click.option(
+    "--save-images/--no-save-images",
+    default=None,
+    help="Keep SR, HR, LR and references as PNG, which the pages show. Default: of at most 20 pairs.",
+)
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming; the old run is set aside.")
 @data_root_option
@@ -82,6 +86,7 @@ def run(asked: Any) -> None:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.loading import EXTERNAL, Choice
     from refsr_bench.evaluate.machine import resolve_device
+    from refsr_bench.evaluate.pictures import pictures_of
     from refsr_bench.evaluate.session import Session, run_session
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
@@ -92,11 +97,13 @@ def run(asked: Any) -> None:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
-    pictures = "matches" if asked.save_matches else "images" if asked.save_images else "none"
+    datasets = tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets)
+    asked_for = {None: pictures_of(datasets, asked.limit), True: "images", False: "none"}
+    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     device = resolve_device(asked.device)
     session = Session(
         choice=Choice(methods, asked.weights, device, asked.matching, asked.command, asked.time_limit),
-        datasets=tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets),
+        datasets=datasets,
         protocols=tuple(draws or [protocol]),
         metrics=metrics_of(protocol, device, asked.lpips_weights),
         name=asked.name,
