@@ -21,6 +21,7 @@ from leaderboard.statistics.robustness import Study
 from leaderboard.statistics.robustness import studies as robustness_studies
 from leaderboard.tables.model import Table
 from leaderboard.tables.tables import build_tables
+from refsr_bench.core.commands import command
 from refsr_bench.core.files import make_folder, write_bytes, write_text
 from refsr_bench.core.lists import grouped
 
@@ -29,13 +30,21 @@ FOLDER = "figures"
 
 @dataclass(frozen=True)
 class Kind:
-    """A section of the page of figures. intro: what its figures show. needs, command: shown when there are none."""
+    """A section of the page of figures.
+
+    intro: what its figures show. needs: what is missing when there are none. words: those of a command that makes it;
+    "RESULTS" stands for the results folder.
+    """
 
     key: str
     title: str
     intro: str
     needs: str
-    command: str
+    words: tuple[str, ...]
+
+    def command(self, results_dir: Path) -> str:
+        """Return the command that measures what the section needs."""
+        return command(*(word.replace("RESULTS", str(results_dir)) for word in self.words))
 
 
 KINDS = (
@@ -45,39 +54,39 @@ KINDS = (
         "C²-Matching's Fig. 6). The references are made from the ground truth, a leak by construction, so they are "
         "never ranked. Reference gain is the gain over an unrelated reference.",
         "robustness runs",
-        "refsr-bench robustness --transform rotation --dataset sample --out RESULTS",
+        ("robustness", "--transform", "rotation", "--dataset", "sample", "--out", "RESULTS"),
     ),
     Kind(
         cost.KIND, "Quality and cost",
         "PSNR against cost: parameters (C²-Matching's Table 4), time and multiply-additions. Up and left is "
         "better.",
         "three methods with parameters or times, measured completely on one data set under one protocol",
-        "refsr-bench run --method all --dataset sample --out RESULTS",
+        ("run", "--method", "all", "--dataset", "sample", "--out", "RESULTS"),
     ),
     Kind(
         ablation.KIND, "Ablation",
         "One network, one component after the other, trained and measured alike (C²-Matching's Fig. 5).",
         "an ablation.json",
-        "refsr-bench ablation --config small-cpu --data PHOTOS --out RESULTS/ablation",
+        ("ablation", "--config", "small-cpu", "--data", "PHOTOS", "--out", "RESULTS/ablation"),
     ),
     Kind(
         levels.KIND, "Levels of similarity",
         "How a method's output changes as references show less and less of the input.",
         "one method measured completely at two reference levels",
-        "refsr-bench run --method c2matching --dataset sample --refs level:3 --out RESULTS",
+        ("run", "--method", "c2matching", "--dataset", "sample", "--refs", "level:3", "--out", "RESULTS"),
     ),
     Kind(
         protocols.KIND, "Effect of the protocol",
         "The same method, weights and images: how far each choice of the protocol moves the number.",
         "one method measured completely under two protocols",
-        "refsr-bench run --method c2matching --dataset sample --set border=0 --out RESULTS",
+        ("run", "--method", "c2matching", "--dataset", "sample", "--set", "border=0", "--out", "RESULTS"),
     ),
     Kind(
         preferences.KIND, "User study",
         "How often people preferred one method's image to another's, without knowing whose it was (C²-Matching's "
         "Fig. 6c).",
         "votes of a study",
-        "refsr-bench study report STUDY --results RESULTS",
+        ("study", "report", "STUDY", "--results", "RESULTS"),
     ),
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from leaderboard.reading import ablation
 from leaderboard.reading.ablation import Ablation, read_ablation
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.results import read_result
 from refsr_bench.core.schema import DatasetInfo, Kind, MethodInfo, Result
@@ -71,9 +72,8 @@ class Results:
             raise BenchError(f"{self.folder}: no readable {RUN_FILE}; the first: {first.path}: {first.reason}")
         if self.runs:
             raise BenchError(f"{self.folder}: only robustness runs and ablations are here, and they are not ranked.")
-        raise BenchError(
-            f"{self.folder}: no {RUN_FILE} below this folder; `refsr-bench run --out {self.folder}` writes them."
-        )
+        run = command("run", "--method", "bicubic", "--dataset", "sample", "--out", self.folder)
+        raise BenchError(f"{self.folder}: no {RUN_FILE} below this folder. To write one: {run}")
 
 
 def method_key(method: MethodInfo) -> tuple[str, str]:
@@ -98,7 +98,8 @@ def find_files(folder: Path, names: Iterable[str]) -> list[Path]:
     Raises BenchError when ``folder`` is not a folder, and when one below it cannot be listed.
     """
     if not folder.is_dir():
-        raise BenchError(f"{folder}: no such folder of results; `refsr-bench run` writes one.")
+        run = command("run", "--method", "bicubic", "--dataset", "sample", "--out", folder)
+        raise BenchError(f"{folder}: no such folder of results. To write one: {run}")
 
     def unreadable(error: OSError) -> None:
         raise BenchError(f"{error.filename}: {error.strerror}; results in it would be left out.")

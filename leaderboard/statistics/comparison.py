@@ -18,6 +18,7 @@ from leaderboard.statistics.words import interval_text, p_text, sentence, value_
 from leaderboard.tables.model import Table
 from leaderboard.tables.tables import SECONDS, build_tables
 from leaderboard.text import clean
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import ProtocolInfo
 from refsr_bench.core.terminal import text_table
@@ -60,7 +61,8 @@ def compare(asked: Asked) -> tuple[tuple[Comparison, ...], tuple[Problem, ...]]:
     an invalid run file.
     """
     if len(asked.methods) < 2:
-        raise Misuse("compare needs two methods or more: refsr-bench compare A B --results DIR.")
+        compare = command("compare", "METHOD", "METHOD", "--results", asked.results)
+        raise Misuse(f"compare needs two methods or more: {compare}")
     runs, chosen, problems = _gather(asked)
     wanted = set().union(*chosen.values())
     found = []
@@ -85,7 +87,8 @@ def _gather(asked: Asked) -> tuple[list[LoadedRun], Chosen, tuple[Problem, ...]]
     chosen: dict[str, set[str]] = {}
     if by_name:
         if not asked.results.is_dir():
-            raise Misuse(f"There is no results folder {asked.results}; --results names another.")
+            run = command("run", "--method", by_name[0], "--dataset", "sample", "--out", asked.results)
+            raise Misuse(f"There is no results folder {asked.results}; --results names another. To make one: {run}")
         results = read_folder(asked.results)
         runs += results.benchmarks()
         problems = results.problems
@@ -209,7 +212,8 @@ def _why_not(own: Iterable[LoadedRun], chosen: Chosen, asked: Asked, metrics: It
     if len(protocols) == 2:
         lines += [f"  {text}" for text in sentences(*protocols.values())]
     lines.append(
-        "Numbers of different protocols or images are not compared; measure both alike with 'refsr-bench run'."
+        "Numbers of different protocols or images are not compared. Measure both alike, with the same --dataset and "
+        "--protocol."
     )
     return "\n".join(lines)
 

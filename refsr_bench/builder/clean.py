@@ -24,6 +24,7 @@ from refsr_bench.builder.facts import Facts, examine
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query, fault
 from refsr_bench.builder.similarity import copies, embed, index, matching
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import ImageSource, RefPair
 from refsr_bench.data.leaks import find_leaks
@@ -56,7 +57,8 @@ def clean(project: Project, workers: Workers = HERE, progress: Progress = silent
         for row in project.pool:
             pool.setdefault(row.query, {}).setdefault(row.file, row)
         if not pool:
-            raise Misuse(f"{project.path}: the pool is empty. To fill it: refsr-bench build wrsr pool --help")
+            fill = command("build", "wrsr", "pool", "--help")
+            raise Misuse(f"{project.path}: the pool is empty. To fill it: {fill}")
         waiting = _waiting(project, pool)
         codebook = _codebook(project, waiting, pool)
         tasks = [Task(project, query, tuple(pool[query.id].values()), codebook) for query in waiting]

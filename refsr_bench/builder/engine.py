@@ -69,7 +69,7 @@ def _ray(function: Callable, items: Sequence, workers: int) -> Iterator:
     try:
         import ray
     except ModuleNotFoundError:
-        raise Misuse("--engine ray needs Ray: pip install 'refsr-bench[ray]'.") from None
+        raise Misuse("--engine ray needs Ray: pip install ray.") from None
     if not ray.is_initialized():
         # RAY_ADDRESS names a cluster; without it, Ray starts a small one on this machine.
         ray.init(address=os.environ.get("RAY_ADDRESS"), logging_level="ERROR", include_dashboard=False)

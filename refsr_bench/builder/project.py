@@ -13,7 +13,6 @@ export/          what is published
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from refsr_bench.builder import settings, tables
 from refsr_bench.builder.rows import DROPPED, KEPT, Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.builder.settings import Settings
 from refsr_bench.core import files
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Busy, Misuse
 
 
@@ -49,7 +49,8 @@ class Project:
         """Make a project folder with these settings; raises Misuse when there is one already."""
         made = cls(Path(path), settings.changed(chosen, "settings"))
         if (made.path / settings.FILE).exists():
-            raise Misuse(f"{path}: is a project already. To see its progress: {made.command('status')}")
+            status = command("build", "wrsr", "status", made.path)
+            raise Misuse(f"{path}: is a project already. To see its progress: {status}")
         for folder in ("queries", "pool/files"):
             files.make_folder(made.path / folder)
         files.write_text(made.path / settings.FILE, settings.as_toml(made.settings))
@@ -60,13 +61,9 @@ class Project:
         """Open a project folder. Raises Misuse when the folder is no project or a setting does not fit."""
         path = Path(path)
         if not (path / settings.FILE).exists():
-            make = cls(path, Settings()).command("init")
+            make = command("build", "wrsr", "init", path)
             raise Misuse(f"{path}: is no project ({settings.FILE} is missing). Make one: {make}")
         return cls(path, settings.read(path / settings.FILE))
-
-    def command(self, stage: str, *words: str) -> str:
-        """Return the command line of a stage of this project, ready to be pasted."""
-        return shlex.join(["refsr-bench", "build", "wrsr", stage, str(self.path), *words])
 
     @contextmanager
     def lock(self, stage: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ from refsr_bench.builder.engine import Progress, silent
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Query, Rescaled, Selected
 from refsr_bench.builder.settings import Settings
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Image
 from refsr_bench.pixels.crop import mod_crop
@@ -44,7 +45,8 @@ def rescale(project: Project, progress: Progress = silent) -> int:
         queries = {query.id: query for query in project.kept_queries}
         chosen = [row for row in project.selected if row.file and row.query in queries]
         if not chosen:
-            raise Misuse(f"{project.path}: no pairs yet. Choose: {project.command('select')}")
+            choose = command("build", "wrsr", "select", project.path)
+            raise Misuse(f"{project.path}: no pairs yet. Choose: {choose}")
         wanted = {(row.query, row.file) for row in chosen}
         # rows whose choice changed, or whose files somebody removed, are made again
         before = project.rescaled

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 import click
 
 from refsr_bench.cli import build_wrsr
 from refsr_bench.cli.common import as_one, data_root_option, names, path_type
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -21,11 +20,6 @@ def build() -> None:
 
 build.add_command(build_wrsr.wrsr)
 build.add_command(build_wrsr.levels)
-
-
-def verify_command(name: str, root: Path) -> str:
-    """Return the command that checks a data set below a data root; it can be pasted in any folder."""
-    return shlex.join(["refsr-bench", "data", "verify", name, "--data-root", str(root.absolute())])
 
 
 @build.command("transform")
@@ -68,4 +62,5 @@ def transform(asked: Any) -> None:
     with progress_bar(f"{kind} of {asked.source}") as progress:
         folder = build(opened, kind, wanted, asked.out, only, progress)
     click.echo(f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {BY_CONSTRUCTION}")
-    click.echo(f"Check it at any time: {verify_command('transform', folder)}")
+    verify = command("data", "verify", "transform", "--data-root", folder.absolute())
+    click.echo(f"Check it at any time: {verify}")

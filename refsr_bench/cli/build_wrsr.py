@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from refsr_bench.builder.engine import ENGINES, Workers
 from refsr_bench.cli.common import as_one, data_root_option, names, path_type, with_options
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -143,7 +143,7 @@ def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None,
 
     opened = Project.open(project)
     if not opened.cleaned:
-        clean = opened.command("clean")
+        clean = command("build", "wrsr", "clean", project)
         raise Misuse(f"{project}: nothing to choose from yet. Clean the pool: {clean}")
     if auto and resolve:
         raise Misuse("--auto and --resolve exclude each other.")
@@ -180,10 +180,11 @@ def wrsr_export(project: Path, by_reference: bool, repository: str | None, publi
     opened = Project.open(project)
     folder = files.export(opened, by_reference)
     if by_reference:
-        make = shlex.join(["python", str(folder / "fetch.py")])
+        make = command(folder / "fetch.py", program="python")
         click.echo(f"{folder} holds addresses and digests. Make the images: {make}")
     else:
-        click.echo(f"{folder} holds the data set. Try it: {_run('wrsr', folder)}")
+        run = command("run", "--method", "bicubic", "--dataset", "wrsr", "--data-root", folder)
+        click.echo(f"{folder} holds the data set. Try it: {run}")
     if repository:
         click.echo(f"Published: {hub.push(opened, repository, public)}")
 
@@ -213,7 +214,8 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
         count, notes = build(albums, out, Shape(per_album, long_side), Workers(engine, workers), progress)
     for note in notes:
         click.echo(f"left out: {note}", err=True)
-    click.echo(f"{out}: {count} groups. Try them: {_run('cufed5', out)}")
+    run = command("run", "--method", "bicubic", "--dataset", "cufed5", "--data-root", out)
+    click.echo(f"{out}: {count} groups. Try them: {run}")
 
 
 @click.command("stats")
@@ -233,11 +235,6 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
     if out:
         for path in builder.plot(found, out, ".svg" if svg else ".png"):
             click.echo(f"chart: {path}")
-
-
-def _run(dataset: str, folder: Path) -> str:
-    """Return a command that measures on the new data set, ready to be pasted."""
-    return shlex.join(["refsr-bench", "run", "--dataset", dataset, "--data-root", str(folder), "--method", "bicubic"])
 
 
 def _common(asked: Any) -> dict[str, str]:

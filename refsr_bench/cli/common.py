@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ protocol_options = [
         default="c2",
         show_default=True,
         shell_complete=names("PROTOCOLS"),
-        help="A published convention; 'refsr-bench protocols' lists them.",
+        help=f"A published convention; `{command('protocols')}` lists them.",
     ),
     click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override one choice."),
     click.option("--refs", help="Which references: standard, all, L1, level:K, first, random:SEED, list, lr, none."),
@@ -102,18 +102,18 @@ def with_options(options: Sequence[Callable]) -> Callable:
     return decorate
 
 
-def as_one(command: Callable) -> Callable:
+def as_one(function: Callable) -> Callable:
     """Hand a command all of its options as one frozen object: ``asked.limit`` is what ``--limit`` was given."""
 
-    @functools.wraps(command)
+    @functools.wraps(function)
     def call(**options: Any) -> None:
-        command(dataclasses.make_dataclass("Options", options, frozen=True)(**options))
+        function(dataclasses.make_dataclass("Options", options, frozen=True)(**options))
 
     return call
 
 
 def command_line() -> str:
-    return shlex.join(["refsr-bench", *sys.argv[1:]])
+    return command(*sys.argv[1:])
 
 
 def protocol_of(name: str, settings: Sequence[str] = (), refs: str | None = None) -> Protocol:
@@ -141,7 +141,7 @@ def pair_progress(what: str) -> Track:
 
 
 def report_runs(done: Sequence[Result], out: Path) -> None:
-    """Print the means of these runs, then build the pages of everything in the results folder, without pictures."""
+    """Print the means of these runs, then build the pages of everything in the results folder, with small pictures."""
     from leaderboard.pages.site import build
     from refsr_bench.cli.tables import means_table
 
@@ -151,7 +151,7 @@ def report_runs(done: Sequence[Result], out: Path) -> None:
     for result in done:
         for record in result.failed:
             click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
-    built = build(out, out / "site", images="none", drawn=False)
+    built = build(out, out / "site", images="thumbs", drawn=False)
     for problem in built.problems:
         click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
     click.echo(f"\nPage: {built.pages[0]}")

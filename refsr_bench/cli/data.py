@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from refsr_bench.cli.build import build, verify_command
+from refsr_bench.cli.build import build
 from refsr_bench.cli.build_wrsr import stats
 from refsr_bench.cli.common import data_root_option, names, path_type
+from refsr_bench.core.commands import command
 from refsr_bench.core.terminal import progress_bar
 
 
@@ -64,7 +65,8 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
     root = find_root(data_root)
     with progress_bar(f"checking {name}") as progress:
         folder = prepare(name, source, root, progress)
-    click.echo(f"{name} is ready in {folder}. Check it at any time: {verify_command(name, root)}")
+    check = command("data", "verify", name, "--data-root", root.absolute())
+    click.echo(f"{name} is ready in {folder}. Check it at any time: {check}")
 
 
 @data.command("verify")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from refsr_bench.cli.common import path_type
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def _there(context: click.Context, option: click.Parameter, folder: Path) -> Path:
     if not folder.is_dir():
-        raise Misuse(f"There is no results folder {folder}.")
+        run = command("run", "--method", "bicubic", "--dataset", "sample", "--out", folder)
+        raise Misuse(f"There is no results folder {folder}. To make one: {run}")
     return folder
 
 
@@ -42,7 +43,7 @@ def leaderboard() -> None:
     type=click.Choice(["all", "thumbs", "none"]),
     default="all",
     show_default=True,
-    help="Pictures that 'run --save-images' left: all, small ones only, or none.",
+    help="Pictures that runs saved (--save-images): all, small ones only, or none.",
 )
 @click.option(
     "--publish-inputs",
@@ -96,8 +97,7 @@ def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -
     for path in report.files:
         click.echo(path)
     for missing in report.missing:
-        command = missing.command.replace("RESULTS", shlex.quote(str(results_dir)))
-        click.echo(f"no {missing.key} figure: needs {missing.needs}\n    {command}", err=True)
+        click.echo(f"no {missing.key} figure: needs {missing.needs}\n    {missing.command(results_dir)}", err=True)
     _left_out(report.problems)
 
 

@@ -31,9 +31,13 @@ def match(asked: Any) -> None:
     if not out.parent.is_dir():
         raise Misuse(f"--out {out}: there is no folder {out.parent}.")
     from c2matching import figure
+    from refsr_bench.core.terminal import steps
 
-    made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching)
-    figure.draw(made, asked.lines, out)
+    with steps("matching", "drawing") as step:
+        step()
+        made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching)
+        step()
+        figure.draw(made, asked.lines, out)
     found = made.found
     click.echo(f"{found.similarity.numel()} patches, mean cosine {found.similarity.mean():.3f}")
     for n, ref_path in enumerate(asked.ref_paths):

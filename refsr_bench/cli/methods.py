@@ -14,7 +14,7 @@ HEAD = ("name", "title", "group", "year", "refs", "GAN", "parameters", "GMACs", 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def methods(ctx: click.Context) -> None:
-    """List every method of the catalogue; 'info NAME' describes one."""
+    """List every method of the catalogue; `refsr-bench methods info NAME` describes one."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_)
 

@@ -27,6 +27,7 @@ from refsr_bench.cli.common import (
     reuse_option,
     with_options,
 )
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.lists import some
 
@@ -74,7 +75,11 @@ if TYPE_CHECKING:
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
+@click.option(
+    "--save-images/--no-save-images",
+    default=None,
+    help="Keep SR, HR, LR and references as PNG, which the pages show. Default: of at most 20 pairs.",
+)
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @reuse_option
 @data_root_option
@@ -88,22 +93,26 @@ def run(asked: Any) -> None:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.loading import EXTERNAL, Choice
     from refsr_bench.evaluate.machine import resolve_device
+    from refsr_bench.evaluate.pictures import pictures_of
     from refsr_bench.evaluate.session import Session, run_session
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
     if not methods:
-        raise Misuse("Give --method NAME ('refsr-bench methods list' has the names), --method all, or --command.")
+        known = command("methods", "list")
+        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, or --command.")
     if asked.draws and asked.refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
-    pictures = "matches" if asked.save_matches else "images" if asked.save_images else "none"
+    datasets = tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets)
+    asked_for = {None: pictures_of(datasets, asked.limit), True: "images", False: "none"}
+    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     device = resolve_device(asked.device)
     session = Session(
         choice=Choice(
             methods, asked.weights, device, asked.matching, asked.command, asked.time_limit, asked.depends
         ),
-        datasets=tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets),
+        datasets=datasets,
         protocols=tuple(draws or [protocol]),
         metrics=metrics_of(protocol, device, asked.lpips_weights),
         name=asked.name,
@@ -208,6 +217,7 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 def sr(asked: Any) -> None:
     """Super-resolve one photo x4 with the help of reference photos of any size."""
     from refsr_bench.core import catalogue
+    from refsr_bench.core.terminal import steps
     from refsr_bench.evaluate.loading import Choice, load_method
     from refsr_bench.evaluate.machine import resolve_device
     from refsr_bench.pixels import images
@@ -220,8 +230,13 @@ def sr(asked: Any) -> None:
     if card.references != "none" and not asked.refs:
         raise Misuse(f"{asked.method} needs at least one --ref.")
     choice = Choice((asked.method,), device=resolve_device(asked.device))
-    low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
-    loaded = load_method(card, asked.weights, choice, asked.matching)
-    image = loaded.predict(low, high, 4).sr
-    images.write_png(asked.out, image)
+    with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
+        step()
+        low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
+        step()
+        loaded = load_method(card, asked.weights, choice, asked.matching)
+        step()
+        image = loaded.predict(low, high, 4).sr
+        step()
+        images.write_png(asked.out, image)
     click.echo(f"{asked.out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights.name}")

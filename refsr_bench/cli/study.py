@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from refsr_bench.cli.common import data_root_option, path_type
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 from refsr_bench.study.options import Places, Wish
@@ -60,7 +61,6 @@ class InitOptions(Wish, Places):
 @data_root_option
 def study_init(**options: Any) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
-    from refsr_bench.study import plan as plans
     from refsr_bench.study import prepare, sources
 
     asked = InitOptions(**options)
@@ -73,7 +73,7 @@ def study_init(**options: Any) -> None:
     )
     for note in plan.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"Next: {plans.command('serve', asked.folder)}")
+    click.echo(f"Next: {command('study', 'serve', asked.folder)}")
 
 
 @study.command("serve")

@@ -90,12 +90,15 @@ def check(asked: Any) -> None:
 
 @submit.command("template")
 @click.argument("folder", type=path_type())
-def template(folder: Path) -> None:
+@click.option("--package", default="", metavar="ADDRESS", help="What the workflows install: git+https://... or a path.")
+def template(folder: Path, package: str) -> None:
     """Start a repository that collects results: README, folder of results, checks of pull requests, publishing."""
     from leaderboard.submissions.repository import write
 
-    for path in write(folder):
+    for path in write(folder, package):
         click.echo(path)
+    if not package:
+        click.echo("The workflows need the address of refsr-bench: set the repository's variable REFSR_BENCH_PACKAGE.")
 
 
 def _refuse_misuse(asked: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from refsr_bench.cli.common import names, path_type
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def list_() -> None:
     for path in (*_bundled().values(), *sorted(folder().glob("*.safetensors"))):
         size, method = f"{path.stat().st_size / 1e6:.1f} MB", read_metadata(path).get("method") or owner(path).name
         click.echo(f"{path.stem}  {method}  {size}  sha256 {sha256(path)[:12]}  {path}")
-    click.echo("Others: --weights FILE, a .safetensors of 'train' or 'weights import', or a file of the authors.")
+    bring = command("weights", "import", "--help")
+    click.echo(f"Others: --weights FILE, a .safetensors of training or of `{bring}`, or a file of the authors.")
 
 
 @weights.command()
@@ -74,7 +76,8 @@ def info(name: str) -> None:
         kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own}))
         click.echo(f"{part:<24}{sum(value.numel() for value in own):,} values, {kinds}")
     if "format" not in metadata:
-        click.echo(f"{len(state)} tensors under other names: a file of the authors? See 'refsr-bench weights import'.")
+        bring = command("weights", "import", "--method", "METHOD", path)
+        click.echo(f"{len(state)} tensors under other names. Are they a file of the authors? Bring it in: {bring}")
     for key in ("name", "network", "options", "sources", "training"):
         if key in metadata:
             text = metadata[key]
@@ -90,7 +93,7 @@ def info(name: str) -> None:
 def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | None, force: bool) -> None:
     """Turn the authors' files into one file that runs anywhere and states its origin.
 
-    Nothing in them is executed. 'refsr-bench methods info METHOD' names the files. Without --out, METHOD uses these
+    Nothing in them is executed. `refsr-bench methods info METHOD` names the files. Without --out, METHOD uses these
     weights from now on.
     """
     from refsr_bench.core import catalogue
@@ -116,7 +119,7 @@ def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
     from refsr_bench.learning import weights as files
 
     if file.suffix != ".safetensors":
-        raise Misuse(f"{file} is no .safetensors file of 'train' or 'weights import'.")
+        raise Misuse(f"{file} is no .safetensors file of training, and no imported one.")
     _check_out(out, force)
     files.owner(file).load(file, "cpu")  # damaged weights, or those of another network, are not passed on
     files.pack(file, out, name or out.stem)

@@ -50,6 +50,20 @@ def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True
         yield lambda now, total, note="": bar.update(task, completed=now, total=total, note=note)
 
 
+@contextmanager
+def steps(*names: str) -> Iterator[Callable[[], None]]:
+    """A progress bar over a few named steps of unknown lengths; the yielded function begins the next one."""
+    with progress_bar("", unit="steps") as report:
+        begun = iter(enumerate(names))
+
+        def step() -> None:
+            number, name = next(begun)
+            report(number, len(names), name)
+
+        yield step
+        report(len(names), len(names))
+
+
 def tracked(items: Iterable[Item], done: int, total: int, what: str) -> Iterator[Item]:
     """Yield the items one by one, with a progress bar that starts at ``done`` of ``total``."""
     with progress_bar(what, done=done) as report:

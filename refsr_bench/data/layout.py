@@ -11,6 +11,7 @@ from pathlib import Path
 
 from refsr_bench.core import files
 from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import some
 from refsr_bench.core.types import Dataset, ImageSource, RefPair
@@ -22,10 +23,10 @@ NO_DIGESTS = "names and counts are those published; this version does not know t
 
 def absent(card: DatasetCard, root: Path) -> Misuse:
     """Return the error for an absent data set: where its owners publish it and which command prepares it."""
+    prepare = command("data", "prepare", card.name, "--from", "ZIP_OR_DIR", "--data-root", root)
     return Misuse(
         f"Data set '{card.name}' is not in {root}: looked for {card.layout}. Its owners publish it at {card.home}. "
-        f"With the download in hand: refsr-bench data prepare {card.name} --from ZIP_OR_DIR; or point --data-root (or "
-        f"REFSR_DATA) at a folder that holds it."
+        f"Point --data-root (or REFSR_DATA) at a folder that holds it, or, with the download in hand: {prepare}"
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import some
 from refsr_bench.data import manifests
@@ -80,8 +80,8 @@ def verify(name: str, root: Path | None = None, progress: Progress = lambda done
         problems.append(str(error))
     notes = list(dataset.notes) if dataset else []
     if folder and not (folder / MANIFEST).exists():
-        command = shlex.join(["refsr-bench", "data", "prepare", name, "--from", str(folder)])
-        copy = f"; '{command}' makes a copy with one" if card.folder else ""
+        prepare = command("data", "prepare", name, "--from", folder, "--data-root", "OTHER_FOLDER")
+        copy = f"; `{prepare}` makes a copy with one" if card.folder else ""
         notes.append(f"there is no {MANIFEST}: layout and images were checked, later changes go unnoticed{copy}")
     listed = recorded is not None
     opened = image_paths(dataset) if dataset else []

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import natural, some
 from refsr_bench.core.reader import digest
@@ -85,10 +86,8 @@ def _sequence(folder: Path, prefix: str) -> Iterator[tuple[str, Path, Path, Path
 def _one(photos: dict[str, Path], stem: str, file: Path) -> Path:
     if stem in photos:
         return photos[stem]
-    raise BenchError(
-        f"{file}: its photo '{stem}' is missing beside it. PPM photos are turned into PNG by 'refsr-bench data prepare "
-        f"{CARD.name} --from DIR'."
-    )
+    turn = command("data", "prepare", CARD.name, "--from", "DIR")
+    raise BenchError(f"{file}: its photo '{stem}' is missing beside it. PPM photos are turned into PNG by: {turn}")
 
 
 def _texts(folder: Path) -> list[Path]:

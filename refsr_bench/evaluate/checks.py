@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import NO_LEAK, MethodInfo
 from refsr_bench.core.schema import Leak as LeakInfo
@@ -43,9 +44,10 @@ def refuse_leaks(
     if dataset.leak == "by construction":
         if allow:
             return {}  # every record says "by construction" anyway
+        instead = command("robustness", "--transform", "given", "--dataset", dataset.name, "--data-root", "FOLDER")
         raise Misuse(
-            f"{dataset.name} has {BY_CONSTRUCTION}. Measure on it with 'refsr-bench robustness', or give "
-            "--allow-leaks, which the results will state."
+            f"{dataset.name} has {BY_CONSTRUCTION}. Measure on it with `{instead}`, or give --allow-leaks, which the "
+            "results will state."
         )
     leaks = list(leaks_of(dataset, protocol, pairs))
     if leaks and not allow:

@@ -7,9 +7,18 @@ from pathlib import Path
 
 from refsr_bench.core.names import stem
 from refsr_bench.core.schema import Result
-from refsr_bench.core.types import Prediction, Sample
-from refsr_bench.evaluate.plan import Plan
+from refsr_bench.core.types import Dataset, Prediction, Sample
+from refsr_bench.evaluate.plan import Pictures, Plan
 from refsr_bench.pixels import images, saved
+
+# On the sample, PNGs take 4 bytes per HR pixel with one method (HR, LR, reference, SR) and 1 more for each further one.
+# So many pairs of 2 megapixels take 160 MB, and 40 MB more for each further method.
+SMALL = 20
+
+
+def pictures_of(datasets: Iterable[Dataset], limit: int | None) -> Pictures:
+    """Return what a run keeps that was asked for nothing: images where every data set has at most SMALL pairs."""
+    return "images" if all(len(dataset.pairs[:limit]) <= SMALL for dataset in datasets) else "none"
 
 
 def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Prediction | None = None) -> None:

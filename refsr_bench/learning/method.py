@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import Arithmetic
 from refsr_bench.core.types import Correspondence, Image, Prediction
@@ -125,10 +126,11 @@ class Loader:
         path = find(self.name, self.bundled)
         if path is None:
             known = "; ".join(f"{f.file} ({f.home})" for f in self.files) or "none is known to be published"
+            bring = command("weights", "import", "--method", self.name, "FILE")
+            train = command("train", self.name, "--help")
             raise NoWeights(
-                f"{self.name} comes without weights. Its authors' files: {known}. Bring them in with 'refsr-bench "
-                f"weights import --method {self.name} FILE', train it with 'refsr-bench train {self.name}', or give "
-                f"--weights {SYNTHETIC} to see that it runs."
+                f"{self.name} comes without weights. Its authors' files: {known}. Bring them in with `{bring}`, train "
+                f"it (`{train}`), or give --weights {SYNTHETIC} to see that it runs."
             )
         return path
 

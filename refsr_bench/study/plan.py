@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from refsr_bench.core import files, reader
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import Count, Format, Name, Text
 
@@ -130,11 +130,6 @@ class Plan(Format, dict=True):  # dict makes room for the cached properties
         return self.per_person + self.checks_per_person + self.repeats_per_person
 
 
-def command(name: str, folder: Path) -> str:
-    """Return the command of a study folder, to be pasted into a shell."""
-    return shlex.join(["refsr-bench", "study", name, str(folder)])
-
-
 def write(folder: Path, plan: Plan) -> None:
     """Write ``plan.json``. Raises BenchError when the disk refuses."""
     files.write_text(folder / PLAN, reader.dumps(plan))
@@ -147,7 +142,8 @@ def read(folder: Path) -> Plan:
     """
     path = folder / PLAN
     if not path.exists():
-        raise Misuse(f"{folder} is no study: it has no {PLAN}. `{command('init', folder)}` makes one.")
+        make = command("study", "init", folder, "--methods", "A,B", "--dataset", "DATASET")
+        raise Misuse(f"{folder} is no study: it has no {PLAN}. To make one: {make}")
     values = reader.parse_json(files.read_text(path, MOST_BYTES), str(path))
     version = values.get("schema_version") if isinstance(values, Mapping) else None
     if version != SCHEMA_VERSION:

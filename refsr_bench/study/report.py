@@ -12,8 +12,8 @@ from statistics import median
 import numpy as np
 
 from refsr_bench.core import files, reader
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.study import plan as plans
 from refsr_bench.study import report_format as formats
 from refsr_bench.study import statistics, votes
 from refsr_bench.study.exchange import votes_csv
@@ -61,7 +61,8 @@ def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
     people = {code: person for code, person in joined.items() if person.votes}
     jury = _jury(plan, people, keep_unchecked)
     if not people:
-        raise Misuse(f"{folder}: nobody has chosen anything yet. `{plans.command('serve', folder)}` asks people.")
+        ask = command("study", "serve", folder)
+        raise Misuse(f"{folder}: nobody has chosen anything yet. To ask people: {ask}")
     if not jury.kept:
         raise BenchError(f"{folder}: all {len(people)} participants are excluded. {jury.rule}")
     real = [vote for vote in jury.votes if vote.kind == PAIR]

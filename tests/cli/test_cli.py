@@ -209,3 +209,25 @@ def test_every_command_explains_itself() -> None:
             walk(sub, [*path, name])
 
     walk(main, [])
+
+
+def test_a_small_run_keeps_its_images_and_its_page_shows_them(tmp_path) -> None:
+    kept, bare = tmp_path / "kept", tmp_path / "bare"
+    base = ("run", "--method", "bicubic", "--dataset", "sample", "--limit", "2")
+    done = CliRunner().invoke(main, [*base, "--out", str(kept)])
+    assert done.exit_code == 0 and "Pictures: " in done.output and "MiB" in done.output
+    assert len(list((kept / "c2/sample/bicubic/images").glob("*.png"))) == 2
+    page = kept / "site/images/index.html"
+    assert "thumbs/" in page.read_text() and not (kept / "site/files").exists()  # no whole picture lies there twice
+    assert CliRunner().invoke(main, [*base, "--out", str(bare), "--no-save-images"]).exit_code == 0
+    assert not list(bare.rglob("*.png")) and not (bare / "site/images").exists()
+
+
+def test_a_large_data_set_leaves_no_images_unasked() -> None:
+    from types import SimpleNamespace
+
+    from refsr_bench.evaluate.pictures import SMALL, pictures_of
+
+    small, large = SimpleNamespace(pairs=(None,) * SMALL), SimpleNamespace(pairs=(None,) * (SMALL + 1))
+    assert pictures_of([small], None) == "images" and pictures_of([small, large], None) == "none"
+    assert pictures_of([large], 2) == "images"

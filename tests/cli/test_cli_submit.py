@@ -216,6 +216,35 @@ def test_workflows_ask_for_no_more_than_they_need(repository):
     assert lines[1] < lines[0] and not any("${{" in line for line in lines[0])
 
 
+def test_the_workflows_install_from_the_address_that_was_given(tmp_path):
+    """Their own shell lines; only what is installed already is not fetched again."""
+    source = tmp_path / "source"
+    for name in ("refsr_bench", "baselines", "c2matching", "leaderboard"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    assert invoke("submit", "template", tmp_path / "given", "--package", source).exit_code == 0
+    asked = invoke("submit", "template", tmp_path / "asked")
+    assert asked.exit_code == 0 and "REFSR_BENCH_PACKAGE" in asked.output
+    # pip reads PIP_NO_BUILD_ISOLATION as the value of --build-isolation, so "0" means without
+    settings = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_TARGET": str(tmp_path / "site")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **settings, "PATH": path}
+    for kind in ("check", "publish"):
+        for folder, good in (("given", True), ("asked", False)):
+            flow = yaml.safe_load((tmp_path / folder / f".github/workflows/{kind}.yml").read_text())
+            (step,) = [s for job in flow["jobs"].values() for s in job["steps"] if s.get("name") == "Install"]
+            package = step["env"]["PACKAGE"].partition("|| '")[2].partition("'")[0]
+            assert package == (str(source) if good else "")
+            if kind == "check":
+                shell = ["bash", "-e", "-c", step["run"]]
+                done = subprocess.run(shell, env={**environment, "PACKAGE": package}, capture_output=True, text=True)
+                assert (done.returncode == 0) == good, done.stdout + done.stderr
+    assert (tmp_path / "site" / "leaderboard" / "submissions" / "repository" / "check.yml").is_file()
+    refused = invoke("submit", "template", tmp_path / "bad", "--package", "a' }}; rm -rf /")
+    assert refused.exit_code == 2 and not (tmp_path / "bad").exists()
+
+
 def test_the_check_passes_a_good_submission_and_stops_a_bad_one(repository, measured, tmp_path):
     """The workflow's own shell lines, in a repository with a submission, all but the installation."""
     steps = yaml.safe_load((repository / ".github" / "workflows" / "check.yml").read_text())["jobs"]["check"]["steps"]

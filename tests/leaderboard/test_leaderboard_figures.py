@@ -334,7 +334,7 @@ def test_without_data_there_is_no_figure_but_a_reason(tmp_path):
     found, missing = gather(read_folder(tmp_path), ())
     assert found == ()
     assert [item.key for item in missing] == ["robustness", "cost", "ablation", "levels", "protocols", "study"]
-    assert all(item.command.startswith("refsr-bench ") for item in missing)
+    assert all(item.command(tmp_path).startswith("refsr-bench ") for item in missing)
 
 
 def test_the_command_writes_figures_and_says_what_is_missing(tmp_path):

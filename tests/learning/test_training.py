@@ -1,6 +1,9 @@
 """The trainer's configuration for any system, and where it comes from."""
 
+import sys
+
 import pytest
+import torch
 
 from c2matching.training.config import C2Training
 from refsr_bench.core.errors import Misuse
@@ -37,3 +40,16 @@ def test_a_file_that_does_not_fit_is_named(tmp_path, text):
     file.write_text(text)
     with pytest.raises(Misuse, match=r"mine\.toml: "):
         config.load(Training, [str(file)])
+
+
+def test_a_training_without_tensorboard_logs_to_its_file_and_says_so_once(tmp_path, monkeypatch, caplog) -> None:
+    from refsr_bench.learning.training.trainer import Log
+
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    log = Log(tmp_path, 0)
+    for iteration in (1, 2):
+        log.write(iteration, {"loss": 1.0}, {"sr": torch.zeros(3, 4, 4)})
+    assert [line["iteration"] for line in log.lines.read()] == [1, 2]
+    assert len(caplog.records) == 1 and "pip install tensorboard" in caplog.text
+    assert not (tmp_path / "tensorboard").exists()

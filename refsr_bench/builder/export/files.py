@@ -4,7 +4,7 @@
     metadata.jsonl                               one row per pair: columns hr and ref are images at Hugging Face
     sources.csv                                  per image: where from, whose, under which licence, what was changed
     README.md, figures/, croissant.json          the data card, its charts, the same for machines
-    manifest.json                                SHA-256 of every file; 'refsr-bench data verify wrsr' reads it
+    manifest.json                                SHA-256 of every file; ``refsr-bench data verify wrsr`` reads it
 
 By reference, images stay where they are on the web: references.csv and fetch.py take the place of the two folders.
 """
@@ -27,6 +27,7 @@ from refsr_bench.builder.facts import pixels_sha256
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import SOURCE
 from refsr_bench.core import files
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import csv_text
 from refsr_bench.core.reader import dumps
@@ -89,10 +90,11 @@ def _images(project: Project, pairs: Sequence[Pair], folder: Path) -> list[str]:
     if twice := [digest for digest, count in digests.items() if count > 1]:
         raise BenchError(f"{len(twice)} inputs come more than once, the same pixels under two names.")
     settings = project.settings
+    verify = command("data", "verify", "wrsr", "--data-root", "THIS_FOLDER")
     return [
         f"{len(dataset.pairs)} pairs open in WR-SR's layout, every image decodes",
         "no reference is its input's copy or cut: thumbnails in eight orientations, cuts at the same scale "
-        f"(refsr-bench data verify), pHash within {settings.hash_distance} of 64 bits in eight orientations, and "
+        f"({verify}), pHash within {settings.hash_distance} of 64 bits in eight orientations, and "
         f"homographies under which {settings.leak_share:.0%} of the key points and the pixels to "
         f"{settings.leak_psnr:.0f} dB agree, mirrored too",
         "no two inputs have the same pixels",

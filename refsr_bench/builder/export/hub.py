@@ -8,6 +8,7 @@ from refsr_bench import __version__
 from refsr_bench.builder.export.pairs import finished, pictures
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import UNKNOWN
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import some
 
@@ -20,7 +21,8 @@ def push(project: Project, repository: str, public: bool = False, api: Any = Non
     """
     folder = project.path / "export"
     if not (folder / "README.md").is_file():
-        raise Misuse(f"{project.path}: nothing to publish yet. Export first: {project.command('export')}")
+        first = command("build", "wrsr", "export", project.path)
+        raise Misuse(f"{project.path}: nothing to publish yet. Export first: {first}")
     if not (folder / "references.csv").is_file():
         _check_open(project)
     if api is None:

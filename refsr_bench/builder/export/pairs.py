@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from refsr_bench.builder import licenses
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import UNKNOWN, Candidate, Cleaned, Query, Rescaled, Selected
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.lists import some
 
@@ -95,7 +96,7 @@ def finished(project: Project) -> list[Pair]:
     chosen = {(row.query, row.file): row for row in project.selected if row.file and row.query in queries}
     todo = sum(key not in rescaled for key in chosen)
     if todo or not chosen:
-        first = project.command("rescale")
+        first = command("build", "wrsr", "rescale", project.path)
         raise Misuse(f"{project.path}: {todo or 'all'} pairs not finished. First: {first}")
     width = max(3, len(str(len(chosen))))
     return [

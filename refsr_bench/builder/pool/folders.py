@@ -18,6 +18,7 @@ from refsr_bench.builder.similarity import index
 from refsr_bench.builder.similarity.embed import Embedding
 from refsr_bench.builder.stated import SILENT, Statements
 from refsr_bench.core import files
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.pixels.images import read_image
 
@@ -44,7 +45,8 @@ def gather(
         embed = index.embedder(where, embedding)
         queries = project.kept_queries
         if not queries:
-            raise Misuse(f"{project.path}: no queries yet. To add some: refsr-bench build wrsr queries --help")
+            add = command("build", "wrsr", "queries", "--help")
+            raise Misuse(f"{project.path}: no queries yet. To add some: {add}")
         have: dict[str, set[str]] = {query.id: set() for query in queries}
         for row in project.pool:
             if row.provider == NAME and row.query in have:

@@ -32,6 +32,7 @@ from refsr_bench.builder.selection.decisions import (
 )
 from refsr_bench.builder.similarity import matching
 from refsr_bench.core import files, reader
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import Count, Format, Text
 from refsr_bench.core.types import Image
@@ -70,7 +71,7 @@ class Desk:
         self.queries = {query.id: query for query in project.kept_queries if query.id in self.candidates}
         self.removed = {(row.query, row.file): row.reason for row in project.cleaned if not row.kept}
         if not self.candidates:
-            stages = project.command("status")
+            stages = command("build", "wrsr", "status", project.path)
             raise Misuse(f"{project.path}: there is no candidate to choose from. To see the progress: {stages}")
         wanted = {(row.query, row.file) for rows in self.candidates.values() for row in rows}
         self.facts = {(row.query, row.file): row for row in project.pool if (row.query, row.file) in wanted}

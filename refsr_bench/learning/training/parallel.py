@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from refsr_bench.core.errors import BenchError
-
 
 @dataclass(frozen=True)
 class Parallel:
@@ -33,16 +31,10 @@ ALONE = Parallel()
 def parallel_of(precision: str, device: str) -> Parallel:
     """Describe this process and its siblings as Accelerate finds them.
 
-    precision: of the networks, ``float32`` or ``bfloat16``. device: ``auto`` or ``cpu``. Raises BenchError when
-    Accelerate or TensorBoard is not installed.
+    precision: of the networks, ``float32`` or ``bfloat16``. device: ``auto`` or ``cpu``.
     """
-    try:
-        import tensorboard  # noqa: F401
-        from accelerate import Accelerator
-    except ImportError:
-        raise BenchError(
-            "Training needs Accelerate and TensorBoard, which are not installed: pip install 'refsr-bench[train]'."
-        ) from None
+    from accelerate import Accelerator
+
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bfloat16" else "no")
     return Parallel(
         processes=accelerator.num_processes,

@@ -24,6 +24,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import make_folder, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
 from refsr_bench.core.terminal import progress_bar
+from refsr_bench.learning.training.board import Board
 from refsr_bench.learning.training.config import Training, as_toml, changed, differences
 from refsr_bench.learning.training.parallel import Parallel
 from refsr_bench.learning.training.photos import Batch, Photo, Stream, batches, split, validation_batches
@@ -115,20 +116,14 @@ class Log:
     """The log of a training: ``log.jsonl`` and TensorBoard. Entries after iteration ``after``, the checkpoint's, go."""
 
     def __init__(self, folder: Path, after: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.lines = journal(folder / LOG, dict[str, int | float | str])
         kept = [line for line in self.lines.read() if line["iteration"] <= after]
         write_bytes(self.lines.path, b"".join(dump_line(line) + b"\n" for line in kept))
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
+        self.board = Board(folder, after, self.lines.path)
 
     def write(self, iteration: int, values: Mapping[str, float], images: Mapping[str, Tensor] | None = None) -> None:
         self.lines.append({"iteration": iteration, **values})
-        for name, value in values.items():
-            self.board.add_scalar(name, value, iteration)
-        for name, picture in (images or {}).items():
-            self.board.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
-        self.board.flush()
+        self.board.write(iteration, values, images or {})
 
 
 def weights_writer(

@@ -1,0 +1,39 @@
+"""Scalars and images of a training for TensorBoard, where that is installed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+FOLDER = "tensorboard"
+
+log = logging.getLogger(__name__)
+
+
+class Board:
+    """Event files in ``folder/tensorboard``; entries after iteration ``after`` go. Writes nothing without TensorBoard.
+
+    lines: the file that holds the same numbers, which is named once when TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, after: int, lines: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            log.warning("TensorBoard is not installed (pip install tensorboard): the log goes to %s alone.", lines)
+            self._writer = None
+        else:
+            self._writer = SummaryWriter(str(folder / FOLDER), purge_step=after + 1)
+
+    def write(self, iteration: int, values: Mapping[str, float], images: Mapping[str, Tensor]) -> None:
+        """Add numbers and images ((3, H, W), [0, 1]) of one iteration."""
+        if self._writer is None:
+            return
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, iteration)
+        for name, picture in images.items():
+            self._writer.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
+        self._writer.flush()
