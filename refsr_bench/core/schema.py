@@ -229,7 +229,7 @@ class Run(Format):
     """``run.json``: first everything that must be equal for two sets of records to be one run, then the circumstances.
 
     kind: only benchmarks are ranked. origin: the source of the SR images. code: None if unknown. timing: whether
-    ``cost`` says anything about the method.
+    ``cost`` says anything about the method. more_machines: those other than ``machine`` on which a resumed run went on.
     """
 
     method: MethodInfo
@@ -250,6 +250,7 @@ class Run(Format):
     code: Code | None = None
     timing: Timing = "measured"
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
+    more_machines: tuple[Machine, ...] = ()
     command: Text = ""
     started: Text = ""
     schema_version: Annotated[int, Meta(extra_json_schema={"const": SCHEMA_VERSION})] = SCHEMA_VERSION
@@ -259,14 +260,16 @@ class Run(Format):
         facts = reader.to_json(self)
         del facts["method"]["gmacs"]  # it follows from the rest, and older runs have none
         facts["versions"] = facts["machine"]["versions"]
-        return {key: facts[key] for key in facts if key not in ("pair_ids", "machine", "command", "started")}
+        circumstances = ("pair_ids", "machine", "more_machines", "command", "started")
+        return {key: facts[key] for key in facts if key not in circumstances}
 
 
 class ImageRecord(Format):
     """One image.
 
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
-    cost: seconds, and peak_memory_mb in MiB. error: why it failed; None for an image that was measured.
+    cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
+    for an image that was measured.
     """
 
     id: Text
@@ -281,7 +284,7 @@ class ImageRecord(Format):
     error: Annotated[Text | None, Meta(description="Why the image failed; null for one that was measured.")] = None
     cost: Annotated[
         Mapping[str, Annotated[float, Meta(ge=0, le=reader.LARGEST)]],
-        Meta(description="seconds, and peak_memory_mb in MiB."),
+        Meta(description="seconds, peak_memory_mb in MiB, and load: cores that other processes kept busy."),
     ] = {}
     leak: Leak = UNKNOWN_LEAK
 
