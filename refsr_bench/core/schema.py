@@ -37,6 +37,7 @@ Tiling = Literal["whole", "strips", "unknown"]
 NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
+Lacking = Literal["nothing", "weights"]
 
 VERIFIED: dict[Verified, str] = {
     "real weights": "the authors' weights give the authors' outputs",
@@ -142,11 +143,15 @@ class MethodInfo(Format):
 
 
 class Variation(Format):
-    """A data set made from another. base: the other's name. kind: what was changed ("rotation"). level: how far."""
+    """A data set made from another.
+
+    base: the other's name. kind: what was changed ("rotation"). level: how far. title: the other's.
+    """
 
     base: Name
     kind: Name
     level: Name
+    title: Text = ""
 
 
 class DatasetInfo(Format):
@@ -162,7 +167,11 @@ class DatasetInfo(Format):
 
 
 class ProtocolInfo(Format):
-    """The protocol. label: name plus overrides; digest: SHA-256 over ``fields``; psnr, ssim: its headline metrics."""
+    """The protocol.
+
+    label: name plus overrides. digest: SHA-256 over ``fields``. psnr, ssim: its headline metrics. overrides: the names
+    of the fields that differ from the protocol of that name, in alphabetical order.
+    """
 
     label: Text
     name: Text
@@ -172,16 +181,22 @@ class ProtocolInfo(Format):
     psnr: Text
     ssim: Text
     fields: Mapping[str, Any]
+    overrides: tuple[Text, ...] = ()
 
 
 class MetricInfo(Format):
-    """One column. direction: "higher" or "lower" is better; digits: decimals when printed."""
+    """One column.
+
+    direction: "higher" or "lower" is better. digits: decimals when printed. lacks: what was missing to measure it;
+    "weights" if the protocol asks for the metric and no image has it, because its network's weights were not there.
+    """
 
     name: Name
     title: Text
     direction: Direction
     unit: Text
     digits: Annotated[int, Meta(ge=0, le=9)]
+    lacks: Lacking = "nothing"
 
 
 class Code(Format):
