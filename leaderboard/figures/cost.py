@@ -87,7 +87,7 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
     for table in tables:
         for n, column in enumerate(table.columns):
             dataset = column.dataset
-            if table.protocol.label != table.protocol.name and dataset_key(dataset) in drawn:
+            if table.protocol.overrides and dataset_key(dataset) in drawn:
                 continue
             fits = dataset.official and dataset.name not in shown and table.protocol.fields.get("scale", 4) == 4
             if figure := _of_column(table, n, published if fits else ()):

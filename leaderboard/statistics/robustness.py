@@ -110,8 +110,9 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
             | ({UNRELATED: beside[series]} if series in beside else {})
             for series, levels in sorted(by_series.items(), key=lambda item: _matchers_last(item[1], item[0]))
         }
-        some = next(iter(next(iter(by_series.values())).items()))
-        found.append(Study(base, _title(*some, change), change, protocols[digest], ids, complete))
+        some = next(iter(next(iter(by_series.values())).values())).result.run.dataset
+        title = some.variation.title if some.variation else some.title
+        found.append(Study(base, title, change, protocols[digest], ids, complete))
     return tuple(found)
 
 
@@ -119,11 +120,6 @@ def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
     """Return (changed data set, change, level); (its name, GIVEN, GIVEN) if measured with its own references."""
     change = dataset.variation
     return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
-
-
-def _title(level: str, loaded: LoadedRun, change: str) -> str:
-    """Return the title of the data set that was changed: "Sample, rotation, 20" gives "Sample"."""
-    return loaded.result.run.dataset.title.removesuffix(f", {level}").removesuffix(f", {change}")
 
 
 def _place(level: str) -> tuple[bool, float, int, str]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
@@ -30,9 +29,6 @@ from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
 
 GAIN = MetricInfo("reference_gain", "Reference gain", "higher", "dB", 2)
 SECONDS = MetricInfo("seconds", "Time", "lower", "s", 2)
-
-# 'x-rec' (reconstruction loss alone) and 'x.gan' are two trainings of 'x'.
-_VARIANT = re.compile(r"[-_. ](rec|gan)$", re.IGNORECASE)
 
 Unrelated = Mapping[tuple[str, str, str, str], Mapping[str, float]]
 """PSNR by image with an unrelated reference, by protocol digest, data set, method and weights."""
@@ -51,7 +47,7 @@ def build_tables(runs: Iterable[LoadedRun], unrelated: Unrelated | None = None) 
 
     def place(members: list[LoadedRun]) -> tuple[bool, int, str, str]:
         protocol = members[0].result.run.protocol
-        return (protocol.label != protocol.name, -len(members), protocol.label, protocol.digest)
+        return (bool(protocol.overrides), -len(members), protocol.label, protocol.digest)
 
     tables: list[Table] = []
     keys: set[str] = set()
@@ -131,7 +127,7 @@ def _columns(datasets: Iterable[DatasetInfo]) -> tuple[Column, ...]:
 
 
 def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[tuple, Cell]) -> Iterator[Row]:
-    """Return methods by group and year, the two trainings of one method side by side, '-rec' second.
+    """Return methods by group and year, the trainings of one method side by side, without an adversarial loss second.
 
     A method that was measured at different times is described as the run that started last describes it.
     """
@@ -169,20 +165,18 @@ def _group(run: LoadedRun) -> str:
 
 
 def _by_year(methods: Sequence[MethodInfo]) -> list[MethodInfo]:
-    first: dict[str, int] = {}
-    for method in methods:
-        first[_family(method)] = min(method.year, first.get(_family(method), method.year))
+    """Sort methods by year. Those of one paper stand together, at the place of the first of them."""
+    families = grouped(methods, lambda method: method.paper or method.name)
+    first = {
+        name: (min(method.year for method in own), min(method.name.lower() for method in own))
+        for name, own in families.items()
+    }
 
     def place(method: MethodInfo) -> tuple:
-        family = _family(method)
-        rec = method.name.lower().endswith("rec") and family != method.name.lower()
-        return (first[family], family, rec, method.title.lower(), method.name, method.weights.name, method.weights.key)
+        family = first[method.paper or method.name]
+        return (*family, not method.gan, method.title.lower(), method.name, method.weights.name, method.weights.key)
 
     return sorted(methods, key=place)
-
-
-def _family(method: MethodInfo) -> str:
-    return _VARIANT.sub("", method.name).lower()
 
 
 def _weights(method: MethodInfo, methods: Iterable[MethodInfo]) -> str:
