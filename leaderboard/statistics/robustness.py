@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.frame import MEASURED, frame
+from leaderboard.reading.failures import measured_something
 from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from leaderboard.text import csv_text
@@ -93,6 +94,8 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
     baselines: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
     protocols: dict[str, ProtocolInfo] = {}
     for loaded in sorted(runs, key=lambda run: run.path):
+        if not measured_something(loaded.result):
+            continue
         run = loaded.result.run
         protocols.setdefault(run.protocol.digest, run.protocol)
         base, change, level = change_of(run.dataset)

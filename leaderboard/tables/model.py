@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from leaderboard.reading.failures import shortfall
 from leaderboard.reading.load import LoadedRun, run_key
 from leaderboard.reading.published import Source
 from leaderboard.text import anchor
@@ -95,6 +96,11 @@ class Cell:
         if self.run is None or self.status == "complete":
             return ""
         return self.covered if self.measured != self.total else self.status
+
+    @property
+    def why(self) -> str:
+        """What the run lacks, with the first reasons; "" for nothing."""
+        return shortfall(self.run.result) if self.run else ""
 
     @property
     def about(self) -> str:
@@ -225,6 +231,14 @@ class Table:
     def cells(self) -> tuple[Cell, ...]:
         """Every result, row by row."""
         return tuple(cell for row in self.rows for cell in row.cells if cell)
+
+    @property
+    def lacking(self) -> tuple[tuple[str, str, str], ...]:
+        """The title, data set and shortfall of every result that does not cover its data set."""
+        return tuple(
+            (row.title, column.label, cell.why)
+            for row in self.rows for column, cell in zip(self.columns, row.cells, strict=True) if cell and cell.why
+        )  # fmt: skip
 
     @property
     def csv_name(self) -> str:

@@ -20,6 +20,7 @@ from itertools import count
 
 from msgspec import structs
 
+from leaderboard.reading.failures import measured_something
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
 from leaderboard.tables.best_values import ranked
 from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table
@@ -37,10 +38,13 @@ Unrelated = Mapping[tuple[str, str, str, str], Mapping[str, float]]
 def build_tables(runs: Iterable[LoadedRun], unrelated: Unrelated | None = None) -> tuple[Table, ...]:
     """Return one table per protocol digest: shipped protocols first, then those with most runs, then by label.
 
+    A run in which every pair failed is no row (``failures.failed_runs`` lists it).
     unrelated: as ``robustness.unrelated`` finds it; the gain from the references is then a metric of its own, GAIN.
     """
     by_protocol: dict[tuple[str, ...], list[LoadedRun]] = {}
     for run in sorted(runs, key=lambda run: run.path):
+        if not measured_something(run.result):
+            continue
         protocol = run.result.run.protocol
         # The headline metrics follow from the digest, but they are in the key because a run file may claim otherwise.
         by_protocol.setdefault((protocol.digest, protocol.psnr, protocol.ssim), []).append(run)

@@ -11,7 +11,13 @@ from refsr_bench.core.terminal import text_table
 
 
 def means_table(results: Sequence[Result]) -> str:
-    """Return one row per run of the same protocol: all means, how many images they cover, seconds per image."""
+    """Return one row per run of the same protocol: all means, how many images they cover, seconds per image.
+
+    A run in which every pair failed is no row; without any row the text says so.
+    """
+    results = [result for result in results if result.measured]
+    if not results:
+        return "Nothing was measured: every pair failed."
     metrics = list({metric.name: metric for result in results for metric in result.run.metrics}.values())
     head = ("data set", "method", "weights", "images", *(metric.title for metric in metrics), "s/image")
     return text_table(head, [_means_row(result, metrics) for result in results])
