@@ -27,6 +27,8 @@ CSV_COLUMNS = (
     "images_total",
     "status",
     "seconds_per_image",
+    "machine",
+    "load",
     "psnr_rank",
     "ssim_rank",
 )
@@ -43,6 +45,7 @@ def to_csv(tables: Sequence[Table]) -> str:
             protocol.label, protocol.digest, method.group, method.name, method.title, method.year, method.gan,
             method.references, method.parameters, method.weights.name, method.weights.sha256, method.mark,
             dataset.name, dataset.manifest_sha256, dataset.official, cell.measured, cell.total, cell.status,
-            cell.seconds, cell.psnr.rank, cell.ssim.rank, *(means.get(name) for name in names),
+            cell.seconds, *((cell.timing.machine, cell.timing.load) if cell.timing else (None, None)),
+            cell.psnr.rank, cell.ssim.rank, *(means.get(name) for name in names),
         ))  # fmt: skip
     return csv_text((*CSV_COLUMNS, *names), lines)

@@ -24,6 +24,7 @@ from leaderboard.reading.failures import measured_something
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
 from leaderboard.tables.best_values import ranked
 from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table
+from leaderboard.tables.timing import legend_of, timing_of
 from leaderboard.text import anchor, of_metric
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
@@ -81,9 +82,12 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
             for key, score in ranked(column_scores, metric.direction).items():
                 scores[key][metric.name] = score
     cells = {
-        run_key(run.result): Cell(scores[run_key(run.result)], _status(run.result), run, _seconds(run.result))
+        run_key(run.result): Cell(scores[run_key(run.result)], _status(run.result), run, timing_of(run.result))
         for run in runs
     }
+    times = legend_of(cell.timing for cell in cells.values())
+    for cell in cells.values():
+        cell.scores[SECONDS.name] = dataclasses.replace(cell.scores[SECONDS.name], note=times.mark(cell.timing))
     places = {metric.name: n for n, metric in enumerate(metrics)}
     return Table(
         key=f"{anchor(protocol.label)}-{anchor(protocol.digest)[:12]}",
@@ -95,6 +99,7 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
         shown=tuple(dict.fromkeys((places[protocol.psnr], places[protocol.ssim]))),
         rows=tuple(_rows(runs, columns, cells)),
         protocol=protocol,
+        times=times.text,
     )
 
 
@@ -194,7 +199,8 @@ def _scores(result: Result, metrics: Iterable[MetricInfo], gain: Score | None) -
     found = {metric.name: _score(result, metric) for metric in metrics}
     if GAIN.name in found and gain is not None:
         found[GAIN.name] = gain
-    seconds = _seconds(result)
+    timing = timing_of(result)
+    seconds = timing.seconds if timing else None
     found[SECONDS.name] = Score(seconds, of_metric(seconds, SECONDS))
     return found
 
@@ -205,12 +211,6 @@ def _score(result: Result, metric: MetricInfo) -> Score:
     covered = sum(metric.name in image.metrics for image in result.measured)
     may = result.complete and result.run.method.ranked and value is not None
     return Score(value, of_metric(value, metric), 0 if may and covered == result.run.dataset.n_pairs else None)
-
-
-def _seconds(result: Result) -> float | None:
-    """Return mean seconds of a measured image; None if they say nothing about the method."""
-    taken = [image.cost["seconds"] for image in result.measured if "seconds" in image.cost]
-    return math.fsum(taken) / len(taken) if taken and result.run.timing != "not measurable" else None
 
 
 def _status(result: Result) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from leaderboard.tables.timing import legend_of, timing_of
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import MetricInfo, Result
 from refsr_bench.core.terminal import text_table
@@ -20,19 +21,22 @@ def means_table(results: Sequence[Result]) -> str:
         return "Nothing was measured: every pair failed."
     metrics = list({metric.name: metric for result in results for metric in result.run.metrics}.values())
     head = ("data set", "method", "weights", "images", *(metric.title for metric in metrics), "s/image")
-    return text_table(head, [_means_row(result, metrics) for result in results])
+    timings = [timing_of(result) for result in results]
+    times = legend_of(timings)
+    cells = [f"{timing.seconds:.2f} {times.mark(timing)}".rstrip() if timing else "-" for timing in timings]
+    table = text_table(head, [_means_row(*row, metrics) for row in zip(results, cells, strict=True)])
+    return f"{table}\n{times.text}" if times.text else table
 
 
-def _means_row(result: Result, metrics: Sequence[MetricInfo]) -> tuple[str, ...]:
+def _means_row(result: Result, time: str, metrics: Sequence[MetricInfo]) -> tuple[str, ...]:
     run = result.run
-    seconds = [image.cost["seconds"] for image in result.measured if "seconds" in image.cost]
     return (
         run.dataset.name + ("" if run.dataset.official else " (not the published set)"),
         run.method.title,
         run.method.weights.name,
         f"{len(result.measured)}/{run.dataset.n_pairs}",
         *(f"{result.means[m.name]:.{m.digits}f}" if m.name in result.means else "-" for m in metrics),
-        f"{mean(seconds):.2f}" if seconds else "-",
+        time,
     )
 
 
