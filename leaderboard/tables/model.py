@@ -205,7 +205,8 @@ class Table:
     only within itself). title: its name in lists. about: how its numbers were made, in a sentence or two. metrics: all
     that can be shown. shown: positions of those that are shown at first. rows: group by group. sources: of its
     published numbers. remarks: footnotes of single numbers. times: the
-    machines behind its times, in words; "" without times.
+    machines behind its times, in words; "" without times. unmeasured: a sentence for each metric
+    whose weights were missing.
     """
 
     key: str
@@ -220,6 +221,7 @@ class Table:
     sources: tuple[Source, ...] = ()
     remarks: tuple[str, ...] = field(default=())
     times: str = ""
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

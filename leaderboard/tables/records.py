@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from leaderboard.tables.model import Table
 from leaderboard.text import csv_text
+from refsr_bench.core.schema import Result
 
 CSV_COLUMNS = (
     "protocol",
@@ -34,9 +35,14 @@ CSV_COLUMNS = (
 )
 
 
+def _names(result: Result) -> set[str]:
+    """Return the metrics that a run has, or would have if it had had their weights."""
+    return {*result.means, *(metric.name for metric in result.run.metrics if metric.lacks != "nothing")}
+
+
 def to_csv(tables: Sequence[Table]) -> str:
     """Return tables in long form, one line per run: CSV_COLUMNS, then the unrounded mean of every metric in use."""
-    names = sorted({name for table in tables for cell in table.cells for name in cell.run.result.means})
+    names = sorted({name for table in tables for cell in table.cells for name in _names(cell.run.result)})
     lines = []
     for cell in (cell for table in tables for cell in table.cells):
         run, means = cell.run.result.run, cell.run.result.means

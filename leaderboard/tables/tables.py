@@ -25,6 +25,7 @@ from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
 from leaderboard.tables.best_values import ranked
 from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table
 from leaderboard.tables.timing import legend_of, timing_of
+from leaderboard.tables.unmeasured import unmeasured
 from leaderboard.text import anchor, of_metric
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
@@ -100,6 +101,7 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
         rows=tuple(_rows(runs, columns, cells)),
         protocol=protocol,
         times=times.text,
+        unmeasured=unmeasured(run.result for run in runs),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from leaderboard.tables.timing import legend_of, timing_of
+from leaderboard.tables.unmeasured import unmeasured
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import MetricInfo, Result
 from refsr_bench.core.terminal import text_table
@@ -25,7 +26,7 @@ def means_table(results: Sequence[Result]) -> str:
     times = legend_of(timings)
     cells = [f"{timing.seconds:.2f} {times.mark(timing)}".rstrip() if timing else "-" for timing in timings]
     table = text_table(head, [_means_row(*row, metrics) for row in zip(results, cells, strict=True)])
-    return f"{table}\n{times.text}" if times.text else table
+    return "\n".join(filter(None, (table, times.text, *unmeasured(results))))
 
 
 def _means_row(result: Result, time: str, metrics: Sequence[MetricInfo]) -> tuple[str, ...]:
@@ -35,9 +36,16 @@ def _means_row(result: Result, time: str, metrics: Sequence[MetricInfo]) -> tupl
         run.method.title,
         run.method.weights.name,
         f"{len(result.measured)}/{run.dataset.n_pairs}",
-        *(f"{result.means[m.name]:.{m.digits}f}" if m.name in result.means else "-" for m in metrics),
+        *(_mean(result, metric) for metric in metrics),
         time,
     )
+
+
+def _mean(result: Result, metric: MetricInfo) -> str:
+    if metric.name in result.means:
+        return f"{result.means[metric.name]:.{metric.digits}f}"
+    own = next((own for own in result.run.metrics if own.name == metric.name), metric)
+    return "-" if own.lacks == "nothing" else "not measured"
 
 
 def draws_table(results: Sequence[Result]) -> str:

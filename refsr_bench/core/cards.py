@@ -39,7 +39,8 @@ class DatasetCard:
 class MetricCard:
     """One metric. ``load(device, weights) -> compute``; ``compute(sr, hr, border, y_rounded) -> float``.
 
-    Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better.
+    Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better. get: what to do
+    when the weights of its network are missing, in a sentence; "" for a metric without weights.
     """
 
     name: str
@@ -49,6 +50,7 @@ class MetricCard:
     digits: int
     description: str
     load: Callable[[str, Path | None], Callable[[Image, Image, int, bool], float]]
+    get: str = ""
 
 
 @dataclass(frozen=True)
