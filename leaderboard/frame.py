@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.reading.load import LoadedRun, read_folder
+from leaderboard.tables.timing import cost_of, machine_words
 from refsr_bench.core.schema import ImageRecord, Run
 
 OF_RUN = {
@@ -26,10 +27,11 @@ OF_RUN = {
     "dataset": "str", "manifest_sha256": "str", "official": "bool", "n_pairs": "int64",
     "base": "str", "variation": "str", "level": "str",
     "protocol": "str", "protocol_digest": "str", "code": "str", "code_version": "str",
-    "device": "str", "processor": "str", "threads": "float64", "tiling": "str", "numbers": "str",
+    "device": "str", "processor": "str", "threads": "float64", "more_machines": "str",
+    "tiling": "str", "numbers": "str",
 }  # fmt: skip
 OF_IMAGE = {
-    "pair": "str", "error": "str", "seconds": "float64", "peak_memory_mb": "float64",
+    "pair": "str", "error": "str", "seconds": "float64", "peak_memory_mb": "float64", "load": "float64",
     "leak": "str", "leak_value": "float64",
 }  # fmt: skip
 OF_METRIC = {"metric": "str", "direction": "str", "unit": "str"}
@@ -58,7 +60,8 @@ def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
     Columns, in the words of ``core.schema``: COLUMNS. path: of the run file, relative to the folder. method, title,
     weights ...: of its method. base, variation, level: for a data set made from another, missing otherwise. protocol:
     the label. pair: the image's id. value: float64, unrounded; inf for the PSNR of identical images, nan if status is
-    not "measured". seconds, peak_memory_mb: of the image; nan if not recorded. Pairs without a record have no row.
+    not "measured". seconds, peak_memory_mb, load: of the image; nan if not recorded. Pairs without a record have no
+    row.
     """
     runs = list(runs)
     images = [image for loaded in runs for image in loaded.result.images]
@@ -77,9 +80,10 @@ def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
     failed = np.array([image.error is not None for image in images], bool)[of_image]
     values[failed] = np.nan
     status = np.where(failed, STATUSES.index(FAILED), np.isnan(values).astype(int))
+    facts = [_image_facts(loaded.result.run, image) for loaded in runs for image in loaded.result.images]
     return pd.DataFrame(
         _repeated(OF_RUN, [_run_facts(loaded.path, loaded.result.run) for loaded in runs], of_run)
-        | _repeated(OF_IMAGE, [_image_facts(image) for image in images], of_image)
+        | _repeated(OF_IMAGE, facts, of_image)
         | _repeated(OF_METRIC, [(card.name, card.direction, card.unit) for card in cards], of_card)
         | {"value": values, "status": pd.array(np.array(STATUSES, object)[status], dtype="str")}
     )
@@ -107,11 +111,12 @@ def _repeated(kinds: Mapping[str, str], facts: Sequence[tuple[Any, ...]], places
     }
 
 
-def _image_facts(image: ImageRecord) -> tuple[Any, ...]:
+def _image_facts(run: Run, image: ImageRecord) -> tuple[Any, ...]:
     """Return the values of OF_IMAGE."""
-    cost = image.cost
+    cost = cost_of(run, image)
     return (
-        image.id, image.error, cost.get("seconds"), cost.get("peak_memory_mb"), image.leak.kind, image.leak.value
+        image.id, image.error, cost.get("seconds"), cost.get("peak_memory_mb"), cost.get("load"), image.leak.kind,
+        image.leak.value,
     )  # fmt: skip
 
 
@@ -127,5 +132,6 @@ def _run_facts(path: str, run: Run) -> tuple[Any, ...]:
         dataset.name, dataset.manifest_sha256, dataset.official, dataset.n_pairs,
         *((change.base, change.kind, change.level) if change else (None, None, None)),
         run.protocol.label, run.protocol.digest, code.name if code else None, code.version if code else None,
-        machine.device, machine.processor, machine.threads, run.arithmetic.tiling, run.arithmetic.numbers,
+        machine.device, machine.processor, machine.threads,
+        "; ".join(map(machine_words, run.more_machines)) or None, run.arithmetic.tiling, run.arithmetic.numbers,
     )  # fmt: skip

@@ -67,6 +67,6 @@ function joined(sheet, view) {
   });
   const unmarked = sheet.absent.map(() => []);
   const heads = sheet.heads.map((head) => line(head, unmarked)).join("");
-  const text = sheet.begin[columns] + heads + lines.join(sheet.lines) + sheet.end;
+  const text = sheet.begin[columns] + heads + lines.join(sheet.lines) + sheet.end + view.metrics.map((m) => sheet.feet[m] || "").join("");
   return sheet.pretty ? `${JSON.stringify(JSON.parse(text), null, 1)}\n` : text;
 }

@@ -6,12 +6,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from leaderboard.exports.sheet import Beside, Cell, Line, Sheet
 from leaderboard.tables import model
 from leaderboard.tables.model import Row, Score, Table
 from leaderboard.text import MISSING, cleaned, operations, plain_cell
+
+SECONDS = "seconds"  # the metric whose numbers mean nothing without their machine
 
 
 def to_csv(table: Table) -> Sheet:
@@ -25,9 +28,12 @@ def to_csv(table: Table) -> Sheet:
             known, gaps = (_quoted(*(f"{name} {what}" for name in names)) for what in ("published", "difference"))
             beside = Beside(",", known, ",", gaps, "," + _quoted(f"{each.label} published in")[0])
         measured = table.kind == "measured"
-        heads.append(Cell("", _quoted(*names), "," + _quoted(f"{each.label} status")[0] if measured else "", beside))
+        about = _quoted(f"{each.label} machine", f"{each.label} load")
+        status = "," + _quoted(f"{each.label} status")[0] if measured else ""
+        heads.append(Cell("", _with_machine(table, _quoted(*names), about), status, beside))
         nothing = ("",) * len(titles)
-        absent.append(Cell("", nothing, "," if measured else "", beside and Beside(",", nothing, ",", nothing, ",")))
+        blank = _with_machine(table, nothing, ("", ""))
+        absent.append(Cell("", blank, "," if measured else "", beside and Beside(",", nothing, ",", nothing, ",")))
     first = ",".join(("Method", "Group", "GAN", "Year", "References", "Parameters", "GMACs", "Weights"))
     rows = tuple(
         Line(
@@ -64,12 +70,24 @@ def _csv_cell(table: Table, cell: model.Cell, beside: bool) -> Cell:
     if cell.beside:
         known, gaps = (tuple(map(_plain, texts)) for texts in (cell.beside.texts, cell.beside.gaps))
         source = _quoted(table.sources[cell.beside.source - 1].name)[0]
+    timing = cell.timing
+    load = "" if timing is None or timing.load is None else f"{timing.load:.2f}"
     return Cell(
         "",
-        tuple(_plain(score.text) for score in cell.scores.values()),
+        _with_machine(
+            table, tuple(_plain(score.text) for score in cell.scores.values()),
+            (_quoted(timing.machine)[0] if timing else "", load),
+        ),
         "," + _quoted(_status(cell))[0] if table.kind == "measured" else "",
         Beside(",", known, ",", gaps, f",{source}") if beside else None,
     )
+
+
+def _with_machine(table: Table, pieces: tuple[str, ...], machine: tuple[str, ...]) -> tuple[str, ...]:
+    """Return pieces by metric, that of the time followed by the columns about its machine."""
+    names = [metric.name for metric in table.metrics] if table.kind == "measured" else []
+    pairs = zip_longest(pieces, names)
+    return tuple(",".join((piece, *machine)) if name == SECONDS else piece for piece, name in pairs)
 
 
 def _quoted(*texts: str) -> tuple[str, ...]:
@@ -126,7 +144,11 @@ def _json_cell(table: Table, index: int, cell: model.Cell) -> Cell:
         )
         beside = Beside(f',"published":{_open(source, "metrics")}', known, after="]}")
     scores = tuple(
-        _text({"metric": metric.name, "value": value_of(score), "rank": score.rank})
+        _text(
+            {"metric": metric.name, "value": value_of(score), "rank": score.rank}
+            | ({"machine": cell.timing.machine, "load": cell.timing.load}
+               if metric.name == SECONDS and cell.timing else {})
+        )
         for metric, score in zip(table.metrics, cell.scores.values(), strict=True)
     )
     return Cell(_open(facts, "metrics"), scores, "]", beside, "}")

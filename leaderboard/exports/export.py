@@ -11,13 +11,14 @@ from typing import Any
 from leaderboard.exports.csv_json import to_csv, to_json
 from leaderboard.exports.latex_markdown import to_latex, to_markdown
 from leaderboard.exports.sheet import Sheet, View, joined
+from leaderboard.reading.failures import failed_runs
 from leaderboard.reading.load import Problem, read_folder
 from leaderboard.reading.published import published
 from leaderboard.statistics.robustness import unrelated
 from leaderboard.tables.model import Table
 from leaderboard.tables.published import with_published
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.errors import Misuse
+from refsr_bench.core.errors import BenchError, Misuse
 
 FORMATS: dict[str, Callable[[Table], Sheet]] = {
     "csv": to_csv,
@@ -41,6 +42,8 @@ def export_folder(
     tables = build_tables(results.benchmarks(), unrelated(results.runs))
     labels = ", ".join(f"{table.title} ({table.digest[:8]})" for table in tables)
     found = [t for t in tables if protocol is None or t.title == protocol or t.digest.startswith(protocol)]
+    if not tables:
+        raise BenchError(f"{folder}: every run failed; the first: {failed_runs(results.benchmarks())[0].why}")
     if not found:
         raise Misuse(f"Nothing below {folder} was measured under protocol {protocol}. There is {labels}.")
     if len(found) > 1:

@@ -17,7 +17,8 @@ from leaderboard.text import MISSING, clean
 class Style:
     """The differences between LaTeX and Markdown.
 
-    escape: formats text for display. shaded: precedes the row of a GAN-trained method. after_title: follows its title.
+    escape: formats text for display. note: encloses the mark beside a time. foot: encloses the line about times.
+    shaded: precedes the row of a GAN-trained method. after_title: follows its title.
     row: encloses a line.
     """
 
@@ -26,6 +27,8 @@ class Style:
     row: tuple[str, str]
     marks: Mapping[str, tuple[str, str]]
     unranked: tuple[str, str]
+    note: tuple[str, str]
+    foot: tuple[str, str]
     shaded: str = ""
     after_title: str = ""
 
@@ -40,9 +43,14 @@ def _styled(table: Table, style: Style) -> dict[str, Any]:
         if found.beside:
             texts = tuple(style.escape(text) if text else None for text in found.beside.texts)
             beside = Beside(" (published ", texts, after=")")
-        return Cell(before, tuple(style.escape(score.text) for score in found.scores.values()), remark, beside)
+        return Cell(before, tuple(
+            style.escape(score.text) + (style.escape(score.note).join(style.note) if score.note else "")
+            for score in found.scores.values()
+        ), remark, beside)
 
     before, after = style.row
+    foot = style.escape(table.times).join(style.foot) if table.times else ""
+    feet = tuple(foot if metric.name == "seconds" else "" for metric in table.metrics)
     rows = tuple(
         Line(
             before + (style.shaded if row.gan else ""),
@@ -54,7 +62,7 @@ def _styled(table: Table, style: Style) -> dict[str, Any]:
         for row in table.rows
     )
     return {"rows": rows, "absent": (MISSING,) * len(table.columns), "columns": style.columns, "numbers": " / ",
-            "marks": style.marks}  # fmt: skip
+            "marks": style.marks, "feet": feet}  # fmt: skip
 
 
 def _head(shown: Column) -> str:
@@ -65,7 +73,8 @@ def to_latex(table: Table) -> Sheet:
     """Write a tabular in booktabs style: best bold, second underlined, GAN-trained rows shaded, groups apart."""
     row = ("", " \\\\\n")
     marks = {"best": (r"\textbf{", "}"), "second": (r"\underline{", "}")}
-    style = Style(latex, " & ", row, marks, (r"\textit{", "}"), shaded=r"\rowcolor[gray]{0.92} ")
+    style = Style(latex, " & ", row, marks, (r"\textit{", "}"), (r"\textsuperscript{", "}"),
+                  ("\\par{\\footnotesize ", "}\n"), shaded=r"\rowcolor[gray]{0.92} ")
     digest = f", digest {table.digest[:12]}" if table.digest else ""
     about = f"% {latex(table.title)}{digest}\n% needs \\usepackage{{booktabs}} and \\usepackage[table]{{xcolor}}\n"
     counts = range(len(table.columns) + len(FIELDS) + 1)
@@ -88,7 +97,7 @@ def to_markdown(table: Table) -> Sheet:
     """Write a table as GitHub shows it: best bold, second underlined, groups as rows of their own."""
     row = ("| ", " |\n")
     marks = {"best": ("**", "**"), "second": ("<ins>", "</ins>")}
-    style = Style(markdown, " | ", row, marks, ("*", "*"), after_title=" (GAN)")
+    style = Style(markdown, " | ", row, marks, ("*", "*"), ("<sup>", "</sup>"), ("\n", "\n"), after_title=" (GAN)")
     titles = tuple(markdown(metric.title) for metric in table.metrics)
     names = [markdown(_head(each)) for each in table.columns]
     heads = (

@@ -79,7 +79,7 @@ class Sheet:
 
     begin, groups: by the number of columns after the first. plain: replaces the heads of groups in a sorted table.
     absent: cells without a result, by data set. marks: the text around the best and the second number. pretty: whether
-    JSON is indented.
+    JSON is indented. feet: by metric, what follows the end if that metric is shown.
     """
 
     ending: str
@@ -96,6 +96,7 @@ class Sheet:
     lines: str = ""
     marks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     missing: str = MISSING
+    feet: tuple[str, ...] = ()
     pretty: bool = False
 
 
@@ -120,7 +121,8 @@ def joined(sheet: Sheet, table: Table, view: View) -> str:
             lines.append(_line(sheet, view, sheet.rows[number], lambda s, m, found=marks: found[s][m]))
             number += 1
     heads = "".join(_line(sheet, view, head, lambda s, m: "") for head in sheet.heads)
-    return sheet.begin[columns] + heads + sheet.lines.join(filter(None, lines)) + sheet.end
+    feet = "".join(sheet.feet[m] for m in view.metrics if sheet.feet)
+    return sheet.begin[columns] + heads + sheet.lines.join(filter(None, lines)) + sheet.end + feet
 
 
 def _line(sheet: Sheet, view: View, line: Line, mark: Callable[[int, int], str]) -> str:

@@ -24,6 +24,7 @@ from leaderboard.figures.labels import place
 from leaderboard.reading.load import LoadedRun, dataset_key
 from leaderboard.tables.model import Table
 from leaderboard.tables.published import title_of
+from leaderboard.tables.timing import timing_of
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import to_json
 
@@ -55,10 +56,9 @@ PARAMETERS = Axis("parameters", "Parameters", "parameters")
 GMACS = Axis("GMACs", "Multiply-additions", "GMACs")
 
 
-def seconds_on(device: str) -> Axis:
-    """Return seconds per image on one device, because times of different devices do not compare."""
-    name = device or "an unnamed device"
-    return Axis(f"seconds on {name}", f"Time on {name}", "seconds per image", timed=True)
+def seconds_on(machine: str) -> Axis:
+    """Return seconds per image on one machine, in words, because times of different machines do not compare."""
+    return Axis(f"seconds on {machine}", f"Time on {machine}", "seconds per image", timed=True)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def figures(tables: Sequence[Table], published: Iterable[Published] = ()) -> lis
     for table in tables:
         for n, column in enumerate(table.columns):
             dataset = column.dataset
-            if table.protocol.label != table.protocol.name and dataset_key(dataset) in drawn:
+            if table.protocol.overrides and dataset_key(dataset) in drawn:
                 continue
             fits = dataset.official and dataset.name not in shown and table.protocol.fields.get("scale", 4) == 4
             if figure := _of_column(table, n, published if fits else ()):
@@ -116,12 +116,14 @@ def _of_column(table: Table, place: int, published: Iterable[Published]) -> Figu
         return None
     caption = f"Mean {table.psnr.title} on {dataset_words(dataset)}, {protocol_words(table.protocol)}."
     if any(axis.timed for axis in axes):
-        caption += " Seconds are means per image; a device is what the run file calls it."
+        caption += " Seconds are means per image, by machine; the table has the load that other processes made."
     if source:
         caption += f" Hollow: as published in {source}, not measured here and not under this protocol."
-    flat = [point.title for point in points if PARAMETERS not in point.costs]
-    if flat and PARAMETERS in axes:
-        caption += f" Dashed: without parameters ({', '.join(flat)})."
+    without = {kind: [point.title for point in points if point.record["parameters"] == kind] for kind in (0, None)}
+    if without[0] and PARAMETERS in axes:
+        caption += f" Dashed: without parameters ({', '.join(without[0])})."
+    if without[None] and PARAMETERS in axes:
+        caption += f" Not among the parameters, which nobody counted: {', '.join(without[None])}."
     # Figures keep the names, and addresses, that they had before data sets had variations.
     identity = {name: value for name, value in to_json(dataset).items() if name != "variation"}
     return _figure(
@@ -139,16 +141,18 @@ def measured(runs: Sequence[LoadedRun]) -> list[Point]:
         psnr = result.means[run.protocol.psnr]
         if not math.isfinite(psnr):
             continue
-        seconds = [image.cost["seconds"] for image in result.images if "seconds" in image.cost]
-        mean = math.fsum(seconds) / len(seconds) if seconds else None
-        gmacs = run.method.gmacs
-        costs = {PARAMETERS: run.method.parameters or 0, seconds_on(run.machine.device): mean or 0, GMACS: gmacs or 0}
+        timing, gmacs = timing_of(result), run.method.gmacs
+        costs = {PARAMETERS: run.method.parameters, GMACS: gmacs}
+        if timing and not timing.mixed:
+            costs[seconds_on(timing.machine)] = timing.seconds
         record = method_facts(run.method) | {
             "group": run.method.group, "gan": str(run.method.gan).lower(), "psnr": psnr,
-            "parameters": run.method.parameters or None, "seconds_per_image": mean, "device": run.machine.device,
+            "parameters": run.method.parameters, "seconds_per_image": timing.seconds if timing else None,
+            "machine": timing.machine if timing else None, "load": timing.load if timing else None,
+            "disturbed": "yes" if timing and timing.disturbed else "",
             "gmacs": gmacs, "source": "measured", "run_file": loaded.path,
         }  # fmt: skip
-        costs = {axis: value for axis, value in costs.items() if 0 < value < 1e15}  # also excludes nan
+        costs = {axis: value for axis, value in costs.items() if value and 0 < value < 1e15}  # also excludes nan
         points.append(Point(title, run.method.group, run.method.gan, psnr, False, costs, record))
     return points
 
@@ -190,7 +194,8 @@ def _figure(title: str, caption: str, name: str, points: list[Point], axes: list
     columns = (
         Column("title", "Method"), Column("weights", "Weights"), Column("group", "Group"), Column("psnr", unit, 2),
         Column("parameters", "Parameters", 0), Column("seconds_per_image", "Seconds per image", 3),
-        Column("device", "Device"), Column("gmacs", "GMACs", 0), Column("source", "Source"),
+        Column("machine", "Machine"), Column("load", "Load of others", 2), Column("disturbed", "Disturbed"),
+        Column("gmacs", "GMACs", 0), Column("source", "Source"),
     )  # fmt: skip
     return Figure(KIND, name, title, caption, alt, table_of(records, columns), csv_of(records),
                   lambda narrow: draw(points, axes, unit, narrow))  # fmt: skip
@@ -258,7 +263,7 @@ def _key(points: Sequence[Point]) -> tuple[list[Artist], list[str]]:
 
 def _flat(points: Sequence[Point], axis: Axis) -> list[Point]:
     """Draw each measured method without parameters as a line across the first panel."""
-    return [point for point in points if not point.published and axis == PARAMETERS and axis not in point.costs]
+    return [point for point in points if not point.published and axis == PARAMETERS and point.record["parameters"] == 0]
 
 
 def _group(point: Point) -> str | None:

@@ -17,7 +17,8 @@ from leaderboard.reading.load import LoadedRun, dataset_key, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.reader import digest
-from refsr_bench.core.schema import MethodInfo
+from refsr_bench.core.schema import MethodInfo, ProtocolInfo
+from refsr_bench.protocols.base import value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -111,13 +112,19 @@ def _figure(key: tuple, members: list[LoadedRun], order: Mapping[str, int]) -> F
         Column("psnr", f"{unit} [95 %]", 2), Column("images", "Images", 0), Column("protocol", "Protocol"),
         Column("protocol_digest", "Digest", most=8),
     )  # fmt: skip
-    base = labels[0].partition("+refs=")[0]
+    base = _label_without_references(run.protocol)
     return Figure(
         KIND, name_of(KIND, f"{run.dataset.name}-{base}", *key),
         f"{run.dataset.title}: PSNR by similarity of the reference, protocol {base}",
         caption, f"Line chart of {unit} over reference levels L{levels[0]} to L{levels[-1]}. {changes}.",
         table_of(records, columns), csv_of(records), lambda narrow: draw(lines, levels, unit, narrow, order),
     )  # fmt: skip
+
+
+def _label_without_references(protocol: ProtocolInfo) -> str:
+    """Return the label that the protocol has without its choice of references, which is what the figure varies."""
+    others = [name for name in protocol.overrides if name not in _REFERENCES]
+    return "+".join([protocol.name, *(f"{name}={value_text(protocol.fields.get(name))}" for name in others)])
 
 
 def _lines(runs: Sequence[LoadedRun], title: str) -> tuple[list[Line], list[dict[str, Any]]]:

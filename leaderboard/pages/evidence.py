@@ -14,8 +14,9 @@ from markupsafe import Markup, escape
 from leaderboard.pages.gallery import Gallery, ImagePage
 from leaderboard.pages.pages import Site, render, safe_link
 from leaderboard.tables.model import Cell, Column, Row, Table, method_path
-from leaderboard.text import clean, number
-from refsr_bench.core.schema import IN_WORDS, VERIFIED, ImageRecord, LeakKind, Machine, MethodInfo, MetricInfo
+from leaderboard.tables.timing import cost_of, legend_of, machine_words
+from leaderboard.text import clean, identity_rows, number
+from refsr_bench.core.schema import IN_WORDS, VERIFIED, ImageRecord, LeakKind, MethodInfo, MetricInfo
 
 EXTREMES = 3  # images shown at either end
 _ARXIV = re.compile(r"\barXiv:\s?(\d{4}\.\d{4,5})\b")
@@ -99,7 +100,10 @@ def pages(tables: Sequence[Table], gallery: Gallery, site: Site) -> Iterator[tup
                 page=page,
                 gallery=gallery,
                 brief=_brief,
-                machine=_machine,
+                machine=machine_words,
+                cost_of=cost_of,
+                times=legend_of(view.cell.timing for view in page.runs),
+                identity=identity_rows,
                 words=IN_WORDS,
                 verified=VERIFIED,
             ),
@@ -132,12 +136,6 @@ def _run(table: Table, column: Column, row: Row, cell: Cell, gallery: Gallery) -
         worst=tuple((record, gallery.page(cell, record.id)) for record in ordered[:ends]),
         best=tuple((record, gallery.page(cell, record.id)) for record in reversed(ordered[ends:][-ends:])),
     )
-
-
-def _machine(machine: Machine) -> str:
-    """Return the machine in one line: "cpu, Xeon, 2 threads"."""
-    threads = "" if machine.threads is None else f"{machine.threads} thread{'s' if machine.threads != 1 else ''}"
-    return ", ".join(filter(None, (machine.device, machine.processor, threads)))
 
 
 def _brief(names: Sequence[str]) -> str:

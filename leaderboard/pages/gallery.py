@@ -13,6 +13,7 @@ from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key
 from leaderboard.reading.pictures import Picture
 from leaderboard.tables.model import Cell, Table, method_path
+from leaderboard.tables.timing import cost_of
 from refsr_bench.core import catalogue
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, ImageRecord
@@ -144,7 +145,7 @@ def image_pages(gallery: Gallery, site: Site) -> Iterator[tuple[str, str]]:
             yield image.path, render(
                 "image.html.j2", here="images", root="../../", site=site, image=image, before=before, after=after,
                 number_of=n + 1, count_of=len(images), method_path=method_path, lost=_failures(image),
-                error_most=pictures.ERROR_MOST, ramp=ramp,
+                cost_of=cost_of, error_most=pictures.ERROR_MOST, ramp=ramp,
             )  # fmt: skip
 
 

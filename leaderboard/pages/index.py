@@ -11,6 +11,7 @@ from markupsafe import Markup
 from leaderboard.exports import export
 from leaderboard.exports.csv_json import value_of
 from leaderboard.exports.sheet import FIELDS, field_text
+from leaderboard.reading.failures import FailedRun
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
 from leaderboard.tables.model import Cell, Table
@@ -25,13 +26,19 @@ def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tupl
     return (*(with_published(table, entries) for table in measured), *as_published(entries))
 
 
-def context(measured: Sequence[Table], problems: Sequence[Problem], entries: Iterable[Published]) -> dict[str, Any]:
+def context(
+    measured: Sequence[Table],
+    problems: Sequence[Problem],
+    entries: Iterable[Published],
+    failed: Sequence[FailedRun] = (),
+) -> dict[str, Any]:
     """Return the values that ``index.html.j2`` shows."""
     entries = tuple(entries)
     found = every_table(measured, entries)
     runs = [cell.run.result.run for table in measured for cell in table.cells]
     return {
         "problems": problems,
+        "failed": failed,
         "measured": [table for table in found if table.kind == "measured"],
         "published": [table for table in found if table.kind == "published"],
         "changes": {table.key: _changes(table, measured) for table in measured},

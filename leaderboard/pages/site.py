@@ -15,6 +15,7 @@ from leaderboard.exports.export import all_json, script, script_name
 from leaderboard.frame import frame
 from leaderboard.pages import evidence, figures, finder, gallery, index, statistics_page, study
 from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
+from leaderboard.reading.failures import failed_runs
 from leaderboard.reading.load import Problem, Results, read_folder
 from leaderboard.reading.published import published
 from leaderboard.statistics.contests import Contest
@@ -119,7 +120,7 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
         (Entry("study", "User study", "study.html"), studies),
     )
     site = Site(title, tuple(entry for entry, shown in entries if shown))
-    shown = index.context(found.tables, found.problems, published())
+    shown = index.context(found.tables, found.problems, published(), failed_runs(found.results.runs))
     yield "leaderboard.json", all_json(shown["measured"])
     yield from ((f"assets/{path.name}", path.read_text(encoding="utf-8")) for path in sorted(ASSETS.iterdir()))
     yield "leaderboard.csv", to_csv(found.tables)

@@ -60,12 +60,12 @@ class Published(Format):
     """A number of one method on one data set, as one source states it.
 
     method: its name in this project; "" if it has no counterpart. title: its name in tables, with "-rec" for training
-    without adversarial loss. variant: the training; "" if there is only one. condition: what distinguishes the number
-    from the method's usual one ("official weights, rerun"); normally "". gan: None when unknown. year: of the method's
-    paper. dataset: its name in ``refsr_bench``; "" for entries of parameters alone. psnr: dB; ssim; lpips; fid;
-    params_m: 10^6 parameters. delta_psnr: dB gained over the step before it, in ablations. step: our name for that
-    step. about: whether the source rounds it. channel: the one that PSNR and SSIM were taken on. verified: whether it
-    was read in the source itself.
+    without adversarial loss. variant: the training; "" if there is only one. family: the title of the other training,
+    "" for a title that does not name its training. condition: what distinguishes the number from the method's usual
+    one ("official weights, rerun"); normally "". gan: None when unknown. year: of the paper. dataset: its name in
+    ``refsr_bench``; "" for entries of parameters alone. psnr: dB; ssim; lpips; fid; params_m: 10^6 parameters.
+    delta_psnr: dB gained over the step before it, in ablations. step: our name for that step. about: whether the source
+    rounds it. channel: the one that PSNR and SSIM were taken on. verified: whether it was read in the source itself.
     """
 
     title: Name
@@ -78,6 +78,7 @@ class Published(Format):
     gan: bool | None = None
     dataset: Text = ""
     variant: Literal["gan", "rec", ""] = ""
+    family: Text = ""
     condition: Text = ""
     year: Year | None = None
     psnr: Real | None = None

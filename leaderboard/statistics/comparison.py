@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.frame import frame
+from leaderboard.reading.failures import measured_something, shortfall
 from leaderboard.reading.load import LoadedRun, Problem, method_key, read_folder, run_key
 from leaderboard.statistics import contests, records
 from leaderboard.statistics.contests import Contest, Pair, Standing
@@ -191,6 +192,10 @@ def _tables(runs: Sequence[LoadedRun], asked: Asked) -> tuple[Table, ...]:
 def _why_not(own: Iterable[LoadedRun], chosen: Chosen, asked: Asked, metrics: Iterable[str]) -> str:
     """Explain why methods cannot be compared. metrics: of the columns that have all of them."""
     methods = ", ".join(chosen)
+    for text, paths in chosen.items():
+        results = [loaded.result for loaded in own if loaded.path in paths]
+        if not any(map(measured_something, results)):
+            return f"{text}: every pair failed, so there is nothing to compare: {shortfall(results[0])}."
     if metrics and asked.metric:
         return f"Not all of {methods} have the metric {asked.metric}. There are: {', '.join(metrics)}."
     if metrics:

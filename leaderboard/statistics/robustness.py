@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.frame import MEASURED, frame
+from leaderboard.reading.failures import measured_something
 from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
 from leaderboard.text import csv_text
@@ -93,6 +94,8 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
     baselines: dict[tuple, dict[tuple[str, str], LoadedRun]] = {}
     protocols: dict[str, ProtocolInfo] = {}
     for loaded in sorted(runs, key=lambda run: run.path):
+        if not measured_something(loaded.result):
+            continue
         run = loaded.result.run
         protocols.setdefault(run.protocol.digest, run.protocol)
         base, change, level = change_of(run.dataset)
@@ -110,8 +113,9 @@ def studies(runs: Iterable[LoadedRun]) -> tuple[Study, ...]:
             | ({UNRELATED: beside[series]} if series in beside else {})
             for series, levels in sorted(by_series.items(), key=lambda item: _matchers_last(item[1], item[0]))
         }
-        some = next(iter(next(iter(by_series.values())).items()))
-        found.append(Study(base, _title(*some, change), change, protocols[digest], ids, complete))
+        some = next(iter(next(iter(by_series.values())).values())).result.run.dataset
+        title = some.variation.title if some.variation else some.title
+        found.append(Study(base, title, change, protocols[digest], ids, complete))
     return tuple(found)
 
 
@@ -119,11 +123,6 @@ def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
     """Return (changed data set, change, level); (its name, GIVEN, GIVEN) if measured with its own references."""
     change = dataset.variation
     return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
-
-
-def _title(level: str, loaded: LoadedRun, change: str) -> str:
-    """Return the title of the data set that was changed: "Sample, rotation, 20" gives "Sample"."""
-    return loaded.result.run.dataset.title.removesuffix(f", {level}").removesuffix(f", {change}")
 
 
 def _place(level: str) -> tuple[bool, float, int, str]:

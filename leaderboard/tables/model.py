@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from leaderboard.reading.failures import shortfall
 from leaderboard.reading.load import LoadedRun, run_key
 from leaderboard.reading.published import Source
+from leaderboard.tables.timing import Timing
 from leaderboard.text import anchor
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, ProtocolInfo
@@ -24,12 +26,17 @@ COLUMNS = ("cufed5", "sun80", "urban100", "manga109", "wrsr")  # the order of C�
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one cell. value: unrounded; None without one. rank: 1 is best; None when unranked."""
+    """One metric of one cell.
+
+    value: unrounded; None without one. rank: 1 is best; None when unranked. note: a mark beside the number, which a
+    line under the table explains.
+    """
 
     value: float | None
     text: str
     rank: int | None = None
     mark: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,14 +60,19 @@ class Cell:
     """One method on one data set. scores: by name, for each of the table's metrics in their order.
 
     status: "complete", "partial", "failed", "synthetic weights" or "published". run: None for published numbers; fields
-    that follow from it are for measured results alone. seconds: mean per measured image; None if unknown.
+    that follow from it are for measured results alone. timing: None if unknown.
     """
 
     scores: Mapping[str, Score]
     status: str = "published"
     run: LoadedRun | None = None
-    seconds: float | None = None
+    timing: Timing | None = None
     beside: Beside | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The mean time of a measured image; None if unknown."""
+        return self.timing.seconds if self.timing else None
 
     @cached_property
     def anchor(self) -> str:
@@ -97,9 +109,14 @@ class Cell:
         return self.covered if self.measured != self.total else self.status
 
     @property
+    def why(self) -> str:
+        """What the run lacks, with the first reasons; "" for nothing."""
+        return shortfall(self.run.result) if self.run else ""
+
+    @property
     def about(self) -> str:
         """The text of the tooltip."""
-        return self.covered + ("" if self.seconds is None else f" · {self.seconds:.3g} s per image")
+        return (self.why or self.covered) + (f" · {self.timing.about}" if self.timing else "")
 
     @property
     def psnr(self) -> Score:
@@ -187,7 +204,9 @@ class Table:
     kind: "measured" (everything measured under one protocol) or "published" (one source's table as published, ranked
     only within itself). title: its name in lists. about: how its numbers were made, in a sentence or two. metrics: all
     that can be shown. shown: positions of those that are shown at first. rows: group by group. sources: of its
-    published numbers. remarks: footnotes of single numbers.
+    published numbers. remarks: footnotes of single numbers. times: the
+    machines behind its times, in words; "" without times. unmeasured: a sentence for each metric
+    whose weights were missing.
     """
 
     key: str
@@ -201,6 +220,8 @@ class Table:
     protocol: ProtocolInfo | None = None
     sources: tuple[Source, ...] = ()
     remarks: tuple[str, ...] = field(default=())
+    times: str = ""
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -225,6 +246,14 @@ class Table:
     def cells(self) -> tuple[Cell, ...]:
         """Every result, row by row."""
         return tuple(cell for row in self.rows for cell in row.cells if cell)
+
+    @property
+    def lacking(self) -> tuple[tuple[str, str, str], ...]:
+        """The title, data set and shortfall of every result that does not cover its data set."""
+        return tuple(
+            (row.title, column.label, cell.why)
+            for row in self.rows for column, cell in zip(self.columns, row.cells, strict=True) if cell and cell.why
+        )  # fmt: skip
 
     @property
     def csv_name(self) -> str:

@@ -103,7 +103,7 @@ def _beside(cell: Cell, table: Table, entry: Published, source: int, weights: st
         comparable = comparable and cell.status != "synthetic weights"
         gaps.append(signed(value - known, digits, whole) if comparable else "")
     own = cell.run.result.run.method.weights
-    caveats = [f"weights {weights}" if own.sha256 is not None or own.name not in ("", "none") else ""]
+    caveats = [f"weights {weights}" if own.kind != "none" else ""]
     caveats += [cell.covered if cell.measured != cell.total else ""]
     return Beside(source, tuple(texts), tuple(gaps), tuple(values), ", ".join(filter(None, caveats)))
 
@@ -212,11 +212,12 @@ def _rows(entries: Iterable[Published]) -> list[tuple[Place, dict[str, Published
     by_row: dict[Place, dict[str, Published]] = {}
     for entry in entries:
         by_row.setdefault(_place(entry), {})[entry.dataset] = entry
-    families = list(dict.fromkeys(place[0].removesuffix("-rec") for place in by_row))
+    family = {place: next(iter(found.values())).family or place[0] for place, found in by_row.items()}
+    families = list(dict.fromkeys(family.values()))
 
     def order(item: tuple[Place, dict[str, Published]]) -> tuple:
         place, found = item
         group = next(iter(found.values())).group
-        return (GROUPS.index(group), families.index(place[0].removesuffix("-rec")), place[1] == "rec")
+        return (GROUPS.index(group), families.index(family[place]), place[1] == "rec")
 
     return sorted(by_row.items(), key=order)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from leaderboard.tables.model import Table
 from leaderboard.text import csv_text
+from refsr_bench.core.schema import Result
 
 CSV_COLUMNS = (
     "protocol",
@@ -27,14 +28,21 @@ CSV_COLUMNS = (
     "images_total",
     "status",
     "seconds_per_image",
+    "machine",
+    "load",
     "psnr_rank",
     "ssim_rank",
 )
 
 
+def _names(result: Result) -> set[str]:
+    """Return the metrics that a run has, or would have if it had had their weights."""
+    return {*result.means, *(metric.name for metric in result.run.metrics if metric.lacks != "nothing")}
+
+
 def to_csv(tables: Sequence[Table]) -> str:
     """Return tables in long form, one line per run: CSV_COLUMNS, then the unrounded mean of every metric in use."""
-    names = sorted({name for table in tables for cell in table.cells for name in cell.run.result.means})
+    names = sorted({name for table in tables for cell in table.cells for name in _names(cell.run.result)})
     lines = []
     for cell in (cell for table in tables for cell in table.cells):
         run, means = cell.run.result.run, cell.run.result.means
@@ -43,6 +51,7 @@ def to_csv(tables: Sequence[Table]) -> str:
             protocol.label, protocol.digest, method.group, method.name, method.title, method.year, method.gan,
             method.references, method.parameters, method.weights.name, method.weights.sha256, method.mark,
             dataset.name, dataset.manifest_sha256, dataset.official, cell.measured, cell.total, cell.status,
-            cell.seconds, cell.psnr.rank, cell.ssim.rank, *(means.get(name) for name in names),
+            cell.seconds, *((cell.timing.machine, cell.timing.load) if cell.timing else (None, None)),
+            cell.psnr.rank, cell.ssim.rank, *(means.get(name) for name in names),
         ))  # fmt: skip
     return csv_text((*CSV_COLUMNS, *names), lines)

@@ -15,24 +15,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from msgspec import structs
 
+from leaderboard.reading.failures import measured_something
 from leaderboard.reading.load import LoadedRun, dataset_key, method_key, run_key
 from leaderboard.tables.best_values import ranked
 from leaderboard.tables.model import COLUMNS, GROUPS, OWN, Cell, Column, Row, Score, Table
+from leaderboard.tables.timing import legend_of, timing_of
+from leaderboard.tables.unmeasured import unmeasured
 from leaderboard.text import anchor, of_metric
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
 
 GAIN = MetricInfo("reference_gain", "Reference gain", "higher", "dB", 2)
 SECONDS = MetricInfo("seconds", "Time", "lower", "s", 2)
-
-# 'x-rec' (reconstruction loss alone) and 'x.gan' are two trainings of 'x'.
-_VARIANT = re.compile(r"[-_. ](rec|gan)$", re.IGNORECASE)
 
 Unrelated = Mapping[tuple[str, str, str, str], Mapping[str, float]]
 """PSNR by image with an unrelated reference, by protocol digest, data set, method and weights."""
@@ -41,17 +40,20 @@ Unrelated = Mapping[tuple[str, str, str, str], Mapping[str, float]]
 def build_tables(runs: Iterable[LoadedRun], unrelated: Unrelated | None = None) -> tuple[Table, ...]:
     """Return one table per protocol digest: shipped protocols first, then those with most runs, then by label.
 
+    A run in which every pair failed is no row (``failures.failed_runs`` lists it).
     unrelated: as ``robustness.unrelated`` finds it; the gain from the references is then a metric of its own, GAIN.
     """
     by_protocol: dict[tuple[str, ...], list[LoadedRun]] = {}
     for run in sorted(runs, key=lambda run: run.path):
+        if not measured_something(run.result):
+            continue
         protocol = run.result.run.protocol
         # The headline metrics follow from the digest, but they are in the key because a run file may claim otherwise.
         by_protocol.setdefault((protocol.digest, protocol.psnr, protocol.ssim), []).append(run)
 
     def place(members: list[LoadedRun]) -> tuple[bool, int, str, str]:
         protocol = members[0].result.run.protocol
-        return (protocol.label != protocol.name, -len(members), protocol.label, protocol.digest)
+        return (bool(protocol.overrides), -len(members), protocol.label, protocol.digest)
 
     tables: list[Table] = []
     keys: set[str] = set()
@@ -81,9 +83,12 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
             for key, score in ranked(column_scores, metric.direction).items():
                 scores[key][metric.name] = score
     cells = {
-        run_key(run.result): Cell(scores[run_key(run.result)], _status(run.result), run, _seconds(run.result))
+        run_key(run.result): Cell(scores[run_key(run.result)], _status(run.result), run, timing_of(run.result))
         for run in runs
     }
+    times = legend_of(cell.timing for cell in cells.values())
+    for cell in cells.values():
+        cell.scores[SECONDS.name] = dataclasses.replace(cell.scores[SECONDS.name], note=times.mark(cell.timing))
     places = {metric.name: n for n, metric in enumerate(metrics)}
     return Table(
         key=f"{anchor(protocol.label)}-{anchor(protocol.digest)[:12]}",
@@ -95,6 +100,8 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
         shown=tuple(dict.fromkeys((places[protocol.psnr], places[protocol.ssim]))),
         rows=tuple(_rows(runs, columns, cells)),
         protocol=protocol,
+        times=times.text,
+        unmeasured=unmeasured(run.result for run in runs),
     )
 
 
@@ -131,7 +138,7 @@ def _columns(datasets: Iterable[DatasetInfo]) -> tuple[Column, ...]:
 
 
 def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[tuple, Cell]) -> Iterator[Row]:
-    """Return methods by group and year, the two trainings of one method side by side, '-rec' second.
+    """Return methods by group and year, the trainings of one method side by side, without an adversarial loss second.
 
     A method that was measured at different times is described as the run that started last describes it.
     """
@@ -169,20 +176,18 @@ def _group(run: LoadedRun) -> str:
 
 
 def _by_year(methods: Sequence[MethodInfo]) -> list[MethodInfo]:
-    first: dict[str, int] = {}
-    for method in methods:
-        first[_family(method)] = min(method.year, first.get(_family(method), method.year))
+    """Sort methods by year. Those of one paper stand together, at the place of the first of them."""
+    families = grouped(methods, lambda method: method.paper or method.name)
+    first = {
+        name: (min(method.year for method in own), min(method.name.lower() for method in own))
+        for name, own in families.items()
+    }
 
     def place(method: MethodInfo) -> tuple:
-        family = _family(method)
-        rec = method.name.lower().endswith("rec") and family != method.name.lower()
-        return (first[family], family, rec, method.title.lower(), method.name, method.weights.name, method.weights.key)
+        family = first[method.paper or method.name]
+        return (*family, not method.gan, method.title.lower(), method.name, method.weights.name, method.weights.key)
 
     return sorted(methods, key=place)
-
-
-def _family(method: MethodInfo) -> str:
-    return _VARIANT.sub("", method.name).lower()
 
 
 def _weights(method: MethodInfo, methods: Iterable[MethodInfo]) -> str:
@@ -196,7 +201,8 @@ def _scores(result: Result, metrics: Iterable[MetricInfo], gain: Score | None) -
     found = {metric.name: _score(result, metric) for metric in metrics}
     if GAIN.name in found and gain is not None:
         found[GAIN.name] = gain
-    seconds = _seconds(result)
+    timing = timing_of(result)
+    seconds = timing.seconds if timing else None
     found[SECONDS.name] = Score(seconds, of_metric(seconds, SECONDS))
     return found
 
@@ -207,12 +213,6 @@ def _score(result: Result, metric: MetricInfo) -> Score:
     covered = sum(metric.name in image.metrics for image in result.measured)
     may = result.complete and result.run.method.ranked and value is not None
     return Score(value, of_metric(value, metric), 0 if may and covered == result.run.dataset.n_pairs else None)
-
-
-def _seconds(result: Result) -> float | None:
-    """Return mean seconds of a measured image; None if they say nothing about the method."""
-    taken = [image.cost["seconds"] for image in result.measured if "seconds" in image.cost]
-    return math.fsum(taken) / len(taken) if taken and result.run.timing != "not measurable" else None
 
 
 def _status(result: Result) -> str:

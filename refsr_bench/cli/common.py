@@ -143,14 +143,16 @@ def pair_progress(what: str) -> Track:
 def report_runs(done: Sequence[Result], out: Path) -> None:
     """Print the means of these runs, then build the pages of everything in the results folder, with small pictures."""
     from leaderboard.pages.site import build
+    from leaderboard.reading.failures import reasons
     from refsr_bench.cli.tables import means_table
 
     for label in dict.fromkeys(result.run.protocol.label for result in done):
         group = [result for result in done if result.run.protocol.label == label]
         click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{means_table(group)}")
     for result in done:
-        for record in result.failed:
-            click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
+        for reason, number in reasons(result.failed):
+            of = f"{number} of {len(result.run.pair_ids)} pairs"
+            click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {of}: {reason}", err=True)
     built = build(out, out / "site", images="thumbs", drawn=False)
     for problem in built.problems:
         click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)

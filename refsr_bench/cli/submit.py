@@ -203,4 +203,4 @@ def _metrics(names: tuple[str, ...], lpips_weights: Path | None) -> tuple[Metric
     """Return the metrics that can be computed on this machine; the others are left out with one notice."""
     from refsr_bench.evaluate.metrics import load_metrics
 
-    return load_metrics(names, "cpu", lpips_weights)
+    return tuple(metric for metric in load_metrics(names, "cpu", lpips_weights) if metric.compute)

@@ -5,29 +5,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from leaderboard.tables.timing import legend_of, timing_of
+from leaderboard.tables.unmeasured import unmeasured
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import MetricInfo, Result
 from refsr_bench.core.terminal import text_table
 
 
 def means_table(results: Sequence[Result]) -> str:
-    """Return one row per run of the same protocol: all means, how many images they cover, seconds per image."""
+    """Return one row per run of the same protocol: all means, how many images they cover, seconds per image.
+
+    A run in which every pair failed is no row; without any row the text says so.
+    """
+    results = [result for result in results if result.measured]
+    if not results:
+        return "Nothing was measured: every pair failed."
     metrics = list({metric.name: metric for result in results for metric in result.run.metrics}.values())
     head = ("data set", "method", "weights", "images", *(metric.title for metric in metrics), "s/image")
-    return text_table(head, [_means_row(result, metrics) for result in results])
+    timings = [timing_of(result) for result in results]
+    times = legend_of(timings)
+    cells = [f"{timing.seconds:.2f} {times.mark(timing)}".rstrip() if timing else "-" for timing in timings]
+    table = text_table(head, [_means_row(*row, metrics) for row in zip(results, cells, strict=True)])
+    return "\n".join(filter(None, (table, times.text, *unmeasured(results))))
 
 
-def _means_row(result: Result, metrics: Sequence[MetricInfo]) -> tuple[str, ...]:
+def _means_row(result: Result, time: str, metrics: Sequence[MetricInfo]) -> tuple[str, ...]:
     run = result.run
-    seconds = [image.cost["seconds"] for image in result.measured if "seconds" in image.cost]
     return (
         run.dataset.name + ("" if run.dataset.official else " (not the published set)"),
         run.method.title,
         run.method.weights.name,
         f"{len(result.measured)}/{run.dataset.n_pairs}",
-        *(f"{result.means[m.name]:.{m.digits}f}" if m.name in result.means else "-" for m in metrics),
-        f"{mean(seconds):.2f}" if seconds else "-",
+        *(_mean(result, metric) for metric in metrics),
+        time,
     )
+
+
+def _mean(result: Result, metric: MetricInfo) -> str:
+    if metric.name in result.means:
+        return f"{result.means[metric.name]:.{metric.digits}f}"
+    own = next((own for own in result.run.metrics if own.name == metric.name), metric)
+    return "-" if own.lacks == "nothing" else "not measured"
 
 
 def draws_table(results: Sequence[Result]) -> str:

@@ -40,7 +40,8 @@ class MetricCard:
     """One metric. ``load(device, weights) -> compute``; ``compute(sr, hr, border, y_rounded) -> float``.
 
     Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better. version: raised
-    when the metric gives different values.
+    when the metric gives different values. get: what to do when the weights of its network are missing, in a sentence;
+    "" for a metric without weights.
     """
 
     name: str
@@ -51,6 +52,7 @@ class MetricCard:
     description: str
     load: Callable[[str, Path | None], Callable[[Image, Image, int, bool], float]]
     version: int = 1
+    get: str = ""
 
 
 @dataclass(frozen=True)

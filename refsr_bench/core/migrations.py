@@ -50,6 +50,21 @@ def current_run(run: Any, where: str) -> Any:
         return run
     for older in range(version_of(run, where), SCHEMA_VERSION):
         run = {**_STEPS[older](run), "schema_version": older + 1}
+    return _with_later_facts(run)
+
+
+def _with_later_facts(run: Values) -> Values:
+    """Add what the first files of version 3 stated by a protocol's label and a data set's title alone."""
+    protocol, dataset = run.get("protocol"), run.get("dataset")
+    if isinstance(protocol, dict) and isinstance(protocol.get("label"), str) and "overrides" not in protocol:
+        names = [part.partition("=")[0] for part in protocol["label"].split("+")[1:]]
+        run = {**run, "protocol": {**protocol, "overrides": names}}
+    change = dataset.get("variation") if isinstance(dataset, dict) else None
+    if isinstance(change, dict) and isinstance(dataset.get("title"), str) and "title" not in change:
+        title = dataset["title"]
+        for end in (", unrelated references", f", {change.get('level')}", f", {change.get('kind')}"):
+            title = title.removesuffix(end)
+        run = {**run, "dataset": {**dataset, "variation": {**change, "title": title}}}
     return run
 
 

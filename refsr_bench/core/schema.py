@@ -43,6 +43,7 @@ Tiling = Literal["whole", "strips", "unknown"]
 NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
+Lacking = Literal["nothing", "weights"]
 
 VERIFIED: dict[Verified, str] = {
     "real weights": "the authors' weights give the authors' outputs",
@@ -148,11 +149,15 @@ class MethodInfo(Format):
 
 
 class Variation(Format):
-    """A data set made from another. base: the other's name. kind: what was changed ("rotation"). level: how far."""
+    """A data set made from another.
+
+    base: the other's name. kind: what was changed ("rotation"). level: how far. title: the other's.
+    """
 
     base: Name
     kind: Name
     level: Name
+    title: Text = ""
 
 
 class DatasetInfo(Format):
@@ -168,7 +173,11 @@ class DatasetInfo(Format):
 
 
 class ProtocolInfo(Format):
-    """The protocol. label: name plus overrides; digest: SHA-256 over ``fields``; psnr, ssim: its headline metrics."""
+    """The protocol.
+
+    label: name plus overrides. digest: SHA-256 over ``fields``. psnr, ssim: its headline metrics. overrides: the names
+    of the fields that differ from the protocol of that name, in alphabetical order.
+    """
 
     label: Text
     name: Text
@@ -178,11 +187,14 @@ class ProtocolInfo(Format):
     psnr: Text
     ssim: Text
     fields: Mapping[str, Any]
+    overrides: tuple[Text, ...] = ()
 
 
 class MetricInfo(Format):
-    """One column. direction: "higher" or "lower" is better; digits: decimals when printed.
+    """One column.
 
+    direction: "higher" or "lower" is better. digits: decimals when printed. lacks: what was missing to measure it;
+    "weights" if the protocol asks for the metric and no image has it, because its network's weights were not there.
     version: the card's for a metric of this package, a digest of its code for one from somebody else's.
     """
 
@@ -191,6 +203,7 @@ class MetricInfo(Format):
     direction: Direction
     unit: Text
     digits: Annotated[int, Meta(ge=0, le=9)]
+    lacks: Lacking = "nothing"
     version: Text = "1"
 
 
@@ -244,7 +257,7 @@ class Run(Format):
     """``run.json``: what was measured and how. ``identity`` lists what its numbers depend on.
 
     kind: only benchmarks are ranked. origin: the source of the SR images. code: None if unknown. timing: whether
-    ``cost`` says anything about the method. more_machines: those on which the run went on after ``machine``.
+    ``cost`` says anything about the method. more_machines: those other than ``machine`` on which a resumed run went on.
     """
 
     method: MethodInfo
@@ -265,9 +278,9 @@ class Run(Format):
     code: Code | None = None
     timing: Timing = "measured"
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
+    more_machines: tuple[Machine, ...] = ()
     command: Text = ""
     started: Text = ""
-    more_machines: tuple[Machine, ...] = ()
     schema_version: Annotated[int, Meta(extra_json_schema={"const": SCHEMA_VERSION})] = SCHEMA_VERSION
 
     def identity(self) -> dict[str, Any]:
@@ -287,7 +300,7 @@ class Run(Format):
             "arithmetic": reader.to_json(self.arithmetic),
             "dataset": {"name": self.dataset.name, "manifest_sha256": self.dataset.manifest_sha256},
             "protocol": self.protocol.digest,
-            "metrics": {metric.name: metric.version for metric in self.metrics},
+            "metrics": {metric.name: metric.version for metric in self.metrics if metric.lacks == "nothing"},
             "libraries": {name: versions[name] for name in LIBRARIES if name in versions},
         }
 
@@ -296,7 +309,8 @@ class ImageRecord(Format):
     """One image.
 
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
-    cost: see ``evaluate.cost``. error: why it failed; None for an image that was measured.
+    cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
+    for an image that was measured.
     """
 
     id: Text

@@ -22,24 +22,27 @@ Compute = Callable[[Image, Image, int, bool], float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric ready to be computed: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``."""
+    """A metric ready to be computed: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``.
+
+    compute: None if the weights of its network are missing.
+    """
 
     card: MetricCard
-    compute: Compute
+    compute: Compute | None
 
     @property
     def info(self) -> MetricInfo:
         card, code = self.card, code_of_card(self.card)
-        return MetricInfo(
-            card.name, card.title, card.direction, card.unit, card.digits, version=code.sha256 or code.version
-        )
+        lacks = "weights" if self.compute is None else "nothing"
+        version = code.sha256 or code.version
+        return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits, lacks, version)
 
 
 def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None = None) -> tuple[Metric, ...]:
     """Load metrics of the catalogue.
 
-    A metric whose weights cannot be had is left out with a warning, unless its file was given: then its BenchError is
-    raised.
+    A metric whose weights cannot be had stays without values, which the log says once and results state, unless its
+    file was given: then its BenchError is raised.
     """
     ready = []
     for card in [catalogue.get("METRICS", name) for name in names]:
@@ -50,6 +53,7 @@ def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None =
             if given is not None:
                 raise
             log.warning("%s stays empty: %s", card.title, error)
+            ready.append(Metric(card, None))
     return tuple(ready)
 
 
@@ -60,6 +64,8 @@ def score(sr: Image, sample: Sample, protocol: Protocol, metrics: Sequence[Metri
     """
     values = {}
     for metric in metrics:
+        if metric.compute is None:
+            continue
         try:
             values[metric.card.name] = float(metric.compute(sr, sample.hr, protocol.border, protocol.y_rounded))
         except BenchError:

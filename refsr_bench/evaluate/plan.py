@@ -147,4 +147,5 @@ def _protocol_info(protocol: Protocol) -> ProtocolInfo:
         psnr=protocol.psnr,
         ssim=protocol.ssim,
         fields=protocol.fields(),
+        overrides=tuple(protocol.overrides),
     )

@@ -22,10 +22,10 @@ ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
-_HELP = (
-    f"LPIPS needs torchvision's ImageNet AlexNet: get {ALEXNET_URL} on any machine and name the file with "
-    "--lpips-weights FILE, or put it into the torch hub cache."
+_GET = (
+    f"get {ALEXNET_URL} on any machine and name the file with --lpips-weights FILE, or put it into the torch hub cache"
 )
+_HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 
 
 def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool], float]:
@@ -109,5 +109,6 @@ METRICS = (
         4,
         "Learned perceptual distance, AlexNet v0.1, RGB. Needs the ImageNet AlexNet file.",
         load,
+        _GET,
     ),
 )

@@ -145,9 +145,10 @@ class Protocol:
     @property
     def label(self) -> str:
         """The name, then every override: "c2" or "c2+border=0+refs=all". ``parse_label`` reads it."""
-        return "+".join([self.name, *(f"{name}={value_text(value)}" for name, value in self._overrides().items())])
+        return "+".join([self.name, *(f"{name}={value_text(value)}" for name, value in self.overrides.items())])
 
-    def _overrides(self) -> dict[str, Any]:
+    @property
+    def overrides(self) -> dict[str, Any]:
         """Return the fields that differ from the protocol of the same name, in alphabetical order."""
         before = (self.base or self).fields()
         return {name: value for name, value in sorted(self.fields().items()) if value != before[name]}

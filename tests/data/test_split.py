@@ -42,7 +42,7 @@ def small(tmp_path):
 def test_every_pair_has_its_reference_and_its_truth(sample):
     made = transformed(sample, "rotation", "medium")
     assert made.name == "sample.rotation.medium" and not made.official
-    assert made.leak == "by construction" and made.variation == Variation("sample", "rotation", "medium")
+    assert made.leak == "by construction" and made.variation == Variation("sample", "rotation", "medium", sample.title)
     assert any("leak by construction" in note for note in made.notes)
     for pair, original in zip(made.pairs, sample.pairs, strict=True):
         assert (pair.id, pair.hr) == (original.id, original.hr)
@@ -136,10 +136,10 @@ def test_written_to_disk_it_is_the_same_split(small, tmp_path):
             np.testing.assert_array_equal(truth_of(memory, a.id).valid(points), truth_of(disk, b.id).valid(points))
     assert opened.leak == "by construction" and opened.variation is None
     assert opened.pairs[0].variation == Variation("001", "scale", "identity")
-    assert at_level(opened, "0.7").variation == Variation("transform", "given", "0.7")
+    assert at_level(opened, "0.7").variation == Variation("transform", "given", "0.7", opened.title)
     stranger = unrelated(at_level(opened, "0.7"))
     assert stranger.name == "transform.0.7.unrelated"
-    assert stranger.variation == Variation("transform", "unrelated", "unrelated")
+    assert stranger.variation == Variation("transform", "unrelated", "unrelated", opened.title)
     assert not truth_of(opened, "001_unrelated").valid(np.zeros((1, 2))).any()
     with pytest.raises(Misuse, match="it has identity, large"):
         at_level(opened, "small")

@@ -18,8 +18,10 @@ def under(result: Result, label: str = "c2", **fields: Any) -> Result:
     """The same numbers under a protocol with other fields."""
     protocol = result.run.protocol
     merged = {**protocol.fields, "refs": "standard", "standard_refs": {"*": "level:1"}, **fields}
+    name, *settings = label.split("+")
+    overrides = tuple(setting.partition("=")[0] for setting in settings)
     protocol = structs.replace(
-        protocol, label=label, name=label.split("+")[0], fields=merged, digest=digest(merged)
+        protocol, label=label, name=name, fields=merged, digest=digest(merged), overrides=overrides
     )
     return structs.replace(result, run=structs.replace(result.run, protocol=protocol))
 
@@ -32,7 +34,7 @@ def known(result: Result, **facts: Any) -> Result:
 
 def robust(name: str, level: str, psnr: Sequence[float], aee: Sequence[float] | None, ids: str = "p") -> Result:
     """A robustness run on "sample"; level: "rotation 20", "unrelated"; ids: the prefix of its pairs' ids."""
-    change = Variation("sample", level.split()[0], level.split()[-1])
+    change = Variation("sample", level.split()[0], level.split()[-1], "Sample")
     result = make(name, psnr, dataset=f"sample.{level.replace(' ', '.')}", kind="robustness", variation=change)
     records = {
         f"{ids}{n}": ImageRecord(f"{ids}{n}", {"psnr_y": float(value)} | ({"aee": float(aee[n])} if aee else {}))

@@ -34,6 +34,7 @@ def make(
     group: str = "Ref-SR",
     gan: bool = False,
     year: int = 2021,
+    paper: str = "",
     weights: str = "none",
     sha256: str | None = None,
     dataset: str = "cufed5",
@@ -63,7 +64,7 @@ def make(
     title = name if title is None else title
     kind = weights if weights in ("none", "synthetic") else "authors"
     behind = Weights(kind, weights, None if kind == "synthetic" else sha256)
-    method = MethodInfo(name, title, group, "one", gan, year, "", 1_234_567, behind)
+    method = MethodInfo(name, title, group, "one", gan, year, paper, 1_234_567, behind)
     rules = ProtocolInfo(
         label=protocol,
         name=protocol.split("+")[0],
@@ -73,6 +74,7 @@ def make(
         psnr="psnr_y",
         ssim="ssim_y",
         fields=fields,
+        overrides=tuple(part.partition("=")[0] for part in protocol.split("+")[1:]),
     )
     data = DatasetInfo(dataset, dataset.upper(), digest(manifest), official, tuple(notes), total, variation)
     machine = Machine(device, {"torch": "2.11.0"})
@@ -92,8 +94,8 @@ def store_several(folder: Path) -> Path:
     for number, result in enumerate(
         [
             make("bicubic", [24, 24, 24], [0.6], title="Bicubic", group="SISR", year=1981),
-            make("c2matching-gan", [27, 27, 27], [0.8], title="C²-Matching", gan=True, weights="gan.pth"),
-            make("c2matching", [28, 28, 28], [0.9], title="C²-Matching-rec", weights="rec.pth"),
+            make("c2matching-gan", [27, 27, 27], [0.8], title="C²-Matching", gan=True, weights="gan.pth", paper="C²"),
+            make("c2matching", [28, 28, 28], [0.9], title="C²-Matching-rec", weights="rec.pth", paper="C²"),
             make("limited", [40, 40, 40], title="Limited", limit=1),
             make("broken", [50, 50, 50], title="Broken", failures={2: "CUDA out of memory"}),
             make("bicubic", dataset="wrsr", title="Bicubic", group="SISR", year=1981),

@@ -75,10 +75,10 @@ def test_partial_and_failed_runs_are_shown_and_never_ranked(odd, status):
     assert (cell.measured, cell.total) == ((1, 3) if status == "partial" else (2, 3))
 
 
-def test_a_run_that_measured_nothing_has_no_number():
+def test_a_run_that_measured_nothing_is_no_row():
     (table,) = tables(make("a", [1, 2], failures={0: "x", 1: "y"}), make("b", [1, 2]))
-    assert marks(table)["a"] == ("-", "", "-", "")
-    assert table.cells[0].seconds is None
+    assert list(marks(table)) == ["b"]
+    assert tables(make("a", [1, 2], failures={0: "x", 1: "y"})) == ()
 
 
 def test_seconds_are_the_mean_of_measured_images():
@@ -121,11 +121,11 @@ def test_columns_come_in_the_order_of_table_1_then_by_title():
 def test_rows_by_group_and_year_with_the_two_trainings_of_a_method_adjacent():
     results = [
         make("mine", group="Own", year=2020),
-        make("c2matching.rec", title="C²-Matching-rec", year=2021),
-        make("c2matching.gan", title="C²-Matching", gan=True, year=2021),
-        make("srntt-rec", title="SRNTT-rec", year=2020),  # described later than its other training
-        make("amsa", title="AMSA", year=2020),
-        make("srntt", title="SRNTT", gan=True, year=2019),
+        make("c2matching.rec", title="C²-Matching-rec", year=2021, paper="Jiang et al."),
+        make("c2matching.gan", title="C²-Matching", gan=True, year=2021, paper="Jiang et al."),
+        make("srntt-rec", title="SRNTT-rec", year=2020, paper="Zhang et al."),  # described later than the other
+        make("amsa", title="AMSA", year=2020, paper="Xia et al."),
+        make("srntt", title="SRNTT", gan=True, year=2019, paper="Zhang et al."),
         make("edsr", title="EDSR", group="SISR", year=2017),
         make("bicubic", title="Bicubic", group="SISR", year=1981),
     ]
@@ -247,3 +247,17 @@ def test_a_metric_called_like_ours_does_no_harm():
     run = structs.replace(result.run, metrics=(*result.run.metrics[:2], odd))
     (table,) = tables(seal(run, {image.id: image for image in result.images}))
     assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "seconds"]
+
+
+def test_no_name_and_no_label_decides_where_a_row_or_a_table_stands():
+    """A name that ends in -rec is a name; a label that looks plain is one if the protocol has no overrides."""
+    (table,) = tables(
+        make("b-rec", gan=True, paper="P"), make("b-gan", paper="P"), make("a-gan", year=2022), make("a-rec", year=2020)
+    )
+    assert order(table) == [("Ref-SR", ["a-rec", "b-rec", "b-gan", "a-gan"])]
+    plain, changed = make("a", protocol="c2"), make("a", protocol="srntt")
+    odd = structs.replace(changed.run.protocol, overrides=("border",))
+    found = tables(plain, structs.replace(changed, run=structs.replace(changed.run, protocol=odd)), *(
+        make(name, protocol=odd.label) for name in "bc"
+    ))  # fmt: skip
+    assert [table.protocol.label for table in found] == ["c2", "srntt"]  # although srntt has more runs

@@ -60,7 +60,7 @@ def transformed(dataset: Dataset, kind: str, level: str | float, only: Iterable[
     made = references(dataset, kind, level, only)
     drawn = [[each.original.id, each.transformation] for each in made]
     title = f"{dataset.title}, {kind}, {level}"
-    return _dataset(dataset, title, Variation(dataset.name, kind, level), made, drawn)
+    return _dataset(dataset, title, Variation(dataset.name, kind, level, dataset.title), made, drawn)
 
 
 def unrelated(dataset: Dataset, only: Iterable[str] | None = None) -> Dataset:
@@ -72,10 +72,10 @@ def unrelated(dataset: Dataset, only: Iterable[str] | None = None) -> Dataset:
     made = _strangers(dataset, only)
     drawn = [[each.original.id, each.other.id] for each in made]
     # only the inputs count, whatever the references were
-    base = dataset.variation.base if dataset.variation else dataset.name
-    return _dataset(
-        dataset, f"{dataset.title}, unrelated references", Variation(base, UNRELATED, UNRELATED), made, drawn
-    )
+    own = dataset.variation
+    base, title = (own.base, own.title) if own else (dataset.name, dataset.title)
+    change = Variation(base, UNRELATED, UNRELATED, title)
+    return _dataset(dataset, f"{dataset.title}, unrelated references", change, made, drawn)
 
 
 def references(dataset: Dataset, kind: str, level: str, only: Iterable[str] | None = None) -> list[Made]:

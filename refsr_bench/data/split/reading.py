@@ -75,5 +75,5 @@ def at_level(dataset: Dataset, level: str) -> Dataset:
         title=f"{dataset.title}, {level}",
         pairs=pairs,
         manifest_sha256=digest([dataset.manifest_sha256, level]),
-        variation=Variation(dataset.name, GIVEN, level),
+        variation=Variation(dataset.name, GIVEN, level, dataset.title),
     )
