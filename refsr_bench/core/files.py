@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import re
+import shlex
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -19,6 +23,7 @@ from typing import Generic, TypeVar
 from refsr_bench.core.errors import BenchError, Busy
 
 MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
+MOST_HOLDER = 500  # characters that describe the holder of a lock; a longer command is cut
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
@@ -201,21 +206,46 @@ def inside(folder: Path, name: str) -> Path:
 def locked(folder: Path, work: str) -> Iterator[None]:
     """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
 
-    work: the name that messages give to the holder ("Another run"). Raises Busy when another process holds it.
+    work: the name that messages give to the holder ("Another run"). Raises Busy, which tells the holder's process,
+    start and command, when another process holds it.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".lock.holder"
     try:
         lock.acquire()
     except Timeout:
-        raise Busy(f"{work} is writing to {folder}. Wait for it, or choose another folder with --out.") from None
+        who = _who(holder)
+        raise Busy(f"{work} is writing to {folder}{who}. Wait for it, or choose another folder with --out.") from None
     except OSError as error:
         raise cannot_write(folder / ".lock", error) from None
     try:
+        with suppress(BenchError):  # a full disk: the lock counts, the name of its holder is a courtesy
+            write_text(holder, _this_process())
         yield
     finally:
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
+
+
+def _this_process() -> str:
+    """Describe this process for whoever finds its lock: number, machine, start of the lock, command."""
+    program, *words = sys.argv or [""]
+    name = Path(program).name
+    command = shlex.join(["refsr-bench" if name == "__main__.py" else name, *words])
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return f"process {os.getpid()} on {platform.node()}, since {since}, {command}"[:MOST_HOLDER]
+
+
+def _who(holder: Path) -> str:
+    """Return ``: `` and the holder's words about itself; nothing when they cannot be read."""
+    try:
+        text = read_text(holder, 4 * MOST_HOLDER)  # a character takes at most four bytes
+    except BenchError:
+        return ""
+    # the folder may be a stranger's, and control characters would steer the terminal
+    return ": " + "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 # -- journals ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from refsr_bench.core import files, reader
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import BenchError, Busy
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
@@ -151,6 +151,36 @@ def test_one_writer_per_folder(tmp_path):
     assert "A training is writing to" in other.stderr
     with files.locked(tmp_path, "A training"):
         pass
+
+
+def test_a_lock_names_its_holder(tmp_path):
+    """Another process learns which one to wait for: number, since when, command; control characters do not pass."""
+    code = (
+        "import sys; from pathlib import Path; from refsr_bench.core.files import locked\n"
+        "with locked(Path(sys.argv[1]), 'A training'): print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), "\x1b[2J"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(Busy) as caught, files.locked(tmp_path, "A training"):
+            pass
+        other.communicate()
+    told = str(caught.value)
+    assert re.search(rf"A training is writing to .*: process {other.pid} on .*, since 20\d\d-.* UTC, -c {tmp_path}", told)
+    assert "\x1b" not in told
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # nothing about anybody's machine stays
+
+
+def test_a_lock_is_taken_after_a_kill_and_on_a_full_disk(tmp_path, monkeypatch):
+    (tmp_path / ".lock.holder").write_text("process 1 on a machine that is gone")
+
+    def full(path, data):
+        raise BenchError("full")
+
+    monkeypatch.setattr(files, "write_bytes", full)
+    with files.locked(tmp_path, "A training"):
+        pass
+    assert not (tmp_path / ".lock.holder").exists()
 
 
 @pytest.mark.parametrize("text", ["\u2028", "\u0085", "\x1c", "a\nb", "\r", "é"])
