@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from refsr_bench.builder import engine, tables
 from refsr_bench.builder.engine import HERE, Progress, Workers, silent
 from refsr_bench.builder.rescale import reduced
+from refsr_bench.builder.rows import Inside
 from refsr_bench.builder.settings import Settings
 from refsr_bench.builder.similarity import copies, matching
 from refsr_bench.core.errors import BenchError, Misuse
@@ -30,9 +31,9 @@ TABLE = "levels.csv"
 class Level(Format):
     """One image of a group: level 0 is the input, 1 .. 5 its references. Other fields are as in ``rows.Cleaned``."""
 
-    group: str
+    group: Inside
     level: Count
-    file: str
+    file: Inside
     source: str
     inliers: Count = 0
     scale: Real = 0.0
