@@ -78,7 +78,7 @@ def recorded(folder: Path) -> dict[str, str] | None:
 def file_sha256(path: Path) -> str:
     """Return SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with files.opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -108,7 +108,7 @@ def write_png(path: str | Path, image: Image) -> None:
 def _opened(path: Path) -> Iterator[PilImage.Image]:
     """Open the file and check its header; any failure inside the block becomes a BenchError."""
     try:
-        with path.open("rb") as file:
+        with files.opened(path) as file:
             head = file.read(26)
             file.seek(0)
             with PilImage.open(file, formats=FORMATS) as image:
