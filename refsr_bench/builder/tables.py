@@ -130,7 +130,7 @@ def _parsed(text: Iterator[str], row: type[Row], path: Path) -> list[Row]:
                 rows.append(_row(where, row, columns, head, cells))
             for n in paths if cells else ():
                 if cells[n] and files.leads_out(cells[n]):
-                    raise BenchError(f"{where}: {head[n]} is {cells[n]!r}, no path inside {path.parent}.")
+                    raise BenchError(f"{where}: {head[n]} is {cells[n][:200]!r}, no path inside {path.parent}.")
         return rows
     except csv.Error as error:
         raise BenchError(f"{path}, line {lines.line_num}: not CSV ({error}).") from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
+import io
 import logging
 import shlex
 import sys
@@ -36,11 +38,20 @@ class Commands(click.Group):
         logger = logging.getLogger("refsr_bench")
         if not any(isinstance(handler, EchoHandler) for handler in logger.handlers):
             logger.addHandler(EchoHandler())
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
         try:
             return super().invoke(ctx)
         except BenchError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of a pipe left; click ends quietly
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {place}{error.strerror or error}. Check the place, its rights and its room.", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)

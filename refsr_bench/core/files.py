@@ -129,8 +129,19 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole UTF-8 file or nothing; line ends stay as they are. Raises BenchError when the disk refuses."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a whole UTF-8 file or nothing; line ends stay as they are.
+
+    Raises BenchError when the disk refuses, and for text that UTF-8 cannot hold: the bytes of a file's name that are no
+    UTF-8 reach Python as half characters.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        around = ascii(text[max(0, error.start - 40) : error.end + 40])
+        raise BenchError(
+            f"{path}: cannot hold {around}, which is no UTF-8. Give the file, folder or option a name in UTF-8."
+        ) from None
+    write_bytes(path, data)
 
 
 def write_new(path: Path, blocks: Iterable[bytes]) -> int:
@@ -213,7 +224,7 @@ def inside(folder: Path, name: str) -> Path:
     otherwise (an absolute name, ``..``, a backslash, a drive, a control character).
     """
     if leads_out(name):
-        raise BenchError(f"{name!r} is no path inside {folder}.")
+        raise BenchError(f"{name[:200]!r} is no path inside {folder}.")
     path = folder.joinpath(*PurePosixPath(name).parts)
     try:
         within = path.resolve().is_relative_to(folder.resolve())

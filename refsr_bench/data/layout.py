@@ -132,7 +132,7 @@ def read_pairs_file(path: Path) -> list[list[str]]:
         if not names or names[0].startswith("#"):
             continue
         if len(names) < 2:
-            raise BenchError(f"{path}, line {number}: expected 'input ref [ref ...]', found {line.strip()!r}.")
+            raise BenchError(f"{path}, line {number}: expected 'input ref [ref ...]', found {line.strip()[:200]!r}.")
         for name in names:
             try:
                 files.inside(path.parent, name)

@@ -265,7 +265,8 @@ def test_a_stage_in_use_names_its_holder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(made.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "locked\n"
-        with pytest.raises(Misuse, match=rf"another process \('clean'\) .*: process {other.pid} on "), made.lock("clean"):
+        holder = rf"another process \('clean'\) .*: process {other.pid} on "
+        with pytest.raises(Misuse, match=holder), made.lock("clean"):
             pass
         other.communicate()
     with made.lock("clean"):
