@@ -43,10 +43,13 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """
     try:
         with opened(path, most) as file:
-            data = file.read(most + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(size + 1)  # Python allocates as much as is asked for
+            if len(data) > size:  # it grew in the meantime, or belongs to a file system that does not tell sizes
+                data += file.read(most + 1 - len(data))
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
-    if len(data) > most:  # it grew in the meantime, or belongs to a file system that does not tell sizes
+    if len(data) > most:
         raise _too_large(path, len(data), most)
     return data
 

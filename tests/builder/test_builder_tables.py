@@ -14,7 +14,9 @@ from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.builder.settings import Settings, as_toml, parse
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.builder.similarity import levels
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError, Busy, Misuse
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
@@ -271,3 +273,12 @@ def test_a_stage_in_use_names_its_holder(tmp_path: Path) -> None:
         other.communicate()
     with made.lock("clean"):
         pass
+
+
+def test_two_processes_do_not_make_groups_in_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "albums" / "one").mkdir(parents=True)
+    for n in range(levels.LEVELS + 1):
+        (tmp_path / "albums" / "one" / f"{n}.png").touch()
+    (tmp_path / "out").mkdir()
+    with files.locked(tmp_path / "out", "Another"), pytest.raises(Busy, match="Another 'build levels' is writing"):
+        levels.build(tmp_path / "albums", tmp_path / "out")

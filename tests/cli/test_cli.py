@@ -209,3 +209,11 @@ def test_every_command_explains_itself() -> None:
             walk(sub, [*path, name])
 
     walk(main, [])
+
+
+def test_a_disk_that_refuses_anywhere_is_told_without_a_traceback(refsr, tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "pool"))
+
+    monkeypatch.setattr("refsr_bench.builder.project.Project.create", full)
+    refuses(refsr("build", "wrsr", "init", "P"), 1, str(tmp_path / "pool"), "No space left on device")

@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from refsr_bench.core import files, reader
 from refsr_bench.core.errors import BenchError, Busy
+from refsr_bench.data.manifests import file_sha256
+from refsr_bench.pixels.images import image_size, read_image
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
@@ -50,6 +53,14 @@ def test_text_is_plain_utf8(tmp_path, data, words):
         files.read_text(tmp_path / "text")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_images_and_digests_do_not_wait_for_a_fifo(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for read in (read_image, image_size, file_sha256):
+        with pytest.raises(BenchError, match=r"a\.png: not a regular file"):
+            read(tmp_path / "a.png")
+
+
 # -- writing -------------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +96,13 @@ def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, monke
     (tmp_path / ".file.7.8.partial").symlink_to(tmp_path / "elsewhere")
     files.write_text(tmp_path / "file", "ours")
     assert not (tmp_path / "elsewhere").exists() and (tmp_path / "file").read_text() == "ours"
+
+
+def test_text_that_utf_8_cannot_hold_is_shown_and_the_old_file_stays(tmp_path):
+    files.write_text(tmp_path / "file", "old")
+    with pytest.raises(BenchError, match=r"file: cannot hold 'a \\udcff b', which is no UTF-8"):
+        files.write_text(tmp_path / "file", "a \udcff b")
+    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_a_disk_that_refuses_is_told_in_words(tmp_path, monkeypatch):
@@ -129,6 +147,13 @@ def test_names_inside(tmp_path, name):
 def test_names_outside_are_refused(tmp_path, name):
     with pytest.raises(BenchError):
         files.inside(tmp_path, name)
+
+
+def test_links_in_a_circle_are_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(BenchError, match="links lead in a circle"):
+        files.inside(tmp_path, "a/x.png")
 
 
 def test_a_link_that_leads_out_is_refused(tmp_path):
@@ -232,6 +257,22 @@ def test_a_line_that_is_none_of_ours_is_named(tmp_path, line):
     reader.journal(path, Line).append(Line("one"))
     path.write_bytes(path.read_bytes() + line + b"\n")
     with pytest.raises(BenchError, match=r"lines\.jsonl, line 2"):
+        reader.journal(path, Line).read()
+
+
+def test_a_journal_of_empty_lines_or_one_long_line_takes_no_memory(tmp_path, monkeypatch):
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"\n" * (8 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BenchError, match="line 1"):
+            reader.journal(path, Line).read()
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20  # a list of the lines alone takes 64 MiB
+    finally:
+        tracemalloc.stop()
+    monkeypatch.setattr(files, "MOST_BYTES", 1000)
+    path.write_bytes(b"x" * 1001 + b"\n")
+    with pytest.raises(BenchError, match=r"line 1: .* are read"):
         reader.journal(path, Line).read()
 
 

@@ -16,6 +16,9 @@ from pathlib import Path
 
 from hostile import plans, projects, sources, votes
 
+from refsr_bench.builder import tables
+from refsr_bench.builder.rows import Candidate, Query
+
 CLONE_NEWNS, MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 1, 32, 4096, 16384, 1 << 18  # sys/mount.h
 NO_MOUNT = "no read-only folder can be made here"
 
@@ -25,6 +28,8 @@ def _photos(folder: Path) -> None:
     (folder / "P" / "build.toml").write_text(
         "query_min_long_side = 16\nref_min_long_side = 16\nquery_sharpness = 0\nref_sharpness = 0\n", encoding="utf-8"
     )
+    for name, row in (("queries", Query), ("pool", Candidate)):  # with all columns, so that rows are only appended
+        tables.write(folder / "P" / f"{name}.csv", tables.read(folder / "P" / f"{name}.csv", row))
     for seed in range(8):
         projects.photo(folder / "photos" / f"{seed}.png", seed)
 
@@ -119,7 +124,7 @@ def read_only(args: list[str], prog_name: str) -> None:
 
 
 def _mounts(place: Path, wanted: list[tuple[bytes, bytes | None, int, bytes | None]]) -> bool:
-    """Mount (source, kind, flags, options) at the working folder, for this process alone; False if that is forbidden."""
+    """Mount (source, kind, flags, options) at the working folder, for this process alone; False if forbidden."""
     libc = ctypes.CDLL(None, use_errno=True)
     done = libc.unshare(CLONE_NEWNS) == 0 and libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0
     for source, kind, flags, options in wanted:
