@@ -14,13 +14,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from refsr_bench.core.errors import BenchError, Busy
 
 MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_UNSAFE_NAME = '[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]'
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
 
 Line = TypeVar("Line")
@@ -29,23 +30,39 @@ Line = TypeVar("Line")
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def opened(path: Path, most: int) -> Iterator[BinaryIO]:
+    """Open a regular file of at most ``most`` bytes for reading; a link to one is followed.
+
+    Raises OSError, also from reading, and BenchError naming the file for anything else: a folder, a FIFO, a device, too
+    large.
+    """
+    # without O_NONBLOCK, opening a FIFO would wait for a writer for ever
+    with open(os.open(path, _NO_WAIT), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise BenchError(f"{path}: not a regular file.")
+        if about.st_size > most:
+            raise _too_large(path, about.st_size, most)
+        yield file
+
+
+def _too_large(path: Path, size: int, most: int) -> BenchError:
+    return BenchError(f"{path}: {size / 2**20:.1f} MiB; at most {most / 2**20:.0f} MiB are read.")
+
+
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """Return the contents of a regular file of at most ``most`` bytes; a link to one is followed.
 
     Raises BenchError naming the file for anything else: absent, a folder, a FIFO, a device, too large.
     """
     try:
-        # without O_NONBLOCK, opening a FIFO would wait for a writer for ever
-        with open(os.open(path, _NO_WAIT), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise BenchError(f"{path}: not a regular file.")
-            data = b"" if about.st_size > most else file.read(most + 1)
+        with opened(path, most) as file:
+            data = file.read(most + 1)
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
-    if about.st_size > most or len(data) > most:
-        size = max(about.st_size, len(data)) / 2**20
-        raise BenchError(f"{path}: {size:.1f} MiB; at most {most / 2**20:.0f} MiB are read.")
+    if len(data) > most:  # it grew, or belongs to a system that states no sizes
+        raise _too_large(path, len(data), most)
     return data
 
 
@@ -102,8 +119,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole UTF-8 file or nothing; line ends stay as they are. Raises BenchError when the disk refuses."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a whole UTF-8 file or nothing; line ends stay as they are.
+
+    Raises BenchError when the disk refuses, and for text with half a character, as in names that are no UTF-8.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BenchError(f"{path}: cannot be written, {error.object[error.start]!a} is no UTF-8.") from None
+    write_bytes(path, data)
 
 
 def write_new(path: Path, blocks: Iterable[bytes]) -> int:
@@ -183,13 +207,17 @@ def inside(folder: Path, name: str) -> Path:
     """Return ``folder / name`` for a relative name with forward slashes that somebody else wrote.
 
     Raises BenchError for a name that leads out of the folder, by itself or through a link, or that some system reads
-    otherwise (an absolute name, ``..``, a backslash, a drive, a control character).
+    otherwise (an absolute name, ``..``, a backslash, a drive, a control character, bytes that are no UTF-8).
     """
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or re.search(r'[\x00-\x1f\\:*?"<>|]', name):
+    if not parts or name.startswith("/") or ".." in parts or re.search(_UNSAFE_NAME, name):
         raise BenchError(f"{name!r} is no path inside {folder}.")
     path = folder.joinpath(*parts)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links that lead in a circle, and names longer than the system allows
+        within = False
+    if not within:
         raise BenchError(f"{path} leads out of {folder} through a link.")
     return path
 
