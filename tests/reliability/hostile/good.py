@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 SIDE = 48
-BICUBIC = ["run", "--method", "bicubic", "--device", "cpu", "--lpips-weights", "absent"]
+BICUBIC = ["run", "--method", "bicubic", "--device", "cpu"]
 
 
 def png(path: Path, side: int = SIDE, seed: int = 1) -> Path:
