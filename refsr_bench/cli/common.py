@@ -7,6 +7,7 @@ import errno
 import functools
 import io
 import logging
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
@@ -28,11 +30,18 @@ class EchoHandler(logging.Handler):
     """Show what the packages log as plain lines on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        click.echo(printable(record.getMessage()), err=True)
 
 
 class Commands(click.Group):
     """Shows problems that a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            # Python shows bytes that are no UTF-8 as halves of characters
+            if re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", word):
+                raise click.UsageError(f"{word[:200]!a}: control characters, or no UTF-8. Rename the file.", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         logger = logging.getLogger("refsr_bench")
@@ -44,13 +53,14 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BenchError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {one_line(str(error))}", err=True)
             ctx.exit(error.exit_code)
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of a pipe left; click ends quietly
                 raise
             place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"Error: {place}{error.strerror or error}. Check the place, its rights and its room.", err=True)
+            told = f"{place}{error.strerror or error}. Check the place, its rights and its room."
+            click.echo(f"Error: {one_line(told)}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
@@ -152,10 +162,11 @@ def report_runs(done: Sequence[Result], out: Path) -> None:
         click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{means_table(group)}")
     for result in done:
         for record in result.failed:
-            click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}", err=True)
+            text = f"failed: {result.run.method.name}, {result.run.dataset.name}, {record.error}"
+            click.echo(one_line(text), err=True)
     built = build(out, out / "site", images="none", drawn=False)
     for problem in built.problems:
-        click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
+        click.echo(one_line(f"left out of the page: {problem.path}: {problem.reason}"), err=True)
     click.echo(f"\nPage: {built.pages[0]}")
 
 

@@ -28,7 +28,8 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) 
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
 
-_ODD = re.compile(r'[\x00-\x1f\\:*?"<>|]')  # characters of names that some system reads otherwise
+# characters of names that some system reads otherwise, and bytes that are no UTF-8
+_ODD = re.compile('[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]')
 
 Line = TypeVar("Line")
 
@@ -224,7 +225,7 @@ def inside(folder: Path, name: str) -> Path:
     """Return ``folder / name`` for a relative name with forward slashes that somebody else wrote.
 
     Raises BenchError for a name that leads out of the folder, by itself or through a link, or that some system reads
-    otherwise (an absolute name, ``..``, a backslash, a drive, a control character).
+    otherwise (an absolute name, ``..``, a backslash, a drive, a control character, bytes that are no UTF-8).
     """
     if leads_out(name):
         raise BenchError(f"{name[:200]!r} is no path inside {folder}.")

@@ -173,8 +173,15 @@ def dumps(value: Any) -> str:
 
 
 def dump_line(value: Any) -> bytes:
-    """Format one line of a journal, without the newline: sorted keys, UTF-8."""
-    return json.dumps(to_json(value), sort_keys=True, ensure_ascii=False).encode()
+    """Format one line of a journal, without the newline: sorted keys, UTF-8.
+
+    Raises BenchError for half a character, as in names that are no UTF-8.
+    """
+    text = json.dumps(to_json(value), sort_keys=True, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BenchError(f"{text[max(0, error.start - 60) : error.end + 20]!a}: no UTF-8. Rename the file.") from None
 
 
 def load_line(kind: type[T]):

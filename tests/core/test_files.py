@@ -191,7 +191,8 @@ def test_a_lock_names_its_holder(tmp_path):
             pass
         other.communicate()
     told = str(caught.value)
-    assert re.search(rf"A training is writing to .*: process {other.pid} on .*, since 20\d\d-.* UTC, -c {tmp_path}", told)
+    holder = rf"process {other.pid} on .*, since 20\d\d-.* UTC, -c {tmp_path}"
+    assert re.search(f"A training is writing to .*: {holder}", told)
     assert "\x1b" not in told
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # nothing about anybody's machine stays
 

@@ -129,7 +129,7 @@ class Sandbox:
             self._listener.accept()[0].close()
             faults.append("a connection was made")
         output = answer["output"]
-        if "Traceback" in output:
+        if "Traceback (most recent" in output:
             faults.append("traceback")
         if odd := sorted({char for char in output if not (char.isprintable() or char in "\n\u200b") and char != " "}):
             faults.append(f"control characters in the output: {odd}")
@@ -304,6 +304,7 @@ def _exit_code(call, words: list[str]) -> int:
 STARTS = {"subprocess.Popen", "pty.spawn", *(f"os.{name}" for name in ("exec", "system", "posix_spawn", "spawn"))}
 STARTS |= {"os.fork", "os.forkpty"}
 CALLS = {f"socket.{name}" for name in ("connect", "sendto", "bind", "getaddrinfo", "gethostbyname")}
+WEIGHTS = "https://download.pytorch.org/models/"  # the one address that a measurement asks: for the network of LPIPS
 CHANGES = {  # events that change names, with the positions of the paths that they change
     **dict.fromkeys(("os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.chown", "os.utime"), (0,)),
     **dict.fromkeys(("os.rename",), (0, 1)),
@@ -312,13 +313,15 @@ CHANGES = {  # events that change names, with the positions of the paths that th
 }
 FOLLOWS = {"os.truncate", "os.chmod", "os.chown", "os.utime"}
 UNPICKLED = {"numba", "numpy", "llvmlite", "builtins", "_codeop"}  # numba keeps compiled code in pickles of its own
+HARMLESS = (os.devnull, "/proc/self/clear_refs")  # the latter resets the kernel's count of this process's memory
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Watcher:
     """The audit hook: notes each start of a process, connection, unpickled object and change outside ``allowed``.
 
-    It only notes, so that a program that swallows exceptions is found out too. seen: the file of the notes.
+    It only notes, so that a program that swallows exceptions is found out too. seen: the file of the notes. There is no
+    network, so that the weights of LPIPS cannot be had, which is no fault.
     """
 
     def __init__(self, allowed: Sequence[Path], seen: int) -> None:
@@ -326,6 +329,8 @@ class Watcher:
         self._seen = seen
 
     def __call__(self, event: str, args: tuple) -> None:
+        if event == "urllib.Request" and args[0].startswith(WEIGHTS):
+            raise OSError("this machine has no network")
         if event in STARTS:
             self._note(f"a process was started ({event}: {args[:2]!r:.200})")
         elif event in CALLS:
@@ -339,7 +344,7 @@ class Watcher:
                 self._check(args[position], event in FOLLOWS, event)
 
     def _check(self, path: object, follows: bool, event: str) -> None:
-        if isinstance(path, int) or path in (os.devnull, os.devnull.encode()):
+        if isinstance(path, int) or os.fsdecode(path) in HARMLESS:
             return
         path = os.path.abspath(os.fsdecode(path))
         folder, name = os.path.split(path)
