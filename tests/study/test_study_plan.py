@@ -204,6 +204,6 @@ def test_an_image_whose_name_is_no_utf_8_is_named_and_no_study_is_made(
 ) -> None:
     for name in ("hr", "fine", "middle", "coarse"):
         (folders[name] / "img0.png").rename(folders[name] / os.fsdecode(b"\xff.png"))
-    with pytest.raises(BenchError, match="\udcff.* no UTF-8"):
+    with pytest.raises(BenchError, match=r"\udcff.* no UTF-8"):
         make_study()
     assert not list(tmp_path.glob("*S*"))
