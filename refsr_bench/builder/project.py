@@ -13,6 +13,7 @@ export/          what is published
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from refsr_bench.builder.rows import DROPPED, KEPT, Candidate, Cleaned, Query, R
 from refsr_bench.builder.settings import Settings
 from refsr_bench.core import files
 from refsr_bench.core.commands import command
-from refsr_bench.core.errors import Busy, Misuse
+from refsr_bench.core.errors import BenchError, Busy, Misuse
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,26 @@ class Stage:
     done: int
     total: int
     detail: str
+
+
+def _check_links(folder: Path) -> None:
+    """Raise BenchError for a link below a project that leads out of it.
+
+    A stranger who made the project could otherwise choose what a stage reads or overwrites.
+    """
+    waiting = [os.fspath(folder)]
+    try:
+        while waiting:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        files.inside(folder, Path(entry.path).relative_to(folder).as_posix())
+                    elif entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+    except OSError as error:
+        raise BenchError(f"{error.filename or folder}: cannot be listed ({error.strerror}).") from None
+    except BenchError as error:
+        raise BenchError(f"{error} Put the files themselves there; no stage follows such a link.") from None
 
 
 @dataclass(frozen=True)
@@ -58,24 +79,30 @@ class Project:
 
     @classmethod
     def open(cls, path: str | Path) -> Project:
-        """Open a project folder. Raises Misuse when the folder is no project or a setting does not fit."""
+        """Open a project folder.
+
+        Raises Misuse when the folder is no project or a setting does not fit, BenchError naming a link out of it.
+        """
         path = Path(path)
-        if not (path / settings.FILE).exists():
+        if not os.path.lexists(path / settings.FILE):
             make = command("build", "wrsr", "init", path)
             raise Misuse(f"{path}: is no project ({settings.FILE} is missing). Make one: {make}")
+        _check_links(path)
         return cls(path, settings.read(path / settings.FILE))
 
     @contextmanager
     def lock(self, stage: str) -> Iterator[None]:
-        """Hold the lock of a stage while it writes its table; raises Misuse at once when another process holds it."""
+        """Hold the lock of a stage while it writes its table.
+
+        Raises Misuse, which tells the holder, at once when another process holds it.
+        """
         # each stage has a lock, so stages may run side by side
         folder = files.make_folder(self.path / ".locks" / stage)
         with ExitStack() as held:
             try:
-                held.enter_context(files.locked(folder, stage))
-            except Busy:
-                busy = f"{self.path}: another process is at work on '{stage}'. Wait for it, or stop it."
-                raise Misuse(busy) from None
+                held.enter_context(files.locked(folder, f"another process ('{stage}')", "stop it"))
+            except Busy as busy:
+                raise Misuse(f"{self.path}: {busy}") from None
             yield
 
     def table(self, name: str) -> Path:

@@ -6,7 +6,17 @@ Empty text and 0 mean unknown, unless a field says otherwise. ``reason`` is a fa
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from refsr_bench.core.reader import Count, Format, Real
+
+Inside = Annotated[str, Meta(extra={"inside": True})]
+"""Text that becomes a path below the folder of its table, or a part of one: ``tables`` refuses a name that leads out.
+
+Empty stands for no file.
+"""
 
 CATEGORIES = ("outdoor", "indoor", "building", "landmark", "animal", "plant", "people", "object", "text", "other")
 """Things that an image may show: those of the paper's Fig. 3 b, and others that web photos show."""
@@ -52,8 +62,8 @@ class Query(Format):
     the file is no JPEG. state: KEPT or DROPPED; reason says why.
     """
 
-    id: str
-    file: str
+    id: Inside
+    file: Inside
     sha256: str = ""
     width: Count = 0
     height: Count = 0
@@ -80,8 +90,8 @@ class Candidate(Format):
     it gives none. sha256: of the decoded pixels. An image that could not be fetched has no row.
     """
 
-    query: str
-    file: str
+    query: Inside
+    file: Inside
     provider: str = ""
     rank: Count = 0
     score: Real = 0.0
@@ -109,8 +119,8 @@ class Cleaned(Format):
     not kept.
     """
 
-    query: str
-    file: str
+    query: Inside
+    file: Inside
     kept: bool
     reason: str = ""
     sharpness: Real = 0.0
@@ -129,8 +139,8 @@ class Selected(Format):
     annotators: names, comma-separated, or "auto". agreement: share of the annotators that decided like this.
     """
 
-    query: str
-    file: str
+    query: Inside
+    file: Inside
     category: str = ""
     annotators: str = ""
     agreement: Real = 1.0
@@ -147,10 +157,10 @@ class Rescaled(Format):
     factor: size of the reference after, divided by before (1.0: unchanged). resampling: "none" or the resizer's name.
     """
 
-    query: str
-    file: str
-    input: str
-    ref: str
+    query: Inside
+    file: Inside
+    input: Inside
+    ref: Inside
     input_width_before: Count
     input_height_before: Count
     input_width: Count

@@ -97,7 +97,7 @@ def parse(settings: Sequence[str]) -> dict[str, Any]:
             raise Misuse(f"--set {setting!a}: expected NAME=VALUE in UTF-8.")
         try:
             values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits
             values[name.strip()] = text
     return values
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from refsr_bench.builder import tables
 from refsr_bench.builder.rows import Stated, StatedQuery
+from refsr_bench.core.errors import Misuse
 
 
 class _OfFile(Stated, kw_only=True):
@@ -41,7 +42,13 @@ class Statements:
             return cls(common)
         base = table.resolve().parent
         rows = tables.given(table, _OfQueryFile if queries else _OfFile)
-        return cls(common, {(base / row.file).resolve(): said(row) for row in rows})
+        single = {}
+        for row in rows:
+            try:
+                single[(base / row.file).resolve()] = said(row)
+            except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
+                raise Misuse(f"{table}: {row.file!r} is no file's name.") from None
+        return cls(common, single)
 
     def of(self, path: Path) -> dict[str, str]:
         """Return every statement about one file."""

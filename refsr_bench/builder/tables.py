@@ -3,24 +3,30 @@
 Whole tables are replaced at once or not at all. Single rows are appended and are on the disk before the call returns. A
 row that a kill cut short is dropped when the table is read, and cut off before the next one is appended. White space
 inside a cell becomes single spaces, so a line is a row.
+
+Tables may come from strangers. Bytes, rows and the length of a line are bounded while they are read, and a cell that
+becomes a path (``rows.Inside``) cannot lead out of the table's folder.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from refsr_bench.builder.rows import Inside
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
 
 Row = TypeVar("Row", bound=msgspec.Struct)
-MOST_BYTES = 1 << 30  # limit of one table: 50 candidates for each of CUFED's 13,761 pairs would take a third of it
+MOST_BYTES = 200 << 20  # limit of one table; 50 candidates for each of 8,000 queries take as much
+MOST_ROWS = 1_000_000  # limit of one table; short rows take more memory than bytes on the disk
+MOST_LINE = 1 << 20  # bytes of a line; 13 cells of the longest text (reader.Text, 20,000 characters) fit
 _WORDS = {int: "a whole number from 0", float: "a number", bool: "0 or 1", str: "text"}
 
 
@@ -31,10 +37,9 @@ def read(path: str | Path, row: type[Row]) -> list[Row]:
     are refused. Columns with a default may be missing, and an empty cell of numbers means the default.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.lexists(path):  # a dangling link is damage, not an empty table
         return []
-    whole, newline, _ = files.read_bytes(path, MOST_BYTES).rpartition(b"\n")
-    return _parsed(whole + newline, row, path)
+    return _parsed(_lines(path, torn=True), row, path)
 
 
 def given(path: Path, row: type[Row]) -> list[Row]:
@@ -43,7 +48,7 @@ def given(path: Path, row: type[Row]) -> list[Row]:
     Raises Misuse for what ``read`` refuses, and when there is no such file.
     """
     try:
-        return _parsed(files.read_bytes(path, MOST_BYTES), row, path)
+        return _parsed(_lines(path), row, path)
     except BenchError as error:
         raise Misuse(str(error)) from None
 
@@ -61,26 +66,53 @@ def write(path: str | Path, rows: Sequence[Row], row: type[Row] | None = None) -
 def append(path: str | Path, rows: Iterable[Row]) -> None:
     """Add rows at the end and return when they are on the disk; a new table gets its header first.
 
-    A table with other columns (of an older version) is rewritten. Raises BenchError when the disk refuses.
+    A table with other columns (of an older version) is rewritten. The caller holds the lock of the stage that owns the
+    table. Raises BenchError when the disk refuses.
     """
     path, rows = Path(path), list(rows)
     if not rows:
         return
     files.make_folder(path.parent)
     head = _head(type(rows[0]))
-    lines = files.Journal(path, lambda line, where: line, bytes, MOST_BYTES)  # CSV by lines, torn ends cut off
-    before = lines.read()
-    if before and before[0].removeprefix(codecs.BOM_UTF8).rstrip() != head:
+    before = next(_lines(path, torn=True), "") if os.path.lexists(path) else ""
+    if before and before.rstrip().encode() != head:
         write(path, [*read(path, type(rows[0])), *rows])
-    else:
-        lines.extend(lambda before: [*([] if before else [head]), *map(_line, rows)])
-
-
-def _parsed(data: bytes, row: type[Row], path: Path) -> list[Row]:
+        return
+    lines = [*([] if before else [head]), *map(_line, rows)]
     try:
-        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        files.append_lines(path, b"".join(line + b"\n" for line in lines))
+    except OSError as error:
+        raise files.cannot_write(path, error) from None
+
+
+def _lines(path: Path, torn: bool = False) -> Iterator[str]:
+    """Yield the lines of a text file with their ends. torn: leave out a last one that does not end.
+
+    Raises BenchError for what is no regular file, no UTF-8, or beyond the bounds.
+    """
+    number = 0
+    try:
+        with files.opened(path, MOST_BYTES) as file:
+            while data := file.readline(MOST_LINE):
+                if not data.endswith(b"\n"):
+                    if len(data) == MOST_LINE:
+                        raise BenchError(f"{path}, line {number + 1}: not CSV (longer than {MOST_LINE:,} bytes).")
+                    if torn:
+                        return
+                text = data.decode("utf-8" if number else "utf-8-sig")
+                for line in io.StringIO(text, newline="") if "\r" in text else (text,):  # old systems end lines so
+                    number += 1
+                    if number > MOST_ROWS:
+                        raise BenchError(f"{path}: more than {MOST_ROWS:,} rows.")
+                    yield line
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError as error:
-        raise BenchError(f"{path}: cannot be read as a table ({error}).") from None
+        raise BenchError(f"{path}, line {number + 1}: cannot be read as a table ({error}).") from None
+
+
+def _parsed(text: Iterator[str], row: type[Row], path: Path) -> list[Row]:
+    lines = csv.reader(text, strict=True)
     columns = {field.name: field for field in msgspec.structs.fields(row)}
     try:
         head = next(lines, [])
@@ -90,7 +122,16 @@ def _parsed(data: bytes, row: type[Row], path: Path) -> list[Row]:
             raise BenchError(f"{path}: column {missing[0]!r} is missing.")
         if len(set(head)) < len(head):
             raise BenchError(f"{path}: a column comes twice.")
-        return [_row(f"{path}, line {lines.line_num}", row, columns, head, cells) for cells in lines if cells]
+        paths = [n for n, name in enumerate(head) if columns[name].type == Inside]
+        rows = []
+        for cells in lines:
+            where = f"{path}, line {lines.line_num}"
+            if cells:
+                rows.append(_row(where, row, columns, head, cells))
+            for n in paths if cells else ():
+                if cells[n] and files.leads_out(cells[n]):
+                    raise BenchError(f"{where}: {head[n]} is {cells[n][:200]!r}, no path inside {path.parent}.")
+        return rows
     except csv.Error as error:
         raise BenchError(f"{path}, line {lines.line_num}: not CSV ({error}).") from None
 

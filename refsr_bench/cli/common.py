@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
+import io
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +17,7 @@ import click
 
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
@@ -26,22 +30,39 @@ class EchoHandler(logging.Handler):
     """Show what the packages log as plain lines on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        click.echo(printable(record.getMessage()), err=True)
 
 
 class Commands(click.Group):
     """Shows problems that a person can mend as one paragraph, with exit code 2 for misuse and 1 for failed work."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            # Python shows bytes that are no UTF-8 as halves of characters
+            if re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", word):
+                raise click.UsageError(f"{word[:200]!a}: control characters, or no UTF-8. Rename the file.", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         logger = logging.getLogger("refsr_bench")
         if not any(isinstance(handler, EchoHandler) for handler in logger.handlers):
             logger.addHandler(EchoHandler())
             logger.setLevel(logging.INFO)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
         try:
             return super().invoke(ctx)
         except BenchError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {one_line(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of a pipe left; click ends quietly
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            told = f"{place}{error.strerror or error}. Check the place, its rights and its room."
+            click.echo(f"Error: {one_line(told)}", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)
@@ -151,11 +172,11 @@ def report_runs(done: Sequence[Result], out: Path) -> None:
         click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{means_table(group)}")
     for result in done:
         for reason, number in reasons(result.failed):
-            of = f"{number} of {len(result.run.pair_ids)} pairs"
-            click.echo(f"failed: {result.run.method.name}, {result.run.dataset.name}, {of}: {reason}", err=True)
+            where = f"{result.run.method.name}, {result.run.dataset.name}"
+            click.echo(one_line(f"failed: {where}, {number} of {len(result.run.pair_ids)} pairs: {reason}"), err=True)
     built = build(out, out / "site", images="thumbs", drawn=False)
     for problem in built.problems:
-        click.echo(f"left out of the page: {problem.path}: {problem.reason}", err=True)
+        click.echo(one_line(f"left out of the page: {problem.path}: {problem.reason}"), err=True)
     click.echo(f"\nPage: {built.pages[0]}")
 
 

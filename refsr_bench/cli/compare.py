@@ -28,10 +28,11 @@ def compare(json_file: Path | None, csv_file: Path | None, **asked: Any) -> None
     from leaderboard.statistics import comparison, records
     from refsr_bench.core.files import write_text
     from refsr_bench.core.reader import dumps
+    from refsr_bench.core.terminal import one_line
 
     found, problems = comparison.compare(comparison.Asked(**asked))
     for problem in problems:
-        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+        click.echo(one_line(f"left out: {problem.path}: {problem.reason}"), err=True)
     for one in found:
         click.echo(comparison.text_of(one))
     if csv_file:

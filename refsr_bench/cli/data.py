@@ -11,7 +11,7 @@ from refsr_bench.cli.build import build
 from refsr_bench.cli.build_wrsr import stats
 from refsr_bench.cli.common import data_root_option, names, path_type
 from refsr_bench.core.commands import command
-from refsr_bench.core.terminal import progress_bar
+from refsr_bench.core.terminal import one_line, progress_bar
 
 
 @click.group()
@@ -78,7 +78,7 @@ def data_verify(name: str, data_root: Path | None) -> None:
 
     with progress_bar(f"verifying {name}") as progress:
         report = verify(name, data_root, progress)
-    click.echo("\n".join(report.lines()))
+    click.echo("\n".join(map(one_line, report.lines())))
     if not report.ok:
         sys.exit(1)
 

@@ -12,6 +12,7 @@ import click
 from refsr_bench.cli.common import path_type
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.terminal import one_line
 
 if TYPE_CHECKING:
     from leaderboard.reading.load import Problem
@@ -104,6 +105,6 @@ def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -
 def _left_out(problems: Sequence[Problem]) -> None:
     """Say which files were left out and why; the command fails if there were any."""
     for problem in problems:
-        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+        click.echo(one_line(f"left out: {problem.path}: {problem.reason}"), err=True)
     if problems:
         sys.exit(1)

@@ -125,8 +125,8 @@ def study_report(folder: Path, results: Path | None, out: Path | None, keep_unch
 
     if (results is None) == (out is None):
         raise Misuse("Say where to write: --results RESULTS (for the site) or --out DIR.")
-    out = out or results / "studies" / slug(folder.resolve().name)
     report = summarise(folder, keep_unchecked)
+    out = out or results / "studies" / slug(folder.resolve().name)
     files = write(out, report, folder)
     for name, text in (("preferences.csv", preferences_csv(report)), ("preferences.svg", svg(report))):
         write_text(out / name, text)

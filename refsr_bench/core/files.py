@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import re
+import shlex
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from refsr_bench.core.errors import BenchError, Busy
 
 MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
+MOST_HOLDER = 500  # characters that describe the holder of a lock; a longer command is cut
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
+
+# characters of names that some system reads otherwise, and bytes that are no UTF-8
+_ODD = re.compile('[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]')
 
 Line = TypeVar("Line")
 
@@ -35,18 +43,41 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     Raises BenchError naming the file for anything else: absent, a folder, a FIFO, a device, too large.
     """
     try:
-        # without O_NONBLOCK, opening a FIFO would wait for a writer for ever
-        with open(os.open(path, _NO_WAIT), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise BenchError(f"{path}: not a regular file.")
-            data = b"" if about.st_size > most else file.read(most + 1)
+        with opened(path, most) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(size + 1)  # Python allocates as much as is asked for
+            if len(data) > size:  # it grew in the meantime, or belongs to a file system that does not tell sizes
+                data += file.read(most + 1 - len(data))
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None
-    if about.st_size > most or len(data) > most:
-        size = max(about.st_size, len(data)) / 2**20
-        raise BenchError(f"{path}: {size:.1f} MiB; at most {most / 2**20:.0f} MiB are read.")
+    if len(data) > most:
+        raise _too_large(path, len(data), most)
     return data
+
+
+def opened(path: Path, most: int | None = None) -> BinaryIO:
+    """Open a regular file of at most ``most`` bytes for reading; a link to one is followed.
+
+    Raises OSError when it cannot be opened or is a folder, BenchError naming it for a FIFO, a device or a larger file.
+    """
+    # without O_NONBLOCK, opening a FIFO would wait for a writer for ever
+    handle = os.open(path, _NO_WAIT)
+    try:
+        about = os.fstat(handle)
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(about.st_mode):
+            raise BenchError(f"{path}: not a regular file.")
+        if most is not None and about.st_size > most:
+            raise _too_large(path, about.st_size, most)
+        return open(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _too_large(path: Path, size: int, most: int) -> BenchError:
+    return BenchError(f"{path}: {size / 2**20:.1f} MiB; at most {most / 2**20:.0f} MiB are read.")
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
@@ -102,8 +133,19 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole UTF-8 file or nothing; line ends stay as they are. Raises BenchError when the disk refuses."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a whole UTF-8 file or nothing; line ends stay as they are.
+
+    Raises BenchError when the disk refuses, and for text that UTF-8 cannot hold: the bytes of a file's name that are no
+    UTF-8 reach Python as half characters.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        around = ascii(text[max(0, error.start - 40) : error.end + 40])
+        raise BenchError(
+            f"{path}: cannot hold {around}, which is no UTF-8. Give the file, folder or option a name in UTF-8."
+        ) from None
+    write_bytes(path, data)
 
 
 def write_new(path: Path, blocks: Iterable[bytes]) -> int:
@@ -183,39 +225,76 @@ def inside(folder: Path, name: str) -> Path:
     """Return ``folder / name`` for a relative name with forward slashes that somebody else wrote.
 
     Raises BenchError for a name that leads out of the folder, by itself or through a link, or that some system reads
-    otherwise (an absolute name, ``..``, a backslash, a drive, a control character).
+    otherwise (an absolute name, ``..``, a backslash, a drive, a control character, bytes that are no UTF-8).
     """
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or re.search(r'[\x00-\x1f\\:*?"<>|]', name):
-        raise BenchError(f"{name!r} is no path inside {folder}.")
-    path = folder.joinpath(*parts)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if leads_out(name):
+        raise BenchError(f"{name[:200]!r} is no path inside {folder}.")
+    path = folder.joinpath(*PurePosixPath(name).parts)
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # Python before 3.13 raises the latter for links in a circle
+        raise BenchError(f"{path}: its links lead in a circle.") from None
+    if not within:
         raise BenchError(f"{path} leads out of {folder} through a link.")
     return path
+
+
+def leads_out(name: str) -> bool:
+    """Tell whether a name is no relative path with forward slashes, on any system, or leads out of its folder.
+
+    It looks at the name alone. Links, which only the disk knows, are left to ``inside``.
+    """
+    parts = set(name.split("/"))
+    return parts <= {"", "."} or name.startswith("/") or ".." in parts or bool(_ODD.search(name))
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def locked(folder: Path, work: str) -> Iterator[None]:
+def locked(folder: Path, work: str, else_do: str = "choose another folder with --out") -> Iterator[None]:
     """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
 
-    work: the name that messages give to the holder ("Another run"). Raises Busy when another process holds it.
+    work: the name that messages give to the holder ("Another run"). else_do: what a person can do instead of waiting.
+    Raises Busy, which tells the holder's process, start and command, when another process holds it.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".lock.holder"
     try:
         lock.acquire()
     except Timeout:
-        raise Busy(f"{work} is writing to {folder}. Wait for it, or choose another folder with --out.") from None
+        who = _who(holder)
+        raise Busy(f"{work} is writing to {folder}{who}. Wait for it, or {else_do}.") from None
     except OSError as error:
         raise cannot_write(folder / ".lock", error) from None
     try:
+        with suppress(BenchError):  # a full disk: the lock counts, the name of its holder is a courtesy
+            write_text(holder, _this_process())
         yield
     finally:
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
+
+
+def _this_process() -> str:
+    """Describe this process for whoever finds its lock: number, machine, start of the lock, command."""
+    program, *words = sys.argv or [""]
+    name = Path(program).name
+    command = shlex.join(["refsr-bench" if name == "__main__.py" else name, *words])
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return f"process {os.getpid()} on {platform.node()}, since {since}, {command}"[:MOST_HOLDER]
+
+
+def _who(holder: Path) -> str:
+    """Return ``: `` and the holder's words about itself; nothing when they cannot be read."""
+    try:
+        text = read_text(holder, 4 * MOST_HOLDER)  # a character takes at most four bytes
+    except BenchError:
+        return ""
+    # the folder may be a stranger's, and control characters would steer the terminal
+    return ": " + "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 # -- journals ------------------------------------------------------------------------------------------------------
@@ -251,13 +330,16 @@ class Journal(Generic[Line]):
         except OSError as error:
             raise BenchError(f"{self.path}: cannot be read ({error.strerror}).") from None
         if (found.st_size, found.st_mtime_ns) != self._read[0]:
-            whole = read_bytes(self.path, self._most).rpartition(b"\n")[0]
-            lines = [
-                self._decode(line, f"{self.path}, line {number}")
-                for number, line in enumerate(whole.split(b"\n") if whole else (), 1)
-            ]
+            data = read_bytes(self.path, self._most)
+            lines = [self._decoded(line, number) for number, line in enumerate(_whole_lines(data), 1)]
             self._read = ((found.st_size, found.st_mtime_ns), lines)
         return list(self._read[1])
+
+    def _decoded(self, line: bytes, number: int) -> Line:
+        where = f"{self.path}, line {number}"
+        if len(line) > MOST_BYTES:  # parsed JSON takes up to twenty times its bytes
+            raise BenchError(f"{where}: {len(line) >> 20} MiB; at most {MOST_BYTES >> 20} MiB are read.")
+        return self._decode(line, where)
 
     def append(self, line: Line) -> None:
         """Put one line on the disk. Raises BenchError when the disk refuses; the file is then as before."""
@@ -275,29 +357,42 @@ class Journal(Generic[Line]):
                 before = self.read()
                 new = list(make(before))
                 if new:
-                    self._append(b"".join(self._encode(line) + b"\n" for line in new))
+                    append_lines(self.path, b"".join(self._encode(line) + b"\n" for line in new))
                     found = os.stat(self.path)  # nobody else writes now, so the whole file need not be read again
                     self._read = ((found.st_size, found.st_mtime_ns), [*before, *new])
                 return [*before, *new]
         except OSError as error:
             raise cannot_write(self.path, error) from None
 
-    def _append(self, data: bytes) -> None:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        created = not self.path.exists()
-        with open(os.open(self.path, flags, 0o666), "r+b", buffering=0) as file:
-            whole = _end_of_last_line(file)
+
+def append_lines(path: Path, data: bytes) -> None:
+    """Append whole lines and return when they are on the disk; a last line that a kill cut short is removed first.
+
+    The caller holds a lock. Raises OSError when the disk refuses; the file is then as before.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    created = not path.exists()
+    with open(os.open(path, flags, 0o666), "r+b", buffering=0) as file:
+        whole = _end_of_last_line(file)
+        file.truncate(whole)
+        file.seek(whole)
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
             file.truncate(whole)
-            file.seek(whole)
-            try:
-                if file.write(data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(whole)
-                raise
-        if created:
-            _synchronise(self.path.parent)
+            raise
+    if created:
+        _synchronise(path.parent)
+
+
+def _whole_lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines that end; one by one, because a list of a gigabyte of empty lines takes nine."""
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        yield data[start:end]
+        start = end + 1
 
 
 def _end_of_last_line(file) -> int:

@@ -87,7 +87,7 @@ def read_toml(path: Path, most: int = files.MOST_BYTES) -> dict[str, Any]:
     """Read a regular TOML file as plain values, for ``convert``. Raises BenchError naming the file."""
     try:
         values = tomllib.loads(files.read_text(path, most))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # int() refuses thousands of digits with a plain ValueError
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise BenchError(f"{path}: not TOML ({reason}).") from None
     if _deeper(values, MOST_LEVELS):
@@ -173,8 +173,15 @@ def dumps(value: Any) -> str:
 
 
 def dump_line(value: Any) -> bytes:
-    """Format one line of a journal, without the newline: sorted keys, UTF-8."""
-    return json.dumps(to_json(value), sort_keys=True, ensure_ascii=False).encode()
+    """Format one line of a journal, without the newline: sorted keys, UTF-8.
+
+    Raises BenchError for half a character, as in names that are no UTF-8.
+    """
+    text = json.dumps(to_json(value), sort_keys=True, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BenchError(f"{text[max(0, error.start - 60) : error.end + 20]!a}: no UTF-8. Rename the file.") from None
 
 
 def load_line(kind: type[T]):

@@ -14,6 +14,18 @@ Item = TypeVar("Item")
 UNBOUNDED = 100_000  # columns, so that a pipe wraps nothing
 
 
+def printable(text: str) -> str:
+    """Return text for a terminal: what would command it, or disguise other text, becomes an escape."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def one_line(text: str) -> str:
+    """Return text as ``printable`` does, on one line: line feeds are escaped too, as in the name of a file."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Format columns of text under a ruled head, wrapped to the terminal's width if there is one."""
     from rich import box

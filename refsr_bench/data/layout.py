@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from refsr_bench.core.types import Dataset, ImageSource, RefPair
 from refsr_bench.data.manifests import file_sha256
 from refsr_bench.pixels.images import image_files, image_size
 
+MOST_NAMES = 100_000  # limit of a pairs file; the largest set of the field, CUFED's training pairs, has 23,742
 NO_DIGESTS = "names and counts are those published; this version does not know the digests of the official files"
 
 
@@ -125,15 +127,19 @@ def read_list(path: Path) -> str:
 def read_pairs_file(path: Path) -> list[list[str]]:
     """Read lines ``input ref [ref ...]`` of a pairs file, skipping empty lines and lines that start with #.
 
-    Raises BenchError naming the line when it has fewer than two names or a name that leaves the folder.
+    Raises BenchError naming the line when it has fewer than two names or a name that leaves the folder, and for more
+    than MOST_NAMES names.
     """
-    rows = []
-    for number, line in enumerate(read_list(path).splitlines(), 1):
-        names = line.split()
+    rows, count = [], 0
+    for number, line in enumerate(read_list(path).split("\n"), 1):
+        names = re.findall(r"[^ \t\r]+", line)  # str.split also takes U+2028 and the like, which names may hold
         if not names or names[0].startswith("#"):
             continue
         if len(names) < 2:
-            raise BenchError(f"{path}, line {number}: expected 'input ref [ref ...]', found {line.strip()!r}.")
+            raise BenchError(f"{path}, line {number}: expected 'input ref [ref ...]', found {line.strip()!r:.200}.")
+        count += len(names)
+        if count > MOST_NAMES:
+            raise BenchError(f"{path}: more than {MOST_NAMES} names; no known data set has as many.")
         for name in names:
             try:
                 files.inside(path.parent, name)

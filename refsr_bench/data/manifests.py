@@ -16,7 +16,7 @@ from refsr_bench.core.reader import Count, Format, Name, Sha256, Text
 from refsr_bench.pixels.images import EXTENSIONS, image_size
 
 MANIFEST = "manifest.json"
-MOST_BYTES = 256 << 20  # a split of CUFED's 11,871 training pairs at five levels has 70 MiB
+MOST_BYTES = 256 << 20  # of a manifest, or of a file it names; a split of CUFED's training pairs takes 70 MiB
 
 Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -76,9 +76,9 @@ def recorded(folder: Path) -> dict[str, str] | None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read."""
+    """Return SHA-256 (hex) of a file's bytes. Raises BenchError when it cannot be read or is larger than an image."""
     try:
-        with path.open("rb") as file:
+        with files.opened(path, MOST_BYTES) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -1,14 +1,16 @@
 """Brings a downloaded data set into its place, with a manifest.
 
 Everything is unpacked beside the target (``archives``), checked, and renamed into place at the end, so a failed attempt
-leaves nothing behind.
+leaves nothing behind. The next attempt removes what a killed one left, and says so.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -24,6 +26,8 @@ from refsr_bench.data import manifests
 from refsr_bench.data.archives import PPM, Unpacker, lift, wanted
 from refsr_bench.data.manifests import MANIFEST, Manifest, file_sha256
 from refsr_bench.pixels.images import read_image, write_png
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -41,25 +45,45 @@ def prepare(name: str, source: Path, root: Path, progress: Progress = lambda don
     if card.embedded or not card.folder:
         where = "is made by the package itself" if card.embedded else "is read where it lies (--data-root FOLDER)"
         raise Misuse(f"Data set '{name}' {where}; there is nothing to prepare.")
-    if not source.exists():
-        raise Misuse(f"{source}: no such file or folder. --from takes the archive or folder you downloaded.")
+    if not (source.is_file() or source.is_dir()):
+        wrong = "neither a file nor a folder" if os.path.lexists(source) else "no such file or folder"
+        raise Misuse(f"{source}: {wrong}. --from takes the archive or folder you downloaded.")
     target = root / card.folder
-    partial = root / f".{card.folder}.{os.getpid()}.partial"
     try:
-        try:
-            partial.mkdir(parents=True)
+        with _workplace(root / f".{card.folder}.partial", name) as partial:
             Unpacker(partial).take(source)
             _ppm_to_png(partial)
             _check_and_record(card, source, partial, progress)
             _move(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise BenchError(
             f"{error.filename or target}: cannot be written ({error.strerror or error}). Choose another --data-root or "
             "make room."
         ) from None
     return target
+
+
+@contextmanager
+def _workplace(folder: Path, name: str) -> Iterator[Path]:
+    """Give the block an empty folder within ``folder``, which is locked meanwhile and removed afterwards.
+
+    The rest of an attempt that was killed is removed first, because nobody knows which of its files are whole. Raises
+    Busy when another process prepares the same data set here, OSError when the disk refuses.
+    """
+    if folder.is_symlink():
+        raise BenchError(f"{folder}: is a link; links are not followed. Remove it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.locked(folder, f"Another 'data prepare {name}'", "choose another --data-root"):
+        partial = folder / "files"
+        if rest := [path for path in folder.iterdir() if path.is_dir()]:
+            for path in rest:
+                shutil.rmtree(path)
+            log.warning("%s: removed the rest of an attempt that was cut short; unpacking anew.", folder)
+        try:
+            partial.mkdir()
+            yield partial
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def content(folder: Path) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
+from refsr_bench.core import files
 from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard, MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import grouped
@@ -176,7 +177,7 @@ def folder_predictor(found: Mapping[str, Path], title: str, group: str = "Ref-SR
 
     total = hashlib.sha256()
     for pair_id in sorted(found):
-        total.update(pair_id.encode() + found[pair_id].read_bytes())
+        total.update(pair_id.encode() + files.read_bytes(found[pair_id], images.MOST_BYTES))
     info = MethodInfo(
         name=slug(title),
         title=title,

@@ -28,8 +28,12 @@ from refsr_bench.core.types import Image, ImageSource
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
-MAX_PIXELS = 178_956_970
-"""Pixels of the largest image that is decoded: 512 MiB as RGB, and the size at which Pillow suspects a bomb."""
+MAX_PIXELS = 1 << 25
+"""Pixels of the largest image that is read: 8K (7680x4320, the largest of DIV8K) fits.
+
+Measuring takes 131 bytes a pixel, most of it for SSIM in float64, so a run stays within 4.2 GiB beside its method.
+"""
+MOST_BYTES = 256 << 20  # of an image file; as TIFF or BMP, MAX_PIXELS of RGB with alpha take half of it
 
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
 _ORIENTATION = 0x0112
@@ -55,7 +59,7 @@ def read_image(path: str | Path) -> Image:
         late_exif = image.format == "PNG" and "exif" not in image.info
         image.load()  # newer Pillows turn a TIFF upright here, and then report orientation 1
         orientation = 1 if late_exif else _orientation(image)
-        rgb = image.convert("RGB")
+        rgb = image if image.mode == "RGB" else image.convert("RGB")  # convert() would copy
         if orientation in _UPRIGHT:
             rgb = rgb.transpose(_UPRIGHT[orientation])
         return np.array(rgb)
@@ -73,14 +77,18 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def image_files(folder: str | Path) -> list[Path]:
     """Return the image files directly inside a folder, sorted by name, without hidden files and other extensions.
 
-    Raises BenchError when the folder cannot be listed.
+    Raises BenchError when the folder cannot be listed, and for a name that is no UTF-8, which no record can hold.
     """
     folder = Path(folder)
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         raise BenchError(f"{folder}: cannot be listed ({error.strerror}).") from None
-    return [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".") and e.is_file()]
+    found = [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".") and e.is_file()]
+    for path in found:
+        if path.name.encode(errors="ignore").decode() != path.name:
+            raise BenchError(f"{path}: this name is no UTF-8. Rename the file.")
+    return found
 
 
 def source(path: str | Path, level: int | None = None) -> ImageSource:
@@ -108,7 +116,7 @@ def write_png(path: str | Path, image: Image) -> None:
 def _opened(path: Path) -> Iterator[PilImage.Image]:
     """Open the file and check its header; any failure inside the block becomes a BenchError."""
     try:
-        with path.open("rb") as file:
+        with files.opened(path, MOST_BYTES) as file:
             head = file.read(26)
             file.seek(0)
             with PilImage.open(file, formats=FORMATS) as image:

@@ -30,7 +30,8 @@ EXPORT = (
     *("time", "participant", "trial", "kind", "item", "image"),
     *("left", "right", "choice", "preferred", "milliseconds"),
 )
-MOST_BYTES = 1 << 28  # limit of a CSV; a million answers with two addresses each take a quarter of it
+MOST_BYTES = 64 << 20  # limit of a CSV; a quarter of a million answers with two addresses each
+MOST_ROWS = 250_000  # limit of a CSV; 4,000 people with 60 questions each
 MOST_TIME = 40  # characters kept of a platform's time stamp; ISO 8601 with microseconds and zone has 32
 
 
@@ -124,7 +125,12 @@ def _from_csv(file: Path, plan: Plan) -> list[Line]:
         if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
             raise Misuse(f"{file}: column {missing[0]!r} is missing; needed are {', '.join(COLUMNS)}.")
         places = _places(plan)
-        return [_answered(row, f"{file}, line {reader.line_num}", plan, places) for row in reader]
+        lines = []
+        for row in reader:
+            if len(lines) == MOST_ROWS:
+                raise BenchError(f"{file}: more than {MOST_ROWS:,} rows. Import it in parts.")
+            lines.append(_answered(row, f"{file}, line {reader.line_num}", plan, places))
+        return lines
     except UnicodeDecodeError as error:
         raise BenchError(f"{file}: not UTF-8 (byte {error.start}).") from None
     except csv.Error as error:
@@ -146,10 +152,11 @@ def _answered(
     participant, left, right, choice = ((row[column] or "").strip() for column in COLUMNS)
     place = places.get((left.rpartition("/")[2], right.rpartition("/")[2]))  # platforms put an address before the name
     if place is None:
-        raise Misuse(f"{where}: {left!r} against {right!r} is no comparison of this study (plan {plan.digest[:12]}).")
+        shown = f"{left[:80]!r} against {right[:80]!r}"
+        raise Misuse(f"{where}: {shown} is no comparison of this study (plan {plan.digest[:12]}).")
     if choice not in (LEFT, RIGHT, TIE) or (choice == TIE and not plan.ties) or not participant:
         allowed = "left, right or tie" if plan.ties else "left or right"
-        raise BenchError(f"{where}: choice is {choice!r}, not {allowed}; or the participant is missing.")
+        raise BenchError(f"{where}: choice is {choice[:80]!r}, not {allowed}; or the participant is missing.")
     time = (row.get("milliseconds") or "").strip()
     if time and not (time.isdecimal() and len(time) < 12 and int(time) <= votes.MOST_MILLISECONDS):
         raise BenchError(f"{where}: milliseconds is {time[:40]!r}, not a whole number of at most a day.")

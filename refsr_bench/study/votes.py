@@ -27,6 +27,7 @@ from refsr_bench.study.plan import VOTES, Plan
 JOIN, VOTE, UNDO = "join", "vote", "undo"
 LEFT, RIGHT, TIE = "left", "right", "tie"
 LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L, which people confuse
+MOST_BYTES = 256 << 20  # a million votes
 MOST_MILLISECONDS = 24 * 3600 * 1000
 
 Code = Annotated[str, Meta(pattern=r"^-*[A-Za-z0-9][A-Za-z0-9-]*\Z", max_length=24)]
@@ -86,7 +87,7 @@ class Person:
 
 def journal(folder: Path, name: str = VOTES) -> files.Journal[Line]:
     """Open the votes of a folder. Reading them raises BenchError naming an invalid line."""
-    return files.Journal(folder / name, _decode, _encode)
+    return files.Journal(folder / name, _decode, _encode, MOST_BYTES)
 
 
 def _decode(data: bytes, where: str) -> Line:

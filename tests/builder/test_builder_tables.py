@@ -1,17 +1,22 @@
 """Tables and project folders: durable, readable by anything, mended after a kill."""
 
 import dataclasses
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from refsr_bench.builder import tables
 from refsr_bench.builder.project import Project
-from refsr_bench.builder.rows import Cleaned, Query, Selected
+from refsr_bench.builder.rows import Candidate, Cleaned, Query, Rescaled, Selected
 from refsr_bench.builder.settings import Settings, as_toml, parse
-from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.builder.similarity import levels
+from refsr_bench.core import files
+from refsr_bench.core.errors import BenchError, Busy, Misuse
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
@@ -180,3 +185,100 @@ def test_status_counts_what_is_there(tmp_path: Path) -> None:
     assert (stages["queries"].done, stages["queries"].total) == (1, 2)
     assert (stages["select"].done, stages["rescale"].total) == (1, 0)
     assert dataclasses.astuple(stages["export"])[:3] == ("export", 0, 1)
+
+
+NAMED = [("queries", "id"), ("queries", "file"), ("pool", "query"), ("pool", "file"), ("clean", "file"),
+         ("selected", "file"), ("rescaled", "input"), ("rescaled", "ref")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "column"), NAMED)
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "a/../../x", "C:x", "a\0b"])
+def test_a_name_that_leaves_the_project_is_refused_where_its_row_is_read(
+    tmp_path: Path, table: str, column: str, name: str
+) -> None:
+    made = Project.create(tmp_path / "p")
+    row = {"queries": Query, "pool": Candidate, "clean": Cleaned, "selected": Selected, "rescaled": Rescaled}[table]
+    needed = {field.name: 1 for field in msgspec.structs.fields(row) if field.required} | {column: name}
+    made.table(table).write_text(f"{','.join(needed)}\n{','.join(map(str, needed.values()))}\n", newline="")
+    with pytest.raises(BenchError, match=rf"{table}\.csv, line 2: {column} is .* no path inside"):
+        tables.read(made.table(table), row)
+
+
+def test_a_link_out_of_a_project_is_refused_before_any_stage(tmp_path: Path) -> None:
+    made = Project.create(tmp_path / "p")
+    (tmp_path / "theirs").mkdir()
+    for name in (".export.partial", ".locks", "index", "pool/files/a.jpg", "clean.csv"):
+        link = made.path / name
+        link.symlink_to(tmp_path / "theirs")
+        with pytest.raises(BenchError, match=re.escape(f"{link} leads out of {made.path} through a link")):
+            Project.open(made.path)
+        link.unlink()
+    (made.path / "loop").symlink_to("loop")
+    with pytest.raises(BenchError, match="links lead in a circle"):
+        Project.open(made.path)
+    (made.path / "loop").unlink()
+    (made.path / "within").symlink_to("queries")
+    assert Project.open(made.path) == made
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_table_that_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "gone.csv").symlink_to("nowhere")
+    for name in ("fifo.csv", "loop.csv", "gone.csv"):
+        with pytest.raises(BenchError, match=name):
+            tables.read(tmp_path / name, Query)
+
+
+def test_tables_are_bounded_in_bytes_rows_and_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"id,file\n" + b"\n" * 90)
+    monkeypatch.setattr(tables, "MOST_ROWS", 50)
+    with pytest.raises(BenchError, match="more than 50 rows"):
+        tables.read(path, Query)
+    path.write_bytes(b"id,file\n" + b"\r" * 90 + b"\n")
+    with pytest.raises(BenchError, match="more than 50 rows"):
+        tables.read(path, Query)
+    path.write_bytes(b"id,file\n" + b"\0" * (tables.MOST_LINE + 1))
+    with pytest.raises(BenchError, match="line 2: not CSV"):
+        tables.read(path, Query)
+    with path.open("r+b") as file:
+        file.truncate(tables.MOST_BYTES + 1)
+    with pytest.raises(BenchError, match="at most 200 MiB are read"):
+        tables.read(path, Query)
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000])
+def test_settings_that_break_a_parser_are_refused_in_words(tmp_path: Path, value: str) -> None:
+    made = Project.create(tmp_path / "p")
+    (made.path / "build.toml").write_text(f"top = {value}")
+    with pytest.raises(Misuse, match=r"build\.toml: not TOML"):
+        Project.open(made.path)
+    assert parse([f"top={value}"]) == {"top": value}, "text, which no number accepts"
+
+
+def test_a_stage_in_use_names_its_holder(tmp_path: Path) -> None:
+    made = Project.create(tmp_path / "p")
+    code = (
+        "import sys; from refsr_bench.builder.project import Project\n"
+        "with Project.open(sys.argv[1]).lock('clean'): print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(made.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        holder = rf"another process \('clean'\) .*: process {other.pid} on "
+        with pytest.raises(Misuse, match=holder), made.lock("clean"):
+            pass
+        other.communicate()
+    with made.lock("clean"):
+        pass
+
+
+def test_two_processes_do_not_make_groups_in_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "albums" / "one").mkdir(parents=True)
+    for n in range(levels.LEVELS + 1):
+        (tmp_path / "albums" / "one" / f"{n}.png").touch()
+    (tmp_path / "out").mkdir()
+    with files.locked(tmp_path / "out", "Another"), pytest.raises(Busy, match="Another 'build levels' is writing"):
+        levels.build(tmp_path / "albums", tmp_path / "out")

@@ -231,3 +231,11 @@ def test_a_large_data_set_leaves_no_images_unasked() -> None:
     small, large = SimpleNamespace(pairs=(None,) * SMALL), SimpleNamespace(pairs=(None,) * (SMALL + 1))
     assert pictures_of([small], None) == "images" and pictures_of([small, large], None) == "none"
     assert pictures_of([large], 2) == "images"
+
+
+def test_a_disk_that_refuses_anywhere_is_told_without_a_traceback(refsr, tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "pool"))
+
+    monkeypatch.setattr("refsr_bench.builder.project.Project.create", full)
+    refuses(refsr("build", "wrsr", "init", "P"), 1, str(tmp_path / "pool"), "No space left on device")

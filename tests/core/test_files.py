@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from refsr_bench.core import files, reader
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import BenchError, Busy
+from refsr_bench.data.manifests import file_sha256
+from refsr_bench.pixels.images import image_size, read_image
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
@@ -50,6 +53,14 @@ def test_text_is_plain_utf8(tmp_path, data, words):
         files.read_text(tmp_path / "text")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_images_and_digests_do_not_wait_for_a_fifo(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for read in (read_image, image_size, file_sha256):
+        with pytest.raises(BenchError, match=r"a\.png: not a regular file"):
+            read(tmp_path / "a.png")
+
+
 # -- writing -------------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +96,13 @@ def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, monke
     (tmp_path / ".file.7.8.partial").symlink_to(tmp_path / "elsewhere")
     files.write_text(tmp_path / "file", "ours")
     assert not (tmp_path / "elsewhere").exists() and (tmp_path / "file").read_text() == "ours"
+
+
+def test_text_that_utf_8_cannot_hold_is_shown_and_the_old_file_stays(tmp_path):
+    files.write_text(tmp_path / "file", "old")
+    with pytest.raises(BenchError, match=r"file: cannot hold 'a \\udcff b', which is no UTF-8"):
+        files.write_text(tmp_path / "file", "a \udcff b")
+    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_a_disk_that_refuses_is_told_in_words(tmp_path, monkeypatch):
@@ -131,6 +149,13 @@ def test_names_outside_are_refused(tmp_path, name):
         files.inside(tmp_path, name)
 
 
+def test_links_in_a_circle_are_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(BenchError, match="links lead in a circle"):
+        files.inside(tmp_path, "a/x.png")
+
+
 def test_a_link_that_leads_out_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "link").symlink_to(tmp_path)
@@ -151,6 +176,37 @@ def test_one_writer_per_folder(tmp_path):
     assert "A training is writing to" in other.stderr
     with files.locked(tmp_path, "A training"):
         pass
+
+
+def test_a_lock_names_its_holder(tmp_path):
+    """Another process learns which one to wait for: number, since when, command; control characters do not pass."""
+    code = (
+        "import sys; from pathlib import Path; from refsr_bench.core.files import locked\n"
+        "with locked(Path(sys.argv[1]), 'A training'): print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), "\x1b[2J"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(Busy) as caught, files.locked(tmp_path, "A training"):
+            pass
+        other.communicate()
+    told = str(caught.value)
+    holder = rf"process {other.pid} on .*, since 20\d\d-.* UTC, -c {tmp_path}"
+    assert re.search(f"A training is writing to .*: {holder}", told)
+    assert "\x1b" not in told
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # nothing about anybody's machine stays
+
+
+def test_a_lock_is_taken_after_a_kill_and_on_a_full_disk(tmp_path, monkeypatch):
+    (tmp_path / ".lock.holder").write_text("process 1 on a machine that is gone")
+
+    def full(path, data):
+        raise BenchError("full")
+
+    monkeypatch.setattr(files, "write_bytes", full)
+    with files.locked(tmp_path, "A training"):
+        pass
+    assert not (tmp_path / ".lock.holder").exists()
 
 
 @pytest.mark.parametrize("text", ["\u2028", "\u0085", "\x1c", "a\nb", "\r", "é"])
@@ -202,6 +258,22 @@ def test_a_line_that_is_none_of_ours_is_named(tmp_path, line):
     reader.journal(path, Line).append(Line("one"))
     path.write_bytes(path.read_bytes() + line + b"\n")
     with pytest.raises(BenchError, match=r"lines\.jsonl, line 2"):
+        reader.journal(path, Line).read()
+
+
+def test_a_journal_of_empty_lines_or_one_long_line_takes_no_memory(tmp_path, monkeypatch):
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"\n" * (8 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BenchError, match="line 1"):
+            reader.journal(path, Line).read()
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20  # a list of the lines alone takes 64 MiB
+    finally:
+        tracemalloc.stop()
+    monkeypatch.setattr(files, "MOST_BYTES", 1000)
+    path.write_bytes(b"x" * 1001 + b"\n")
+    with pytest.raises(BenchError, match=r"line 1: .* are read"):
         reader.journal(path, Line).read()
 
 

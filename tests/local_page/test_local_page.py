@@ -1,7 +1,10 @@
 """A local page's server by itself: the requests it understands, and those it refuses before a page hears of them."""
 
+import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -63,3 +66,44 @@ def test_a_damaged_cookie_is_a_strangers(visitor: Visitor) -> None:
 def test_a_taken_port_is_said(visitor: Visitor) -> None:
     with pytest.raises(Misuse, match="Choose another one"):
         LocalServer(Echo, BASE, visitor.server.server_port)
+
+
+RAW = {
+    "no HTTP": b"\x00\xff\r\n\r\n",
+    "no UTF-8 in the path": b"GET /\xff\xfe HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "a length of letters": b"POST /do HTTP/1.1\r\nHost: {host}\r\nContent-Length: ten\r\n{known}\r\n{}",
+    "a negative length": b"POST /do HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n{known}\r\n{}",
+    "no length": b"POST /do HTTP/1.1\r\nHost: {host}\r\n{known}\r\n{}",
+    "a length below the body's": b"POST /do HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n{known}\r\n{}",
+    "a length above the body's": b"POST /do HTTP/1.1\r\nHost: {host}\r\nContent-Length: 99\r\n{known}\r\n{}",
+    "chunks": b"POST /do HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n{known}\r\n2\r\n{}\r\n0\r\n\r\n",
+    "a type that is none": b"POST /do HTTP/1.1\r\nHost: {host}\r\nContent-Type: ;=\r\n{known}\r\n{}",
+    "no UTF-8 in a cookie": b"GET / HTTP/1.1\r\nHost: {host}\r\nCookie: \xff=\xfe\r\n\r\n",
+    "another method": b"BREW / HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "thousands of headers": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("what", RAW)
+def test_a_request_that_is_none_breaks_nothing(
+    visitor: Visitor, what: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Echo, "timeout", 0.3)  # seconds that a connection may be silent
+    cookie = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+    known = f"Cookie: {cookie}\r\nOrigin: http://{visitor.host}\r\n"
+    if "type" not in what:
+        known += "Content-Type: application/json\r\n"
+    data = RAW[what].replace(b"{host}", visitor.host.encode()).replace(b"{known}", known.encode())
+    with socket.create_connection(("127.0.0.1", visitor.server.server_port), timeout=10) as connection:
+        connection.sendall(data)
+        with suppress(ConnectionError):
+            while connection.recv(1 << 16):
+                pass
+    assert visitor.json("/a") == {"steps": ["a"]}, "the next visitor is served"
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("value", [[], [{}], 1, None, "text", True, [[[]]]])
+def test_json_that_is_no_object_reaches_no_page(visitor: Visitor, value: object) -> None:
+    status, reason, _ = visitor("/do", json.dumps(value).encode())
+    assert status == 400 and b"JSON object" in reason

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -195,3 +196,14 @@ def test_checks_are_spread_over_the_session(make_study: Callable[..., Path]) -> 
         assert len(places) == 4 and thirds == [0, 1, 2, 3]
         assert len({trials[place].item for place in places}) == 4
         assert sum(trials[place].left == "sharp" for place in places) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are no UTF-8")
+def test_an_image_whose_name_is_no_utf_8_is_named_and_no_study_is_made(
+    make_study: Callable[..., Path], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    for name in ("hr", "fine", "middle", "coarse"):
+        (folders[name] / "img0.png").rename(folders[name] / os.fsdecode(b"\xff.png"))
+    with pytest.raises(BenchError, match=r"\udcff.* no UTF-8"):
+        make_study()
+    assert not list(tmp_path.glob("*S*"))

@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from refsr_bench.study import exchange, votes
 from refsr_bench.study import plan as plans
 from refsr_bench.study.plan import Plan
 from refsr_bench.study.report import summarise, write
+from refsr_bench.study.report_format import read_report
 from refsr_bench.study.serve import StudyServer
 
 
@@ -315,3 +317,29 @@ def test_a_study_of_real_runs(tmp_path: Path) -> None:
     shutil.rmtree(place / "darker/images")
     made = CliRunner().invoke(main, ["study", "init", str(tmp_path / "T"), *options])
     assert made.exit_code == 2 and "--save-images" in made.output
+
+
+def test_a_csv_has_a_bound_of_rows(make_study: Callable[..., Path], tmp_path: Path, monkeypatch: Any) -> None:
+    folder = make_study()
+    item = plans.read(folder).pairs[0]
+    row = f"x,{item.a_file},{item.b_file},left\n"
+    (tmp_path / "votes.csv").write_text(f"{','.join(exchange.COLUMNS)}\n{row * 4}")
+    monkeypatch.setattr(exchange, "MOST_ROWS", 3)
+    with pytest.raises(BenchError, match=r"votes\.csv: more than 3 rows"):
+        exchange.bring(folder, tmp_path / "votes.csv")
+    assert votes.journal(folder).read() == []
+
+
+def test_a_study_that_is_a_link_to_itself_is_none(tmp_path: Path) -> None:
+    (tmp_path / "S").symlink_to("S")
+    outcome = CliRunner().invoke(main, ["study", "report", str(tmp_path / "S"), "--results", str(tmp_path / "results")])
+    assert outcome.exit_code == 2 and "is no study" in outcome.output
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_report_that_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "study.json")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("study.json", "zero"):
+        with pytest.raises(BenchError, match=name):
+            read_report(tmp_path / name)

@@ -27,6 +27,7 @@ from refsr_bench.core.reader import Format, Text
 Action = Literal["select", "reject", "category", "undo"]
 SELECT, REJECT, CATEGORY, UNDO = get_args(Action)
 AUTO = "auto"
+MOST_BYTES = 256 << 20  # a million clicks
 MAX_NAME = 40  # longest name of an annotator, in characters
 
 
@@ -65,7 +66,7 @@ class Log:
     """The ``selection.jsonl`` of a project. Any number of processes may add to it."""
 
     def __init__(self, path: Path) -> None:
-        self._journal: Journal[Decision] = reader.journal(path, Decision)
+        self._journal: Journal[Decision] = reader.journal(path, Decision, MOST_BYTES)
         self.read = self._journal.read
 
     def add(self, make: Callable[[list[Decision]], Decision | None]) -> list[Decision]:

@@ -79,7 +79,10 @@ def list_images(folders: Sequence[Path]) -> list[Entry]:
                     path = os.path.join(base, name)
                     if re.search("[\ud800-\udfff]", path):  # how Python shows bytes that are no UTF-8
                         raise Misuse(f"{path!r}: this name is no UTF-8. Rename the file or its folder.")
-                    facts = os.stat(path)
+                    try:
+                        facts = os.stat(path)
+                    except OSError:
+                        facts = os.lstat(path)  # a dangling link; whoever reads it says so
                     found[path] = (path, facts.st_size, facts.st_mtime_ns)
     return [found[path] for path in sorted(found)]
 

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from refsr_bench.builder import engine, tables
 from refsr_bench.builder.engine import HERE, Progress, Workers, silent
 from refsr_bench.builder.rescale import reduced
+from refsr_bench.builder.rows import Inside
 from refsr_bench.builder.settings import Settings
 from refsr_bench.builder.similarity import copies, matching
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder
 from refsr_bench.core.reader import Count, Format, Real
 from refsr_bench.core.types import Image, RefPair
 from refsr_bench.data.leaks import find_leaks
@@ -30,9 +31,9 @@ TABLE = "levels.csv"
 class Level(Format):
     """One image of a group: level 0 is the input, 1 .. 5 its references. Other fields are as in ``rows.Cleaned``."""
 
-    group: str
+    group: Inside
     level: Count
-    file: str
+    file: Inside
     source: str
     inliers: Count = 0
     scale: Real = 0.0
@@ -68,27 +69,28 @@ def build(
     """Make ``out/NNN_0.png .. NNN_5.png`` from the albums, the folders directly inside ``albums``.
 
     Existing groups are not made again. Returns the number of groups, and why albums were skipped. Raises Misuse when no
-    album can be used.
+    album can be used, Busy when another process makes groups there.
     """
     jobs, notes = _jobs(Path(albums), shape.per_album)
-    out = make_folder(Path(out))
-    known = _known(out / TABLE)
-    number = len(known)
-    todo = [job for job in jobs if _name(job.input) not in known]
-    before = len(jobs) - len(todo)
-    progress(before, len(jobs))
-    for done, (job, answer) in enumerate(engine.run(partial(_group, shape=shape), todo, workers), before + 1):
-        if isinstance(answer, str):
-            notes.append(f"{_name(job.input)}: {answer}")
-        else:
-            rows, images = answer
-            group = f"{number:03d}"
-            rows = [replace(row, group=group, file=f"{group}_{row.level}.png") for row in rows]
-            for row, image in zip(rows, images, strict=True):
-                write_png(out / row.file, image)
-            tables.append(out / TABLE, rows)
-            number += 1
-        progress(done, len(jobs))
+    out = files.make_folder(Path(out))
+    with files.locked(out, "Another 'build levels'"):
+        known = _known(out / TABLE)
+        number = len(known)
+        todo = [job for job in jobs if _name(job.input) not in known]
+        before = len(jobs) - len(todo)
+        progress(before, len(jobs))
+        for done, (job, answer) in enumerate(engine.run(partial(_group, shape=shape), todo, workers), before + 1):
+            if isinstance(answer, str):
+                notes.append(f"{_name(job.input)}: {answer}")
+            else:
+                rows, images = answer
+                group = f"{number:03d}"
+                rows = [replace(row, group=group, file=f"{group}_{row.level}.png") for row in rows]
+                for row, image in zip(rows, images, strict=True):
+                    write_png(out / row.file, image)
+                tables.append(out / TABLE, rows)
+                number += 1
+            progress(done, len(jobs))
     if not number:
         raise BenchError(f"{albums}: no album gave a group. {' '.join(notes[:2])}")
     return number, notes
