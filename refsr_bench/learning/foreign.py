@@ -1,7 +1,7 @@
 """Archives and pickles from strangers: counted before anything is allocated, and never run.
 
-PyTorch and NumPy write both. ``members`` lists an archive whose sizes add up; ``Machine`` reads a pickle and makes plain
-values and what the caller's functions return, nothing else.
+PyTorch and NumPy write both. ``members`` lists an archive whose sizes add up; ``Machine`` reads a pickle and makes
+plain values and what the caller's functions return, nothing else.
 """
 
 from __future__ import annotations

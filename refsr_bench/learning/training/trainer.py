@@ -21,10 +21,11 @@ from torch import Tensor
 
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder, write_bytes, write_text, writing
+from refsr_bench.core.files import cannot_write, locked, make_folder, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
 from refsr_bench.core.terminal import progress_bar
-from refsr_bench.learning.training.config import Training, as_toml, changed, differences
+from refsr_bench.learning import pytorch
+from refsr_bench.learning.training.config import Training, as_toml, changed, differences, load
 from refsr_bench.learning.training.parallel import Parallel
 from refsr_bench.learning.training.photos import Batch, Photo, Stream, batches, split, validation_batches
 from refsr_bench.learning.training.stage import Stage, Tensors
@@ -62,7 +63,7 @@ def check_folder(folder: Path, resume: bool) -> None:
     there = (folder / CHECKPOINT).is_file()
     if there and not resume:
         raise Misuse(f"{folder} already holds a training. Continue it with --resume, or choose another --out.")
-    if resume and not there:
+    if resume and not there and not (folder / CONFIG).is_file():
         raise Misuse(f"--resume: there is no {CHECKPOINT} in {folder}.")
 
 
@@ -91,24 +92,30 @@ def load_checkpoint(folder: Path, stage: Stage, training: Training) -> State:
     """
     path = folder / CHECKPOINT
     try:
-        content = torch.load(path, map_location=stage.parallel.device, weights_only=True)
-        before = changed(training, content["training"], str(path))
+        with pytorch.opened(path) as (content, read):
+            found = pytorch.everything(content, read)
+        _check_same(folder, changed(training, found["training"], str(path)), training)
+        networks, skipped = found["networks"], [str(why) for why in found["skipped"]]
+        if set(networks) != set(stage.networks):
+            raise Misuse(f"--resume: {folder} holds a training of {', '.join(networks)}; with or without --gan?")
+        for name, network in stage.networks.items():
+            network.load_state_dict(networks[name])
+        for name, optimiser in stage.optimisers.items():
+            optimiser.load_state_dict(found["optimisers"][name])
+        best = None if found["best"] is None else float(found["best"])
+        return State(range(1 << 60).index(found["iteration"]), best, dict.fromkeys(skipped))
     except Misuse:
         raise
-    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
+    except Exception as error:  # a damaged file makes the reader and PyTorch raise nearly anything
         raise BenchError(
             f"{path} is damaged and cannot be resumed ({type(error).__name__}). Start a new training, with --weights "
             f"{folder / LAST} if that is whole."
         ) from None
-    if changes := differences(before, training):
+
+
+def _check_same(folder: Path, before: Training, now: Training) -> None:
+    if changes := differences(before, now):
         raise Misuse(f"--resume: {folder} was trained with another configuration ({'; '.join(changes)}).")
-    if set(content["networks"]) != set(stage.networks):
-        raise Misuse(f"--resume: {folder} holds a training of {', '.join(content['networks'])}; with or without --gan?")
-    for name, network in stage.networks.items():
-        network.load_state_dict(content["networks"][name])
-    for name, optimiser in stage.optimisers.items():
-        optimiser.load_state_dict(content["optimisers"][name])
-    return State(content["iteration"], content["best"], dict.fromkeys(content["skipped"]))
 
 
 class Log:
@@ -120,15 +127,27 @@ class Log:
         self.lines = journal(folder / LOG, dict[str, int | float | str])
         kept = [line for line in self.lines.read() if line["iteration"] <= after]
         write_bytes(self.lines.path, b"".join(dump_line(line) + b"\n" for line in kept))
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
+        self.folder = folder / "tensorboard"
+        with _told(self.folder):
+            self.board = SummaryWriter(str(self.folder), purge_step=after + 1)
 
     def write(self, iteration: int, values: Mapping[str, float], images: Mapping[str, Tensor] | None = None) -> None:
         self.lines.append({"iteration": iteration, **values})
-        for name, value in values.items():
-            self.board.add_scalar(name, value, iteration)
-        for name, picture in (images or {}).items():
-            self.board.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
-        self.board.flush()
+        with _told(self.folder):
+            for name, value in values.items():
+                self.board.add_scalar(name, value, iteration)
+            for name, picture in (images or {}).items():
+                self.board.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
+            self.board.flush()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn the refusal of a disk into the error for a person."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def weights_writer(
@@ -183,15 +202,26 @@ class Trainer:
     def run(self, photos: Sequence[Photo], resume: bool = False) -> State:
         """Train to the last iteration and return the progress. resume: go on from the folder's checkpoint.
 
-        Raises Stopped after SIGTERM or SIGINT, with the state saved, and BenchError when a loss is no longer a number;
-        the last good checkpoint then remains.
+        A training that was killed before its first checkpoint resumes at its first iteration. Raises Stopped after
+        SIGTERM or SIGINT, with the state saved, Busy when another process trains in the folder, and BenchError when a
+        loss is no longer a number; the last good checkpoint then remains.
         """
+        if not self.first:
+            return self._train(photos, resume)
+        make_folder(self.folder)
+        with locked(self.folder, "Another training"):
+            check_folder(self.folder, resume)  # until now, another process may have trained here
+            return self._train(photos, resume)
+
+    def _train(self, photos: Sequence[Photo], resume: bool) -> State:
         stage, config = self.stage, self.stage.config
         stream, checked = self._streams(photos)
-        if resume:
+        if resume and (self.folder / CHECKPOINT).is_file():
             self.state = load_checkpoint(self.folder, stage, self.training)
+        elif resume:
+            _check_same(self.folder, load(type(self.training), [str(self.folder / CONFIG)]), self.training)
+            self.say(f"There is no {CHECKPOINT} in {self.folder} yet: the training starts at its first iteration.")
         if self.first:
-            make_folder(self.folder)
             write_text(self.folder / CONFIG, as_toml(self.training))
             self.log = Log(self.folder, self.state.iteration)
         first, accumulate = self.state.iteration + 1, self.training.run.accumulate
