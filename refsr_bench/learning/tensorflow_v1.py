@@ -42,6 +42,10 @@ NUMBERS = {1: (5, np.dtype("<f4")), 2: (6, np.dtype("<f8"))}  # DT_FLOAT, DT_DOU
 COUNTERS = {3, 9}  # DT_INT32, DT_INT64: training steps, which no network needs
 
 
+# What fields that are missing or of another kind lead to.
+_MISSING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 class _Damaged(Exception):
     """Damaged bytes. The message ends the sentence "... cannot be read: "."""
 
@@ -74,7 +78,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return parse(read_bytes(path, MOST_FILE))
     except _Unsupported as reason:
         raise BenchError(f"The TensorFlow checkpoint {path} cannot be read: {reason}") from None
-    except (_Damaged, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:  # fields missing or of another kind
+    except (_Damaged, *_MISSING) as fault:
         what = fault if isinstance(fault, _Damaged) else "what it holds are not tensors"
         raise BenchError(
             f"The TensorFlow checkpoint {path} cannot be read: {what}. It may be half downloaded: compare its size "
