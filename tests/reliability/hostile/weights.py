@@ -129,8 +129,8 @@ CODE = {
 PYTORCH: dict[str, Maker] = {
     "a deflated storage": lambda folder: deflated(
         folder / "net.pth",
-        {"net/data.pkl": table(("a", tensor((1 << 24,), (1,), 1 << 24))), "net/data/0": b""},
-        64 << 20,
+        {"net/data.pkl": table(("a", tensor((1 << 22,), (1,), 1 << 22))), "net/data/0": b""},
+        16 << 20,
     ),
     "a deflated state dict": pth(table(("a", tensor())), method=zipfile.ZIP_DEFLATED),
     "a storage longer than its member": pth(table(("a", tensor((10**9,), (1,), 10**9)))),
@@ -406,7 +406,7 @@ def saved(shape: tuple[int, ...], kind: int = 1, data: bytes = b"", name: bytes 
     """The entries of a checkpoint with one tensor."""
     sides = b"".join(field(2, field(1, side)) for side in shape)
     head = field(1, field(1, field(1, name) + field(2, sides) + field(3, kind)))
-    part = field(2, field(1, name) + field(2, b"") + field(3, field(5, data)))
+    part = field(2, field(1, name) + field(2, b"") + field(3, field(6 if kind == 2 else 5, data)))
     return [(b"", head), (b"\0w", part)]
 
 
