@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,7 +104,9 @@ def load_checkpoint(folder: Path, stage: Stage, training: Training) -> State:
         for name, optimiser in stage.optimisers.items():
             optimiser.load_state_dict(found["optimisers"][name])
         best = None if found["best"] is None else float(found["best"])
-        return State(range(1 << 60).index(found["iteration"]), best, dict.fromkeys(skipped))
+        if not isinstance(found["iteration"], int) or found["iteration"] < 0:
+            raise ValueError("iteration")
+        return State(found["iteration"], best, dict.fromkeys(skipped))
     except Misuse:
         raise
     except Exception as error:  # a damaged file makes the reader and PyTorch raise nearly anything
@@ -144,10 +147,15 @@ class Log:
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Turn the refusal of a disk into the error for a person."""
+    before = threading.excepthook
+    # TensorBoard's thread raises the error here as well; by itself it would print a traceback
+    threading.excepthook = lambda caught: None if isinstance(caught.exc_value, OSError) else before(caught)
     try:
         yield
     except OSError as error:
         raise cannot_write(path, error) from None
+    finally:
+        threading.excepthook = before
 
 
 def weights_writer(
