@@ -6,7 +6,6 @@ reference with torchvision's VGG19. AMSA, DATSR and MRefSR do the same, and thei
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.reader import parse_json
 from refsr_bench.learning.imagenet import VGG19, without_vgg19
 from refsr_bench.learning.keys import without_prefix
 from refsr_bench.learning.system import BRANCHES, Converted, State
@@ -152,7 +152,7 @@ def from_bundle(metadata: Mapping[str, str], state: State) -> Converted:
     found.setdefault("extractor", {})
     found.setdefault("vgg", reader(found["extractor"]))
     restoration = found["restoration"]
-    options = json.loads(metadata["network"]) if "network" in metadata else options_of(restoration)
+    options = parse_json(metadata["network"], "its network") if "network" in metadata else options_of(restoration)
     return _network(options, restoration, found)
 
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from c2matching.training.config import C2Training
-from refsr_bench.core.files import make_folder, write_text
+from refsr_bench.core.files import locked, make_folder, write_text
 from refsr_bench.core.reader import dumps, to_json
 from refsr_bench.core.schema import Result
 from refsr_bench.data.texture import RULE
@@ -60,8 +60,8 @@ class Ablation:
     """The trainings of all variants, in ``out``.
 
     Finished trainings are not repeated and stopped ones go on. All variants share their reference features and numbers
-    of iterations; the first two also share a fixed correspondence network. plan: the common plan; data: the folders of
-    the photos; say: prints a message.
+    of iterations; the first two also share a fixed correspondence network. plan: the common plan; data: the names of
+    the folders of photos; say: prints a message.
     """
 
     plan: TrainingPlan
@@ -71,7 +71,16 @@ class Ablation:
     say: Say
 
     def train(self) -> dict[str, Path]:
-        """Train what is missing and return the weights by variant. Raises Stopped when asked to stop."""
+        """Train what is missing and return the weights by variant.
+
+        Raises Stopped when asked to stop, Busy when another process works in ``out``.
+        """
+        if self.plan.parallel.process:
+            return self._train()
+        with locked(make_folder(self.out), "Another ablation"):
+            return self._train()
+
+    def _train(self) -> dict[str, Path]:
         extractors, found = self._extractors(), {}
         for variant in VARIANTS:
             network = replace(self._training.network, aggregation=variant.aggregation)
@@ -88,7 +97,6 @@ class Ablation:
         """Train the missing extractors and return the files of all, by their name in ``Variant``."""
         untrained = self.out / "vgg.safetensors"
         if not untrained.is_file():
-            make_folder(self.out)
             stage = make_stage("teacher", self.plan)
             about = {"name": "untrained", "stage": "untrained", "data": self.data}
             weights_writer(stage, self.plan.card, self._training, about)(untrained)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
 
 from c2matching.nets.restoration import RestorationConfig
-from refsr_bench.core.reader import Format
+from refsr_bench.core.reader import LARGEST, Format
 from refsr_bench.learning.training.config import Crop, Number, Positive, Training, Whole
 
 LEAST = {"channels": 2, "groups": 1}  # the network's last layer but one has half the channels
+MOST_CHANNELS, MOST_BLOCKS = 1024, 1000  # the paper has 64 and 16; far beyond, memory ends before training begins
+Temperature = Annotated[float, Meta(gt=0, le=LARGEST)]
 
 
 class MatchingTraining(Format):
@@ -32,10 +36,10 @@ class MatchingTraining(Format):
     clip: Number = 0.0
     margin: Number = 1.0
     safe_radius: Whole = 4
-    temperature: Number = 0.15
+    temperature: Temperature = 0.15
     distillation_weight: Number = 15.0
     warm_up: Whole = 0
-    warm_up_temperature: Number = 0.07
+    warm_up_temperature: Temperature = 0.07
 
 
 class C2Training(Training):
@@ -51,5 +55,9 @@ class C2Training(Training):
         for key, least in LEAST.items():
             if getattr(self.network, key) < least:
                 raise ValueError(f"{key} is {getattr(self.network, key)}, it must be at least {least}")
+            if getattr(self.network, key) > MOST_CHANNELS:
+                raise ValueError(f"{key} is {getattr(self.network, key)}, it must be at most {MOST_CHANNELS}")
         if min(self.network.blocks) < 0:
             raise ValueError("blocks holds a number below zero")
+        if max(self.network.blocks) > MOST_BLOCKS:
+            raise ValueError(f"blocks holds a number above {MOST_BLOCKS}")

@@ -69,7 +69,7 @@ def _ablation(asked: Any, say: partial) -> Ablation:
     photos = find_photos(asked.folders)
     sources = Sources(teacher=asked.teacher, vgg16=asked.vgg16, vgg19=asked.vgg19)
     plan = TrainingPlan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
-    return Ablation(plan, photos, asked.out, list(map(str, asked.folders)), say)
+    return Ablation(plan, photos, asked.out, [folder.resolve().name for folder in asked.folders], say)
 
 
 def _measured(weights: Mapping[str, Path], opened: Dataset, made: Ablation) -> dict[str, tuple[Result, Path]]:

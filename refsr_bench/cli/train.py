@@ -119,7 +119,9 @@ def run(card: MethodCard, asked: Any) -> None:
     small = card.system.small if asked.small else {}
     plan = prepare.TrainingPlan(card, training, sources, parallel, gan, small)
     stage = prepare.make_stage(asked.stage, plan)
-    about = {"name": asked.name or asked.out.name, "stage": asked.stage, "data": list(map(str, asked.folders))}
+    # weights are published, so they name the folders of photos, not the places of these
+    data = [folder.resolve().name for folder in asked.folders]
+    about = {"name": asked.name or asked.out.resolve().name, "stage": asked.stage, "data": data}
     writer = trainer.weights_writer(stage, card, training, about)
     try:
         state = trainer.Trainer(stage, training, asked.out, writer, say).run(photos, asked.resume)

@@ -33,9 +33,12 @@ def _found(name: str) -> Path:
     bundled = _bundled()
     if name in bundled:
         return bundled[name]
-    if not Path(name).is_file():
-        raise Misuse(f"{name} is neither a file nor bundled weights ({', '.join(bundled)}).")
-    return Path(name)
+    from refsr_bench.learning.checkpoints import check_file
+
+    try:
+        return check_file(Path(name))
+    except Misuse:
+        raise Misuse(f"{name} is neither a file nor bundled weights ({', '.join(bundled)}).") from None
 
 
 def _check_out(out: Path, force: bool) -> None:
@@ -62,26 +65,28 @@ def list_() -> None:
 @click.argument("name", metavar="FILE|NAME")
 def info(name: str) -> None:
     """Show what a file of weights holds and how it was made."""
-    from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256
+    from refsr_bench.core.reader import parse_json
+    from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256, shown
 
     path = _found(name)
     state, metadata = read_weights(path), read_metadata(path)
     click.echo(f"{path}\nsha256      {sha256(path)}")
     if "method" in metadata:
-        click.echo(f"method      {metadata['method']}")
+        click.echo(f"method      {shown(metadata['method'])}")
     parts: dict[str, list[Tensor]] = {}
     for key, value in state.items():
         parts.setdefault(key.partition(".")[0], []).append(value)
     for part, own in parts.items():
         kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own}))
-        click.echo(f"{part:<24}{sum(value.numel() for value in own):,} values, {kinds}")
+        click.echo(f"{shown(part):<24}{sum(value.numel() for value in own):,} values, {kinds}")
     if "format" not in metadata:
         bring = command("weights", "import", "--method", "METHOD", path)
         click.echo(f"{len(state)} tensors under other names. Are they a file of the authors? Bring it in: {bring}")
     for key in ("name", "network", "options", "sources", "training"):
         if key in metadata:
             text = metadata[key]
-            click.echo(f"{key:<12}{text if key == 'name' else json.dumps(json.loads(text), indent=2)}")
+            value = shown(text) if key == "name" else json.dumps(parse_json(text, f"{path}: its {key}"), indent=2)
+            click.echo(f"{key:<12}{value}")
 
 
 @weights.command("import")
@@ -130,11 +135,14 @@ def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
 @click.argument("name", metavar="FILE|NAME")
 @click.option("--sha256", "digest", metavar="HEX", help="The expected beginning of the file's digest.")
 def verify(name: str, digest: str | None) -> None:
-    """Check that a file is whole: digest, names, shapes, finite values, and that it runs."""
+    """Check that a file is whole: digest, names, shapes, finite values, and that it runs.
+
+    Tensors that its method does not take are named.
+    """
     import numpy as np
 
-    from refsr_bench.learning.checkpoints import sha256
-    from refsr_bench.learning.weights import owner
+    from refsr_bench.learning.checkpoints import sha256, shown
+    from refsr_bench.learning.weights import left_out, owner
 
     path = _found(name)
     found, wanted = sha256(path), digest
@@ -144,6 +152,10 @@ def verify(name: str, digest: str | None) -> None:
         raise BenchError(f"{path}: its SHA-256 is {found}, not {wanted}. The file is damaged or another one.")
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((32, 40, 3), (128, 160, 3)))
-    loaded = owner(path).load(path, "cpu")
+    card = owner(path)
+    loaded = card.load(path, "cpu")
+    if unknown := left_out(card, path):
+        names_ = ", ".join(map(shown, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        click.echo(f"{path}: {card.name} does not take {names_}.")
     sr = loaded.predict(lr, [ref], 4).sr
     click.echo(f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}.")

@@ -9,7 +9,6 @@ import hashlib
 import math
 import re
 import socket
-import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.reader import parse_json
+from refsr_bench.learning.foreign import MOST_BYTES, Refused
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from refsr_bench.learning import pytorch
+
 NETWORK_TIMEOUT_S = 20.0
+MOST_HEADER = 8 << 20  # bytes of a .safetensors header; RCAN's, with the most tensors, has 0.2 MB
+DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")  # safetensors' names of those read
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
 
 
@@ -35,63 +40,124 @@ def sha256(*paths: Path) -> str:
     return total.hexdigest()
 
 
+def check_file(path: Path) -> Path:
+    """Return the path of a regular file that is small enough to be weights.
+
+    Raises Misuse when there is no such file, BenchError when it is too large.
+    """
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        there = False
+    if not there:
+        raise Misuse(f"There is no weights file at {path}.")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise BenchError(f"The weights file {path} has {size:,} bytes; at most {MOST_BYTES:,} are read.")
+    return path
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict, on the CPU, from a ``.safetensors``, PyTorch, TensorFlow V1 or ``.npz`` file.
 
     A PyTorch file loses its wrapper keys (``WRAPPERS``) and the prefix ``module.``. TensorFlow V1 checkpoints and
     ``.npz`` files, TensorLayer's among them, keep the names of their arrays. Raises Misuse when there is no such file,
-    BenchError when it is damaged, holds code, or is no state dict.
+    BenchError when it is damaged, holds code, is no state dict, or holds more than ``MOST_BYTES`` or anything but plain
+    tensors of numbers, which it names.
     """
     import torch
-    from safetensors.torch import load_file
 
     from refsr_bench.learning import tensorflow_v1, tensorlayer_npz
 
-    if not path.is_file():
-        raise Misuse(f"There is no weights file at {path}.")
-    if path.suffix == ".npz":
-        return {key: torch.from_numpy(array) for key, array in tensorlayer_npz.read(path).items()}
-    if tensorflow_v1.is_checkpoint(path):
-        return {key: torch.from_numpy(array) for key, array in tensorflow_v1.read(path).items()}
+    check_file(path)
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch warns about the format; the error after it says the same better
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
-        raise _unreadable(path, error) from None
-    return _state_dict(content, path)
+            return _safetensors(path)
+        if path.suffix == ".npz":
+            return {key: torch.from_numpy(array) for key, array in tensorlayer_npz.read(path).items()}
+        if tensorflow_v1.is_checkpoint(path):
+            return {key: torch.from_numpy(array) for key, array in tensorflow_v1.read(path).items()}
+    except OSError as error:
+        raise BenchError(f"The weights file {path} cannot be read: {error.strerror}.") from None
+    return _pytorch(path)
 
 
-def _unreadable(path: Path, error: Exception) -> BenchError:
-    code = re.search(r"\bGLOBAL (\w+(?:\.\w+)*) (?:was|whose)\b", str(error))
-    with path.open("rb") as file:
-        start = file.read(2)
-    if code and start in (b"PK", b"\x80\x02"):  # PyTorch's archives and older files; text is neither
-        return BenchError(
-            f"The weights file {path} asks for {code[1]} while it is read: code, which a file of weights has no need "
-            "for. It was not run. Get the file from its authors again; if it is yours, save the state dict alone."
-        )
-    line = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    told = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
-    reason = line if told and line and "weights_only" not in line else "it is not what PyTorch saves"
-    return BenchError(
-        f"The weights file {path} cannot be read: {reason}. It may be half downloaded or not a weights file: compare "
-        "its size with the source and fetch it again."
-    )
+def _pytorch(path: Path) -> dict[str, Tensor]:
+    from refsr_bench.learning import pytorch
+
+    try:
+        with pytorch.opened(path) as (content, load):
+            described = _state_dict(content, path)
+            total = sum(value.bytes for value in described.values())
+            if total > MOST_BYTES:
+                raise Refused(f"its tensors would take {total:,} bytes; at most {MOST_BYTES:,} are read")
+            return {key: load(value) for key, value in described.items()}
+    except BenchError:
+        raise
+    except Exception as error:  # a damaged archive or pickle raises nearly anything
+        raise pytorch.unreadable(path, error) from None
 
 
-def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    import torch
+def _state_dict(content: Any, path: Path) -> dict[str, pytorch.Stored]:
+    """Find the state dict in the content of a PyTorch file, as descriptions of its tensors."""
+    from refsr_bench.learning.pytorch import Odd, Stored
 
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    is_table = isinstance(content, Mapping) and len(content) > 0
-    if not is_table or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()):
+    if not isinstance(content, Mapping) or not content:
         raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
+    for key, value in content.items():
+        if isinstance(value, Odd):
+            raise BenchError(f"The weights file {path} cannot be read: {shown(key)} is {value.what}.")
+        if not isinstance(key, str) or not isinstance(value, Stored):
+            what = "a table" if isinstance(value, Mapping) else f"of type {type(value).__name__}"
+            what = what if isinstance(key, str) else "no name"
+            raise BenchError(
+                f"The weights file {path} holds no state dict (a table of named tensors): {shown(key)} is {what}."
+            )
     return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def shown(key: Any) -> str:
+    """Return a name from somebody else's file for a message: short, without control characters."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(key)[:120])
+    return text or "''"
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """Read the header of a ``.safetensors`` file and the size of all before its tensors. Raises BenchError."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > min(MOST_HEADER, path.stat().st_size - 8):
+            reason = "its header is longer than the file" if size <= MOST_HEADER else "its header is too long"
+            raise _damaged(path, reason)
+        header = parse_json(file.read(size), f"The weights file {path} cannot be read: its header")
+    if not isinstance(header, dict):
+        raise _damaged(path, "its header is no table")
+    return header, 8 + size
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    for key, about in _header(path)[0].items():
+        kind = about.get("dtype") if isinstance(about, dict) else None
+        if key != "__metadata__" and kind not in DTYPES:
+            raise BenchError(
+                f"The weights file {path} cannot be read: {shown(key)} is of type {shown(kind)}; those read are "
+                f"{', '.join(DTYPES)}."
+            )
+    try:
+        return load_file(path)
+    except Exception as error:  # SafetensorError for nearly everything, ValueError for some shapes
+        raise _damaged(path, (str(error).strip().splitlines() or [""])[0].rstrip(".")) from None
+
+
+def _damaged(path: Path, reason: str) -> BenchError:
+    return BenchError(
+        f"The weights file {path} cannot be read: {reason}. It may be half downloaded or not a weights file: compare "
+        "its size with the source and fetch it again."
+    )
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -99,17 +165,12 @@ def read_metadata(path: Path) -> dict[str, str]:
 
     Raises Misuse when there is no such file, BenchError when it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     if path.suffix != ".safetensors":
         return {}
-    if not path.is_file():
-        raise Misuse(f"There is no weights file at {path}.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise BenchError(f"The weights file {path} cannot be read: {error}.") from None
+    metadata = _header(check_file(path))[0].get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise _damaged(path, "its metadata are no table of texts")
+    return metadata
 
 
 def check_finite(state: Mapping[str, Tensor], path: Path) -> None:

@@ -27,14 +27,23 @@ from pathlib import Path
 import numpy as np
 
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.files import read_bytes
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER, TRAILER = 48, 5
 UNCOMPRESSED = 0
+MOST_FILE = 32 << 20  # bytes; EnhanceNet's checkpoint, the only one read here, has 3 MB, and the checksum takes time
+MOST_KEY = 4096  # bytes of a tensor's key; each may repeat the one before, so long keys would grow quadratically
+MOST_FIELDS = 100_000  # of one message; a list of tensors has one for each
+MOST_SIDE = 1 << 40  # of a tensor; beyond, products and shapes leave 64 bits
 
 # DataType -> the field of TensorProto with its numbers, and their type there.
 NUMBERS = {1: (5, np.dtype("<f4")), 2: (6, np.dtype("<f8"))}  # DT_FLOAT, DT_DOUBLE
 COUNTERS = {3, 9}  # DT_INT32, DT_INT64: training steps, which no network needs
+
+
+# What fields that are missing or of another kind lead to.
+_MISSING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Damaged(Exception):
@@ -66,15 +75,20 @@ def read(path: Path) -> dict[str, np.ndarray]:
                 f"it is one of {int(shards[1])} parts of a checkpoint. Save it in one piece (tf.train.Saver with "
                 "sharded=False)."
             )
-        return _tensors(_table(path.read_bytes()))
+        return parse(read_bytes(path, MOST_FILE))
     except _Unsupported as reason:
         raise BenchError(f"The TensorFlow checkpoint {path} cannot be read: {reason}") from None
-    except (_Damaged, AttributeError, LookupError, TypeError, ValueError) as fault:  # fields missing or of another kind
+    except (_Damaged, *_MISSING) as fault:
         what = fault if isinstance(fault, _Damaged) else "what it holds are not tensors"
         raise BenchError(
             f"The TensorFlow checkpoint {path} cannot be read: {what}. It may be half downloaded: compare its size "
             "with the source and fetch it again."
         ) from None
+
+
+def parse(data: bytes) -> dict[str, np.ndarray]:
+    """Parse a checkpoint's bytes. Raises what ``read`` puts in words."""
+    return _tensors(_table(data))
 
 
 # -- tensors -------------------------------------------------------------------------------------------------------
@@ -123,13 +137,16 @@ def _tensors(table: Mapping[bytes, bytes]) -> dict[str, np.ndarray]:
 def _shape(fields: Mapping[int, list]) -> tuple[int, ...]:
     """Read TensorShapeProto.dim[].size."""
     dims = _message(fields.get(2, [b""])[0]).get(2, [])
-    return tuple(_message(dim).get(1, [0])[0] for dim in dims)
+    shape = tuple(_message(dim).get(1, [0])[0] for dim in dims)
+    if len(shape) > 16 or any(not isinstance(side, int) or side > MOST_SIDE for side in shape):
+        raise _Damaged("a tensor in it makes no sense")
+    return shape
 
 
 def _message(data: bytes) -> dict[int, list]:
     """Parse a protocol buffer into its values by field number, in order: int for a varint, bytes for the rest."""
     fields: dict[int, list] = {}
-    at = 0
+    at = count = 0
     while at < len(data):
         tag, at = _varint(data, at)
         if tag & 7 == 0:
@@ -140,6 +157,9 @@ def _message(data: bytes) -> dict[int, list]:
         else:
             raise _Damaged("a protocol buffer in it makes no sense")
         fields.setdefault(tag >> 3, []).append(value)
+        count += 1
+        if count > MOST_FIELDS:
+            raise _Damaged("a protocol buffer in it makes no sense")
     return fields
 
 
@@ -152,9 +172,10 @@ def _table(data: bytes) -> dict[bytes, bytes]:
         raise _Damaged("its end is not that of a checkpoint")
     at = _handle(footer, 0)[1]  # the meta-index, which TensorFlow leaves empty
     index = _block(data, *_handle(footer, at)[0])
-    return {
-        key: value for _, handle in _entries(index) for key, value in _entries(_block(data, *_handle(handle, 0)[0]))
-    }
+    handles = [_handle(handle, 0)[0] for _, handle in _entries(index)]
+    if sum(size + TRAILER for _, size in handles) > len(data):
+        raise _Damaged("its blocks overlap")
+    return {key: value for offset, size in handles for key, value in _entries(_block(data, offset, size))}
 
 
 def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
@@ -182,6 +203,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         shared, at = _varint(block, at)
         further, at = _varint(block, at)
         size, at = _varint(block, at)
+        if shared + further > MOST_KEY:
+            raise _Damaged("a key in it makes no sense")
         key = _cut(key, 0, shared) + _cut(block, at, further)
         yield key, _cut(block, at + further, size)
         at += further + size

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import make_folder, write_bytes
+from refsr_bench.core.reader import parse_json
 from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.learning.checkpoints import (
     check_finite,
@@ -35,6 +37,7 @@ from refsr_bench.learning.checkpoints import (
     read_metadata,
     read_weights,
     sha256,
+    shown,
     synthetic,
 )
 from refsr_bench.learning.keys import without_prefix
@@ -47,7 +50,7 @@ FORMAT = "refsr-bench weights 1"
 ENVIRONMENT = "REFSR_WEIGHTS"
 SYNTHETIC = Path("synthetic")  # stands for weights made by formula, which show that a method runs
 # Errors that reading sizes off a foreign file may raise: a key is missing, a tensor has another shape.
-ILL_FITTING = (KeyError, TypeError, ValueError, IndexError)
+ILL_FITTING = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError, AssertionError)
 
 
 class Incomplete(BenchError):
@@ -145,17 +148,41 @@ def _network(system: System, options: Mapping[str, Any], state: State, where: st
     """
     import torch
 
-    most = max((len(state), *(side for value in state.values() for side in value.shape)))
+    # an empty tensor may have sides of any length
+    most = max((len(state), *(side for value in state.values() if value.numel() for side in value.shape)))
     try:
         if any(size > most for size in _whole_numbers(options)):
             raise ValueError("sizes larger than anything in the file")
-        with torch.device("meta"):
+        with torch.device("meta"), _at_most(2 * len(state)):
             check_fit(system.build(**options), state, where, name)
         net = system.network(**options)
-    except (*ILL_FITTING, RuntimeError, ArithmeticError, AssertionError) as error:
+    except ILL_FITTING as error:
         raise BenchError(f"{where}: this version does not know the network in its metadata ({error}).") from None
     load_strict(net, state, where, name)
     return net
+
+
+@contextmanager
+def _at_most(parameters: int) -> Iterator[None]:
+    """Raise ValueError when networks built in the block have more parameters than that.
+
+    Options from a stranger's file may ask for millions of layers, which take minutes even without memory.
+    """
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    left = parameters
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal left
+        left -= parameter is not None
+        if left < 0:
+            raise ValueError("more layers than the file has tensors")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _whole_numbers(options: Any) -> Iterator[int]:
@@ -175,8 +202,8 @@ def _finite(path: Path) -> dict[str, Tensor]:
 
 def _own(system: System, name: str, metadata: Mapping[str, str], state: State, path: Path) -> Converted:
     try:
-        owner, options = json.loads(metadata["family"]), json.loads(metadata["options"])
-    except (KeyError, ValueError) as error:
+        owner, options = (parse_json(metadata[key], key) for key in ("family", "options"))
+    except (KeyError, BenchError) as error:
         raise BenchError(f"{path}: its metadata are incomplete or damaged ({error}).") from None
     if owner != family(system):
         raise BenchError(f"{path} holds weights of {metadata.get('method', owner)}, not of {name}.")
@@ -266,9 +293,13 @@ def fitting(states: Sequence[State]) -> list[MethodCard]:
 def owner(path: Path) -> MethodCard:
     """Return the method that a weights file belongs to. Raises BenchError when no method knows its tensors."""
     metadata = read_metadata(path)
+    known = catalogue.collect("METHODS")
     if "method" in metadata:
-        return catalogue.get("METHODS", metadata["method"])
-    cards = catalogue.collect("METHODS").values()
+        card = known.get(metadata["method"])
+        if card is None or card.system is None:
+            raise BenchError(f"{path}: {shown(metadata['method'])}, which it was made for, is no method with weights.")
+        return card
+    cards = known.values()
     older = [card for card in cards if card.system and metadata.get("format") in card.system.older]
     for card in older or fitting([read_weights(path)]):
         return card
@@ -282,6 +313,36 @@ def read_part(module: nn.Module, part: str, path: Path, what: str) -> None:
     """
     state = read_weights(path)
     load_strict(module, without_prefix(state, f"{part}.") or state, path, what)
+
+
+def left_out(card: MethodCard, path: Path) -> list[str]:
+    """Name the tensors of a file that the method does not take. A file of ours has none, or it is not read at all.
+
+    Files of authors hold constants that we compute, and may hold anything else.
+    """
+    metadata = read_metadata(path)
+    if metadata.get("format") == FORMAT:
+        return []
+    state, *others = (read_weights(file) for file in read(card.system, card.name, [path]).files)
+    older = card.system.older.get(metadata.get("format", ""))
+
+    def result(kept: State) -> Converted | None:
+        try:
+            return older(metadata, kept) if older else card.system.convert([kept, *others])
+        except (*ILL_FITTING, BenchError):
+            return None
+
+    def needless(keys: list[str]) -> list[str]:
+        """Find the keys without which the result is the same, by halves: most files need all or none of them."""
+        now = result({key: value for key, value in state.items() if key not in keys})
+        if keys and now is not None and now[0] == options and now[1].keys() == converted.keys():
+            return keys
+        half = len(keys) // 2
+        return needless(keys[:half]) + needless(keys[half:]) if half else []
+
+    options, converted = result(state) or ({}, {})
+    used = {value.data_ptr() for value in converted.values()}
+    return needless([key for key, value in state.items() if value.data_ptr() not in used])
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -320,19 +381,25 @@ def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> 
 
 
 def _in_order(data: bytes) -> bytes:
-    """Sort the metadata in a safetensors header, because the library writes them in another order every time."""
+    """Sort the metadata in a safetensors header, because the library writes them in another order every time.
+
+    The offsets in the header count from its end, so its length may change; the tensors stay aligned to 8 bytes.
+    """
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     if "__metadata__" in header:
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(end - 8)
-    # The tensors lie behind the header and must not move, so a header of another length is left as it was.
-    return data[:8] + ordered + data[end:] if len(ordered) == end - 8 else data
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    ordered = ordered.ljust(-(-len(ordered) // 8) * 8)
+    return len(ordered).to_bytes(8, "little") + ordered + data[end:]
 
 
 def pack(source: Path, out: Path, name: str) -> None:
     """Rewrite a file of ours as float16, half the size; it is read as float32. name: the name that results give it."""
     state = {key: value.half() if value.is_floating_point() else value for key, value in read_weights(source).items()}
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise BenchError(f"{source}: {key} holds values beyond 65504, float16's largest. Share the file as it is.")
     write_safetensors(out, state, read_metadata(source) | {"name": name})
 
 

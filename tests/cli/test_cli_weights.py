@@ -1,6 +1,8 @@
 """refsr-bench weights: what is listed, imported, verified and refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,11 @@ def authors(tmp_path) -> Path:
     torch.save(fill(ContrastiveExtractor()).state_dict(), tmp_path / "feature_extraction.pth")
     torch.save(vgg19_file(10), tmp_path / "vgg19-dcbb9e9d.pth")
     return tmp_path
+
+
+def two_parts() -> dict:
+    network, extractor = RestorationNet(SMALL), ContrastiveExtractor()
+    return {"restoration": fill(network).state_dict(), "extractor": fill(extractor).state_dict()}
 
 
 def test_what_is_bundled():
@@ -138,3 +145,43 @@ def test_packed_weights_are_half_the_size_and_give_nearly_the_same_image(tmp_pat
     assert np.abs(images[0] - images[1]).max() <= 2
     assert "exists" in run("pack", trained, "--out", packed, code=2)
     assert "no .safetensors" in run("pack", "x.pth", "--out", tmp_path / "y.safetensors", code=2)
+
+
+def test_verify_names_tensors_that_the_method_does_not_take(tmp_path):
+    parts = two_parts()
+    write_bundle(tmp_path / "a.safetensors", parts, SMALL)
+    assert "does not take" not in run("verify", tmp_path / "a.safetensors")
+    state = load_file(tmp_path / "a.safetensors") | {"stranger": torch.zeros(3)}
+    save_file(state, tmp_path / "b.safetensors", read_metadata(tmp_path / "a.safetensors"))
+    assert "c2matching does not take stranger." in run("verify", tmp_path / "b.safetensors")
+
+
+def test_packing_refuses_values_beyond_float16(tmp_path):
+    parts = two_parts()
+    parts["restoration"]["content_extractor.conv_first.bias"][0] = 1e6
+    write_bundle(tmp_path / "a.safetensors", parts, SMALL)
+    text = run("pack", tmp_path / "a.safetensors", "--out", tmp_path / "b.safetensors", code=1)
+    assert "content_extractor.conv_first.bias holds values beyond 65504" in text
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("words", [("pack",), ("import", "--method", "c2matching")])
+def test_a_full_disk_leaves_no_weights(authors, words):
+    parts = two_parts()
+    write_bundle(authors / "a.safetensors", parts, SMALL)
+    out, program = authors / "out", "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9999, 9999))\n"
+    out.mkdir()
+    program += "from refsr_bench.cli import main; main()"
+    given = ["weights", *words, str(authors / "a.safetensors"), "--out", str(out / "b.safetensors")]
+    done = subprocess.run([sys.executable, "-c", program, *given], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "cannot be written (File too large)" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not list(out.iterdir())
+
+
+def test_metadata_in_any_order_make_the_same_bytes(tmp_path):
+    about = {f"{letter}\x7f\U0001f600": "\x7fü" for letter in "abcdefgh"}
+    for name, order in (("a", about), ("b", dict(reversed(about.items())))):
+        write_safetensors(tmp_path / f"{name}.safetensors", {"x": torch.ones(3)}, order)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert read_metadata(tmp_path / "a.safetensors") == about and load_file(tmp_path / "a.safetensors")["x"].sum() == 3

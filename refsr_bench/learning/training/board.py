@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
+
+from refsr_bench.core.files import cannot_write
 
 FOLDER = "tensorboard"
 
@@ -26,14 +30,31 @@ class Board:
             log.warning("TensorBoard is not installed (pip install tensorboard): the log goes to %s alone.", lines)
             self._writer = None
         else:
-            self._writer = SummaryWriter(str(folder / FOLDER), purge_step=after + 1)
+            self._folder = folder / FOLDER
+            with _told(self._folder):
+                self._writer = SummaryWriter(str(self._folder), purge_step=after + 1)
 
     def write(self, iteration: int, values: Mapping[str, float], images: Mapping[str, Tensor]) -> None:
-        """Add numbers and images ((3, H, W), [0, 1]) of one iteration."""
+        """Add numbers and images ((3, H, W), [0, 1]) of one iteration. Raises BenchError when the disk refuses."""
         if self._writer is None:
             return
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, iteration)
-        for name, picture in images.items():
-            self._writer.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
-        self._writer.flush()
+        with _told(self._folder):
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, iteration)
+            for name, picture in images.items():
+                self._writer.add_image(name, picture.detach().float().clamp(0, 1).cpu(), iteration)
+            self._writer.flush()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn the refusal of a disk into the error for a person."""
+    before = threading.excepthook
+    # TensorBoard's thread raises the error here as well; by itself it would print a traceback
+    threading.excepthook = lambda caught: None if isinstance(caught.exc_value, OSError) else before(caught)
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    finally:
+        threading.excepthook = before

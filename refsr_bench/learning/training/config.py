@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -18,15 +19,21 @@ import msgspec
 from msgspec import Meta
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.reader import Format, convert, read_toml, to_json
+from refsr_bench.core.reader import LARGEST, Format, convert, read_toml, to_json
 
 CONFIGS = Path(__file__).parent / "configs"
 MAY_CHANGE = ("iterations", "validate_every", "workers")  # the fields that may differ when a training is resumed
 
-Whole = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Number = Annotated[float, Meta(ge=0)]
-Crop = Annotated[int, Meta(ge=64, multiple_of=16)]  # the perceptual loss reads relu5_1, at 1/16 of the crop
+MOST = 1_000_000_000  # of anything counted: an iteration takes milliseconds, so a billion take months
+
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # PyTorch's generators take 64 bits
+Whole = Annotated[int, Meta(ge=0, le=MOST)]
+Positive = Annotated[int, Meta(ge=1, le=MOST)]
+Workers = Annotated[int, Meta(ge=0, le=256)]  # each is a process
+Number = Annotated[float, Meta(ge=0, le=LARGEST)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Decay = Annotated[float, Meta(ge=0, lt=1)]
+Crop = Annotated[int, Meta(ge=64, le=1 << 16, multiple_of=16)]  # the perceptual loss reads relu5_1, at 1/16 of the crop
 
 Kind = TypeVar("Kind", bound="Training")
 
@@ -39,14 +46,14 @@ class Run(Format):
     lines. validate_every: iterations between validations, each of which also writes a checkpoint.
     """
 
-    seed: Whole = 10
+    seed: Seed = 10
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: Positive = 1
     held_out: Whole = 22
     validation: Positive = 22
     log_every: Positive = 100
     validate_every: Positive = 5000
-    workers: Whole = 0
+    workers: Workers = 0
 
 
 class Views(Format):
@@ -59,8 +66,8 @@ class Views(Format):
 
     max_shift: Positive = 10
     rotation: Number = 0.0
-    scale: Annotated[float, Meta(ge=1)] = 1.0
-    photometric: Number = 0.0
+    scale: Annotated[float, Meta(ge=1, le=100)] = 1.0
+    photometric: Decay = 0.0
     blur: Number = 0.0
 
 
@@ -73,9 +80,9 @@ class Photos(Format):
     references.
     """
 
-    shrink: Number = 1.0
-    unrelated: Number = 0.0
-    same_scene: Number = 1.0
+    shrink: Share = 1.0
+    unrelated: Share = 0.0
+    same_scene: Share = 1.0
 
 
 class RestorationTraining(Format):
@@ -103,12 +110,12 @@ class RestorationTraining(Format):
     small_offset_rate: Number = 1e-6
     medium_offset_rate: Number = 1e-5
     large_offset_rate: Number = 1e-4
-    betas: tuple[Number, Number] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     decays: tuple[Whole, ...] = (72_545, 211_040)
     cosine: bool = False
     ramp: Whole = 0
     clip: Number = 0.0
-    average: Number = 0.0
+    average: Decay = 0.0
     discriminator_rate: Number = 1e-4
     discriminator_decays: tuple[Whole, ...] = (72_545, 211_040)
 
@@ -161,7 +168,11 @@ def load(kind: type[Kind], sources: Sequence[str] = (), settings: Sequence[str] 
         table, dot, key = name.strip().rpartition(".")
         if not equals or not (dot or stage):
             raise Misuse(f"--set {setting}: expected TABLE.FIELD=VALUE.")
-        training = changed(training, {table or stage: {key: _value(text.strip())}}, f"--set {setting}")
+        try:
+            value = _value(text.strip())
+        except (RecursionError, ValueError):
+            raise Misuse(f"--set {setting[:80]}: no value that TOML knows.") from None
+        training = changed(training, {table or stage: {key: value}}, f"--set {setting}")
     return training
 
 
@@ -207,6 +218,10 @@ def _known(name: str, owner: Any, source: str, what: str) -> str:
 
 def _checked(value: Any, kind: Any, where: str) -> Any:
     try:
+        if isinstance(value, float) and math.isnan(value):  # which is not below any limit
+            raise BenchError(f"{where}: NaN is no number.")
+        if isinstance(value, list):
+            value = [_checked(item, Any, where) for item in value]
         return convert(value, kind, where)
     except BenchError as error:
         known = f" It must be one of {', '.join(get_args(kind))}." if get_origin(kind) is Literal else ""

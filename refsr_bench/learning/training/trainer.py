@@ -21,11 +21,12 @@ from torch import Tensor
 
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder, write_bytes, write_text, writing
+from refsr_bench.core.files import locked, make_folder, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
 from refsr_bench.core.terminal import progress_bar
+from refsr_bench.learning import pytorch
 from refsr_bench.learning.training.board import Board
-from refsr_bench.learning.training.config import Training, as_toml, changed, differences
+from refsr_bench.learning.training.config import Training, as_toml, changed, differences, load
 from refsr_bench.learning.training.parallel import Parallel
 from refsr_bench.learning.training.photos import Batch, Photo, Stream, batches, split, validation_batches
 from refsr_bench.learning.training.stage import Stage, Tensors
@@ -63,7 +64,7 @@ def check_folder(folder: Path, resume: bool) -> None:
     there = (folder / CHECKPOINT).is_file()
     if there and not resume:
         raise Misuse(f"{folder} already holds a training. Continue it with --resume, or choose another --out.")
-    if resume and not there:
+    if resume and not there and not (folder / CONFIG).is_file():
         raise Misuse(f"--resume: there is no {CHECKPOINT} in {folder}.")
 
 
@@ -92,24 +93,32 @@ def load_checkpoint(folder: Path, stage: Stage, training: Training) -> State:
     """
     path = folder / CHECKPOINT
     try:
-        content = torch.load(path, map_location=stage.parallel.device, weights_only=True)
-        before = changed(training, content["training"], str(path))
+        with pytorch.opened(path) as (content, read):
+            found = pytorch.everything(content, read)
+        _check_same(folder, changed(training, found["training"], str(path)), training)
+        networks, skipped = found["networks"], [str(why) for why in found["skipped"]]
+        if set(networks) != set(stage.networks):
+            raise Misuse(f"--resume: {folder} holds a training of {', '.join(networks)}; with or without --gan?")
+        for name, network in stage.networks.items():
+            network.load_state_dict(networks[name])
+        for name, optimiser in stage.optimisers.items():
+            optimiser.load_state_dict(found["optimisers"][name])
+        best = None if found["best"] is None else float(found["best"])
+        if not isinstance(found["iteration"], int) or found["iteration"] < 0:
+            raise ValueError("iteration")
+        return State(found["iteration"], best, dict.fromkeys(skipped))
     except Misuse:
         raise
-    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
+    except Exception as error:  # a damaged file makes the reader and PyTorch raise nearly anything
         raise BenchError(
             f"{path} is damaged and cannot be resumed ({type(error).__name__}). Start a new training, with --weights "
             f"{folder / LAST} if that is whole."
         ) from None
-    if changes := differences(before, training):
+
+
+def _check_same(folder: Path, before: Training, now: Training) -> None:
+    if changes := differences(before, now):
         raise Misuse(f"--resume: {folder} was trained with another configuration ({'; '.join(changes)}).")
-    if set(content["networks"]) != set(stage.networks):
-        raise Misuse(f"--resume: {folder} holds a training of {', '.join(content['networks'])}; with or without --gan?")
-    for name, network in stage.networks.items():
-        network.load_state_dict(content["networks"][name])
-    for name, optimiser in stage.optimisers.items():
-        optimiser.load_state_dict(content["optimisers"][name])
-    return State(content["iteration"], content["best"], dict.fromkeys(content["skipped"]))
 
 
 class Log:
@@ -178,15 +187,26 @@ class Trainer:
     def run(self, photos: Sequence[Photo], resume: bool = False) -> State:
         """Train to the last iteration and return the progress. resume: go on from the folder's checkpoint.
 
-        Raises Stopped after SIGTERM or SIGINT, with the state saved, and BenchError when a loss is no longer a number;
-        the last good checkpoint then remains.
+        A training that was killed before its first checkpoint resumes at its first iteration. Raises Stopped after
+        SIGTERM or SIGINT, with the state saved, Busy when another process trains in the folder, and BenchError when a
+        loss is no longer a number; the last good checkpoint then remains.
         """
+        if not self.first:
+            return self._train(photos, resume)
+        make_folder(self.folder)
+        with locked(self.folder, "Another training"):
+            check_folder(self.folder, resume)  # until now, another process may have trained here
+            return self._train(photos, resume)
+
+    def _train(self, photos: Sequence[Photo], resume: bool) -> State:
         stage, config = self.stage, self.stage.config
         stream, checked = self._streams(photos)
-        if resume:
+        if resume and (self.folder / CHECKPOINT).is_file():
             self.state = load_checkpoint(self.folder, stage, self.training)
+        elif resume:
+            _check_same(self.folder, load(type(self.training), [str(self.folder / CONFIG)]), self.training)
+            self.say(f"There is no {CHECKPOINT} in {self.folder} yet: the training starts at its first iteration.")
         if self.first:
-            make_folder(self.folder)
             write_text(self.folder / CONFIG, as_toml(self.training))
             self.log = Log(self.folder, self.state.iteration)
         first, accumulate = self.state.iteration + 1, self.training.run.accumulate
