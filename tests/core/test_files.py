@@ -1,11 +1,13 @@
 """Touching files: whole or not at all, bounded, never through a link, never waiting, never outside."""
 
 import ast
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,12 +81,51 @@ def test_a_link_is_replaced_and_not_followed(tmp_path, dangling):
     assert target.exists() != dangling and (dangling or target.read_text() == "theirs")
 
 
-def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, monkeypatch, locks):
     monkeypatch.setattr(files.os, "getpid", lambda: 7)
     monkeypatch.setattr(files.threading, "get_ident", lambda: 8)
-    (tmp_path / ".file.7.8.partial").symlink_to(tmp_path / "elsewhere")
+    if not locks:
+        monkeypatch.setattr(files, "fcntl", None)
+    for name in (".file.partial", ".file.7.8.partial"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     files.write_text(tmp_path / "file", "ours")
     assert not (tmp_path / "elsewhere").exists() and (tmp_path / "file").read_text() == "ours"
+
+
+def test_a_hard_link_in_the_place_of_the_partial_file_keeps_its_contents(tmp_path):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / ".file.partial").hardlink_to(tmp_path / "theirs")
+    files.write_text(tmp_path / "file", "ours")
+    assert ((tmp_path / "theirs").read_text(), (tmp_path / "file").read_text()) == ("theirs", "ours")
+
+
+def test_a_disk_without_locks_can_be_written_too(tmp_path, monkeypatch):
+    def unsupported(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    files.write_text(tmp_path / "file", "ours")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "ours"
+
+
+def test_writers_of_one_file_never_mix(tmp_path):
+    texts = [letter * 200_000 for letter in "abcdef"]
+
+    def write(text):
+        for _ in range(20):
+            files.write_text(tmp_path / "file", text)
+            assert (tmp_path / "file").read_text() in texts
+
+    code = (
+        "import sys; from pathlib import Path; from refsr_bench.core import files\n"
+        "for _ in range(60): files.write_text(Path(sys.argv[1]), sys.argv[2] * 200_000)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "file"), "f"])
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(write, texts[:5]))
+    assert other.wait() == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() in texts
 
 
 def test_a_disk_that_refuses_is_told_in_words(tmp_path, monkeypatch):
@@ -111,8 +152,9 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path):
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
     assert path.read_text() == "old"
+    assert (tmp_path / ".file.partial").read_text() == "half"
     files.write_text(path, "new")
-    assert path.read_text() == "new"
+    assert [left.name for left in tmp_path.iterdir()] == ["file"] and path.read_text() == "new"
 
 
 # -- names that somebody else wrote --------------------------------------------------------------------------------
