@@ -77,7 +77,7 @@ def _measured(folder: Path) -> None:
     for name, method in (("one", "bicubic"), ("two", "bicubic")):
         choice = Choice((method,), (), "cpu")
         session = Session(
-            choice, (open_dataset("sample"),), (protocol,), load_metrics(protocol.metrics, "cpu"), name, 2,
+            choice, (open_dataset("sample"),), (protocol,), load_metrics((protocol.psnr, protocol.ssim), "cpu"), name, 2,
             pictures="images",
         )  # fmt: skip
         list(run_session(session, folder / "results"))
@@ -92,7 +92,9 @@ _SMALL = "--set query_min_long_side=100 --set ref_min_long_side=100 --set contac
 COMMANDS = {
     command.name: command
     for command in (
-        Command("run", _words(f"run --method bicubic --dataset sample --limit {PAIRS} --device cpu --save-images --out out")),
+        Command(
+            "run", _words(f"run --method bicubic --dataset sample --limit {PAIRS} --device cpu --save-images --out out")
+        ),
         Command(
             "score",
             _words("score --pred predicted --dataset sample --name Mine --partial --save-images --out out"),

@@ -31,10 +31,10 @@ if __name__ == "__main__":
     helpers = ("", "tests/reliability", "tests/builder", "tests/datasets", "tests/local_page")
     sys.path[:0] = [str(ROOT / name) for name in helpers]
 
-import commands
-from commands import COMMANDS, OUT, Command
-from processes import NONE, Child, Hindrance, Starter
-from visitor import Visitor
+import commands  # noqa: E402
+from commands import COMMANDS, OUT, Command  # noqa: E402
+from processes import Child, Hindrance, Starter  # noqa: E402
+from visitor import Visitor  # noqa: E402
 
 SERVE = "serve"
 NAMES = (*COMMANDS, SERVE)

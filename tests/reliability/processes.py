@@ -1,7 +1,7 @@
 """Commands of the program in processes of their own, which can be killed and hindered.
 
 Starting Python with torch takes seconds, which a test of hundreds of kills cannot wait for. So one process imports
-everything, computes nothing, and forks a child for each command; the child runs ``refsr_bench.cli.main`` as a shell would.
+everything, computes nothing, and forks a child for each command, which runs ``refsr_bench.cli.main`` as a shell would.
 
 A ``Hindrance`` says what happens to a child. Its moments are counted in events: each opening of a file for writing,
 renaming, removing, linking, making of a folder and flushing to the disk below the child's folder is one, reported by
@@ -104,6 +104,8 @@ class Starter:
     def __init__(self, logs: Path, seed: int = 0) -> None:
         environment = os.environ | {"PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+        # Nothing is downloaded, so a machine's network and its cache of weights change nothing.
+        environment |= {"TORCH_HOME": str(logs / "torch"), "https_proxy": "http://127.0.0.1:9"}
         self._logs, self._count = logs, 0
         logs.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
