@@ -6,7 +6,6 @@ leaves nothing behind.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -44,16 +43,20 @@ def prepare(name: str, source: Path, root: Path, progress: Progress = lambda don
     if not source.exists():
         raise Misuse(f"{source}: no such file or folder. --from takes the archive or folder you downloaded.")
     target = root / card.folder
-    partial = root / f".{card.folder}.{os.getpid()}.partial"
+    work = root / f".{card.folder}.partial"
     try:
-        try:
-            partial.mkdir(parents=True)
-            Unpacker(partial).take(source)
-            _ppm_to_png(partial)
-            _check_and_record(card, source, partial, progress)
-            _move(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
+        with files.locked(work, f"Another preparation of {name}"):
+            try:
+                partial = work / "new"
+                shutil.rmtree(partial, ignore_errors=True)  # a killed preparation may have left it half full
+                partial.mkdir()
+                Unpacker(partial).take(source)
+                _ppm_to_png(partial)
+                _check_and_record(card, source, partial, progress)
+                _move(partial, target)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise BenchError(
             f"{error.filename or target}: cannot be written ({error.strerror or error}). Choose another --data-root or "
