@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,7 @@ def command_of(card: MethodCard) -> click.Command:
 
 def run(card: MethodCard, asked: Any) -> None:
     """Train to the end or until asked to stop, and say where the weights are."""
+    from refsr_bench.core.files import locked, make_folder
     from refsr_bench.learning.training import config, prepare, trainer
     from refsr_bench.learning.training.parallel import parallel_of
     from refsr_bench.learning.training.photos import find_photos
@@ -122,7 +124,9 @@ def run(card: MethodCard, asked: Any) -> None:
     about = {"name": asked.name or asked.out.name, "stage": asked.stage, "data": list(map(str, asked.folders))}
     writer = trainer.weights_writer(stage, card, training, about)
     try:
-        state = trainer.Trainer(stage, training, asked.out, writer, say).run(photos, asked.resume)
+        with locked(make_folder(asked.out), "Another training") if parallel.process == 0 else nullcontext():
+            trainer.check_folder(asked.out, asked.resume)  # again, as another training may have ended meanwhile
+            state = trainer.Trainer(stage, training, asked.out, writer, say).run(photos, asked.resume)
     except trainer.Stopped as stopped:
         say(f"Stopped and saved after iteration {stopped.iteration}; run the same command with --resume to continue.")
         raise SystemExit(128 + stopped.signal_number) from None

@@ -164,10 +164,18 @@ def write_new(path: Path, blocks: Iterable[bytes]) -> int:
     return size
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder and its parents; return it. Raises BenchError when it cannot be made."""
+def make_folder(path: Path, below: Path | None = None) -> Path:
+    """Make a folder and its parents; return it. Raises BenchError when it cannot be made.
+
+    below: a folder above it that must exist. Work under way gives it, because a folder that vanishes, with a network
+    share or by somebody's hand, must not come back with a part of its files, perhaps on another disk.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if below is None:
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            for level in reversed([path, *path.parents][: len(path.relative_to(below).parts)]):
+                level.mkdir(exist_ok=True)
     except OSError as error:
         raise BenchError(f"The folder {path} cannot be made: {error.strerror or error}.") from None
     return path
@@ -242,14 +250,15 @@ def inside(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def locked(folder: Path, work: str) -> Iterator[None]:
+def locked(folder: Path, work: str, wait: bool = False) -> Iterator[None]:
     """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
 
-    work: the name that messages give to the holder ("Another run"). Raises Busy when another process holds it.
+    work: the name that messages give to the holder ("Another run"). wait: for another process that holds it. Raises
+    Busy when another process holds it otherwise.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except Timeout:
@@ -260,6 +269,17 @@ def locked(folder: Path, work: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[None]:
+    """Raise BenchError after the block when the folder vanished during it, or another stands in its place."""
+    before = os.stat(folder)
+    yield
+    with suppress(OSError):
+        if os.path.samestat(before, os.stat(folder)):
+            return
+    raise BenchError(f"{folder} vanished while it was written to. Bring it back, then give the same command again.")
 
 
 # -- journals ------------------------------------------------------------------------------------------------------
