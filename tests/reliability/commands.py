@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,12 @@ def _measured(folder: Path) -> None:
     from refsr_bench.evaluate.session import Session, run_session
 
     protocol = catalogue.get("PROTOCOLS", "c2")
-    for name, method in (("one", "bicubic"), ("two", "bicubic")):
-        choice = Choice((method,), (), "cpu")
+    metrics = load_metrics((protocol.psnr, protocol.ssim), "cpu")
+    for name in ("one", "two"):
+        choice = Choice(("bicubic",), (), "cpu")
         session = Session(
-            choice, (open_dataset("sample"),), (protocol,), load_metrics((protocol.psnr, protocol.ssim), "cpu"), name, 2,
-            pictures="images",
-        )  # fmt: skip
+            choice, (open_dataset("sample"),), (protocol,), metrics, name, limit=2, pictures="images"
+        )
         list(run_session(session, folder / "results"))
 
 
@@ -108,9 +108,11 @@ COMMANDS = {
             ),
         ),
         Command(
-            "train", _words(_TRAIN), _photos,
+            "train",
+            _words(_TRAIN),
+            _photos,
             lambda folder: ("--resume",) if (folder / OUT / "checkpoint.pt").exists() else (),
-        ),  # fmt: skip
+        ),
         Command("prepare", _words("data prepare cufed5 --from CUFED5.zip --data-root out"), _download),
         Command(
             "build",
@@ -153,8 +155,26 @@ def results(folder: Path) -> dict[str, bytes]:
         if path.name in TIMES:
             lines = data.splitlines() if path.suffix == ".jsonl" else [data]
             data = b"\n".join(json.dumps(_without(json.loads(line), TIMES[path.name])).encode() for line in lines)
-        found[name] = data
+        found[name] = _content(path) if path.name == "checkpoint.pt" else data
     return found
+
+
+def _content(checkpoint: Path) -> bytes:
+    """Return everything in a checkpoint: pickle writes equal texts once or twice, by where they came from."""
+    import torch
+
+    def flat(value: Any) -> Iterator[bytes]:
+        if isinstance(value, torch.Tensor):
+            yield f"{value.dtype} {tuple(value.shape)} ".encode() + value.numpy().tobytes()
+        elif isinstance(value, (dict, list, tuple)):
+            yield f"{type(value).__name__} of {len(value)}".encode()
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                yield repr(key).encode()
+                yield from flat(item)
+        else:
+            yield repr(value).encode()
+
+    return b"\n".join(flat(torch.load(checkpoint, weights_only=True)))
 
 
 def _without(value: Any, names: tuple[str, ...]) -> Any:
@@ -184,7 +204,7 @@ def pages_fit(out: Path, scratch: Path) -> list[str]:
 def differences(found: dict[str, bytes], wanted: dict[str, bytes]) -> list[str]:
     """Return what is wrong with a folder's files, in words, one line each."""
     wrong = [f"{name}: is missing" for name in sorted(wanted.keys() - found.keys())]
-    wrong += [f"{name}: should not be there ({len(found[name])} bytes)" for name in sorted(found.keys() - wanted.keys())]
+    wrong += [f"{name}: should not be there" for name in sorted(found.keys() - wanted.keys())]
     for name in sorted(found.keys() & wanted.keys()):
         if found[name] != wanted[name]:
             at = next((n for n, (a, b) in enumerate(zip(found[name], wanted[name], strict=False)) if a != b), -1)
