@@ -189,16 +189,10 @@ def pages_fit(out: Path, scratch: Path) -> list[str]:
 
     if not (out / "site").exists():
         return []
-    whole = out.rename(scratch / "whole")
-    try:
-        shutil.copytree(whole, scratch / "bare", ignore=shutil.ignore_patterns("site"))
-        build(scratch / "bare", scratch / "pages", images="none", drawn=False)
-        ours, wanted = results(whole / "site"), results(scratch / "pages")
-        return sorted(name for name in ours.keys() | wanted.keys() if ours.get(name) != wanted.get(name))
-    finally:
-        whole.rename(out)
-        for name in ("bare", "pages"):
-            shutil.rmtree(scratch / name, ignore_errors=True)
+    build(out, scratch / "pages", images="none", drawn=False)
+    ours, wanted = results(out / "site"), results(scratch / "pages")
+    shutil.rmtree(scratch / "pages")
+    return sorted(name for name in ours.keys() | wanted.keys() if ours.get(name) != wanted.get(name))
 
 
 def differences(found: dict[str, bytes], wanted: dict[str, bytes]) -> list[str]:

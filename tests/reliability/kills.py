@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,13 +76,15 @@ class Bench:
             make(inputs)
         shutil.rmtree(self.work, ignore_errors=True)
         shutil.copytree(inputs, self.work)
-        self._shift = NOON - time.time()
+        self.shift = NOON - time.time()
 
-    def start(self, words: Iterable[str], event: int = 0, number: int = 0, torn: bool = False) -> Child:
+    def start(
+        self, words: Iterable[str], event: int = 0, number: int = 0, torn: bool = False, clock: float = 0.0, **more: Any
+    ) -> Child:
+        """Start a command in the working folder, hindered as ``Hindrance`` says."""
         self._turn += 1
         starter = self._starters[self._turn % len(self._starters)]
-        hindrance = Hindrance(event, number, torn, clock=self._shift)
-        return starter.start(tuple(words), self.work, hindrance)
+        return starter.start(tuple(words), self.work, Hindrance(event, number, torn, clock=self.shift + clock, **more))
 
     def twin(self, command: Command) -> Twin:
         if command.name not in self._twins:
@@ -109,6 +112,8 @@ def bench(folder: Path | None = None) -> Iterator[Bench]:
     with ExitStack() as stack:
         base = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
         starters = tuple(stack.enter_context(Starter(base / "logs", seed)) for seed in (1, 2))
+        for starter in starters:
+            starter.ask({"ready": True})  # imports are no part of the time in which a command is killed
         yield Bench(base.resolve(), starters)
 
 

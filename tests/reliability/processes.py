@@ -33,7 +33,7 @@ PREPARED = (
     *("refsr_bench.builder.queries", "refsr_bench.builder.pool.folders", "refsr_bench.builder.clean"),
     *("refsr_bench.builder.rescale", "refsr_bench.builder.export.files", "refsr_bench.builder.selection.decisions"),
     *("refsr_bench.study.serve", "refsr_bench.study.prepare", "refsr_bench.learning.training.trainer"),
-    *("leaderboard.pages.site", "refsr_bench.evaluate.predictors", "c2matching.training"),
+    *("leaderboard.pages.site", "refsr_bench.evaluate.predictors", "c2matching.training", "lpips", "rich.progress"),
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate")
@@ -46,8 +46,7 @@ class Hindrance:
     event: the number, from 1, of the event before which it happens; 0 for never. number: of the signal that the process
     then gets, 0 for none. torn: a flush that is hit so leaves only the beginning of what was written since the last
     one, as a power cut does. gone: the folder that then vanishes, "" for none: it is removed, or renamed if ``away``.
-    clock: seconds by which Python's clock is off. file_limit: largest size of a file in bytes, 0 for any. user: the
-    number of the user to run as, None for ours.
+    clock: seconds by which Python's clock is off. file_limit: largest size of a file in bytes, 0 for any.
     """
 
     event: int = 0
@@ -57,7 +56,6 @@ class Hindrance:
     away: bool = False
     clock: float = 0.0
     file_limit: int = 0
-    user: int | None = None
 
 
 NONE = Hindrance()
@@ -138,11 +136,17 @@ class Starter:
 def _serve() -> None:
     for name in PREPARED:
         __import__(name)
+    from refsr_bench.core import catalogue
+
+    for kind in ("METHODS", "DATASETS", "METRICS", "PROTOCOLS", "MATCHERS"):
+        catalogue.collect(kind)
     answers = os.dup(1)  # what an import or a command prints is no answer
     os.dup2(2, 1)
     for line in sys.stdin:
         request = json.loads(line)
-        if "poll" in request:
+        if "ready" in request:
+            answer = True
+        elif "poll" in request:
             pid, status = os.waitpid(request["poll"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None
         else:
@@ -171,8 +175,7 @@ def _become(request: dict[str, Any]) -> None:
         except SystemExit as ended:
             code = ended.code
         code = 0 if code is None else code if isinstance(code, int) else 1
-        if not Hindrance(**request["hindrance"]).user:
-            Path(request["log"]).with_suffix(".events").write_text(str(counted()))
+        Path(request["log"]).with_suffix(".events").write_text(str(counted()))
     except BaseException:
         import traceback
 
@@ -189,10 +192,6 @@ def _hinder(folder: Path, hindrance: Hindrance) -> Callable[[], int]:
         _set_clock(hindrance.clock)
     if hindrance.file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hindrance.file_limit, hindrance.file_limit))
-    if hindrance.user is not None:
-        os.setgroups([])
-        os.setgid(hindrance.user)
-        os.setuid(hindrance.user)
     count = 0
     real_fsync, sizes = os.fsync, {}
 
