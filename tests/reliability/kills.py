@@ -107,11 +107,11 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path | None = None) -> Iterator[Bench]:
-    """Give a workplace in a folder, or in a temporary one."""
+def bench(folder: Path | None = None, seeds: tuple[int, ...] = (1, 2)) -> Iterator[Bench]:
+    """Give a workplace in a folder, or in a temporary one. seeds: of the order of sets in each starter."""
     with ExitStack() as stack:
         base = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
-        starters = tuple(stack.enter_context(Starter(base / "logs", seed)) for seed in (1, 2))
+        starters = tuple(stack.enter_context(Starter(base / "logs", seed)) for seed in seeds)
         for starter in starters:
             starter.ask({"ready": True})  # imports are no part of the time in which a command is killed
         yield Bench(base.resolve(), starters)

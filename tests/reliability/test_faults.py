@@ -11,14 +11,14 @@ from kills import Bench, Damage
 
 # One or two commands for each fault; all are tried with the slow tests.
 SOME = {
-    ("full disk", "run"), ("file limit", "prepare"), ("read only", "prepare"), ("clock back", "prepare"),
-    ("removed", "prepare"), ("removed", "run"), ("two at once", "prepare"), ("renamed", "run"),
+    ("full disk", "prepare"), ("file limit", "prepare"), ("read only", "prepare"), ("clock back", "prepare"),
+    ("removed", "prepare"), ("removed", "leaderboard"), ("renamed", "run"), ("two at once", "prepare"),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with kills.bench(tmp_path_factory.mktemp("faults")) as made:
+    with kills.bench(tmp_path_factory.mktemp("faults"), seeds=(1,)) as made:
         yield made
 
 
@@ -42,10 +42,6 @@ def test_a_hindered_command_says_so_and_goes_on(place: Bench, fault: str, name: 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_folder_that_vanishes_stays_gone_at_any_moment(place: Bench, name: str, share: float) -> None:
     faults.vanishing(place, COMMANDS[name], share=share)
-
-
-def test_a_site_that_is_removed_while_it_is_built_is_no_success(place: Bench) -> None:
-    faults.vanishing(place, COMMANDS["leaderboard"])
 
 
 def test_a_command_that_ends_well_under_a_fault_is_damage(place: Bench) -> None:
