@@ -336,3 +336,23 @@ def test_the_rule_catches_a_write(code):
 )  # fmt: skip
 def test_the_rule_lets_reading_pass(code):
     assert not found(code)
+
+
+# -- folders that vanish -------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_vanished_is_not_made_again(tmp_path):
+    assert files.make_folder(tmp_path / "out" / "a", below=tmp_path).is_dir()
+    assert files.make_folder(tmp_path / "out" / "b" / "c", below=tmp_path / "out").is_dir()
+    with pytest.raises(BenchError, match="cannot be made"):
+        files.make_folder(tmp_path / "gone" / "a" / "b", below=tmp_path / "gone")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_another_folder_in_the_same_place_is_noticed(tmp_path):
+    (tmp_path / "out").mkdir()
+    with files.standing(tmp_path / "out"):
+        (tmp_path / "out" / "file").touch()
+    with pytest.raises(BenchError, match="vanished while it was written to"), files.standing(tmp_path / "out"):
+        (tmp_path / "out").rename(tmp_path / "away")
+        (tmp_path / "out").mkdir()
