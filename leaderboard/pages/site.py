@@ -28,6 +28,7 @@ from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
 
 TITLE = "Reference-based super-resolution leaderboard"
+FIRST = ("index.html", "leaderboard.csv", "leaderboard.json")
 MARK = '"generator": "refsr-bench leaderboard"'
 
 
@@ -59,13 +60,25 @@ def build(
     images: "all", "thumbs" or "none" of the pictures that runs left. publish: names of data sets whose pictures may be
     published although they are withheld by default (``gallery.withheld``). drawn: whether to draw figures.
 
-    Touches nothing else in ``out``. The same run files give the same bytes. Raises BenchError when there is nothing to
-    show, when two files claim the same place, when a file of another origin stands where one of these goes, and when
-    ``out`` cannot be written.
+    Touches nothing else in ``out``. The same run files give the same bytes. Waits for another build of ``out``. Raises
+    BenchError when there is nothing to show, when two files claim the same place, when a file of another origin stands
+    where one of these goes, and when ``out`` cannot be written or vanishes meanwhile.
     """
+    first = read_folder(results_dir)  # what is wrong with it is reported before a folder is made
+    build_tables(first.benchmarks(), unrelated(first.runs))
+    _refuse_foreign(out, FIRST)
+    files.make_folder(out)
+    # Of two builds at once, the second reads the results when the first is done, so the pages never go back in time.
+    with files.locked(out, "Another build", wait=True), files.standing(out):
+        return _build(results_dir, out, title, images, publish, drawn)
+
+
+def _build(
+    results_dir: Path, out: Path, title: str, images: str, publish: Collection[str], drawn: bool
+) -> BuildReport:
     results = read_folder(results_dir)
     tables = build_tables(results.benchmarks(), unrelated(results.runs))
-    _refuse_foreign(out, ("index.html", "leaderboard.csv", "leaderboard.json"))
+    _refuse_foreign(out, FIRST)
     found = _Content(
         results,
         tables,
@@ -77,7 +90,7 @@ def build(
     _refuse_foreign(out, texts)
     for name, text in texts.items():
         path = out / name
-        files.make_folder(path.parent)
+        files.make_folder(path.parent, below=out)
         # Synchronising thousands of pages for nothing takes minutes, so files that hold this text already stay.
         if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
             files.write_text(path, text)

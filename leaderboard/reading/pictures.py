@@ -106,10 +106,13 @@ def luma(image: np.ndarray) -> np.ndarray:
 
 
 class Store:
-    """The pictures of one site. mode: of MODES; with "none" nothing may be put. Safe for use by several threads."""
+    """The pictures of one site, whose folder is made. Safe for use by several threads.
+
+    mode: of MODES; with "none" nothing may be put.
+    """
 
     def __init__(self, out: Path, mode: str) -> None:
-        self.out, self.mode = out, mode
+        self.out, self.mode = files.make_folder(out), mode
 
     def put(self, data: bytes, image: np.ndarray) -> Picture:
         """Store a PNG file with its thumbnail. Raises BenchError when the disk refuses."""
@@ -141,7 +144,7 @@ class Store:
         target = self.out / name
         if target.is_file() and target.stat().st_size and size in (None, target.stat().st_size):
             return
-        files.make_folder(target.parent)
+        files.make_folder(target.parent, below=self.out)
         files.write_bytes(target, make())
 
 

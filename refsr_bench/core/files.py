@@ -20,13 +20,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Generic, TypeVar
 
+try:
+    import fcntl
+except ImportError:  # Windows, which cannot rename a file that is open either
+    fcntl = None
+
 from refsr_bench.core.errors import BenchError, Busy
 
 MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
 MOST_HOLDER = 500  # characters that describe the holder of a lock; a longer command is cut
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OWN_FILE = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
+_NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # the same, asked for a lock
 
 # characters of names that some system reads otherwise, and bytes that are no UTF-8
 _ODD = re.compile('[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]')
@@ -99,21 +106,58 @@ def writing(path: Path) -> Iterator[Path]:
     """Give the block a new empty file beside ``path`` to fill, which replaces ``path`` when the block succeeds.
 
     A reader sees the old file or the whole new one, never half; a link at ``path`` is replaced, not followed. The data
-    and the name are on the disk before the block returns. Raises OSError, and whatever the block raises; the old file
-    then stays as it was.
+    and the name are on the disk before the block returns. Writers of the same file wait for each other. Raises OSError,
+    and whatever the block raises; the old file then stays as it was.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
-    with suppress(FileNotFoundError):
-        partial.unlink()  # left by a killed process that had our process number
+    partial, handle = _claimed(path)
     try:
-        os.close(os.open(partial, _NEW_FILE, 0o666))
         yield partial
         _synchronise(partial)
         os.replace(partial, path)
-    finally:
+    except BaseException:
         with suppress(OSError):
             partial.unlink()
+        raise
+    finally:
+        if handle is not None:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # closing alone would leave it to a child that was forked meanwhile
+            os.close(handle)
     _synchronise(path.parent)
+
+
+def _claimed(path: Path) -> tuple[Path, int | None]:
+    """Return an empty file beside ``path`` that no other writer has, and the handle whose lock keeps it so.
+
+    Every writer of ``path`` takes the same name, so what a killed one left is written over, not left for ever. Systems
+    and disks without such locks give no handle, and names that differ by process.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    while fcntl is not None:
+        with suppress(FileNotFoundError):
+            there = os.lstat(partial)
+            if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+                partial.unlink()  # no writer's: a link that leads to some other file
+        handle = os.open(partial, _OWN_FILE, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            os.close(handle)
+            partial.unlink(missing_ok=True)
+            if error.errno not in _NO_LOCK:
+                raise
+            break
+        ours = os.fstat(handle)
+        # Another writer may have moved the file into place while this one waited for it.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(ours, os.lstat(partial)) and ours.st_nlink == 1:
+                os.ftruncate(handle, 0)
+                return partial, handle
+        os.close(handle)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
+    with suppress(FileNotFoundError):
+        partial.unlink()  # left by a killed process that had our process number
+    os.close(os.open(partial, _NEW_FILE, 0o666))
+    return partial, None
 
 
 @contextmanager
@@ -162,10 +206,18 @@ def write_new(path: Path, blocks: Iterable[bytes]) -> int:
     return size
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder and its parents; return it. Raises BenchError when it cannot be made."""
+def make_folder(path: Path, below: Path | None = None) -> Path:
+    """Make a folder and its parents; return it. Raises BenchError when it cannot be made.
+
+    below: a folder above it that must exist. Work under way gives it, because a folder that vanishes, with a network
+    share or by somebody's hand, must not come back with a part of its files, perhaps on another disk.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if below is None:
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            for level in reversed([path, *path.parents][: len(path.relative_to(below).parts)]):
+                level.mkdir(exist_ok=True)
     except OSError as error:
         raise BenchError(f"The folder {path} cannot be made: {error.strerror or error}.") from None
     return path
@@ -252,15 +304,18 @@ def leads_out(name: str) -> bool:
 
 
 @contextmanager
-def locked(folder: Path, work: str, else_do: str = "choose another folder with --out") -> Iterator[None]:
+def locked(
+    folder: Path, work: str, else_do: str = "choose another folder with --out", wait: bool = False
+) -> Iterator[None]:
     """Hold the folder's lock for the block; the system frees it when the process ends, however it ends.
 
     work: the name that messages give to the holder ("Another run"). else_do: what a person can do instead of waiting.
-    Raises Busy, which tells the holder's process, start and command, when another process holds it.
+    wait: for another process that holds it. Raises Busy, which tells the holder's process, start and command, when
+    another process holds it otherwise.
     """
     from filelock import FileLock, Timeout
 
-    lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".lock.holder"
+    lock, holder = FileLock(folder / ".lock", timeout=-1 if wait else 0), folder / ".lock.holder"
     try:
         lock.acquire()
     except Timeout:
@@ -295,6 +350,17 @@ def _who(holder: Path) -> str:
         return ""
     # the folder may be a stranger's, and control characters would steer the terminal
     return ": " + "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[None]:
+    """Raise BenchError after the block when the folder vanished during it, or another stands in its place."""
+    before = os.stat(folder)
+    yield
+    with suppress(OSError):
+        if os.path.samestat(before, os.stat(folder)):
+            return
+    raise BenchError(f"{folder} vanished while it was written to. Bring it back, then give the same command again.")
 
 
 # -- journals ------------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class Unpacker:
         if self.files > MAX_FILES:
             raise BenchError(f"{what}: more than {MAX_FILES} files; no known data set has as many.")
         path = self.target / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent, below=self.target)
         try:
             files.write_new(path, self._counted(what, file))
         except FileExistsError:

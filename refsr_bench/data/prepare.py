@@ -160,7 +160,6 @@ def write_manifest(dataset: Dataset, folder: Path) -> None:
 def _move(partial: Path, target: Path) -> None:
     """Rename into place; an existing set stays, and is accepted when it has the same files."""
     if not target.is_dir() or not any(target.iterdir()):
-        target.parent.mkdir(parents=True, exist_ok=True)
         files.move(partial, target)
         return
     new, old = ({name: file_sha256(path) for name, path in content(folder).items()} for folder in (partial, target))

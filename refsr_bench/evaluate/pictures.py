@@ -35,7 +35,7 @@ def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Predicti
     saved.save_inputs(folder.parent / "inputs", sample, about)
     if prediction is None:
         return
-    images.write_png(folder / "images" / f"{stem(sample.id)}.png", prediction.sr)
+    images.write_png(folder / "images" / f"{stem(sample.id)}.png", prediction.sr, folder)
     if plan.pictures == "matches" and prediction.correspondence is not None:
         saved.save_matches(folder / "matches", sample, prediction.correspondence, prediction.sr)
 

@@ -97,9 +97,10 @@ def source(path: str | Path, level: int | None = None) -> ImageSource:
     return ImageSource(path.name, partial(read_image, path), path, level)
 
 
-def write_png(path: str | Path, image: Image) -> None:
+def write_png(path: str | Path, image: Image, below: Path | None = None) -> None:
     """Write ``uint8 H x W x 3 RGB`` as PNG, whole or not at all; missing folders are made.
 
+    below: a folder that must exist, and only folders below it are made; None for any.
     Raises Misuse when the name does not end in .png, BenchError when the disk refuses (read-only, full).
     """
     path = Path(path)
@@ -107,7 +108,7 @@ def write_png(path: str | Path, image: Image) -> None:
         raise Misuse(f"{path}: images are written as PNG, without loss; give the file a name that ends in .png.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise TypeError(f"expected uint8 H x W x 3, got {image.dtype} {image.shape}")
-    files.make_folder(path.parent)
+    files.make_folder(path.parent, below)
     with files.saving(path) as partial:
         PilImage.fromarray(image).save(partial, format="PNG")
 

@@ -161,7 +161,7 @@ def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[
     if written.is_file() and written.read_bytes() == text.encode():
         return target
     for picture in pictures:
-        images.write_png(target / picture.file, picture.pixels)
+        images.write_png(target / picture.file, picture.pixels, target.parents[1])
     files.write_text(written, text)
     return target
 

@@ -1,12 +1,14 @@
 """Touching files: whole or not at all, bounded, never through a link, never waiting, never outside."""
 
 import ast
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,10 +92,14 @@ def test_a_link_is_replaced_and_not_followed(tmp_path, dangling):
     assert target.exists() != dangling and (dangling or target.read_text() == "theirs")
 
 
-def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, monkeypatch, locks):
     monkeypatch.setattr(files.os, "getpid", lambda: 7)
     monkeypatch.setattr(files.threading, "get_ident", lambda: 8)
-    (tmp_path / ".file.7.8.partial").symlink_to(tmp_path / "elsewhere")
+    if not locks:
+        monkeypatch.setattr(files, "fcntl", None)
+    for name in (".file.partial", ".file.7.8.partial"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     files.write_text(tmp_path / "file", "ours")
     assert not (tmp_path / "elsewhere").exists() and (tmp_path / "file").read_text() == "ours"
 
@@ -103,6 +109,41 @@ def test_text_that_utf_8_cannot_hold_is_shown_and_the_old_file_stays(tmp_path):
     with pytest.raises(BenchError, match=r"file: cannot hold 'a \\udcff b', which is no UTF-8"):
         files.write_text(tmp_path / "file", "a \udcff b")
     assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_hard_link_in_the_place_of_the_partial_file_keeps_its_contents(tmp_path):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / ".file.partial").hardlink_to(tmp_path / "theirs")
+    files.write_text(tmp_path / "file", "ours")
+    assert ((tmp_path / "theirs").read_text(), (tmp_path / "file").read_text()) == ("theirs", "ours")
+
+
+def test_a_disk_without_locks_can_be_written_too(tmp_path, monkeypatch):
+    def unsupported(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    files.write_text(tmp_path / "file", "ours")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "ours"
+
+
+def test_writers_of_one_file_never_mix(tmp_path):
+    texts = [letter * 200_000 for letter in "abcdef"]
+
+    def write(text):
+        for _ in range(20):
+            files.write_text(tmp_path / "file", text)
+            assert (tmp_path / "file").read_text() in texts
+
+    code = (
+        "import sys; from pathlib import Path; from refsr_bench.core import files\n"
+        "for _ in range(60): files.write_text(Path(sys.argv[1]), sys.argv[2] * 200_000)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "file"), "f"])
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(write, texts[:5]))
+    assert other.wait() == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() in texts
 
 
 def test_a_disk_that_refuses_is_told_in_words(tmp_path, monkeypatch):
@@ -129,8 +170,9 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path):
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
     assert path.read_text() == "old"
+    assert (tmp_path / ".file.partial").read_text() == "half"
     files.write_text(path, "new")
-    assert path.read_text() == "new"
+    assert [left.name for left in tmp_path.iterdir()] == ["file"] and path.read_text() == "new"
 
 
 # -- names that somebody else wrote --------------------------------------------------------------------------------
@@ -366,3 +408,23 @@ def test_the_rule_catches_a_write(code):
 )  # fmt: skip
 def test_the_rule_lets_reading_pass(code):
     assert not found(code)
+
+
+# -- folders that vanish -------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_vanished_is_not_made_again(tmp_path):
+    assert files.make_folder(tmp_path / "out" / "a", below=tmp_path).is_dir()
+    assert files.make_folder(tmp_path / "out" / "b" / "c", below=tmp_path / "out").is_dir()
+    with pytest.raises(BenchError, match="cannot be made"):
+        files.make_folder(tmp_path / "gone" / "a" / "b", below=tmp_path / "gone")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_another_folder_in_the_same_place_is_noticed(tmp_path):
+    (tmp_path / "out").mkdir()
+    with files.standing(tmp_path / "out"):
+        (tmp_path / "out" / "file").touch()
+    with pytest.raises(BenchError, match="vanished while it was written to"), files.standing(tmp_path / "out"):
+        (tmp_path / "out").rename(tmp_path / "away")
+        (tmp_path / "out").mkdir()

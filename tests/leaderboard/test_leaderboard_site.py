@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import threading
 from functools import partial
 
 import pytest
@@ -104,3 +105,40 @@ def test_duplicates_leave_the_old_site(results, tmp_path):
     with pytest.raises(BenchError, match="both hold bicubic"):
         build(results, tmp_path / "site")
     assert page.read_bytes() == before
+
+
+def test_a_site_that_vanishes_while_it_is_built_is_no_success(results, tmp_path, monkeypatch):
+    out, write = tmp_path / "site", site.files.write_text
+
+    def vanish(path, text):
+        write(path, text)
+        if path.name == "leaderboard.csv":
+            shutil.rmtree(out)
+
+    monkeypatch.setattr(site.files, "write_text", vanish)
+    with pytest.raises(BenchError):
+        build(results, out)
+    assert not out.exists()
+
+
+def test_a_build_that_waited_for_another_shows_the_results_of_then(results, tmp_path, monkeypatch):
+    out, begun, read = tmp_path / "site", threading.Event(), site.read_folder
+    run_file = next(results.rglob("result.json"))
+    late = run_file.rename(tmp_path / "late.json")
+
+    def seen(folder):
+        found = read(folder)
+        begun.set()
+        return found
+
+    monkeypatch.setattr(site, "read_folder", seen)
+    out.mkdir()
+    with site.files.locked(out, "Another build"):
+        second = threading.Thread(target=build, args=(results, out))
+        second.start()
+        assert begun.wait(60)
+        late.rename(run_file)
+    second.join()
+    build(results, tmp_path / "whole")
+    names = ("index.html", "leaderboard.csv", "leaderboard.json")
+    assert [(out / name).read_bytes() for name in names] == [(tmp_path / "whole" / name).read_bytes() for name in names]
