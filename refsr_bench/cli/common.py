@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import logging
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import one_line, printable
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Commands(click.Group):
         except BenchError as error:
             click.echo(f"Error: {one_line(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):  # what asking about any path may raise
+                raise
+            click.echo(f"Error: {one_line(str(error.filename))[:200]}: {error.strerror}.", err=True)
+            ctx.exit(Misuse.exit_code)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)

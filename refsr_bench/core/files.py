@@ -24,6 +24,8 @@ _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 
 _UNSAFE_NAME = '[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]'
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
 
+MOST_NAME = 1000  # characters of a path from a file's contents; systems stop at 4096 bytes, folder included
+
 Line = TypeVar("Line")
 
 
@@ -210,8 +212,9 @@ def inside(folder: Path, name: str) -> Path:
     otherwise (an absolute name, ``..``, a backslash, a drive, a control character, bytes that are no UTF-8).
     """
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or re.search(_UNSAFE_NAME, name):
-        raise BenchError(f"{name!r} is no path inside {folder}.")
+    long = len(name) > MOST_NAME or any(len(part.encode(errors="replace")) > 255 for part in parts)
+    if not parts or long or name.startswith("/") or ".." in parts or re.search(_UNSAFE_NAME, name):
+        raise BenchError(f"{name!r:.200} is no path inside {folder}.")
     path = folder.joinpath(*parts)
     try:
         within = path.resolve().is_relative_to(folder.resolve())

@@ -87,7 +87,7 @@ def read_toml(path: Path, most: int = files.MOST_BYTES) -> dict[str, Any]:
     """Read a regular TOML file as plain values, for ``convert``. Raises BenchError naming the file."""
     try:
         values = tomllib.loads(files.read_text(path, most))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise BenchError(f"{path}: not TOML ({reason}).") from None
     if _deeper(values, MOST_LEVELS):

@@ -16,7 +16,7 @@ from refsr_bench.core.reader import Count, Format, Name, Sha256, Text
 from refsr_bench.pixels.images import EXTENSIONS, image_size
 
 MANIFEST = "manifest.json"
-MOST_BYTES = 256 << 20  # of a manifest, or of any file it names; a split of CUFED's 11,871 training pairs at five levels has 70 MiB
+MOST_BYTES = 256 << 20  # of a file, or a manifest: CUFED's training pairs, a split at five levels, have 70 MiB
 
 Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 

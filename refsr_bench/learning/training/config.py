@@ -18,14 +18,15 @@ import msgspec
 from msgspec import Meta
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.reader import Format, convert, read_toml, to_json
+from refsr_bench.core.reader import LARGEST, Format, convert, read_toml, to_json
 
 CONFIGS = Path(__file__).parent / "configs"
 MAY_CHANGE = ("iterations", "validate_every", "workers")  # the fields that may differ when a training is resumed
 
 Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
-Number = Annotated[float, Meta(ge=0)]
+Number = Annotated[float, Meta(ge=0, le=LARGEST)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]  # what torch and NumPy both take
 Crop = Annotated[int, Meta(ge=64, multiple_of=16)]  # the perceptual loss reads relu5_1, at 1/16 of the crop
 
 Kind = TypeVar("Kind", bound="Training")
@@ -39,7 +40,7 @@ class Run(Format):
     lines. validate_every: iterations between validations, each of which also writes a checkpoint.
     """
 
-    seed: Whole = 10
+    seed: Seed = 10
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: Positive = 1
     held_out: Whole = 22

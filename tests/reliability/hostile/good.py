@@ -54,6 +54,7 @@ def pairs(folder: Path, count: int = 1, side: int = SIDE) -> Path:
 def result() -> dict[str, Any]:
     """Return the values of a sound result.json."""
     import runs
+
     from refsr_bench.core.reader import to_json
 
     return to_json(runs.make("mine"))
