@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.core.commands import command
-from refsr_bench.core.errors import BenchError
+from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import one_line, printable
 
 if TYPE_CHECKING:
@@ -59,10 +59,11 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of a pipe left; click ends quietly
                 raise
-            place = f"{error.filename}: " if error.filename else ""
+            place = f"{error.filename}: "[:200] if error.filename else ""
             told = f"{place}{error.strerror or error}. Check the place, its rights and its room."
             click.echo(f"Error: {one_line(told)}", err=True)
-            ctx.exit(1)
+            no_path = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+            ctx.exit(Misuse.exit_code if no_path else BenchError.exit_code)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)

@@ -38,6 +38,8 @@ _NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # the same
 # characters of names that some system reads otherwise, and bytes that are no UTF-8
 _ODD = re.compile('[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]')
 
+MOST_NAME = 1000  # characters of a path from a file's contents; systems stop at 4096 bytes, folder included
+
 Line = TypeVar("Line")
 
 
@@ -297,7 +299,8 @@ def leads_out(name: str) -> bool:
     It looks at the name alone. Links, which only the disk knows, are left to ``inside``.
     """
     parts = set(name.split("/"))
-    return parts <= {"", "."} or name.startswith("/") or ".." in parts or bool(_ODD.search(name))
+    long = len(name) > MOST_NAME or any(len(part.encode(errors="replace")) > 255 for part in parts)
+    return long or parts <= {"", "."} or name.startswith("/") or ".." in parts or bool(_ODD.search(name))
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------

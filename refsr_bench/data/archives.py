@@ -108,7 +108,7 @@ class Unpacker:
     def _zip(self, source: Path, below: PurePosixPath) -> None:
         with zipfile.ZipFile(source) as archive:
             for info in archive.infolist():
-                what = f"{source}: member {info.filename!r}"
+                what = f"{source}: member {info.filename!r:.200}"
                 name = self._safe(info.filename, what)
                 kind = stat.S_IFMT(info.external_attr >> 16)  # 0: made on a system without Unix modes
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -126,7 +126,7 @@ class Unpacker:
         packed = source.stat().st_size
         with tarfile.open(source) as archive:
             for info in archive:
-                what = f"{source}: member {info.name!r}"
+                what = f"{source}: member {info.name!r:.200}"
                 name = self._safe(info.name, what)
                 if not (info.isfile() or info.isdir()):
                     raise BenchError(f"{what} is a link or a device; only files and folders are unpacked.")

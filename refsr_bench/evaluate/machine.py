@@ -17,8 +17,8 @@ PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-im
 
 def resolve_device(text: str) -> str:
     """Turn "auto", "cpu", "cuda" or "cuda:N" into an existing device. Raises Misuse otherwise."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise Misuse(f"--device takes auto, cpu, cuda or cuda:N, not '{text}'.")
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?", text):
+        raise Misuse(f"--device takes auto, cpu, cuda or cuda:N, not '{text:.40}'.")
     if text == "cpu":
         return text
     import torch

@@ -268,8 +268,13 @@ def _searcher(folder: Path, keep: Sequence[tuple[Path, np.ndarray]], count: int)
     import faiss
 
     stored = folder / f"faiss-{_state(keep)}.index"
-    if stored.is_file():
-        return faiss.read_index(str(stored), faiss.IO_FLAG_MMAP)
+    if stored.is_file() and not stored.is_symlink():
+        try:
+            searcher = faiss.read_index(str(stored), faiss.IO_FLAG_MMAP)
+        except RuntimeError:  # damaged: faiss's own check of sizes
+            searcher = None
+        if searcher is not None and (searcher.ntotal, searcher.d) == (count, next(_vectors(keep)).shape[1]):
+            return searcher
     searcher = searcher_of(partial(_vectors, keep), count)
     if count > EXACT:
         for old in folder.glob("faiss-*.index"):
