@@ -46,7 +46,7 @@ def prepare(name: str, source: Path, root: Path, progress: Progress = lambda don
     work = root / f".{card.folder}.partial"
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with files.locked(work, f"Another preparation of {name}"):
+        with files.standing(root), files.locked(work, f"Another preparation of {name}"):
             try:
                 partial = work / "new"
                 shutil.rmtree(partial, ignore_errors=True)  # a killed preparation may have left it half full
