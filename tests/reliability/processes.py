@@ -227,10 +227,9 @@ def _happen(hindrance: Hindrance, handle: int | None, sizes: dict[tuple[int, int
         if os.path.isfile(f"/proc/self/fd/{handle}") and about.st_size > flushed:
             os.truncate(f"/proc/self/fd/{handle}", (flushed + about.st_size) // 2)
     if hindrance.gone:
-        if hindrance.away:
-            os.rename(hindrance.gone, hindrance.gone + ".away")
-        else:
-            shutil.rmtree(hindrance.gone)
+        os.rename(hindrance.gone, hindrance.gone + ".away")  # at once, while other threads go on writing
+        if not hindrance.away:
+            shutil.rmtree(hindrance.gone + ".away")
     if hindrance.number:
         os.kill(os.getpid(), hindrance.number)
 
