@@ -10,7 +10,6 @@ import errno
 import os
 import platform
 import re
-import shlex
 import stat
 import sys
 import threading
@@ -340,7 +339,7 @@ def _this_process() -> str:
     """Describe this process for whoever finds its lock: number, machine, start of the lock, command."""
     program, *words = sys.argv or [""]
     name = Path(program).name
-    command = shlex.join(["refsr-bench" if name == "__main__.py" else name, *words])
+    command = " ".join(["refsr-bench" if name == "__main__.py" else name, *words])
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     return f"process {os.getpid()} on {platform.node()}, since {since}, {command}"[:MOST_HOLDER]
 

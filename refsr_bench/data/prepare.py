@@ -73,7 +73,7 @@ def _workplace(folder: Path, name: str) -> Iterator[Path]:
     if folder.is_symlink():
         raise BenchError(f"{folder}: is a link; links are not followed. Remove it.")
     folder.mkdir(parents=True, exist_ok=True)
-    with files.locked(folder, f"Another 'data prepare {name}'", "choose another --data-root"):
+    with files.locked(folder, f"Another preparation of {name}", "choose another --data-root"):
         partial = folder / "files"
         if rest := [path for path in folder.iterdir() if path.is_dir()]:
             for path in rest:

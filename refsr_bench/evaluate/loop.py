@@ -45,16 +45,23 @@ class Outcome:
 
 
 def evaluate(
-    plan: Plan, out: Path, *, reuse: Reuse = "missing", track: Track = lambda pairs, done, total: pairs
+    plan: Plan,
+    out: Path,
+    *,
+    reuse: Reuse = "missing",
+    track: Track = lambda pairs, done, total: pairs,
+    standing: bool = False,
 ) -> tuple[Result, Path]:
     """Carry out a plan; return the sealed result and its folder below ``out``.
 
     Pairs that already have a record are not predicted again; pairs that failed are. The log says how many were reused.
-    reuse: see ``run_folder.Reuse``. Raises Misuse when the folder holds a run of other weights, data or options,
-    BenchError when nothing can be written, or "only" finds a pair without a record.
+    reuse: see ``run_folder.Reuse``. standing: ``out`` must be there already; one plan of several gives it, so that a
+    folder that vanished during the others does not come back with a part of the results. Raises Misuse when the folder
+    holds a run of other weights, data or options, BenchError when nothing can be written, or "only" finds a pair
+    without a record.
     """
     run = plan.describe()
-    with opened(plan.folder(out), run, reuse) as folder:
+    with opened(plan.folder(out), run, reuse, out if standing else None) as folder:
         todo = [] if reuse == "only" else [pair for pair in plan.chosen if not folder.done(pair.id)]
         if reuse == "only":
             _all_recorded(plan, folder)

@@ -59,8 +59,8 @@ class RunFolder:
 
 
 @contextmanager
-def opened(path: Path, run: Run, reuse: Reuse = "missing") -> Iterator[RunFolder]:
-    """Hold the folder for the block's run alone.
+def opened(path: Path, run: Run, reuse: Reuse = "missing", below: Path | None = None) -> Iterator[RunFolder]:
+    """Hold the folder for the block's run alone. below: the results folder, if it must be there already.
 
     An earlier run of other code is set aside, and so is any earlier run with reuse "never". Raises Misuse when the
     folder holds a run of other weights, data or options, or cannot be made; BenchError when another process writes to
@@ -68,10 +68,10 @@ def opened(path: Path, run: Run, reuse: Reuse = "missing") -> Iterator[RunFolder
     """
     if reuse == "only" and not (path / "run.json").exists():
         raise BenchError(f"{path} holds no run. Leave out --reuse only to measure it.")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Misuse(f"The folder {path} cannot be made: {error.strerror}. Choose another with --out.") from None
+    if below:
+        files.make_folder(path, below)
+    else:
+        results_folder(path)
     with ExitStack() as locks:
         locks.enter_context(files.locked(path, "Another run"))
         try:
@@ -86,6 +86,14 @@ def opened(path: Path, run: Run, reuse: Reuse = "missing") -> Iterator[RunFolder
                 f"Results cannot be written to {path}: {error.strerror or error}. Earlier records are kept; "
                 "make room or choose another folder with --out, then run the same command again."
             ) from None
+
+
+def results_folder(path: Path) -> Path:
+    """Make a folder for results; return it. Raises Misuse when it cannot be made."""
+    try:
+        return files.make_folder(path)
+    except BenchError as error:
+        raise Misuse(f"{error} Choose another with --out.") from None
 
 
 def _outdated(folder: Path, run: Run, reuse: Reuse) -> str:

@@ -17,7 +17,7 @@ from refsr_bench.evaluate.loop import Track, evaluate
 from refsr_bench.evaluate.metrics import Metric
 from refsr_bench.evaluate.plan import Pictures, Plan
 from refsr_bench.evaluate.predictors import method_predictor, stacking
-from refsr_bench.evaluate.run_folder import Reuse
+from refsr_bench.evaluate.run_folder import Reuse, results_folder
 from refsr_bench.protocols.base import Protocol
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def run_session(
         pairs = dataset.pairs[: session.limit]
         leaks = refuse_leaks(dataset, protocol, pairs, session.allow_leaks)
         tasks.append({"dataset": dataset, "protocol": protocol, "pairs": pairs, "leaks": leaks})
+    results_folder(out)
     for card, loaded in loading:
         for task in tasks:
             predictor = method_predictor(card, loaded, session.choice.device, session.name, session.choice.depends)
@@ -69,4 +70,4 @@ def run_session(
                 log.warning("%s takes one reference: all are stacked into one image.", predictor.info.name)
                 plan = replace(plan, predictor=stacking(predictor))
             what = f"{plan.predictor.info.name} on {plan.dataset.name}"
-            yield evaluate(plan, out, reuse=reuse, **({"track": track(what)} if track else {}))
+            yield evaluate(plan, out, reuse=reuse, standing=True, **({"track": track(what)} if track else {}))

@@ -109,6 +109,6 @@ METRICS = (
         4,
         "Learned perceptual distance, AlexNet v0.1, RGB. Needs the ImageNet AlexNet file.",
         load,
-        _GET,
+        get=_GET,
     ),
 )

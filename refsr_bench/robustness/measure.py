@@ -86,5 +86,5 @@ def measure(
             extra=extra,
             command=plan.command,
         )
-        done[level.name] = evaluate(one, plan.folder, reuse=reuse, track=track(level.name))
+        done[level.name] = evaluate(one, plan.folder, reuse=reuse, standing=True, track=track(level.name))
     return done

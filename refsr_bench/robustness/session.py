@@ -17,7 +17,7 @@ from refsr_bench.evaluate.loop import Track
 from refsr_bench.evaluate.metrics import load_metrics
 from refsr_bench.evaluate.plan import Predictor
 from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
-from refsr_bench.evaluate.run_folder import Reuse
+from refsr_bench.evaluate.run_folder import Reuse, results_folder
 from refsr_bench.learning.weights import SYNTHETIC
 from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, texture_ids
 from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
@@ -72,6 +72,7 @@ def run_study(
     study: RobustnessStudy, plan: RobustnessPlan, reuse: Reuse = "missing", track: Callable[[str], Track] | None = None
 ) -> Iterator[Measured]:
     """Measure every method, then every matcher, over all levels. track: makes a progress bar from a few words."""
+    results_folder(plan.folder)
     for predictor in _predictors(study):
         what = f"{predictor.info.name}, {study.transform}"
         bars = {"track": lambda level, what=what: track(f"{what} {level}")} if track else {}

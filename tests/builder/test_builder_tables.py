@@ -280,5 +280,5 @@ def test_two_processes_do_not_make_groups_in_one_folder(tmp_path: Path) -> None:
     for n in range(levels.LEVELS + 1):
         (tmp_path / "albums" / "one" / f"{n}.png").touch()
     (tmp_path / "out").mkdir()
-    with files.locked(tmp_path / "out", "Another"), pytest.raises(Busy, match="Another 'build levels' is writing"):
+    with files.locked(tmp_path / "out", "Another"), pytest.raises(Busy, match="Another search for levels is writing"):
         levels.build(tmp_path / "albums", tmp_path / "out")

@@ -119,7 +119,7 @@ def test_the_rest_of_a_killed_attempt_is_removed_and_said(tmp_path, caplog):
 def test_two_processes_do_not_prepare_one_set(tmp_path):
     wrsr(tmp_path / "made")
     with _stopped(tmp_path / "made", tmp_path / "root") as attempt:
-        with pytest.raises(Busy, match=f"Another 'data prepare wrsr' is writing to .*: process {attempt.pid} on "):
+        with pytest.raises(Busy, match=f"Another preparation of wrsr is writing to .*: process {attempt.pid} on "):
             prep("wrsr", tmp_path / "made", tmp_path / "root")
         attempt.send_signal(signal.SIGKILL)
     assert prep("wrsr", tmp_path / "made", tmp_path / "root").is_dir()

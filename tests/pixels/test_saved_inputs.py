@@ -169,7 +169,7 @@ def command(*arguments: object) -> Result:
 def test_the_command_keeps_and_reports_pictures(wrsr, tmp_path: Path) -> None:
     root, out = wrsr(2, side=64), tmp_path / "out"
     common = ("--dataset", "wrsr", "--data-root", root, "--out", out)
-    command("run", "--method", "bicubic", *common)  # without pictures
+    command("run", "--method", "bicubic", *common, "--no-save-images")
     done = command("run", "--method", "bicubic", "--method", "c2matching", *common, "--save-matches")
     pictures = [path for path in (out / "c2").rglob("*.png")]
     assert len(pictures) == 2 * 3 + 2 + 2 * 3  # inputs, SR of C2-Matching, its correspondences

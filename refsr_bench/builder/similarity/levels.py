@@ -73,7 +73,7 @@ def build(
     """
     jobs, notes = _jobs(Path(albums), shape.per_album)
     out = files.make_folder(Path(out))
-    with files.locked(out, "Another 'build levels'"):
+    with files.locked(out, "Another search for levels"):
         known = _known(out / TABLE)
         number = len(known)
         todo = [job for job in jobs if _name(job.input) not in known]

@@ -65,6 +65,20 @@ def record() -> dict[str, Any]:
     return {"id": "0", "metrics": {"psnr_y": 30.0, "ssim_y": 0.9}, "refs": ["0.png"], "hr_size": [48, 48]}
 
 
+def begun(root: Path) -> str:
+    """Return the run.json of bicubic on the data set 'folder' at ``root``."""
+    from refsr_bench.core import catalogue, reader
+    from refsr_bench.data.opening import open_dataset
+    from refsr_bench.evaluate.metrics import Metric
+    from refsr_bench.evaluate.plan import Plan
+    from refsr_bench.evaluate.predictors import method_predictor
+
+    card, protocol = catalogue.get("METHODS", "bicubic"), catalogue.get("PROTOCOLS", "c2")
+    metrics = tuple(Metric(catalogue.get("METRICS", name), None) for name in protocol.metrics)
+    predictor = method_predictor(card, card.load(None, "cpu"), "cpu")
+    return reader.dumps(Plan(predictor, open_dataset("folder", root), protocol, metrics).describe())
+
+
 def put(values: Any, place: str, value: Any) -> Any:
     """Set a place such as 'run.method.name' or 'images.0.metrics' in nested values; return the values."""
     at = values

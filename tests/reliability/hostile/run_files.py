@@ -94,6 +94,8 @@ def _resumed(name: str) -> Meet:
         good.pairs(folder / "set")
         place = folder / "results/c2/folder/bicubic"
         place.mkdir(parents=True)
+        if name != "run.json":
+            (place / "run.json").write_text(good.begun(folder / "set"), encoding="utf-8")
         (place / name).write_bytes(data)
         return [*good.BICUBIC, "--dataset", "folder", "--data-root", "set"]
 
