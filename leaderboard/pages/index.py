@@ -11,6 +11,7 @@ from markupsafe import Markup
 from leaderboard.exports import export
 from leaderboard.exports.csv_json import value_of
 from leaderboard.exports.sheet import FIELDS, field_text
+from leaderboard.pages.gallery import ImagePage
 from leaderboard.reading.failures import FailedRun
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
@@ -18,6 +19,8 @@ from leaderboard.tables.model import Cell, Table
 from leaderboard.tables.published import as_published, single_reports, title_of, with_published
 from leaderboard.text import cleaned
 from refsr_bench.protocols.effects import sentences
+
+COVERS = 8  # images on the first page; they fill one line of a wide window
 
 
 def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tuple[Table, ...]:
@@ -31,6 +34,7 @@ def context(
     problems: Sequence[Problem],
     entries: Iterable[Published],
     failed: Sequence[FailedRun] = (),
+    images: Sequence[ImagePage] = (),
 ) -> dict[str, Any]:
     """Return the values that ``index.html.j2`` shows."""
     entries = tuple(entries)
@@ -39,6 +43,7 @@ def context(
     return {
         "problems": problems,
         "failed": failed,
+        "images": images[:COVERS],
         "measured": [table for table in found if table.kind == "measured"],
         "published": [table for table in found if table.kind == "published"],
         "changes": {table.key: _changes(table, measured) for table in measured},

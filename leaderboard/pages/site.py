@@ -133,7 +133,8 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
         (Entry("study", "User study", "study.html"), studies),
     )
     site = Site(title, tuple(entry for entry, shown in entries if shown))
-    shown = index.context(found.tables, found.problems, published(), failed_runs(found.results.runs))
+    failed = failed_runs(found.results.runs)
+    shown = index.context(found.tables, found.problems, published(), failed, found.pictures.images)
     yield "leaderboard.json", all_json(shown["measured"])
     yield from ((f"assets/{path.name}", path.read_text(encoding="utf-8")) for path in sorted(ASSETS.iterdir()))
     yield "leaderboard.csv", to_csv(found.tables)

@@ -52,7 +52,7 @@ def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None =
         except BenchError as error:
             if given is not None:
                 raise
-            log.warning("%s stays empty: %s", card.title, error)
+            log.warning("%s stays empty: %s", card.title, error.__cause__ or error)  # tables say what to do
             ready.append(Metric(card, None))
     return tuple(ready)
 

@@ -97,7 +97,7 @@ def _weights(path: Path | None) -> Mapping[str, Any]:
     try:
         return checkpoints.read_weights(path or checkpoints.fetch(ALEXNET_URL))
     except BenchError as error:
-        raise BenchError(f"{error} {_HELP}") from None
+        raise BenchError(f"{error} {_HELP}") from error
 
 
 METRICS = (
