@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refsr_bench.core import lists
-from refsr_bench.core.schema import MetricInfo
+from refsr_bench.core.reader import digest
+from refsr_bench.core.schema import MetricInfo, Run
 
 MISSING = "-"
 MINUS = "−"
@@ -76,23 +77,11 @@ def of_metric(value: float | None, metric: MetricInfo) -> str:
     return number(value, metric.digits, leading_zero=metric.unit != "" or metric.digits < 3)
 
 
-def identity_rows(run: Any) -> list[tuple[str, str]]:
-    """Return what a run's numbers depend on, as (name, value) to print: ``Run.identity()``, nested facts by a path.
-
-    Returns nothing for a run without that method.
-    """
-    facts = getattr(run, "identity", dict)()
-
-    def rows(value: Any, path: tuple[str, ...]) -> list[tuple[str, str]]:
-        if isinstance(value, Mapping):
-            return [row for name, item in value.items() for row in rows(item, (*path, str(name).replace("_", " ")))]
-        if isinstance(value, list | tuple):
-            if not all(isinstance(item, str | int | float) for item in value):
-                return [row for n, item in enumerate(value, 1) for row in rows(item, (*path, str(n)))]
-            value = ", ".join(map(str, value))
-        return [(" ".join(path), MISSING if value in (None, "") else str(value))]
-
-    return rows(facts, ()) if facts else []
+def identity_text(run: Run) -> str:
+    """Return the digest of what a run's numbers depend on, and the names of these facts."""
+    facts = run.identity()
+    names = ", ".join(name for name in facts if name != "version")
+    return f"{digest(facts)[:12]} (version {facts['version']}), over {names}"
 
 
 def signed(value: float, digits: int, leading_zero: bool = True) -> str:

@@ -15,7 +15,7 @@ from leaderboard.pages.gallery import Gallery, ImagePage
 from leaderboard.pages.pages import Site, render, safe_link
 from leaderboard.tables.model import Cell, Column, Row, Table, method_path
 from leaderboard.tables.timing import cost_of, legend_of, machine_words
-from leaderboard.text import clean, identity_rows, number
+from leaderboard.text import clean, identity_text, number
 from refsr_bench.core.schema import IN_WORDS, VERIFIED, ImageRecord, LeakKind, MethodInfo, MetricInfo
 
 EXTREMES = 3  # images shown at either end
@@ -103,7 +103,7 @@ def pages(tables: Sequence[Table], gallery: Gallery, site: Site) -> Iterator[tup
                 machine=machine_words,
                 cost_of=cost_of,
                 times=legend_of(view.cell.timing for view in page.runs),
-                identity=identity_rows,
+                identity=identity_text,
                 words=IN_WORDS,
                 verified=VERIFIED,
             ),

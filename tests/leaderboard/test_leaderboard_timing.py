@@ -17,10 +17,10 @@ from leaderboard.reading.load import LoadedRun
 from leaderboard.tables.records import to_csv
 from leaderboard.tables.tables import build_tables
 from leaderboard.tables.timing import timing_of
-from leaderboard.text import identity_rows
+from leaderboard.text import identity_text
 from refsr_bench.cli.tables import means_table
 from refsr_bench.core.results import seal
-from refsr_bench.core.schema import Machine
+from refsr_bench.core.schema import Code, Machine
 
 XEON, RYZEN = Machine("cpu", {}, "Xeon", 2), Machine("cpu", {}, "Ryzen", 16)
 
@@ -117,11 +117,8 @@ def test_unknown_parameters_are_not_none_and_not_zero():
 
 
 def test_what_a_number_depends_on_is_listed():
-    class Identified:
-        def identity(self):
-            return {"code": {"name": "x", "sha256": None}, "metrics": ["psnr_y", "ssim_y"], "a_b": [{"c": 1}]}
-
-    assert identity_rows(Identified()) == [
-        ("code name", "x"), ("code sha256", "-"), ("metrics", "psnr_y, ssim_y"), ("a b 1 c", "1")
-    ]  # fmt: skip
-    assert identity_rows(object()) == []
+    run = make("a").run
+    text = identity_text(run)
+    assert "(version 1), over kind, origin, method, weights, code, arithmetic, dataset, protocol, metrics" in text
+    other = structs.replace(run, code=Code("theirs", "1", "0" * 64))
+    assert identity_text(other).partition(" ")[0] != text.partition(" ")[0]
