@@ -75,9 +75,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of pages; begin with README's commands, which take minutes, so that no process waits for them."""
+    """Mark the tests of pages; begin with the tests that take a minute, so that no process waits for them at the end."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_printed_commands.py"))
