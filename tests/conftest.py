@@ -75,7 +75,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of pages; begin with the tests that take a minute, so that no process waits for them at the end."""
+    """Mark the tests of pages; begin with those that take a minute, so that no process waits for them at the end."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")

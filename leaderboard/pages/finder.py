@@ -59,7 +59,9 @@ def collect(
     publish: Collection[str] = (),
     workers: int | None = None,
 ) -> Gallery:
-    """Find the pictures of all runs of ``tables``, write them into ``out`` and say which page shows which.
+    """Find the pictures of all runs of ``tables`` and say which page shows which.
+
+    Error maps and crops are written into ``out`` at once, the others by ``Gallery.keep`` when the pages are known.
 
     mode: of ``pictures.MODES``. publish: names of withheld data sets whose pictures may be published. Holds only a
     few pictures at a time. Raises BenchError when ``out`` cannot be written.
@@ -80,7 +82,7 @@ def collect(
         raise BenchError(f"{results_dir}: a picture was changed while the site was built: it {error}") from None
     problems = tuple(sorted(finder.problems, key=lambda problem: (problem.path, problem.reason)))
     images = _pages(groups, scenes)
-    return Gallery(tuple(images.values()), problems, tuple(kept_back.items()), images)
+    return Gallery(tuple(images.values()), problems, tuple(kept_back.items()), images, finder.store)
 
 
 def _pages(groups: Iterable[Group], scenes: Iterable[Scene]) -> dict[tuple[Any, str], ImagePage]:
@@ -163,14 +165,14 @@ class _Finder:
         return None
 
     def _shot(self, path: Path, cell: Cell) -> None:
-        data, image = pictures.read(path, self.root)
+        picture, image = self.store.put(path, self.root)
         pixels = pixels_digest(image)
         record = _measured(cell).get(pixels)
         if record is None:
             raise PictureError("has pixels that no record of its run states")
         if record.hr_size is not None and tuple(record.hr_size) != (image.shape[1], image.shape[0]):
             raise PictureError("has another size than its record states")
-        self.shots[cell.run.path, pixels] = (path, self.store.put(data, image))
+        self.shots[cell.run.path, pixels] = (path, picture)
 
     def _inputs(self, folder: Path, wanted: Collection[tuple[str, str]]) -> None:
         facts = self._index(folder / saved.INPUTS, saved.Inputs)
@@ -205,10 +207,10 @@ class _Finder:
             raise PictureError(f"has no {path.name} as a run writes it ({reason[:120]})") from None
 
     def _stated(self, folder: Path, item: saved.File) -> Stored:
-        data, image = pictures.read(folder / item.file, self.root)
+        picture, image = self.store.put(folder / item.file, self.root)
         if pixels_digest(image) != item.sha256 or item.size != (image.shape[1], image.shape[0]):
             raise PictureError(f"has other pixels in {item.file} than it states")
-        return folder / item.file, self.store.put(data, image)
+        return folder / item.file, picture
 
     # -- one image under one protocol ------------------------------------------------------------------------------
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from leaderboard.pages.pages import Site, render
 from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key
-from leaderboard.reading.pictures import Picture
+from leaderboard.reading.pictures import Picture, PictureError, Store
 from leaderboard.tables.model import Cell, Table, method_path
 from leaderboard.tables.timing import cost_of
 from refsr_bench.core import catalogue
+from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, ImageRecord
 
@@ -108,6 +109,15 @@ class Gallery:
     problems: tuple[Problem, ...] = ()
     withheld: tuple[tuple[str, str], ...] = ()
     _paths: Mapping[tuple[Any, str], ImagePage] = field(default_factory=dict, repr=False)
+    _store: Store | None = field(default=None, repr=False, compare=False)
+
+    def keep(self, pages: Iterable[str]) -> None:
+        """Write the pictures that the text of pages refers to. Raises BenchError when one cannot be kept."""
+        try:
+            if self._store:
+                self._store.keep(pages)
+        except PictureError as error:
+            raise BenchError(f"a picture was changed while the site was built: it {error}") from None
 
     def page(self, cell: Cell, image_id: str) -> ImagePage | None:
         """Return the page of an image of a run, if it has one."""

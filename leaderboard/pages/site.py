@@ -88,6 +88,7 @@ def _build(
     )
     texts = dict(_files(found, title))
     _refuse_foreign(out, texts)
+    found.pictures.keep(texts.values())
     for name, text in texts.items():
         path = out / name
         files.make_folder(path.parent, below=out)

@@ -5,15 +5,19 @@
     errors/<sha256>.webp   |SR - HR| of luma in colours; the digest is that of both pictures' digests
     crops/<sha256>.svg     the same crop of every method side by side, pictures embedded
 
-A file that exists is not made again, and all are written whole or not at all.
+Pictures and their small ones are written once the pages are known, and only those that a page refers to. A file that
+exists is not made again, and all are written whole or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
+import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,7 @@ MOST_PIXELS = 64_000_000
 ERROR_MOST = 32  # luma levels of 8 bits; the brightest colour of error maps stands for this and more
 MODES = ("all", "thumbs", "none")
 _ERROR_VERSION = "1"
+_REFERENCE = re.compile(r"(?:files|thumbs)/([0-9a-f]{64})\.(?:png|webp)")
 # Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
 _ANCHORS = ((0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10),
             (249, 201, 50), (252, 255, 164))  # fmt: skip
@@ -113,15 +118,37 @@ class Store:
 
     def __init__(self, out: Path, mode: str) -> None:
         self.out, self.mode = files.make_folder(out), mode
+        self._found: dict[str, tuple[Picture, Path, Path]] = {}
 
-    def put(self, data: bytes, image: np.ndarray) -> Picture:
-        """Store a PNG file with its thumbnail. Raises BenchError when the disk refuses."""
+    def put(self, path: Path, root: Path) -> tuple[Picture, np.ndarray]:
+        """Read a PNG file below ``root``, which pages may refer to; return it with its pixels.
+
+        Raises PictureError like ``read``.
+        """
+        data, image = read(path, root)
         height, width = image.shape[:2]
         picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.mode == "all")
-        if picture.full:
-            self._write(picture.file, lambda: data, len(data))
-        self._write(picture.thumb, lambda: _webp(image, picture.thumb_size, 80))
-        return picture
+        self._found[picture.digest] = picture, path, root
+        return picture, image
+
+    def keep(self, pages: Iterable[str]) -> None:
+        """Write the pictures and thumbnails that the text of pages refers to.
+
+        Raises PictureError for a picture that is another now, BenchError when the disk refuses.
+        """
+        named = {found[0]: found[1] for text in pages for found in _REFERENCE.finditer(text)}
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            list(pool.map(self._keep, sorted(named), [named[name] for name in sorted(named)]))
+
+    def _keep(self, name: str, digest: str) -> None:
+        picture, path, root = self._found[digest]
+        size = None if name == picture.thumb else picture.size
+        if self._there(name, size):
+            return
+        data, image = read(path, root)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise PictureError(f"({path.name}) is another picture now")
+        self._write(name, lambda: _webp(image, picture.thumb_size, 80) if name == picture.thumb else data, size)
 
     def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
         """Store |SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; return its path.
@@ -141,11 +168,13 @@ class Store:
         return path
 
     def _write(self, name: str, make: Callable[[], bytes], size: int | None = None) -> None:
+        if not self._there(name, size):
+            files.make_folder((self.out / name).parent, below=self.out)
+            files.write_bytes(self.out / name, make())
+
+    def _there(self, name: str, size: int | None) -> bool:
         target = self.out / name
-        if target.is_file() and target.stat().st_size and size in (None, target.stat().st_size):
-            return
-        files.make_folder(target.parent, below=self.out)
-        files.write_bytes(target, make())
+        return target.is_file() and target.stat().st_size > 0 and size in (None, target.stat().st_size)
 
 
 def _webp(image: np.ndarray, size: tuple[int, int], quality: int) -> bytes:

@@ -36,7 +36,9 @@ def build(root: Path, out: Path, **options) -> tuple[gallery.Gallery, dict[str, 
     tables = build_tables(runs)
     found = finder.collect(root, tables, out, **options)
     site = Site("Leaderboard", ENTRIES if found.images else ENTRIES[:1])
-    return found, dict((*gallery.image_pages(found, site), *evidence.pages(tables, found, site)))
+    pages = dict((*gallery.image_pages(found, site), *evidence.pages(tables, found, site)))
+    found.keep(pages.values())
+    return found, pages
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -224,6 +226,14 @@ def test_fewer_pictures(results: Path, tmp_path: Path, mode: str) -> None:
     names = {name.split("/")[0] for name in files(tmp_path / "site")}
     assert names == ({"thumbs", "errors"} if mode == "thumbs" else set())
     assert bool(found.images) == (mode == "thumbs") and len([n for n in pages if n.startswith("methods/")]) == 2
+
+
+@pytest.mark.parametrize("mode", ["thumbs", "all"])
+def test_a_site_has_only_pictures_that_a_page_refers_to(results: Path, tmp_path: Path, mode: str) -> None:
+    _, pages = build(results, tmp_path / "site", mode=mode)
+    text = "".join(pages.values())
+    written = [name for name in files(tmp_path / "site") if not name.startswith("crops/")]
+    assert len(written) > 10 and not [name for name in written if name not in text]
 
 
 def test_runs_without_pictures_have_pages_of_methods_alone(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Pictures: what is refused, what is stored, error maps, close-ups."""
 
 import hashlib
-import io
 import re
 import struct
 import xml.etree.ElementTree as ET
@@ -74,22 +73,36 @@ def test_stored_once_by_content_with_a_thumbnail(tmp_path: Path) -> None:
     data, image = pictures.read(tmp_path / "a.png", tmp_path)
     assert np.array_equal(image, large)
     store = Store(tmp_path / "site", "all")
-    picture = store.put(data, image)
+    picture, pixels = store.put(tmp_path / "a.png", tmp_path)
+    assert np.array_equal(pixels, large) and not list((tmp_path / "site").iterdir())  # no page refers to it yet
+    store.keep([f"<img src='{picture.file}'>", f"../{picture.thumb}"])
     assert picture.file == f"files/{hashlib.sha256(data).hexdigest()}.png"
     assert (tmp_path / "site" / picture.file).read_bytes() == data
     with Image.open(tmp_path / "site" / picture.thumb) as thumb:
         assert thumb.format == "WEBP" and thumb.size == picture.thumb_size == (320, 213)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "site").rglob("*") if path.is_file()}
-    assert store.put(data, image) == picture and len(before) == 2
+    store.keep([picture.file + picture.thumb])
+    assert len(before) == 2
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "site").rglob("*") if path.is_file()} == before
     (tmp_path / "site" / picture.file).write_bytes(b"torn")
-    store.put(data, image)
+    store.keep([picture.file])
     assert (tmp_path / "site" / picture.file).read_bytes() == data
+
+
+def test_a_picture_that_changed_meanwhile_is_not_kept(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(0))
+    store = Store(tmp_path / "site", "all")
+    picture, _ = store.put(tmp_path / "a.png", tmp_path)
+    save(tmp_path / "a.png", photo(1))
+    with pytest.raises(PictureError, match="another picture now"):
+        store.keep([picture.file])
 
 
 def test_thumbnails_alone(tmp_path: Path) -> None:
     save(tmp_path / "a.png", photo(0))
-    picture = Store(tmp_path / "site", "thumbs").put(*pictures.read(tmp_path / "a.png", tmp_path))
+    store = Store(tmp_path / "site", "thumbs")
+    picture, _ = store.put(tmp_path / "a.png", tmp_path)
+    store.keep([picture.file])
     assert picture.file == picture.thumb and [p.name for p in (tmp_path / "site").iterdir()] == ["thumbs"]
 
 
@@ -102,19 +115,14 @@ def test_error_maps_have_one_scale(tmp_path: Path) -> None:
 
 def test_error_map_is_made_once_and_named_by_both(tmp_path: Path) -> None:
     store = Store(tmp_path, "all")
-    hr, sr, other = (store.put(data, image) for data, image in
-                     (_encoded(photo(0)), _encoded(photo(1)), _encoded(photo(2))))  # fmt: skip
+    for n in range(3):
+        save(tmp_path / f"{n}.png", photo(n))
+    hr, sr, other = (store.put(tmp_path / f"{n}.png", tmp_path)[0] for n in range(3))
     difference = np.abs(pictures.luma(photo(0)) - pictures.luma(photo(1)))
     path = store.error_map(hr, sr, difference)
     assert store.error_map(hr, other, difference) != path and store.error_map(hr, sr, difference * 0) == path
     with Image.open(tmp_path / path) as image:
         assert image.size == (96, 64) and np.asarray(image).std() > 20
-
-
-def _encoded(image: np.ndarray) -> tuple[bytes, np.ndarray]:
-    data = io.BytesIO()
-    Image.fromarray(image).save(data, "PNG")
-    return data.getvalue(), image
 
 
 def test_the_telling_crop_is_where_methods_differ() -> None:
