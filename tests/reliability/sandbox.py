@@ -61,10 +61,7 @@ class Outcome:
 
 
 class Sandbox:
-    """A server that runs commands. Use it as a context manager. seconds: the time of one command."""
-
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    """A server that runs commands. Use it as a context manager."""
 
     def __enter__(self) -> Sandbox:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -94,10 +91,10 @@ class Sandbox:
             wrong.append(f"the message does not name {case.names!r}")
         return outcome, wrong
 
-    def run(self, words: Sequence[str], main: str = MAIN) -> Outcome:
+    def run(self, words: Sequence[str], main: str = MAIN, seconds: float = SECONDS) -> Outcome:
         """Run the words of a command in an empty folder. main: ``module:function`` to call instead of the program's."""
         with self._place() as place:
-            return self._run(place, list(words), main)
+            return self._run(place, list(words), main, seconds)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[Path]:
@@ -114,9 +111,9 @@ class Sandbox:
                 os.chmod(folder, 0o700)
             shutil.rmtree(place)
 
-    def _run(self, place: Path, words: list[str], main: str) -> Outcome:
+    def _run(self, place: Path, words: list[str], main: str, seconds: float = SECONDS) -> Outcome:
         before = _traps(place)
-        request = {"place": str(place), "words": words, "main": main, "seconds": self._seconds}
+        request = {"place": str(place), "words": words, "main": main, "seconds": seconds}
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         answer = json.loads(self._server.stdout.readline())
