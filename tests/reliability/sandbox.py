@@ -275,7 +275,7 @@ def _stream(number: int, errors: str) -> io.TextIOWrapper:
 
 def _settle(place: Path) -> None:
     """Point the environment at the folders of the case: a home without settings, and a folder for temporary files."""
-    for name in [name for name in os.environ if name.startswith(("REFSR", "XDG_"))]:
+    for name in [name for name in os.environ if name.startswith(("REFSR", "XDG_", "TORCH_"))]:
         del os.environ[name]
     os.environ.update(HOME=str(place / "home"), TMPDIR=str(place / "tmp"), COLUMNS="120")
     tempfile.tempdir = None

@@ -66,7 +66,7 @@ def record() -> dict[str, Any]:
 
 
 def begun(root: Path) -> str:
-    """Return the run.json of bicubic on the data set 'folder' at ``root``."""
+    """Return the run.json of bicubic on the data set 'folder' at ``root``, measured where LPIPS has no weights."""
     from refsr_bench.core import catalogue, reader
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.metrics import Metric
@@ -74,7 +74,8 @@ def begun(root: Path) -> str:
     from refsr_bench.evaluate.predictors import method_predictor
 
     card, protocol = catalogue.get("METHODS", "bicubic"), catalogue.get("PROTOCOLS", "c2")
-    metrics = tuple(Metric(catalogue.get("METRICS", name), None) for name in protocol.metrics)
+    cards = [catalogue.get("METRICS", name) for name in protocol.metrics]
+    metrics = tuple(Metric(each, None if each.name == "lpips" else each.load("cpu", None)) for each in cards)
     predictor = method_predictor(card, card.load(None, "cpu"), "cpu")
     return reader.dumps(Plan(predictor, open_dataset("folder", root), protocol, metrics).describe())
 
