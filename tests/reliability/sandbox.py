@@ -162,10 +162,17 @@ def _load() -> None:
     import gc
 
     import faiss
+    import filelock  # noqa: F401
+    import jsonschema  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import pandas  # noqa: F401
+    import rich.progress
+    import rich.table  # noqa: F401
+    import safetensors.torch  # noqa: F401
     import torch
+    from PIL import Image
 
+    Image.preinit()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     for name in PACKAGES:

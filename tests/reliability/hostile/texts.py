@@ -94,6 +94,10 @@ def _trained(folder: Path, data: bytes) -> list[str]:
     return [*words, "--config", "mine.toml"]
 
 
+def _run(folder: Path, words: list[str]) -> list[str]:
+    return [*good.BICUBIC, "--dataset", "folder", "--data-root", str(good.pairs(folder / "set")), *words]
+
+
 def _no_file(kind: str, path: Path) -> None:
     if kind == "a FIFO":
         os.mkfifo(path)
@@ -123,9 +127,8 @@ def cases() -> Iterator[Case]:
     for kind in ("a FIFO", "/dev/zero", "a link to itself"):
         yield Case(f"pairs: {kind}", _instead(_listed, "set/pairs.txt", kind))
         yield Case(f"toml: {kind}", _instead(_trained, "mine.toml", kind), "mine.toml")
-    start = ["run", "--dataset", "sample", "--method", "bicubic", "--device", "cpu"]
     for kind, words in COMMANDS.items():
-        yield Case(f"command line: run {kind}", lambda folder, w=words: [*start, *w])
+        yield Case(f"command line: run {kind}", lambda folder, w=words: _run(folder, w))
     for levels in ROBUSTNESS:
         words = ["robustness", "--transform", "rotation", "--matchers-only", "--matcher", "sift", "--limit", "1"]
         words += ["--device", "cpu", "--levels", levels]
