@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
 import zlib
@@ -35,6 +36,7 @@ def raw_png(width: int, height: int, rows: bytes = b"\0", bits: int = 8, colour:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@functools.cache
 def zeros(size: int, level: int = 9) -> bytes:
     """Return so many zero bytes, deflated, without holding them all."""
     packer = zlib.compressobj(level)

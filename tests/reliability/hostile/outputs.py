@@ -75,6 +75,6 @@ def cases() -> Iterator[Case]:
     for words, inputs, places in COMMANDS:
         for place in places:
             named = "/" not in place and "." not in place  # a folder that somebody names may be a link: it is theirs
-            for target in ("nowhere", "a file" if named or "." in Path(place).name[1:] else "a folder"):
-                name = f"outputs: {' '.join(words.split()[:2])}: {place} is a link to {target}"
+            for target in ("a file" if named or "." in Path(place).name[1:] else "a folder", "nowhere"):
+                name = f"outputs: a link to {target}: {' '.join(words.split()[:2])} {place}"
                 yield Case(name, _linked(words, inputs, place, target), exits=(0, 1, 2))

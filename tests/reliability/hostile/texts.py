@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hostile import good
@@ -94,8 +94,12 @@ def _trained(folder: Path, data: bytes) -> list[str]:
     return [*words, "--config", "mine.toml"]
 
 
-def _run(folder: Path, words: list[str]) -> list[str]:
-    return [*good.BICUBIC, "--dataset", "folder", "--data-root", str(good.pairs(folder / "set")), *words]
+def _on_pairs(words: list[str], more: Sequence[str] = ()) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        data = ["--dataset", "folder", "--data-root", str(good.pairs(folder / "set"))]
+        return [*words, "--device", "cpu", *data, *more]
+
+    return make
 
 
 def _no_file(kind: str, path: Path) -> None:
@@ -128,8 +132,8 @@ def cases() -> Iterator[Case]:
         yield Case(f"pairs: {kind}", _instead(_listed, "set/pairs.txt", kind))
         yield Case(f"toml: {kind}", _instead(_trained, "mine.toml", kind), "mine.toml")
     for kind, words in COMMANDS.items():
-        yield Case(f"command line: run {kind}", lambda folder, w=words: _run(folder, w))
+        yield Case(f"command line: run {kind}", _on_pairs(["run", "--method", "bicubic"], words))
     for levels in ROBUSTNESS:
-        words = ["robustness", "--transform", "rotation", "--matchers-only", "--matcher", "sift", "--limit", "1"]
-        words += ["--device", "cpu", "--levels", levels]
-        yield Case(f"command line: robustness --levels {levels[:20]!a}", lambda folder, w=words: w, exits=(0, 1, 2))
+        words = ["robustness", "--transform", "rotation", "--matchers-only", "--matcher", "sift", "--levels", levels]
+        made = _on_pairs(words)
+        yield Case(f"command line: robustness --levels {levels[:20]!a}", made, exits=(0, 1, 2))
