@@ -119,14 +119,14 @@ def study_export(folder: Path, tasks: bool) -> None:
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
     """Evaluate the votes: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
     from leaderboard.pages.study import preferences_csv, svg
-    from refsr_bench.core.files import write_text
+    from refsr_bench.core.files import make_folder, write_text
     from refsr_bench.core.names import slug
     from refsr_bench.study.report import in_words, summarise, write
 
     if (results is None) == (out is None):
         raise Misuse("Say where to write: --results RESULTS (for the site) or --out DIR.")
     report = summarise(folder, keep_unchecked)
-    out = out or results / "studies" / slug(folder.resolve().name)
+    out = out or make_folder(results / "studies" / slug(folder.resolve().name), below=make_folder(results))
     files = write(out, report, folder)
     for name, text in (("preferences.csv", preferences_csv(report)), ("preferences.svg", svg(report))):
         write_text(out / name, text)

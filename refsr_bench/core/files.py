@@ -210,14 +210,17 @@ def write_new(path: Path, blocks: Iterable[bytes]) -> int:
 def make_folder(path: Path, below: Path | None = None) -> Path:
     """Make a folder and its parents; return it. Raises BenchError when it cannot be made.
 
-    below: a folder above it that must exist. Work under way gives it, because a folder that vanishes, with a network
-    share or by somebody's hand, must not come back with a part of its files, perhaps on another disk.
+    below: a folder above it that must exist; none between the two may be a link, which could lead anywhere. Work under
+    way gives it, because a folder that vanishes, with a network share or by somebody's hand, must not come back with a
+    part of its files, perhaps on another disk.
     """
     try:
         if below is None:
             path.mkdir(parents=True, exist_ok=True)
         else:
             for level in reversed([path, *path.parents][: len(path.relative_to(below).parts)]):
+                if level.is_symlink():
+                    raise BenchError(f"{level} is a link, and nothing is written through one. Remove it.")
                 level.mkdir(exist_ok=True)
     except OSError as error:
         raise BenchError(f"The folder {path} cannot be made: {error.strerror or error}.") from None

@@ -6,6 +6,7 @@ text lists are taken out. The limits count the bytes that really come out, not t
 
 from __future__ import annotations
 
+import io
 import lzma
 import os
 import re
@@ -23,6 +24,7 @@ from refsr_bench.pixels.images import EXTENSIONS
 
 # The largest set of the field, CUFED's training pairs, has 23,742 files; the largest photographs have some 50 MiB.
 MAX_FILES = 200_000
+MAX_LIST_BYTES = 64 << 20  # of a ZIP's list of members, 335 for each
 MAX_FILE_BYTES = 256 << 20
 MAX_TOTAL_BYTES = 32 << 30
 MAX_RATIO = 200
@@ -45,6 +47,20 @@ _DAMAGED = (
     NotImplementedError,  # a compression this Python does not know
     RuntimeError,
 )
+
+
+class _Listing(io.BufferedReader):
+    """A file whose list of members ``zipfile`` reads at once; it makes an object of each, so they are counted here."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = b"" if (size or 0) > MAX_LIST_BYTES else super().read(size)
+        if (size or 0) > MAX_LIST_BYTES or data.count(b"PK\1\2") > MAX_FILES:
+            raise _too_many(self.name)
+        return data
+
+
+def _too_many(what: object) -> BenchError:
+    return BenchError(f"{what}: more than {MAX_FILES} files; no known data set has as many.")
 
 
 class Unpacker:
@@ -106,7 +122,7 @@ class Unpacker:
         lift(self.target / below, below.name)
 
     def _zip(self, source: Path, below: PurePosixPath) -> None:
-        with zipfile.ZipFile(source) as archive:
+        with _Listing(io.FileIO(source)) as file, zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 what = f"{source}: member {info.filename!r:.200}"
                 name = self._safe(info.filename, what)
@@ -119,13 +135,15 @@ class Unpacker:
                     raise BenchError(f"{what} is encrypted. Unpack the archive yourself and give the folder.")
                 if info.file_size > _BLOCK and info.file_size > MAX_RATIO * max(1, info.compress_size):
                     raise BenchError(f"{what} grows more than {MAX_RATIO}-fold when unpacked; no photograph does.")
-                with archive.open(info) as file:
-                    self._write(what, below / name, file)
+                with archive.open(info) as member:
+                    self._write(what, below / name, member)
 
     def _tar(self, source: Path, below: PurePosixPath) -> None:
         packed = source.stat().st_size
         with tarfile.open(source) as archive:
-            for info in archive:
+            for number, info in enumerate(archive):
+                if number >= MAX_FILES:  # all are kept in memory
+                    raise _too_many(source)
                 what = f"{source}: member {info.name!r:.200}"
                 name = self._safe(info.name, what)
                 if not (info.isfile() or info.isdir()):
@@ -140,19 +158,15 @@ class Unpacker:
 
     def _safe(self, name: str, what: str) -> PurePosixPath:
         """Return a member's path; refuse one that could land outside the folder it is unpacked into."""
-        if name not in (".", "./"):  # many tars begin with the folder itself
-            try:
-                files.inside(self.target, name)
-            except BenchError:
-                raise BenchError(
-                    f"{what} leads out of the folder it is unpacked into; the archive is not to be trusted."
-                ) from None
+        # Many tars begin with the folder itself. Links in the target are not looked for here: nothing makes any.
+        if name not in (".", "./") and files.leads_out(name):
+            raise BenchError(f"{what} leads out of the folder it is unpacked into; the archive is not to be trusted.")
         return PurePosixPath(name)
 
     def _write(self, what: str, name: PurePosixPath, file: IO[bytes]) -> None:
         self.files += 1
         if self.files > MAX_FILES:
-            raise BenchError(f"{what}: more than {MAX_FILES} files; no known data set has as many.")
+            raise _too_many(what)
         path = self.target / name
         files.make_folder(path.parent, below=self.target)
         try:

@@ -130,7 +130,8 @@ def read_pairs_file(path: Path) -> list[list[str]]:
     Raises BenchError naming the line when it has fewer than two names or a name that leaves the folder, and for more
     than MOST_NAMES names.
     """
-    rows, count = [], 0
+    rows: list[tuple[int, list[str]]] = []
+    count = 0
     for number, line in enumerate(read_list(path).split("\n"), 1):
         names = re.findall(r"[^ \t\r]+", line)  # str.split also takes U+2028 and the like, which names may hold
         if not names or names[0].startswith("#"):
@@ -140,15 +141,16 @@ def read_pairs_file(path: Path) -> list[list[str]]:
         count += len(names)
         if count > MOST_NAMES:
             raise BenchError(f"{path}: more than {MOST_NAMES} names; no known data set has as many.")
+        rows.append((number, names))
+    if not rows:
+        raise BenchError(f"{path}: lists no pairs. Write one pair per line: 'input ref'.")
+    for number, names in rows:  # after the count, because the disk is asked about each name
         for name in names:
             try:
                 files.inside(path.parent, name)
             except BenchError as error:
                 raise BenchError(f"{path}, line {number}: {error}") from None
-        rows.append(names)
-    if not rows:
-        raise BenchError(f"{path}: lists no pairs. Write one pair per line: 'input ref'.")
-    return rows
+    return [names for _, names in rows]
 
 
 def size_of(src: ImageSource) -> tuple[int, int]:

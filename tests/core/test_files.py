@@ -421,6 +421,18 @@ def test_a_folder_that_vanished_is_not_made_again(tmp_path):
     assert not (tmp_path / "gone").exists()
 
 
+def test_a_folder_is_not_made_through_a_link(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "beside").mkdir()
+    for target in ("beside", "nowhere"):
+        (tmp_path / "out" / "a").symlink_to(tmp_path / target)
+        for name in ("a", "a/b"):
+            with pytest.raises(BenchError, match="out/a is a link"):
+                files.make_folder(tmp_path / "out" / name, below=tmp_path / "out")
+        (tmp_path / "out" / "a").unlink()
+    assert not list((tmp_path / "beside").iterdir()) and not (tmp_path / "nowhere").exists()
+
+
 def test_another_folder_in_the_same_place_is_noticed(tmp_path):
     (tmp_path / "out").mkdir()
     with files.standing(tmp_path / "out"):

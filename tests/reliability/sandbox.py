@@ -61,10 +61,7 @@ class Outcome:
 
 
 class Sandbox:
-    """A server that runs commands. Use it as a context manager. seconds: the time of one command."""
-
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    """A server that runs commands. Use it as a context manager."""
 
     def __enter__(self) -> Sandbox:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -94,10 +91,10 @@ class Sandbox:
             wrong.append(f"the message does not name {case.names!r}")
         return outcome, wrong
 
-    def run(self, words: Sequence[str], main: str = MAIN) -> Outcome:
+    def run(self, words: Sequence[str], main: str = MAIN, seconds: float = SECONDS) -> Outcome:
         """Run the words of a command in an empty folder. main: ``module:function`` to call instead of the program's."""
         with self._place() as place:
-            return self._run(place, list(words), main)
+            return self._run(place, list(words), main, seconds)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[Path]:
@@ -114,9 +111,9 @@ class Sandbox:
                 os.chmod(folder, 0o700)
             shutil.rmtree(place)
 
-    def _run(self, place: Path, words: list[str], main: str) -> Outcome:
+    def _run(self, place: Path, words: list[str], main: str, seconds: float = SECONDS) -> Outcome:
         before = _traps(place)
-        request = {"place": str(place), "words": words, "main": main, "seconds": self._seconds}
+        request = {"place": str(place), "words": words, "main": main, "seconds": seconds}
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         answer = json.loads(self._server.stdout.readline())
@@ -165,10 +162,17 @@ def _load() -> None:
     import gc
 
     import faiss
+    import filelock  # noqa: F401
+    import jsonschema  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import pandas  # noqa: F401
+    import rich.progress
+    import rich.table  # noqa: F401
+    import safetensors.torch  # noqa: F401
     import torch
+    from PIL import Image
 
+    Image.preinit()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     for name in PACKAGES:
@@ -278,7 +282,7 @@ def _stream(number: int, errors: str) -> io.TextIOWrapper:
 
 def _settle(place: Path) -> None:
     """Point the environment at the folders of the case: a home without settings, and a folder for temporary files."""
-    for name in [name for name in os.environ if name.startswith(("REFSR", "XDG_"))]:
+    for name in [name for name in os.environ if name.startswith(("REFSR", "XDG_", "TORCH_"))]:
         del os.environ[name]
     os.environ.update(HOME=str(place / "home"), TMPDIR=str(place / "tmp"), COLUMNS="120")
     tempfile.tempdir = None

@@ -1,7 +1,6 @@
 """A disk that is full or read-only is told in words, keeps what was there, and the same command goes on afterwards."""
 
 import sys
-from collections.abc import Iterator
 
 import disks
 import pytest
@@ -22,12 +21,6 @@ COMMANDS = {
     "study report": ("voted", "study report S --out report"),
     "data prepare": ("download", "data prepare wrsr --from down --data-root root"),
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as made:
-        yield made
 
 
 SMALL = {"init", "select", "clean", "study import"}  # these write less than a few KiB

@@ -32,9 +32,10 @@ def write(folder: Path, package: str = "") -> list[Path]:
     keep = folder / "results" / ".gitkeep"
     if there := [path for path in (*targets, keep) if path.exists()]:
         raise BenchError(f"{there[0]} is there already and stays; choose an empty folder.")
+    files.make_folder(folder)
     for path, source in targets.items():
-        files.make_folder(path.parent)
+        files.make_folder(path.parent, below=folder)
         files.write_text(path, source.read_text(encoding="utf-8").replace(PACKAGE, package))
-    files.make_folder(keep.parent)
+    files.make_folder(keep.parent, below=folder)
     files.write_text(keep, "")
     return [*targets, keep]

@@ -87,7 +87,7 @@ def build(
                 group = f"{number:03d}"
                 rows = [replace(row, group=group, file=f"{group}_{row.level}.png") for row in rows]
                 for row, image in zip(rows, images, strict=True):
-                    write_png(out / row.file, image)
+                    write_png(out / row.file, image, below=out)
                 tables.append(out / TABLE, rows)
                 number += 1
             progress(done, len(jobs))

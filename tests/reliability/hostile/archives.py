@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -108,10 +110,31 @@ def _zip_link(path: Path) -> None:
         archive.writestr(info, str(canary(path.parent)))
 
 
-def _many(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(20_000):
-            archive.writestr(f"{number}.bin", b"")
+def _many(count: int, entry: int = 56) -> Callable[[Path], object]:
+    """Write a list of members without the members. entry: bytes of each in the list, with a name of entry - 46."""
+    head = struct.pack("<4s4B4H3L5H2L", b"PK\1\2", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, entry - 46, 0, 0, 0, 0, 0, 0)
+
+    def write(path: Path) -> None:
+        width = entry - 46 - 4
+        size = count * entry
+        with path.open("wb") as file:
+            for start in range(0, count, 10_000):
+                names = (f"{number:0{width}x}.bin".encode() for number in range(start, min(count, start + 10_000)))
+                file.write(b"".join(head + name for name in names))
+            at = file.tell()
+            file.write(struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, 0))
+            file.write(struct.pack("<4sLQL", b"PK\6\7", 0, at, 1))
+            file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+
+    return write
+
+
+def _many_in_tar(path: Path) -> None:
+    """Write 300,000 headers, packed at level 1: deflated more, they would be refused as a bomb."""
+    head = _member("a.bin").tobuf()
+    with gzip.open(path, "wb", 1) as file:
+        for _ in range(300):
+            file.write(head * 1000)
 
 
 def _twice(path: Path) -> None:
@@ -149,7 +172,9 @@ ZIPS: dict[str, Callable[[Path], object]] = {
     "a member that lies about its size": _liar,
     "an encrypted member": _encrypted,
     "a link": _zip_link,
-    "20,000 members": _many,
+    "200,000 members": _many(200_000),
+    "250,000 members": _many(250_000),
+    "a list of members of 100 MB": _many(1700, 60_000),
     "a member twice": _twice,
     "an unknown compression": _unknown_method,
     "a pickle and a script": lambda path: _zip(path, {"setup.py": b"import os", "x.pkl": b"cos\nsystem\n(S'x'\ntR."}),
@@ -160,6 +185,7 @@ ZIPS: dict[str, Callable[[Path], object]] = {
 TARS: dict[str, Callable[[Path], object]] = {
     "a bomb": lambda path: _tar(path, [_member(f"{n}.png", size=100 << 20) for n in range(3)], "w:gz"),
     "a skipped bomb": lambda path: _tar(path, [_member(f"{n}.bin", size=100 << 20) for n in range(3)], "w:gz"),
+    "300,000 members": _many_in_tar,
     "a name that is not UTF-8": _not_utf8,
     "a member twice": lambda path: _tar(path, [_member("input/1.png", size=4)] * 2),
     "a name in use as a folder": lambda path: _tar(path, [_member("a.png/b.png", size=4), _member("a.png", size=4)]),

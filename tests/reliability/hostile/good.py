@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
 import zlib
@@ -35,6 +36,7 @@ def raw_png(width: int, height: int, rows: bytes = b"\0", bits: int = 8, colour:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@functools.cache
 def zeros(size: int, level: int = 9) -> bytes:
     """Return so many zero bytes, deflated, without holding them all."""
     packer = zlib.compressobj(level)
@@ -66,7 +68,7 @@ def record() -> dict[str, Any]:
 
 
 def begun(root: Path) -> str:
-    """Return the run.json of bicubic on the data set 'folder' at ``root``."""
+    """Return the run.json of bicubic on the data set 'folder' at ``root``, measured where LPIPS has no weights."""
     from refsr_bench.core import catalogue, reader
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.metrics import Metric
@@ -74,7 +76,8 @@ def begun(root: Path) -> str:
     from refsr_bench.evaluate.predictors import method_predictor
 
     card, protocol = catalogue.get("METHODS", "bicubic"), catalogue.get("PROTOCOLS", "c2")
-    metrics = tuple(Metric(catalogue.get("METRICS", name), None) for name in protocol.metrics)
+    cards = [catalogue.get("METRICS", name) for name in protocol.metrics]
+    metrics = tuple(Metric(each, None if each.name == "lpips" else each.load("cpu", None)) for each in cards)
     predictor = method_predictor(card, card.load(None, "cpu"), "cpu")
     return reader.dumps(Plan(predictor, open_dataset("folder", root), protocol, metrics).describe())
 

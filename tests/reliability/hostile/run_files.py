@@ -60,6 +60,25 @@ PLACES: dict[str, object] = {
     "means": {"psnr_y": 99.0},
     "finished": 5,
 }
+ABLATION: dict[str, object] = {
+    "kind": "benchmark",
+    "schema_version": 2,
+    "dataset": {"name": "x"},
+    "protocol.digest": "f" * 64,
+    "metric": None,
+    "variants": [],
+    "variants.0.name": "fine",
+    "variants.0.title": "\x1b[2J\u202e",
+    "variants.0.weights_sha256": "x",
+    "variants.0.result": "../../canary.txt",
+    "variants.0.scores": {"q": 1.0},
+    "variants.0.scores.p": 10**30,
+    "texture_subset": ["z"],
+    "texture_rule": "<script>alert(1)</script>",
+    "budget": {"teacher": 10**400},
+    "config": {"run": "a" * (1 << 20)},
+    "versions": [],
+}
 Meet = Callable[[Path, bytes], list[str]]
 
 
@@ -108,6 +127,15 @@ def _no_file(folder: Path, write: Callable[[Path], object]) -> list[str]:
     return ["leaderboard", "export"]
 
 
+def _ablation(data: Callable[[], bytes]) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "results/ablation").mkdir(parents=True)
+        (folder / "results/ablation/ablation.json").write_bytes(data())
+        return ["leaderboard", "figures", "--format", "svg"]
+
+    return make
+
+
 NO_FILES: dict[str, Callable[[Path], object]] = {
     "a FIFO": os.mkfifo,
     "/dev/zero": lambda path: path.symlink_to("/dev/zero"),
@@ -129,6 +157,21 @@ def _bytes(text: str | bytes) -> bytes:
     return text.encode() if isinstance(text, str) else text
 
 
+def _spoiled_ablation(place: str, value: object) -> bytes:
+    run = good.result()["run"]
+    scores = {"p": 24.0, "q": 25.0}
+    variants = [
+        {"name": name, "title": name, "weights_sha256": None, "result": "", "scores": dict(scores)}
+        for name in ("plain", "fine")
+    ]
+    values = {
+        "kind": "ablation", "schema_version": 1, "dataset": run["dataset"], "protocol": run["protocol"],
+        "metric": run["metrics"][0], "variants": variants, "texture_subset": ["q"], "texture_rule": "the half",
+        "budget": {"student": 5}, "config": {}, "device": "cpu", "command": "", "versions": {},
+    }  # fmt: skip
+    return json.dumps(good.put(values, place, value)).encode()
+
+
 def cases() -> Iterator[Case]:
     for kind, text in TEXTS.items():
         for said, meet in {"submit check": _checked, "leaderboard export": _exported, "compare": _compared}.items():
@@ -148,5 +191,11 @@ def cases() -> Iterator[Case]:
         yield Case(f"run files: submit check: {place}", _made(_checked, good.spoiled(place, value)), "result.json")
         told = (0, 1, 2)  # a page shows what a stranger called himself, cleaned; the rest is left out
         yield Case(f"run files: leaderboard build: {place}", _made(_built, good.spoiled(place, value)), exits=told)
+    for kind, text in TEXTS.items():
+        yield Case(f"ablations: {kind}", _ablation(lambda text=text: _bytes(text)), "ablation.json")
+    for place, value in ABLATION.items():
+        told = place in ("variants.0.title", "variants.0.result", "texture_rule", "config")  # texts, shown cleaned
+        made = _ablation(lambda place=place, value=value: _spoiled_ablation(place, value))
+        yield Case(f"ablations: {place}", made, "" if told else "ablation.json", (0,) if told else (1, 2))
     for kind, write in NO_FILES.items():
         yield Case(f"run files: leaderboard export: {kind}", lambda folder, w=write: _no_file(folder, w))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hostile import good
@@ -94,6 +94,14 @@ def _trained(folder: Path, data: bytes) -> list[str]:
     return [*words, "--config", "mine.toml"]
 
 
+def _on_pairs(words: list[str], more: Sequence[str] = ()) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        data = ["--dataset", "folder", "--data-root", str(good.pairs(folder / "set"))]
+        return [*words, "--device", "cpu", *data, *more]
+
+    return make
+
+
 def _no_file(kind: str, path: Path) -> None:
     if kind == "a FIFO":
         os.mkfifo(path)
@@ -123,10 +131,9 @@ def cases() -> Iterator[Case]:
     for kind in ("a FIFO", "/dev/zero", "a link to itself"):
         yield Case(f"pairs: {kind}", _instead(_listed, "set/pairs.txt", kind))
         yield Case(f"toml: {kind}", _instead(_trained, "mine.toml", kind), "mine.toml")
-    start = ["run", "--dataset", "sample", "--method", "bicubic", "--device", "cpu"]
     for kind, words in COMMANDS.items():
-        yield Case(f"command line: run {kind}", lambda folder, w=words: [*start, *w])
+        yield Case(f"command line: run {kind}", _on_pairs(["run", "--method", "bicubic"], words))
     for levels in ROBUSTNESS:
-        words = ["robustness", "--transform", "rotation", "--matchers-only", "--matcher", "sift", "--limit", "1"]
-        words += ["--device", "cpu", "--levels", levels]
-        yield Case(f"command line: robustness --levels {levels[:20]!a}", lambda folder, w=words: w, exits=(0, 1, 2))
+        words = ["robustness", "--transform", "rotation", "--matchers-only", "--matcher", "sift", "--levels", levels]
+        made = _on_pairs(words)
+        yield Case(f"command line: robustness --levels {levels[:20]!a}", made, exits=(0, 1, 2))

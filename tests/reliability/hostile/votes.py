@@ -41,6 +41,11 @@ def _journal(change: Callable[[list[dict[str, Any]]], list[Any]], *command: str)
     return make
 
 
+def sound(folder: Path) -> list[str]:
+    """Make the study S with the votes of one participant; return the words of its report."""
+    return _journal(list)(folder)
+
+
 def _bytes(data: bytes) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         (study(folder) / "votes.jsonl").write_bytes(data)
