@@ -147,7 +147,7 @@ def everything(value: Any, load: Load, level: int = 0) -> Any:
 
 
 def _zip(file: BinaryIO, size: int) -> tuple[Any, Load]:
-    archive, found = members(file, size)  # members are not compressed, so together they are no larger than the file
+    _, found = members(file, size)  # members are not compressed, so together they are no larger than the file
     if any(member.compress_type for member in found):
         raise Refused("its members are compressed, which PyTorch never does")
     by_name = {member.filename: member for member in found}
