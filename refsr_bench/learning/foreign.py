@@ -18,6 +18,7 @@ from refsr_bench.core.errors import BenchError
 MOST_BYTES = 1 << 30  # of one file and of its tensors; the largest that a method here reads, VGG19's, has 548 MiB
 MOST_MEMBERS = 20_000  # of an archive, one for each tensor; the deepest network here, RCAN, has 1,646 tensors
 MOST_OPERATIONS = 1_000_000  # of a pickle, some 40 for each tensor; more than that is work for the reader, not weights
+MOST_KEYS = 64  # of one table, where they are neither text nor ordinary numbers; trainers have a few at most
 _ENTRY = b"PK\x01\x02"  # the beginning of a member's entry in the directory of an archive
 
 
@@ -167,10 +168,12 @@ class Machine(pickle._Unpickler):
 
     dispatch[pickle.BUILD[0]] = load_build
 
+    dispatch[pickle.NEWOBJ[0]] = load_reduce  # a new object of a class that is one of ``functions``
+
     def load_object(self) -> None:
         raise Refused("its pickle makes objects, which weights have no need for")
 
-    for _operation in (pickle.INST, pickle.OBJ, pickle.NEWOBJ):
+    for _operation in (pickle.INST, pickle.OBJ):
         dispatch[_operation[0]] = load_object
 
     def load_setitem(self) -> None:
@@ -196,22 +199,33 @@ _KEYS = [getattr(pickle, name)[0] for name in OPERATIONS.split()]
 
 
 def put(table: Any, items: Any) -> dict:
-    """Put items into a dictionary. Raises Refused unless the keys are text or ordinary numbers.
+    """Put items into a dictionary. Raises Refused for more than ``MOST_KEYS`` that are no text or ordinary numbers.
 
-    Others can be chosen so that all have one hash, and a table of them takes hours to fill.
+    Others can be chosen so that all have one hash, and a large table of them takes hours to fill.
     """
     if not isinstance(table, dict):
         raise Refused("its pickle changes what is no table")
     for key, value in items:
-        if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 60)):
-            raise Refused("a table in it has keys that are neither text nor ordinary numbers")
+        if not _ordinary(key):
+            parts = key if type(key) is tuple else (key,)
+            # a tuple of tuples of tuples takes for ever to hash when each holds the next one twice
+            if len(table) >= MOST_KEYS or len(parts) > MOST_KEYS or not all(map(_simple, parts)):
+                raise Refused("a table in it has keys that are neither text nor ordinary numbers")
         table[key] = value
     return table
 
 
+def _ordinary(key: Any) -> bool:
+    return isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 60)
+
+
+def _simple(part: Any) -> bool:
+    return part is None or isinstance(part, str | bytes | int | float)
+
+
 def ordered(items: Any = ()) -> dict:
-    """Make the table that stands for ``collections.OrderedDict``. items: pairs, as Python 2 writes them."""
-    return put({}, items)
+    """Make the table that stands for an ``OrderedDict`` or ``Counter``. items: a table, or pairs as Python 2 writes."""
+    return put({}, items.items() if isinstance(items, dict) else items)
 
 
 def encoded(text: str, encoding: str) -> bytes:

@@ -14,14 +14,19 @@ In the content a storage is a persistent id ("storage", class, key, location, nu
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import pickle
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,6 +48,18 @@ DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+
+
+# bytes of one number of a kind that is passed over where no weights are expected
+OTHER_KINDS = {
+    "ComplexFloatStorage": 8,
+    "ComplexDoubleStorage": 16,
+    "QInt8Storage": 1,
+    "QUInt8Storage": 1,
+    "QInt32Storage": 4,
+}
+WIDTHS = {kind: dtype.itemsize for kind, dtype in DTYPES.items()} | OTHER_KINDS
+MOST_REPEATED = 1 << 20  # numbers of a tensor that shows its storage's several times
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,11 @@ class Stored:
     def bytes(self) -> int:
         """The bytes of the tensor by itself, without what it shares with others."""
         return math.prod(self.size) * self.dtype.itemsize
+
+    def built(self, state: Any) -> None:
+        """Ignore whether gradients were wanted, which PyTorch 0.3 keeps behind the tensor. Raises Refused for more."""
+        if not (isinstance(state, tuple) and len(state) == 3):
+            raise Refused("a tensor in it makes no sense")
 
 
 Load = Callable[[Stored], Tensor]
@@ -125,7 +147,7 @@ def everything(value: Any, load: Load, level: int = 0) -> Any:
 
 
 def _zip(file: BinaryIO, size: int) -> tuple[Any, Load]:
-    archive, found = members(file, size)  # members are not compressed, so together they are no larger than the file
+    _, found = members(file, size)  # members are not compressed, so together they are no larger than the file
     if any(member.compress_type for member in found):
         raise Refused("its members are compressed, which PyTorch never does")
     by_name = {member.filename: member for member in found}
@@ -135,25 +157,35 @@ def _zip(file: BinaryIO, size: int) -> tuple[Any, Load]:
     folder = names[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in by_name:
         raise Refused("it is a TorchScript program, not a state dict")
-    if f"{folder}byteorder" in by_name and archive.read(f"{folder}byteorder")[:16] != b"little":
-        raise Refused("its numbers are big-endian")
     if by_name[names[0]].file_size > MOST_PICKLE:
         raise Refused(f"its pickle has {by_name[names[0]].file_size:,} bytes; at most {MOST_PICKLE:,} are read")
-    with archive.open(names[0]) as content:
-        value = _Reader(content, by_name[names[0]].file_size).load()
+    content = _stored(file, by_name[names[0]], bytearray(by_name[names[0]].file_size))
+    value = _Reader(io.BytesIO(content), len(content)).load()
+    order = by_name.get(f"{folder}byteorder")
+    big = order is not None and order.file_size == 3  # "big" or "little"
 
-    def filled(storage: Storage, buffer: memoryview) -> int:
-        member = by_name.get(f"{folder}data/{storage.key}")
-        if member is None or member.file_size < len(buffer):
-            return 0
-        with archive.open(member) as numbers:
-            read = numbers.readinto(buffer)
-            while 0 < read < len(buffer) and (more := numbers.readinto(buffer[read:])):
-                read += more
-            numbers.read(1)  # zipfile compares the checksum at the end of a member
-            return read
+    def filled(storage: Storage, buffer: memoryview) -> None:
+        _stored(file, by_name[f"{folder}data/{storage.key}"], buffer)
+        if big:
+            numbers = np.frombuffer(buffer, np.uint8).reshape(-1, DTYPES[storage.kind].itemsize)
+            numbers[:] = numbers[:, ::-1].copy()
 
     return value, _loader({name: member.file_size for name, member in by_name.items()}, f"{folder}data/", filled)
+
+
+def _stored(file: BinaryIO, member: zipfile.ZipInfo, buffer: Any) -> Any:
+    """Read a whole member that is not compressed into a buffer of its size, and return that.
+
+    zipfile would copy the bytes twice. Raises Refused when they are not what was written.
+    """
+    file.seek(member.header_offset)
+    header = file.read(30)
+    file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
+    whole = file.readinto(buffer) == len(buffer)
+    # PyTorch writes no checksum, but zero, after torch.serialization.set_crc32_options(False)
+    if not whole or (member.CRC and zlib.crc32(buffer) != member.CRC):
+        raise Refused("it ends too early or is not what it seems")
+    return buffer
 
 
 def _legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
@@ -165,31 +197,30 @@ def _legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
 
     if next_pickle() != MAGIC or next_pickle() != PROTOCOL:
         raise Refused("it is not what PyTorch saves")
-    machine = next_pickle()
-    if not isinstance(machine, dict) or machine.get("little_endian") is not True:
-        raise Refused("its numbers are big-endian")
+    next_pickle()  # the machine, which changes nothing: big-endian ones write the numbers little-endian as well
     value, keys = next_pickle(), next_pickle()
     places: dict[str, int] = {}
     sizes: dict[str, int] = {}
     for key in keys:
         numbers = int.from_bytes(file.read(8), "little", signed=True)
-        length = numbers * DTYPES[kinds[key]].itemsize if kinds[key] in DTYPES else -1
+        length = numbers * WIDTHS.get(kinds[key], -1)
         if not 0 <= length <= size - file.tell() or key in places:
             raise Refused("it ends too early, or a storage in it is of no plain numbers")
         places[key], sizes[key] = file.tell(), length
         file.seek(length, 1)
 
-    def filled(storage: Storage, buffer: memoryview) -> int:
+    def filled(storage: Storage, buffer: memoryview) -> None:
         file.seek(places[storage.key])
-        return file.readinto(buffer)
+        if file.readinto(buffer) != len(buffer):
+            raise Refused("it ends too early or is not what it seems")
 
     return value, _loader(sizes, "", filled)
 
 
-def _loader(sizes: Mapping[str, int], folder: str, filled: Callable[[Storage, memoryview], int]) -> Load:
+def _loader(sizes: Mapping[str, int], folder: str, filled: Callable[[Storage, memoryview], None]) -> Load:
     """Return the function that reads a tensor; tensors that share a storage share memory.
 
-    sizes: bytes of each storage. filled: reads a storage into a buffer and returns the number of bytes.
+    sizes: bytes of each storage. filled: reads a storage into a buffer of its size.
     """
     read: dict[str, tuple[torch.dtype, Tensor]] = {}
 
@@ -201,8 +232,8 @@ def _loader(sizes: Mapping[str, int], folder: str, filled: Callable[[Storage, me
         if key not in read:
             flat = torch.empty(numbers, dtype=dtype)
             # NumPy has no bfloat16, so the buffer is seen as bytes
-            if numbers and filled(tensor.storage, memoryview(flat.view(torch.uint8).numpy())) != flat.nbytes:
-                raise Refused("it ends too early or is not what it seems")
+            if numbers:
+                filled(tensor.storage, memoryview(flat.view(torch.uint8).numpy()))
             read[key] = dtype, flat
         if read[key][0] != dtype:
             raise Refused(f"storage {key} is of two types")
@@ -221,7 +252,8 @@ def _whole(value: Any) -> bool:
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *others: Any) -> Stored | Odd:
     """Describe the tensor of a ``_rebuild_tensor`` call; its numbers must all be in the storage.
 
-    A tensor that shows more numbers than its storage holds repeats them: a few bytes could stand for gigabytes.
+    A tensor that shows more numbers than its storage holds repeats them. ``MOST_REPEATED`` is its limit, because a few
+    bytes could stand for gigabytes.
     """
     if isinstance(storage, Odd):
         return storage
@@ -235,17 +267,19 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *others: Any) -> 
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if all(size) else -1
     if last >= storage.numbers:
         raise Refused(f"a tensor of the shape {'x'.join(map(str, size))} goes beyond its storage")
-    if math.prod(size) > storage.numbers:
+    if math.prod(size) > max(storage.numbers, MOST_REPEATED):
         return Odd(f"a tensor of the shape {'x'.join(map(str, size))} that repeats {storage.numbers} stored numbers")
     return Stored(storage, offset, tuple(size), tuple(stride))
 
 
 def _typed(module: str, name: str) -> bool:
     """Tell whether a global is the name of a storage's class or of a type of numbers, which are only mentioned."""
-    if module in ("torch", "torch.cuda", "torch.storage") and name.endswith("Storage"):
+    if module in ("torch", "torch.cuda", "torch.storage") and name.endswith(("Storage", "Tensor")):
+        return True
+    if (module, name) == ("numpy", "ndarray"):
         return True
     kinds = (torch.dtype, torch.qscheme, torch.layout)
-    return module == "torch" and (name == "Tensor" or isinstance(getattr(torch, name, None), kinds))
+    return module == "torch" and isinstance(getattr(torch, name, None), kinds)
 
 
 def _odd(what: str) -> Function:
@@ -283,6 +317,10 @@ FUNCTIONS = {
     ("torch._utils", "_rebuild_wrapper_subclass"): _odd("a wrapper of a tensor"),
     ("torch._utils", "_rebuild_device_tensor_from_numpy"): _odd("a tensor of another device"),
     ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"): _odd("a tensor of another device"),
+    # trainers keep their scores as NumPy's numbers
+    ("numpy", "dtype"): _odd("a type of NumPy's"),
+    **{(f"numpy.{core}.multiarray", "scalar"): _odd("a number of NumPy's") for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _odd("an array of NumPy's") for core in ("core", "_core")},
     **{("builtins", name): _odd(f"a {name}") for name in ("set", "complex", "bytearray")},
     **{("__builtin__", name): _odd(f"a {name}") for name in ("set", "complex", "bytearray")},
 }

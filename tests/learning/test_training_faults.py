@@ -96,7 +96,7 @@ def test_files_follow_the_umask(photos, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
-@pytest.mark.parametrize("limit", [300, 20_000, 60_000])
+@pytest.mark.parametrize("limit", [20_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (300, 60_000))])
 def test_a_full_disk_keeps_the_earlier_checkpoint(photos, tmp_path, limit):
     out = tmp_path / "out"
     run(photos, out)
