@@ -1,4 +1,4 @@
-"""Runs the corpus, the fuzz targets and the kills, and writes their counts into docs/reliability.md.
+"""Runs the corpus, the fuzz targets, the kills and the faults, and writes their counts into docs/reliability.md.
 
     python tests/reliability/report.py --kills 100 --seconds 30
 """
@@ -17,7 +17,8 @@ PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- counts: written by tests/reliability/report.py -->", "<!-- end of counts -->"
 
 # The folders that pytest finds modules in, for a start by hand.
-sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("reliability", "leaderboard", "builder"))]
+HELPERS = ("reliability", "leaderboard", "builder", "datasets", "local_page")
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in HELPERS)]
 
 
 def corpus() -> dict[str, int]:
@@ -31,6 +32,15 @@ def corpus() -> dict[str, int]:
     if failed:
         raise SystemExit("\n".join(failed))
     return dict(Counter(case.name.partition(":")[0] for case in cases))
+
+
+def hindered() -> dict[str, int]:
+    """Hinder each command in every way that this machine allows; return the number of commands by fault."""
+    import faults
+    import kills
+
+    with kills.bench() as place:
+        return faults.run(place)
 
 
 def table(kind: str, counts: Mapping[str, int], unit: str) -> list[str]:
@@ -57,6 +67,7 @@ def main() -> None:
         *table("hostile inputs", corpus(), "cases"),
         *table("fuzzing", fuzz.run(asked.seconds), "executions"),
         *table("kills", kills.run(asked.kills), "kills"),
+        *table("faults", hindered(), "commands"),
     ]
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
