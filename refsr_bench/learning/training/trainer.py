@@ -21,7 +21,7 @@ from torch import Tensor
 
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import locked, make_folder, write_bytes, write_text, writing
+from refsr_bench.core.files import locked, make_folder, standing, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
 from refsr_bench.core.terminal import progress_bar
 from refsr_bench.learning import pytorch
@@ -194,7 +194,7 @@ class Trainer:
         if not self.first:
             return self._train(photos, resume)
         make_folder(self.folder)
-        with locked(self.folder, "Another training"):
+        with standing(self.folder), locked(self.folder, "Another training"):
             check_folder(self.folder, resume)  # until now, another process may have trained here
             return self._train(photos, resume)
 
