@@ -276,18 +276,13 @@ class Trainer:
         name, better = self.stage.best
         if state.best is None or better(scores[name], state.best) != state.best:
             state.best = scores[name]
-            self._write_weights(BEST)
+            self.write_weights(self.folder / BEST)
 
     def _save(self) -> None:
-        self._write_weights(LAST)
+        self.write_weights(self.folder / LAST)
         if self.state.skipped:  # before the checkpoint, after which a resumed training may have nothing left to do
             write_text(self.folder / SKIPPED, "".join(f"{why}\n" for why in self.state.skipped))
         save_checkpoint(self.folder, self.stage, self.training, self.state)
-
-    def _write_weights(self, name: str) -> None:
-        if not self.folder.is_dir():  # writing weights would make it anew, without what it held
-            raise BenchError(f"{self.folder} vanished. Bring it back, then give the same command with --resume.")
-        self.write_weights(self.folder / name)
 
 
 def _moved(batch: Batch, parallel: Parallel) -> Tensors:
