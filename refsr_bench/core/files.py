@@ -338,6 +338,35 @@ def locked(
         lock.release()
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file for the block. Raises OSError, also when the file's folder vanished.
+
+    FileLock would make that anew.
+    """
+    from filelock import FileLock
+
+    if fcntl is None:
+        with FileLock(path):
+            yield
+        return
+    handle = os.open(path, _OWN_FILE, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        os.close(handle)
+        if error.errno not in _NO_LOCK:
+            raise
+        with FileLock(path):  # which knows another way
+            yield
+        return
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # closing alone would leave it to a child that was forked meanwhile
+        os.close(handle)
+
+
 def _this_process() -> str:
     """Describe this process for whoever finds its lock: number, machine, start of the lock, command."""
     program, *words = sys.argv or [""]
@@ -421,10 +450,8 @@ class Journal(Generic[Line]):
 
         No other process appends in between. Raises BenchError when the disk refuses; the file is then as before.
         """
-        from filelock import FileLock
-
         try:
-            with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            with _alone(self.path.with_name(f".{self.path.name}.lock")):
                 before = self.read()
                 new = list(make(before))
                 if new:

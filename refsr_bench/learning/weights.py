@@ -371,11 +371,10 @@ def write(path: Path, trained: Trained, system: System, method: str, about: Mapp
 def write_safetensors(path: Path, state: State, metadata: Mapping[str, str]) -> None:
     """Write tensors and metadata: the whole file or nothing, and the same bytes every time.
 
-    Raises BenchError when the disk refuses.
+    Raises BenchError when the disk refuses, or the folder is not there: that of a training may have vanished.
     """
     import safetensors.torch
 
-    make_folder(path.parent)
     tensors = {key: value.contiguous() for key, value in state.items()}
     write_bytes(path, _in_order(safetensors.torch.save(tensors, dict(metadata))))
 
@@ -400,6 +399,7 @@ def pack(source: Path, out: Path, name: str) -> None:
     for key, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise BenchError(f"{source}: {key} holds values beyond 65504, float16's largest. Share the file as it is.")
+    make_folder(out.parent)
     write_safetensors(out, state, read_metadata(source) | {"name": name})
 
 
@@ -408,5 +408,6 @@ def import_files(card: MethodCard, files: Sequence[Path], out: Path, name: str) 
     found = read(card.system, card.name, files)
     sources = {file.name: sha256(file) for file in found.files}
     trained = Trained(found.net.state_dict(), found.net.options)
+    make_folder(out.parent)
     write(out, trained, card.system, card.name, {"name": name, "sources": json.dumps(sources)})
     return found.files

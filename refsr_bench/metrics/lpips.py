@@ -31,9 +31,9 @@ _HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool], float]:
     """Return a ``compute(sr, hr, border, y_rounded)`` on ``device``.
 
-    weights: an AlexNet state dict with torchvision's names (``features.*``; other entries are ignored), read with
-    ``weights_only=True``; None takes torch hub's copy or downloads it. Raises BenchError when the weights cannot be had
-    or are not AlexNet's. A download gives up after seconds when the network does not answer.
+    weights: an AlexNet state dict with torchvision's names (``features.*``; other entries are ignored); None
+    takes torch hub's copy or downloads it. Nothing in the file is executed. Raises BenchError when the weights cannot
+    be had or are not AlexNet's. A download gives up after seconds when the network does not answer.
     """
     model = build(_weights(weights), str(weights or ALEXNET_URL)).to(device)
 

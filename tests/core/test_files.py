@@ -4,6 +4,7 @@ import ast
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -411,6 +412,16 @@ def test_the_rule_lets_reading_pass(code):
 
 
 # -- folders that vanish -------------------------------------------------------------------------------------------
+
+
+def test_a_journal_whose_folder_vanished_does_not_make_it_again(tmp_path):
+    journal = reader.journal(tmp_path / "out/lines.jsonl", dict[str, int])
+    (tmp_path / "out").mkdir()
+    journal.append({"a": 1})
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(BenchError, match=r"lines\.jsonl: cannot be written \(No such file"):
+        journal.append({"a": 2})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_vanished_is_not_made_again(tmp_path):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import locked, make_folder, write_bytes, write_text, writing
+from refsr_bench.core.files import locked, make_folder, standing, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
 from refsr_bench.core.terminal import progress_bar
 from refsr_bench.learning import pytorch
@@ -194,7 +194,7 @@ class Trainer:
         if not self.first:
             return self._train(photos, resume)
         make_folder(self.folder)
-        with locked(self.folder, "Another training"):
+        with standing(self.folder), locked(self.folder, "Another training"):
             check_folder(self.folder, resume)  # until now, another process may have trained here
             return self._train(photos, resume)
 
@@ -276,18 +276,13 @@ class Trainer:
         name, better = self.stage.best
         if state.best is None or better(scores[name], state.best) != state.best:
             state.best = scores[name]
-            self._write_weights(BEST)
+            self.write_weights(self.folder / BEST)
 
     def _save(self) -> None:
-        self._write_weights(LAST)
+        self.write_weights(self.folder / LAST)
         if self.state.skipped:  # before the checkpoint, after which a resumed training may have nothing left to do
             write_text(self.folder / SKIPPED, "".join(f"{why}\n" for why in self.state.skipped))
         save_checkpoint(self.folder, self.stage, self.training, self.state)
-
-    def _write_weights(self, name: str) -> None:
-        if not self.folder.is_dir():  # writing weights would make it anew, without what it held
-            raise BenchError(f"{self.folder} vanished. Bring it back, then give the same command with --resume.")
-        self.write_weights(self.folder / name)
 
 
 def _moved(batch: Batch, parallel: Parallel) -> Tensors:
