@@ -138,7 +138,7 @@ def _write(
     from refsr_bench.geometry.correspondences import MEASURES
 
     columns = columns_of(MEASURES, [metric.info for metric in plan.metrics])
-    table = make_folder(target) / "table.csv"
+    table = make_folder(target, below=target.parent) / "table.csv"
     write_text(table, to_csv(rows, columns, study.transform, study.dataset.name))
     drawn = write(rows, plan.protocol.psnr, study.transform, title, target)
     click.echo("\n" + "\n".join(f"Written: {path}" for path in (table, *drawn)))
