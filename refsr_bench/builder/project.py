@@ -94,15 +94,17 @@ class Project:
     def lock(self, stage: str) -> Iterator[None]:
         """Hold the lock of a stage while it writes its table.
 
-        Raises Misuse, which tells the holder, at once when another process holds it.
+        Raises Misuse, which tells the holder, at once when another process holds it, and BenchError after a block
+        during which the project vanished.
         """
         # each stage has a lock, so stages may run side by side
-        folder = files.make_folder(self.path / ".locks" / stage)
+        folder = files.make_folder(self.path / ".locks" / stage, below=self.path)
         with ExitStack() as held:
             try:
                 held.enter_context(files.locked(folder, f"another process ('{stage}')", "stop it"))
             except Busy as busy:
                 raise Misuse(f"{self.path}: {busy}") from None
+            held.enter_context(files.standing(self.path))
             yield
 
     def table(self, name: str) -> Path:
@@ -117,7 +119,7 @@ class Project:
         name = f"pool/files/{hashlib.sha256(data).hexdigest()}{suffix.lower()}"
         path = self.path / name
         if not path.exists():
-            files.make_folder(path.parent)
+            files.make_folder(path.parent, below=self.path)
             files.write_bytes(path, data)
         return name
 

@@ -59,7 +59,6 @@ def write(path: str | Path, rows: Sequence[Row], row: type[Row] | None = None) -
     Raises BenchError when the disk refuses.
     """
     path = Path(path)
-    files.make_folder(path.parent)
     files.write_bytes(path, b"".join(line + b"\n" for line in (_head(row or type(rows[0])), *map(_line, rows))))
 
 
@@ -72,7 +71,6 @@ def append(path: str | Path, rows: Iterable[Row]) -> None:
     path, rows = Path(path), list(rows)
     if not rows:
         return
-    files.make_folder(path.parent)
     head = _head(type(rows[0]))
     before = next(_lines(path, torn=True), "") if os.path.lexists(path) else ""
     if before and before.rstrip().encode() != head:
