@@ -50,7 +50,8 @@ def prepare(name: str, source: Path, root: Path, progress: Progress = lambda don
         raise Misuse(f"{source}: {wrong}. --from takes the archive or folder you downloaded.")
     target = root / card.folder
     try:
-        with _workplace(root / f".{card.folder}.partial", name) as partial, files.standing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with files.standing(root), _workplace(root / f".{card.folder}.partial", name) as partial:
             Unpacker(partial).take(source)
             _ppm_to_png(partial)
             _check_and_record(card, source, partial, progress)

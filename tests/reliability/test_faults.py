@@ -15,9 +15,6 @@ SOME = {
     ("removed", "prepare"), ("removed", "leaderboard"), ("renamed", "run"), ("two at once", "prepare"),
 }  # fmt: skip
 
-# These make folders of theirs anew at some moments, or end with a traceback.
-RETURN = {name: pytest.mark.xfail(raises=Damage, strict=False) for name in ("build",)}
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
@@ -42,7 +39,7 @@ def test_a_hindered_command_says_so_and_goes_on(place: Bench, fault: str, name: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.75, 0.95])
-@pytest.mark.parametrize("name", [n if n not in RETURN else pytest.param(n, marks=RETURN[n]) for n in COMMANDS])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_folder_that_vanishes_stays_gone_at_any_moment(place: Bench, name: str, share: float) -> None:
     faults.vanishing(place, COMMANDS[name], share=share)
 
