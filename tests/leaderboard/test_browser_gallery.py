@@ -41,7 +41,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = read_folder(root).benchmarks()
     tables = build_tables(runs)
     found = finder.collect(root, tables, out)
-    for path, text in (*gallery.image_pages(found, SITE), *evidence.pages(tables, found, SITE)):
+    pages = dict((*gallery.image_pages(found, SITE), *evidence.pages(tables, found, SITE)))
+    found.keep(pages.values())
+    for path, text in pages.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         (out / path).write_text(text, encoding="utf-8")
     shutil.copytree(ASSETS, out / "assets")
