@@ -1,4 +1,4 @@
-"""Finds the pictures that runs left (``refsr-bench run --save-images``), and trusts none of their names.
+"""Finds the pictures that runs left, and trusts none of their names.
 
 A picture is stored if its digest fits: an SR picture belongs to the record that states the digest of its pixels; HR, LR
 and references belong to the data set and protocol that their ``inputs.json`` states. Everything else is a Problem.

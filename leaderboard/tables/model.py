@@ -110,7 +110,7 @@ class Cell:
 
     @property
     def why(self) -> str:
-        """What the run lacks, with the first reasons; "" for nothing."""
+        """The shortfall of the run, with the first reasons; "" if every image was measured."""
         return shortfall(self.run.result) if self.run else ""
 
     @property
