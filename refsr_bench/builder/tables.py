@@ -22,6 +22,7 @@ import msgspec
 from refsr_bench.builder.rows import Inside
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.journals import append_lines
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 MOST_BYTES = 200 << 20  # limit of one table; 50 candidates for each of 8,000 queries take as much
@@ -78,7 +79,7 @@ def append(path: str | Path, rows: Iterable[Row]) -> None:
         return
     lines = [*([] if before else [head]), *map(_line, rows)]
     try:
-        files.append_lines(path, b"".join(line + b"\n" for line in lines))
+        append_lines(path, b"".join(line + b"\n" for line in lines))
     except OSError as error:
         raise files.cannot_write(path, error) from None
 

@@ -1,4 +1,4 @@
-"""All access to files: bounded reads of regular files, whole writes, locks, JSON-lines journals, safe paths.
+"""All access to files: bounded reads of regular files, whole writes, locks, safe paths. ``journals`` appends.
 
 Nothing here follows a link when it writes, waits for a FIFO or device when it reads, or leaves half a file behind.
 Failures become a ``BenchError`` that names the file, except in ``writing``, whose block may raise anything.
@@ -14,10 +14,10 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Generic, TypeVar
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -38,9 +38,6 @@ _NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # the same
 _ODD = re.compile('[\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]')
 
 MOST_NAME = 1000  # characters of a path from a file's contents; systems stop at 4096 bytes, folder included
-
-Line = TypeVar("Line")
-
 
 # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -113,7 +110,7 @@ def writing(path: Path) -> Iterator[Path]:
     partial, handle = _claimed(path)
     try:
         yield partial
-        _synchronise(partial)
+        synchronise(partial)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -123,7 +120,7 @@ def writing(path: Path) -> Iterator[Path]:
         if handle is not None:
             fcntl.flock(handle, fcntl.LOCK_UN)  # closing alone would leave it to a child that was forked meanwhile
             os.close(handle)
-    _synchronise(path.parent)
+    synchronise(path.parent)
 
 
 def _claimed(path: Path) -> tuple[Path, int | None]:
@@ -234,7 +231,7 @@ def move(source: Path, target: Path) -> None:
     """
     try:
         os.rename(source, target)
-        _synchronise(target.parent)
+        synchronise(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from None
 
@@ -259,7 +256,7 @@ def cannot_write(path: Path, error: OSError) -> BenchError:
     return BenchError(f"{path}: cannot be written ({reason}). Choose another folder or make room.")
 
 
-def _synchronise(path: Path) -> None:
+def synchronise(path: Path) -> None:
     """Flush a file's data, or a folder's names, to the disk."""
     if path.is_dir() and os.name != "posix":
         return  # Windows has no folder handle to flush
@@ -339,7 +336,7 @@ def locked(
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Hold the lock of a file for the block. Raises OSError, also when the file's folder vanished.
 
     FileLock would make that anew.
@@ -395,112 +392,3 @@ def standing(folder: Path) -> Iterator[None]:
         if os.path.samestat(before, os.stat(folder)):
             return
     raise BenchError(f"{folder} vanished while it was written to. Bring it back, then give the same command again.")
-
-
-# -- journals ------------------------------------------------------------------------------------------------------
-
-
-class Journal(Generic[Line]):
-    r"""An append-only file of JSON lines that loses nothing: a line is on the disk before anybody is told of it.
-
-    Lines end only in the byte ``\n``, because text may hold U+2028, U+0085 and the like. Any number of processes may
-    append. Readers skip a line that a kill cut short, and the next writer removes it.
-
-    decode: turns JSON bytes into a line; it also gets the position of the line, and raises BenchError for an invalid
-    one. encode: the reverse, without a newline. most: the limit of the whole file, in bytes.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        decode: Callable[[bytes, str], Line],
-        encode: Callable[[Line], bytes],
-        most: int = 1 << 30,
-    ) -> None:
-        self.path = path
-        self._decode, self._encode, self._most = decode, encode, most
-        self._read: tuple[tuple[int, int], list[Line]] = ((-1, -1), [])
-
-    def read(self) -> list[Line]:
-        """Return all whole lines, none if there is no file. Raises BenchError naming an invalid line."""
-        try:
-            found = os.stat(self.path)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise BenchError(f"{self.path}: cannot be read ({error.strerror}).") from None
-        if (found.st_size, found.st_mtime_ns) != self._read[0]:
-            data = read_bytes(self.path, self._most)
-            lines = [self._decoded(line, number) for number, line in enumerate(_whole_lines(data), 1)]
-            self._read = ((found.st_size, found.st_mtime_ns), lines)
-        return list(self._read[1])
-
-    def _decoded(self, line: bytes, number: int) -> Line:
-        where = f"{self.path}, line {number}"
-        if len(line) > MOST_BYTES:  # parsed JSON takes up to twenty times its bytes
-            raise BenchError(f"{where}: {len(line) >> 20} MiB; at most {MOST_BYTES >> 20} MiB are read.")
-        return self._decode(line, where)
-
-    def append(self, line: Line) -> None:
-        """Put one line on the disk. Raises BenchError when the disk refuses; the file is then as before."""
-        self.extend(lambda before: (line,))
-
-    def extend(self, make: Callable[[list[Line]], Sequence[Line]]) -> list[Line]:
-        """Append what ``make`` returns for the lines so far; return all lines once they are on the disk.
-
-        No other process appends in between. Raises BenchError when the disk refuses; the file is then as before.
-        """
-        try:
-            with _alone(self.path.with_name(f".{self.path.name}.lock")):
-                before = self.read()
-                new = list(make(before))
-                if new:
-                    append_lines(self.path, b"".join(self._encode(line) + b"\n" for line in new))
-                    found = os.stat(self.path)  # nobody else writes now, so the whole file need not be read again
-                    self._read = ((found.st_size, found.st_mtime_ns), [*before, *new])
-                return [*before, *new]
-        except OSError as error:
-            raise cannot_write(self.path, error) from None
-
-
-def append_lines(path: Path, data: bytes) -> None:
-    """Append whole lines and return when they are on the disk; a last line that a kill cut short is removed first.
-
-    The caller holds a lock. Raises OSError when the disk refuses; the file is then as before.
-    """
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    created = not path.exists()
-    with open(os.open(path, flags, 0o666), "r+b", buffering=0) as file:
-        whole = _end_of_last_line(file)
-        file.truncate(whole)
-        file.seek(whole)
-        try:
-            if file.write(data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(whole)
-            raise
-    if created:
-        _synchronise(path.parent)
-
-
-def _whole_lines(data: bytes) -> Iterator[bytes]:
-    """Yield the lines that end; one by one, because a list of a gigabyte of empty lines takes nine."""
-    start = 0
-    while (end := data.find(b"\n", start)) >= 0:
-        yield data[start:end]
-        start = end + 1
-
-
-def _end_of_last_line(file) -> int:
-    """Return the offset after the last newline, read backwards in blocks because journals may be long."""
-    end = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - (1 << 16))
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0

@@ -25,6 +25,7 @@ from msgspec import Meta
 
 from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.journals import Journal
 
 MOST_LEVELS = 20  # of lists and objects inside each other; run files have six
 MOST_DIGITS = 20  # limit of an integer; a longer one is an attack on the reader, not a measurement
@@ -185,13 +186,13 @@ def dump_line(value: Any) -> bytes:
 
 
 def load_line(kind: type[T]):
-    """Return the ``decode`` of a ``files.Journal`` whose lines are ``kind``."""
+    """Return the ``decode`` of a ``Journal`` whose lines are ``kind``."""
     return lambda data, where: convert(parse_json(data, where), kind, where)
 
 
-def journal(path: Path, kind: type[T], most: int = 1 << 30) -> files.Journal[T]:
+def journal(path: Path, kind: type[T], most: int = 1 << 30) -> Journal[T]:
     """Open a journal whose lines are ``kind``, written by ``dump_line``."""
-    return files.Journal(path, load_line(kind), dump_line, most)
+    return Journal(path, load_line(kind), dump_line, most)
 
 
 def digest(value: Any) -> str:

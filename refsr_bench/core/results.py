@@ -19,6 +19,7 @@ from typing import Any
 
 from refsr_bench.core import files, migrations, reader
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.journals import Journal
 from refsr_bench.core.schema import ImageRecord, Result, Run
 
 
@@ -66,13 +67,13 @@ def write_result(path: Path, result: Result) -> None:
     files.write_text(path, reader.dumps(result))
 
 
-def journal(path: Path) -> files.Journal[ImageRecord]:
+def journal(path: Path) -> Journal[ImageRecord]:
     """Open ``images.jsonl``: the records of a run, of any version, in the order in which they were made."""
 
     def decode(line: bytes, where: str) -> ImageRecord:
         return reader.convert(migrations.current_image(reader.parse_json(line, where)), ImageRecord, where)
 
-    return files.Journal(path, decode, reader.dump_line)
+    return Journal(path, decode, reader.dump_line)
 
 
 def latest(records: Iterable[ImageRecord]) -> dict[str, ImageRecord]:

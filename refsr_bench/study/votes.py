@@ -18,8 +18,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from refsr_bench.core import files, reader
+from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.journals import Journal
 from refsr_bench.core.reader import Format, Text
 from refsr_bench.study import plan as plans
 from refsr_bench.study.plan import VOTES, Plan
@@ -85,9 +86,9 @@ class Person:
         return next(reversed(self.votes), None)
 
 
-def journal(folder: Path, name: str = VOTES) -> files.Journal[Line]:
+def journal(folder: Path, name: str = VOTES) -> Journal[Line]:
     """Open the votes of a folder. Reading them raises BenchError naming an invalid line."""
-    return files.Journal(folder / name, _decode, _encode, MOST_BYTES)
+    return Journal(folder / name, _decode, _encode, MOST_BYTES)
 
 
 def _decode(data: bytes, where: str) -> Line:

@@ -14,7 +14,7 @@ import pytest
 from msgspec import structs
 from PIL import Image
 
-from refsr_bench.core import catalogue, files
+from refsr_bench.core import catalogue, journals
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
 from refsr_bench.core.results import read_result
@@ -156,7 +156,7 @@ def test_a_method_that_returns_nonsense_fails_its_pairs(wrsr, tmp_path: Path, ou
 
 def test_a_full_disk_keeps_what_was_recorded(wrsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = wrsr(3)
-    real, calls = files.append_lines, []
+    real, calls = journals.append_lines, []
 
     def append(journal, data):
         calls.append(data)
@@ -164,7 +164,7 @@ def test_a_full_disk_keeps_what_was_recorded(wrsr, tmp_path: Path, monkeypatch: 
             raise OSError(28, "No space left on device")
         real(journal, data)
 
-    monkeypatch.setattr(files, "append_lines", append)
+    monkeypatch.setattr(journals, "append_lines", append)
     with pytest.raises(BenchError, match="No space left on device"):
         run(root, tmp_path / "out")
     log = tmp_path / "out/c2/wrsr/bicubic/images.jsonl"

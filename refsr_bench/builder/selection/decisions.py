@@ -21,7 +21,7 @@ from refsr_bench.builder.project import Project
 from refsr_bench.builder.rows import CATEGORIES, Cleaned, Selected
 from refsr_bench.core import reader
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.files import Journal
+from refsr_bench.core.journals import Journal
 from refsr_bench.core.reader import Format, Text
 
 Action = Literal["select", "reject", "category", "undo"]
