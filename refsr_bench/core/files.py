@@ -25,6 +25,7 @@ except ImportError:  # Windows, which cannot rename a file that is open either
     fcntl = None
 
 from refsr_bench.core.errors import BenchError, Busy
+from refsr_bench.core.terminal import one_line
 
 MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
 MOST_HOLDER = 500  # characters that describe the holder of a lock; a longer command is cut
@@ -380,13 +381,16 @@ def _who(holder: Path) -> str:
     except BenchError:
         return ""
     # the folder may be a stranger's, and control characters would steer the terminal
-    return ": " + "".join(letter if letter.isprintable() else "?" for letter in text)
+    return f": {one_line(text)}"
 
 
 @contextmanager
 def standing(folder: Path) -> Iterator[None]:
     """Raise BenchError after the block when the folder vanished during it, or another stands in its place."""
-    before = os.stat(folder)
+    try:
+        before = os.stat(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     yield
     with suppress(OSError):
         if os.path.samestat(before, os.stat(folder)):

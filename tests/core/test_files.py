@@ -415,6 +415,11 @@ def test_the_rule_lets_reading_pass(code):
 # -- folders that vanish -------------------------------------------------------------------------------------------
 
 
+def test_a_folder_that_is_gone_already_is_told_in_words(tmp_path):
+    with pytest.raises(BenchError, match="out: cannot be written"), files.standing(tmp_path / "out"):
+        pass
+
+
 def test_a_journal_whose_folder_vanished_does_not_make_it_again(tmp_path):
     journal = reader.journal(tmp_path / "out/lines.jsonl", dict[str, int])
     (tmp_path / "out").mkdir()
