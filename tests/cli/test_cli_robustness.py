@@ -183,6 +183,29 @@ def test_a_sweep_gives_curves(folder, tmp_path):
     assert files == {"table.csv", "curves.svg", "curves.png"}
 
 
+def test_the_wide_grid_of_several_changes_in_one_command(folder, tmp_path):
+    text = small(folder, tmp_path, "--transform", "rotation+scale", "--transform", "shift", "--levels", "wide,small",
+                 "--limit", 1, "--method", "bicubic", "--matcher", "same-place", transform="shift")  # fmt: skip
+    shifted, both = table(tmp_path, "shift"), table(tmp_path, "rotation+scale")
+    assert [level for method, level in shifted if method == "bicubic"] == [
+        *(f"{number:g}" for number in EDGES["shift"].wide), "small", "unrelated"
+    ]  # fmt: skip
+    for pixels in ("0", "0.5", "2"):  # the same place is off by the diagonal
+        assert float(shifted["matcher-same-place", pixels]["aee"]) == pytest.approx(2**0.5 * float(pixels), rel=1e-4)
+    assert text.count("shift of the reference") == text.count("rotation+scale of the reference") == 1
+    assert float(both["matcher-same-place", "0x1"]["aee"]) == 0 < float(both["matcher-same-place", "45x1.5"]["aee"])
+    for transform in ("shift", "rotation+scale"):
+        files = {path.name for path in (tmp_path / "robustness/wrsr" / transform).iterdir()}
+        assert files == {"table.csv", "bars.svg", "bars.png", "curves.svg", "curves.png"}
+    found = [results.read_result(path).run.dataset.variation for path in tmp_path.rglob("result.json")]
+    assert [change.kind for change in found].count("unrelated") == 1  # measured once for both
+
+
+def test_nothing_is_measured_when_one_of_several_changes_is_wrong(folder, tmp_path):
+    assert "out of range" in small(folder, tmp_path, "--transform", "scale", "--levels", "0", *BICUBIC, code=2)
+    assert not list(tmp_path.rglob("result.json"))
+
+
 def test_real_correspondences_of_the_stereo_pairs(tmp_path):
     text = run("--transform", "given", "--matchers-only", "--matcher", "same-place", "--out", tmp_path)
     row = table(tmp_path, "given", "sample")["matcher-same-place", "given"]
