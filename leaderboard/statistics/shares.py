@@ -1,7 +1,7 @@
 """The share of the possible gain that a method recovers from a changed reference.
 
 0 is what the plain method reaches with an unrelated reference (the floor), 1 what the best of its family reaches with
-the reference warped back by its true transformation (the ceiling). A family has the same network and weights; its
+the reference warped back by its true transformation (the ceiling). A family has the same code and weights; its
 members differ in the views of the reference that they are given, and in the way they match.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.paired import limits, resamples
 from refsr_bench.core.lists import grouped
-from refsr_bench.core.schema import MethodInfo, MetricInfo, Result
+from refsr_bench.core.schema import MethodInfo, MetricInfo, Result, Run
 from refsr_bench.geometry.kinds import UNRELATED
 
 SHARE = MetricInfo("share", "share", "higher", "", 2)
@@ -55,9 +55,10 @@ def shares(runs: Mapping[Series, Mapping[str, Result]]) -> dict[tuple[Series, st
     bootstrap over these images. A level is left out where the mean possible gain is below LEAST_GAIN; ceilings and
     unrelated references have no share.
     """
-    methods = {series: next(iter(levels.values())).run.method for series, levels in runs.items() if levels}
+    families = {series: _family(next(iter(levels.values())).run) for series, levels in runs.items() if levels}
+    methods = {series: next(iter(runs[series].values())).run.method for series in families}
     found = {}
-    for members in grouped(methods, lambda series: _family(methods[series])).values():
+    for members in grouped(families, families.__getitem__).values():
         floor = _floor([series for series in members if UNRELATED in runs[series]], methods)
         ceilings = [series for series in members if is_ceiling(methods[series])]
         if floor is None or not ceilings:
@@ -98,10 +99,11 @@ def share(own: Mapping[str, float], ceiling: Mapping[str, float], floor: Mapping
     return Estimate(mean, float(low[0]), float(high[0]), images)
 
 
-def _family(method: MethodInfo) -> Hashable:
-    """Return what the members of a family have in common: the weights, the facts of the card, the other options."""
+def _family(run: Run) -> Hashable:
+    """Return what the members of a family have in common: code, weights, the facts of the card, the other options."""
+    method, code = run.method, run.code.key if run.code else ""
     others = sorted((name, value) for name, value in method.options.items() if name not in (VIEWS, MATCHING))
-    return (method.weights.key, method.group, method.gan, method.year, method.paper, tuple(others))
+    return (code, method.weights.key, method.group, method.gan, method.year, method.paper, tuple(others))
 
 
 def _floor(members: list[Series], methods: Mapping[Series, MethodInfo]) -> Series | None:

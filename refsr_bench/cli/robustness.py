@@ -173,7 +173,7 @@ LEAK_REMARK = (
 
 
 def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
-    """Return the tables of matching and restoration as text: means, those of AEE, PSNR and SSIM with intervals.
+    """Return the tables of matching and restoration as text: means; AEE, PSNR, SSIM, gain and share with intervals.
 
     A cell is n/a when a method has nothing to measure, such as a method without correspondences.
     """
