@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leaderboard.statistics.robustness import Row
 
 FORM = "share"
-CEILING, FLOOR = "reference turned back by the truth", "unrelated reference"
+CEILING, FLOOR = "reference warped back by the truth", "unrelated reference"
 _LIMITS = (-0.5, 1.5)  # wider bands are cut: a share far outside 0 to 1 says that little could be gained
 
 
@@ -74,9 +74,12 @@ def _lines(axis: Axes, rows: Sequence[Row], looks: Mapping[str, style.Mark]) -> 
         axis.fill_between(x, *_band(values), color=look.colour, alpha=0.11, linewidth=0)
     means = [row.values[SHARE.name].mean for row in rows]
     axis.set_ylim(max(_LIMITS[0], min(-0.08, min(means) - 0.08)), min(_LIMITS[1], max(1.12, max(means) + 0.08)))
-    for height, text, side in ((1, CEILING, "bottom"), (0, FLOOR, "top")):
+    for height, text, side, points in ((1, CEILING, "bottom", 1.5), (0, FLOOR, "top", -1.5)):
         axis.axhline(height, color=style.DIM, linewidth=0.8, linestyle=(0, (4, 2)))
-        axis.text(0.01, height, text, transform=axis.get_yaxis_transform(), va=side, fontsize=6.5, color=style.DIM)
+        axis.annotate(
+            text, (0.01, height), (0, points), xycoords=axis.get_yaxis_transform(), textcoords="offset points",
+            va=side, fontsize=6.5, color=style.DIM,
+        )  # fmt: skip
 
 
 def _places(rows: Sequence[Row]) -> dict[str, float]:
