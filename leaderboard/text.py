@@ -60,7 +60,7 @@ def anchor(text: str) -> str:
 
 
 def number(value: float | None, digits: int, leading_zero: bool = True) -> str:
-    """Return a number as tables print it: fixed decimals, "∞", "-∞", "-" for None, and ``.745`` without zero if asked."""
+    """Return a number as tables print it: fixed decimals, "∞", "-∞", "-" for None; ``.745`` without zero if asked."""
     if value is None:
         return MISSING
     if math.isinf(value):

@@ -23,9 +23,12 @@ from refsr_bench.core.cards import LoadedMatcher, MatcherCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Correspondence
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.data.prepare import prepare
 from refsr_bench.evaluate.predictors import matcher_predictor
 from refsr_bench.geometry.correspondences import cell_centres
+from refsr_bench.geometry.drawing import draw
 from refsr_bench.geometry.kinds import EDGES
+from refsr_bench.geometry.warping import apply
 from refsr_bench.robustness import levels as study
 
 PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
@@ -237,6 +240,50 @@ def test_photos_with_a_homography(photo, tmp_path):
     rows = table(tmp_path / "out", "given", "hpatches")
     assert float(rows["matcher-same-place", "given"]["aee"]) == pytest.approx(80**0.5, rel=1e-5)
     assert float(rows["matcher-student", "given"]["aee_median"]) == 0
+
+
+def hpatches(folder: Path, photo) -> dict[str, np.ndarray]:
+    """Sequences in HPatches' own form: 1.ppm to 3.ppm, H_1_2 and H_1_3. Returns the matrices by pair id."""
+    drawn = {}
+    for n, (name, changes) in enumerate({
+        "i_lamp": (("perspective", "identity"), ("perspective", "identity")),
+        "v_wall": (("rotation+scale", "small"), ("perspective", "medium")),
+    }.items()):  # fmt: skip
+        (folder / name).mkdir(parents=True)
+        hr = photo(122, 163, 1 - n)
+        Image.fromarray(hr).save(folder / name / "1.ppm")
+        for k, (kind, level) in enumerate(changes, 2):
+            made = draw(kind, level, name, hr.shape[:2])
+            light = 0.7 if name.startswith("i_") else 1
+            Image.fromarray((light * apply(hr, made)).astype(np.uint8)).save(folder / name / f"{k}.ppm")
+            lines = [" ".join(f"{value:.12g}" for value in row) for row in made.matrix]
+            (folder / name / f"H_1_{k}").write_text(" \n".join(lines) + " \n")
+            drawn[f"{name}_1_{k}"] = np.asarray(made.matrix)
+    return drawn
+
+
+def test_methods_and_matchers_on_hpatches_as_it_is_published(photo, tmp_path):
+    matrices = hpatches(tmp_path / "raw", photo)
+    prepare("hpatches", tmp_path / "raw", tmp_path / "root")
+    run("--transform", "given", "--dataset", "hpatches", "--data-root", tmp_path / "root", "--method", "c2matching",
+        "--matcher", "sift", "--matcher", "same-place", "--device", "cpu", "--out", tmp_path / "out")  # fmt: skip
+    rows = table(tmp_path / "out", "given", "hpatches")
+    assert {row["images"] for row in rows.values()} == {"4"}
+    own, unrelated = rows["c2matching", "given"], rows["c2matching", "unrelated"]
+    assert float(own["psnr_y"]) > float(unrelated["psnr_y"]) and float(own["gain"]) > 0 and unrelated["aee"] == ""
+    assert float(rows["matcher-sift", "given"]["aee"]) < 1.5
+    truth = []  # where every cell really lies, by the published matrices alone
+    for pair_id, matrix in matrices.items():
+        height, width = 120, 160  # cut to a multiple of 4
+        x, y = cell_centres(height, width).T.astype(float)
+        u, v, w = matrix @ (x, y, np.ones_like(x))
+        u, v = u / w, v / w
+        ref = Image.open(tmp_path / "raw" / pair_id[: -len("_1_2")] / f"{pair_id[-1]}.ppm")
+        shown = (u >= -0.5) & (u < ref.width - 0.5) & (v >= -0.5) & (v < ref.height - 0.5)
+        truth.append(np.hypot(u - x, v - y)[shown].mean())
+    assert float(rows["matcher-same-place", "given"]["aee"]) == pytest.approx(np.mean(truth), rel=1e-4)
+    assert min(truth) == 0 < max(truth)
+    assert (tmp_path / "out/robustness/hpatches/given/bars.svg").is_file()
 
 
 def test_a_split_can_be_transformed_like_any_data_set(folder, tmp_path):
