@@ -1,5 +1,8 @@
 """Draws that are the same everywhere and keep to their edges."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,13 @@ def test_every_level_of_the_wide_grid_can_be_drawn(kind, size):
 def test_levels_out_of_range(kind, level):
     with pytest.raises(Misuse):
         draw(kind, level, "x", SIZE)
+
+
+def test_the_data_card_lists_every_edge_and_every_grid():
+    card = (Path(__file__).parents[2] / "data_cards" / "transform.md").read_text(encoding="utf-8")
+    for kind, edges in EDGES.items():
+        grid = " ".join(level_name(kind, level) for level in edges.wide)
+        assert f"| {kind} | {grid} |" in card
+    for kind in ("shear", "shift"):
+        groups = (getattr(EDGES[kind], group) for group in GROUPS[1:])
+        assert re.search(rf"\| {kind}, .*\| {' . '.join(f'{low:g} to {high:g}' for low, high in groups)} \|", card)
