@@ -17,19 +17,24 @@ from leaderboard.statistics import robustness as runs
 from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.robustness import Row
 from refsr_bench.cli.common import Commands
-from refsr_bench.cli.robustness import robustness, tables
+from refsr_bench.cli.robustness import _report, robustness, tables
 from refsr_bench.core import catalogue, reader, results, schema
-from refsr_bench.core.cards import LoadedMatcher, MatcherCard
+from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.types import Correspondence
+from refsr_bench.core.types import Correspondence, Prediction
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.data.prepare import prepare
-from refsr_bench.evaluate.predictors import matcher_predictor
+from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
+from refsr_bench.evaluate.run_folder import results_folder
 from refsr_bench.geometry.correspondences import cell_centres
 from refsr_bench.geometry.drawing import draw
 from refsr_bench.geometry.kinds import EDGES
+from refsr_bench.geometry.transformation import pixel_grid
 from refsr_bench.geometry.warping import apply
+from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.robustness import levels as study
+from refsr_bench.robustness.measure import measure
+from refsr_bench.robustness.session import RobustnessStudy, plan_of
 
 PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
 SSIM = schema.MetricInfo("ssim_y", "SSIM-Y", "higher", "", 4)
@@ -284,6 +289,46 @@ def test_methods_and_matchers_on_hpatches_as_it_is_published(photo, tmp_path):
     assert float(rows["matcher-same-place", "given"]["aee"]) == pytest.approx(np.mean(truth), rel=1e-4)
     assert min(truth) == 0 < max(truth)
     assert (tmp_path / "out/robustness/hpatches/given/bars.svg").is_file()
+
+
+def pasted(pair, sample) -> Prediction:
+    """The reference as it lies, over bicubic: a method that trusts every reference."""
+    height, width = sample.hr.shape[:2]
+    sr = resize_pil_bicubic(sample.lr, height, width).copy()
+    ref = sample.refs[0][:height, :width]
+    sr[: ref.shape[0], : ref.shape[1]] = (sr[: ref.shape[0], : ref.shape[1]].astype(int) + ref) // 2
+    return Prediction(sr)
+
+
+def pasted_by_the_truth(pair, sample) -> Prediction:
+    """The same with the reference warped back: what lies where, by the nearest pixel."""
+    truth, grid = pair.truth(), pixel_grid(sample.hr.shape[:2])
+    u, v = np.moveaxis(np.rint(truth.targets(grid)).astype(int), -1, 0)
+    ref = sample.refs[0][v.clip(0, sample.refs[0].shape[0] - 1), u.clip(0, sample.refs[0].shape[1] - 1)]
+    seen = truth.valid(grid.reshape(-1, 2)).reshape(ref.shape[:2])
+    sr = resize_pil_bicubic(sample.lr, *sample.hr.shape[:2])
+    return pasted(pair, dataclasses.replace(sample, refs=(np.where(seen[..., None], ref, sr),)))
+
+
+def test_a_measured_ceiling_gives_shares_and_their_figure(folder, tmp_path, capsys):
+    asked = RobustnessStudy(open_dataset("wrsr", folder), "rotation", ("bicubic",), (), "0,4,30")
+    plan = plan_of(asked, tmp_path)
+    results_folder(plan.folder)
+    card = catalogue.get("METHODS", "bicubic")
+    loaded = [LoadedMethod(None), LoadedMethod(None, variant="views truth", options={"views": "truth"})]
+    done = []
+    for method, predict in zip(loaded, (pasted, pasted_by_the_truth), strict=True):
+        predictor = dataclasses.replace(method_predictor(card, method, "cpu"), predict=predict)
+        levels = plan.levels if method is loaded[0] else plan.levels[:-1]  # no truth about an unrelated reference
+        done.append(measure(dataclasses.replace(plan, levels=levels), predictor))
+    _report(asked, plan, done, tmp_path)
+    text, rows = capsys.readouterr().out, table(tmp_path)
+    share = {level: row["share"] for (method, level), row in rows.items() if method == "bicubic"}
+    assert float(share["0"]) == 1 > float(share["4"]) > float(share["30"]) and share["unrelated"] == ""
+    assert {row["share"] for (method, _), row in rows.items() if method != "bicubic"} == {""}
+    files = {path.name for path in (tmp_path / "robustness/wrsr/rotation").iterdir()}
+    assert files == {"table.csv", "curves.svg", "curves.png", "share.svg", "share.png"}
+    assert "1.00 [1.00, 1.00]" in text and "share: of the gain" in text and "share.svg" in text
 
 
 def test_a_split_can_be_transformed_like_any_data_set(folder, tmp_path):
