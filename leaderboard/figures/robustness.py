@@ -19,7 +19,7 @@ from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.robustness import GAIN, Row, Study
 from leaderboard.statistics.shares import LEAST_GAIN, SHARE, Series
 from refsr_bench.core.files import write_bytes, write_text
-from refsr_bench.geometry.kinds import EDGES, GIVEN, UNRELATED, numbers_of
+from refsr_bench.geometry.kinds import GIVEN, UNRELATED, numbers_of, unit_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,10 +58,11 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
         Column("aee", "AEE, pixels [95 %]", 2), Column("psnr", f"{_name(psnr)}, dB [95 %]", 2),
         Column("gain", "Gain, dB [95 %]", 2, True), Column("images", "Images", 0),
     )  # fmt: skip
+    unit = unit_of(study.change, (row.level for row in shown))
     caption = (
         f"{_images(study)}. AEE: mean distance of matches from the true "
         f"place, HR pixels. {'Bands' if sweep else 'Whiskers'} are 95 % bootstrap intervals over images. "
-        + (f"Levels: {EDGES[study.change].unit}. " if sweep and study.change in EDGES else "")
+        + (f"Levels: {unit}. " if sweep and unit else "")
         + ("Dotted: with an unrelated reference. " if sweep else "")
         + "Matchers make no SR image and have no PSNR."
     )
@@ -97,11 +98,12 @@ def _share_figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[
         Column("floor", "Floor, dB [95 %]", 2), Column("ceiling", "Ceiling, dB [95 %]", 2),
         Column("images", "Images", 0),
     )  # fmt: skip
+    unit = unit_of(study.change, (row.level for row in shown))
     caption = (
         f"{_images(study)}. 0: {name} of the plain method with an unrelated reference (floor). 1: {name} of the same "
         "network with the reference warped back by its true transformation (ceiling). Shares are ratios of mean gains; "
         f"bands are 95 % bootstrap intervals over images. Levels at which less than {LEAST_GAIN} dB can be gained are "
-        "left out." + (f" Levels: {EDGES[study.change].unit}." if study.change in EDGES else "")
+        "left out." + (f" Levels: {unit}." if unit else "")
     )
     return Figure(
         KIND, name_of(KIND, f"{study.dataset}-{study.change}-{form}", study.dataset, study.change, form,
@@ -173,7 +175,8 @@ def drawings(
     """Return ``bars``, ``curves`` and ``share``, if they have levels, as functions of ``narrow`` that draw them."""
     groups = [row for row in rows if not numbers_of(row.level)]
     numbers = [row for row in rows if numbers_of(row.level)]
-    units = f"{change}: {EDGES[change].unit}" if change in EDGES else change
+    unit = unit_of(change, (row.level for row in numbers))
+    units = f"{change}: {unit}" if unit else change
     found: dict[str, Callable[[bool], Drawing]] = {}
     if {row.level for row in groups} - {UNRELATED}:
         found["bars"] = partial(bars, Plot(groups, psnr, title, order=order or {}))

@@ -17,9 +17,6 @@ UNRELATED = "unrelated"  # the level at which the reference is another input and
 LEVELS = (*GROUPS, UNRELATED)
 GIVEN = "given"  # the kind of references that come with the data set instead of being made here
 WIDE = "wide"  # stands for all numbers of a kind's grid, ``Edges.wide``
-PARTS = {"rotation+scale": ("rotation", "scale")}
-"""The kinds of which a level may give both numbers ("45x1.5"), each within the range of its own kind."""
-
 Range = tuple[float, float]
 
 
@@ -54,6 +51,15 @@ class Edges:
         return [own, self.other[GROUPS.index(group) - 1]] if self.other else [own]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A kind of which a level may give two numbers. kinds: whose ranges they keep to. unit: as axes name it."""
+
+    kinds: tuple[str, str]
+    unit: str
+
+
+PAIRS = {"rotation+scale": Pair(("rotation", "scale"), "degrees x factor")}
 EDGES = {
     "rotation": Edges(
         "degrees, either way", (0, 10), (10, 30), (30, 90), (-180, 180),
@@ -132,7 +138,7 @@ def numbers_of(level: str) -> tuple[float, ...]:
 
 
 def level_name(kind: str, level: str | float) -> str:
-    """Return the one spelling of a level: a group, a number ("25", "0.7"), or two for a kind of ``PARTS`` ("45x1.5").
+    """Return the one spelling of a level: a group, a number ("25", "0.7"), or two for a kind of ``PAIRS`` ("45x1.5").
 
     Raises Misuse for what ``kind`` cannot be.
     """
@@ -142,10 +148,11 @@ def level_name(kind: str, level: str | float) -> str:
     if text in GROUPS:
         return text
     edges, numbers = EDGES[kind], numbers_of(text)
-    ranges = [edges.numbers] if len(numbers) == 1 else [EDGES[part].numbers for part in PARTS.get(kind, ())]
-    if not numbers or len(numbers) != len(ranges) or _outside(numbers, ranges):
+    parts = PAIRS[kind].kinds if kind in PAIRS and len(numbers) == 2 else (kind,)
+    ranges = [EDGES[part].numbers for part in parts]
+    if len(numbers) != len(ranges) or _outside(numbers, ranges):
         low, high = edges.numbers
-        both = ", or two such as 45x1.5" if kind in PARTS else ""
+        both = ", or two such as 45x1.5" if kind in PAIRS else ""
         raise Misuse(
             f"Level {text!r} of {kind} is out of range: {', '.join(GROUPS)}, a number from {low:g} to {high:g}{both} "
             f"({edges.meaning})."
@@ -171,3 +178,10 @@ def level_names(kind: str, levels: Iterable[str | float]) -> list[str]:
         else:
             names.append(level_name(kind, level))
     return names
+
+
+def unit_of(kind: str, levels: Iterable[str]) -> str:
+    """Return the unit of levels in numbers, "" for references that were not made here."""
+    if kind in PAIRS and any(len(numbers_of(level)) == 2 for level in levels):
+        return PAIRS[kind].unit
+    return EDGES[kind].unit if kind in EDGES else ""

@@ -8,7 +8,7 @@ import pytest
 
 from refsr_bench.core.errors import Misuse
 from refsr_bench.geometry.drawing import draw
-from refsr_bench.geometry.kinds import EDGES, GROUPS, KINDS, level_name, level_names, numbers_of
+from refsr_bench.geometry.kinds import EDGES, GROUPS, KINDS, level_name, level_names, numbers_of, unit_of
 
 SIZE = (120, 160)
 RECORDED = (17.135955615142816, 0.652686165612)
@@ -87,6 +87,8 @@ def test_a_combination_takes_both_numbers_as_they_are():
     assert draw("rotation+scale", "-180x0.25", "x", SIZE).matrix[0][0] == -0.25
     assert draw("rotation+scale", "0x1", "x", SIZE).matrix == draw("rotation", "0", "x", SIZE).matrix
     assert (numbers_of("45x1.5"), numbers_of("-7"), numbers_of("large")) == ((45, 1.5), (-7,), ())
+    assert unit_of("rotation+scale", ["0x1", "30x2"]) == "degrees x factor" != unit_of("rotation+scale", ["30"])
+    assert unit_of("given", ["given"]) == ""
     assert [numbers_of(level) for level in ("1x2x3", "x", "1x", "nan", "2xinf", "")] == [()] * 6
 
 
