@@ -44,6 +44,7 @@ NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point",
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
 Lacking = Literal["nothing", "weights"]
+FoundBy = Literal["sift", "orb", "akaze", "aliked", "disk", "xfeat", "turns", "matches", "flow", "truth", "unknown"]
 
 VERIFIED: dict[Verified, str] = {
     "real weights": "the authors' weights give the authors' outputs",
