@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from c2matching.matching import subcell
 from c2matching.matching.correspondence import Correspondence
-from c2matching.matching.patches import CELL, FLAT, REACH, WINDOW
+from c2matching.matching.patches import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 from c2matching.matching.subcell import by_loops, by_tensors, refine
 from refsr_bench.geometry.transformation import Transformation
 from refsr_bench.geometry.warping import apply
@@ -40,12 +40,16 @@ def by_definition(own, ref, cell, place):
     row, column = np.unravel_index(scores[1:-1, 1:-1].argmax(), (side - 2, side - 2))
     best = scores[row + 1, column + 1]
 
-    def vertex(before, after):
-        bend = before - 2 * best + after
-        return np.clip((before - after) / (2 * bend), -1, 1) if bend < 0 else 0.0
-
-    x = column - REACH + vertex(scores[row + 1, column], scores[row + 1, column + 2])
-    return (x, row - REACH + vertex(scores[row, column + 1], scores[row + 2, column + 1])), best
+    # The quadratic surface of least squares' mixed term and of central differences, and Newton's step to its top.
+    near = scores[row : row + 3, column : column + 3]
+    slope = np.array([near[1, 2] - near[1, 0], near[2, 1] - near[0, 1]]) / 2
+    mixed = (near[2, 2] - near[2, 0] - near[0, 2] + near[0, 0]) / 4
+    bend = -np.array([[near[1, 2] - 2 * best + near[1, 0], mixed], [mixed, near[2, 1] - 2 * best + near[0, 1]]])
+    bend += STEADY * max(np.trace(bend), LEAST_BEND) * np.eye(2)
+    top = np.zeros(2)
+    if np.linalg.eigvalsh(bend).min() > 0:
+        top = np.linalg.solve(bend, slope).clip(-1, 1)
+    return (column - REACH + top[0], row - REACH + top[1]), best
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_both_ways_equal_the_definition(images):
             for shift, score in ways:
                 assert abs(score[y, x] - best) < 1e-4
                 if best > 0.5:  # of two peaks that are nearly equal, rounding may choose either
-                    assert abs(shift[y, x] - torch.tensor([shift_x, shift_y])).max() < 0.01
+                    assert abs(shift[y, x] - torch.tensor([shift_x, shift_y])).max() < 0.02
                     checked += 1
     assert checked > 20
 
