@@ -16,7 +16,7 @@ from refsr_bench.geometry.correspondences import cell_centres
 from refsr_bench.matchers._inputs import enlarged, luma
 
 RATIO = 0.8  # Lowe 2004, section 7.1
-INLIER = 3.0  # pixels off the motion; OpenCV's default
+RANSAC = {"ransacReprojThreshold": 3.0, "maxIters": 5000, "confidence": 0.999}  # 3 pixels are OpenCV's default
 MOST_DISTANCES = 1 << 22  # between cells and keypoints, computed at once
 
 
@@ -82,19 +82,29 @@ def motion(found: Found, fewest: Fewest, points: np.ndarray) -> np.ndarray | Non
     """
     import cv2
 
-    own, there = found
-    ransac = {"method": cv2.RANSAC, "ransacReprojThreshold": INLIER, "maxIters": 5000, "confidence": 0.999}
-    if len(own) >= fewest.homography:
-        matrix, inlier = cv2.findHomography(own, there, **ransac)
-        if matrix is not None and inlier.sum() >= fewest.homography:
+    if len(found.own) >= fewest.homography:
+        matrix, agree = _homography(found)
+        if matrix is not None and agree >= fewest.homography:
             depth = points @ matrix[2, :2] + matrix[2, 2]
             if depth.min() > 0.1 * depth.max():  # otherwise the image would reach the horizon, or beyond it
                 return matrix
-    if len(own) >= fewest.similarity:
-        matrix, inlier = cv2.estimateAffinePartial2D(own, there, **ransac)
+    if len(found.own) >= fewest.similarity:
+        matrix, inlier = cv2.estimateAffinePartial2D(*found, method=cv2.RANSAC, **RANSAC)
         if matrix is not None and inlier.sum() >= fewest.similarity:
             return np.vstack((matrix, (0, 0, 1)))
     return None
+
+
+def agreeing(found: Found) -> int:
+    """Count the matches that agree on one homography."""
+    return _homography(found)[1] if len(found.own) >= 4 else 0
+
+
+def _homography(found: Found) -> tuple[np.ndarray | None, int]:
+    import cv2
+
+    matrix, inlier = cv2.findHomography(*found, method=cv2.RANSAC, **RANSAC)
+    return matrix, 0 if matrix is None else int(inlier.sum())
 
 
 class Described(NamedTuple):
