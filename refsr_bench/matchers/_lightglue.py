@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from refsr_bench.matchers._keypoints import NOTHING, Found
 from refsr_bench.matchers._networks import Needs
 
@@ -50,4 +48,4 @@ def matched(net: nn.Module, own: Described, there: Described) -> Found:
     ]
     index = net({"image0": pair[0], "image1": pair[1]})["matches"][0]
     points = own.points[0][index[:, 0]], there.points[0][index[:, 1]]
-    return Found(*(np.array(each.cpu(), np.float32) for each in points))
+    return Found(*(each.float().cpu().numpy() for each in points))

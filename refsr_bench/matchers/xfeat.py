@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from refsr_bench.core.cards import MatcherCard
 from refsr_bench.core.types import Image
 from refsr_bench.matchers._keypoints import Fewest, Found
@@ -69,7 +67,7 @@ def keypoints(image: Image, ref: Image, device: str = "cpu") -> Found:
         offset = feature.subpix_softmax2d(where.view(-1, 8, 8))
         refined = own["keypoints"] + (offset + REFINED) * own["scales"][:, None]
         middle = there["keypoints"] + MIDDLE * there["scales"][:, None]
-        return Found(*(np.array(points[sure].cpu(), np.float32) for points in (refined, middle)))
+        return Found(*(points[sure].float().cpu().numpy() for points in (refined, middle)))
 
     with torch.inference_mode():
         return by_turns(image, ref, describe, match, 2 * FEWEST.homography)
