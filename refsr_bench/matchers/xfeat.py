@@ -17,7 +17,7 @@ from refsr_bench.matchers._networks import XFEAT, Needs, by_turns, loader, tenso
 if TYPE_CHECKING:
     from torch import Tensor
 
-FEWEST = Fewest(homography=15, similarity=12)
+FEWEST = Fewest(homography=19, similarity=18)
 MOST = 4096  # cells of an image, as in the authors' evaluation
 CONFIDENCE = 0.25  # of a refined match, the authors' own limit
 # The network gives the corners of cells. Where the middle is was measured: adding these, in pixels of a cell, to the
