@@ -326,10 +326,10 @@ Place = tuple[Real, Real]
 class ViewRecord(Format):
     """A view of a reference that a method was given.
 
-    found_by: what told how the reference lies. reference: its number in ``ImageRecord.refs``, from 0. valid: the share
-    of the scored image that it shows. share: the share that the method took from it; None if it does not tell. place:
-    where the reference shows the centres of the scored image's corner pixels, (x, y) in its pixels, clockwise from the
-    top left; None if the view does not say so for all four.
+    found_by: what told how the reference lies. reference: its number among those that the method was given, from 0.
+    valid: the share of the scored image that it shows. share: the share that the method took from it; None if it does
+    not tell. place: where the reference shows the centres of the scored image's corner pixels, (x, y) in its pixels,
+    clockwise from the top left; None if the view does not say so for all four.
     """
 
     found_by: FoundBy

@@ -48,16 +48,19 @@ def predict_with_views(
     """Upscale one image with views of its references.
 
     references: "none", "one" or "many", what the method takes. A method that chooses between views is left to do so.
-    Of the others, one that takes a single reference gets the best view of it alone, one that takes many gets the best
-    view of each before the untouched references. Where a view shows nothing, it gets the enlarged LR image, which adds
-    nothing. Without a view that is believed, the method gets what it gets without views.
+    Of the others, one that takes a single reference gets a view alone, the best of the first reference that has one;
+    one that takes many gets the best view of each before the untouched references. Where a view shows nothing, it gets
+    the enlarged LR image, which adds nothing. Without a view that is believed, the method gets what it gets without
+    views.
     """
     if references == "none" or not refs:
         return loaded.predict(lr, refs, scale)
     if loaded.predict_views is not None:
         return loaded.predict_views(lr, refs, scale, propose)
-    best = []
-    for number, ref in enumerate(refs if references == "many" else refs[:1]):
+    best: list[View] = []
+    for number, ref in enumerate(refs):
+        if best and references == "one":
+            break
         found = loaded.match(lr, ref, scale) if loaded.match else None
         best += list(propose(number, found))[:1]
     if not best:
