@@ -60,11 +60,11 @@ def anchor(text: str) -> str:
 
 
 def number(value: float | None, digits: int, leading_zero: bool = True) -> str:
-    """Return a number as tables print it: fixed decimals, "∞", "-" for None, and ``.745`` without the zero if asked."""
+    """Return a number as tables print it: fixed decimals, "∞", "-∞", "-" for None; ``.745`` without zero if asked."""
     if value is None:
         return MISSING
     if math.isinf(value):
-        return "∞"
+        return "∞" if value > 0 else "-∞"
     text = f"{value:.{digits}f}"
     return text if leading_zero else re.sub(r"^(-?)0\.", r"\1.", text)
 

@@ -23,12 +23,14 @@ class Correspondence:
     flow (h-2, w-2, 2) float, (x, y): matched patch minus own patch, in descriptor cells (4 HR pixels), on the canvas of
     the references (``canvas_tops``). index (h-2, w-2) int64: matched patch, row-major over the patches of its
     reference. similarity (h-2, w-2): cosine. reference (h-2, w-2) int64: number of the reference that holds it.
+    certainty (h-2, w-2): of a match that ``subcell`` refined; None of others.
     """
 
     flow: Tensor
     index: Tensor
     similarity: Tensor
     reference: Tensor
+    certainty: Tensor | None = None
 
 
 def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: str = "exact") -> Correspondence:

@@ -19,7 +19,7 @@ from refsr_bench.evaluate.plan import Pictures, Plan
 from refsr_bench.evaluate.predictors import method_predictor, stacking, viewing
 from refsr_bench.evaluate.run_folder import Reuse, results_folder
 from refsr_bench.protocols.base import Protocol
-from refsr_bench.views.using import proposals
+from refsr_bench.views.using import proposals_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run_session(
         leaks = refuse_leaks(dataset, protocol, pairs, session.allow_leaks)
         tasks.append({"dataset": dataset, "protocol": protocol, "pairs": pairs, "leaks": leaks})
     results_folder(out)
-    views = proposals(session.choice.views) if session.choice.views else None
+    views = proposals_of(session.choice.views) if session.choice.views else None
     for card, loaded in loading:
         for task in tasks:
             predictor = method_predictor(card, loaded, session.choice.device, session.name, session.choice.depends)

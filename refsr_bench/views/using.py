@@ -11,10 +11,11 @@ import numpy as np
 from refsr_bench.core.schema import IN_WORDS
 from refsr_bench.core.types import Correspondence, Image, Match, Prediction, Propose, RefPair, Sample, View
 from refsr_bench.pixels.resize import resize_pil_bicubic
+from refsr_bench.views.proposals import VERSION, Views
+from refsr_bench.views.proposals import propose as propose_views
 
 if TYPE_CHECKING:
     from refsr_bench.core.cards import LoadedMethod
-    from refsr_bench.views.proposals import Views
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,16 @@ class Proposals:
     propose: Callable[[RefPair, Sample], Propose]
 
 
-def proposals(views: Views) -> Proposals:
+def proposals_of(views: Views) -> Proposals:
     """Return the proposals that a person asks for, which look at LR and the references alone."""
-    from refsr_bench.views.proposals import VERSION, propose
 
-    number = {None: "views", 1: "1 view"}.get(views.most, f"{views.most} views")
-    title = number if views.features == "sift" else f"{number} by {IN_WORDS['found_by'][views.features]}"
+    motions = {None: "", 1: " of one motion"}.get(views.most, f" of {views.most} motions")
+    by = "" if views == Views(views.most) else f" by {IN_WORDS['found_by'][views.features]}"
     return Proposals(
-        views.name, title, str(VERSION), lambda pair, sample: propose(views, sample.lr, sample.refs, sample.scale)
+        views.name,
+        f"views{motions}{by}",
+        str(VERSION),
+        lambda pair, sample: propose_views(views, sample.lr, sample.refs, sample.scale),
     )
 
 

@@ -1,0 +1,151 @@
+"""Matches below a cell: the shift, in fractions of a pixel, by which a matched patch misses its true place.
+
+A descriptor covers a cell of 4x4 pixels, so the best patch of all (Eq. 8) may still lie up to two pixels off along
+either axis. The offsets of dynamic aggregation cannot see that: they are predicted from features of the reference that
+are not yet moved to the match. What is left is found in the pixels themselves, for every matched patch alone:
+
+1. the luma of the enlarged LR image, and that of the reference, blurred as LR is (``BLUR``)
+2. their normalised cross-correlation in a window around the patch, at all whole shifts up to ``REACH``
+3. the vertex of a parabola through the best correlation and its neighbours, along each axis
+
+The correlation is also the certainty of the match: patches that only resemble each other correlate little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from c2matching.matching.correspondence import Correspondence
+from c2matching.matching.patches import CELL, FLAT, REACH, WINDOW
+from c2matching.matching.pruned import available, in_threads
+
+BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bicubic reduction x4, enlarged again
+RIM = CELL + REACH  # pixels that windows reach beyond an image, whose border is repeated there
+PATCHES = 1 << 12  # patches refined at once by tensors; their windows take 10 MB
+LUMA = (0.299, 0.587, 0.114)
+
+
+@torch.no_grad()
+def refine(found: Correspondence, enlarged: Tensor, refs: Sequence[Tensor]) -> Correspondence:
+    """Move every match of ``found`` to its place below a cell, and state its certainty.
+
+    enlarged (3, H, W): the enlarged LR image whose descriptors were matched. refs: references (3, H, W), as matched;
+    all RGB in [0, 1]. Returns fractional flows, in cells, and ``certainty`` (h-2, w-2): the correlation in [-1, 1], 0
+    where nothing but a flat surface is seen. Patches do not depend on each other, so any part of an image gives the
+    same result as the whole.
+    """
+    own = _padded(luma(enlarged), CELL)
+    shift, certainty = torch.zeros_like(found.flow), torch.zeros_like(found.similarity)
+    for number, ref in enumerate(refs):
+        chosen = found.reference == number
+        if not chosen.any():
+            continue
+        places = places_of(found.index, ref.shape[2] // CELL - 2)
+        by = by_loops if own.device.type == "cpu" and available() else by_tensors
+        moved, score = by(own, _padded(blurred(luma(ref)), RIM), places, chosen)
+        shift[chosen], certainty[chosen] = moved[chosen], score[chosen]
+    return dataclasses.replace(found, flow=found.flow + shift / CELL, certainty=certainty)
+
+
+def places_of(index: Tensor, columns: int) -> Tensor:
+    """Turn numbers of patches (h, w) into their top-left cells (h, w, 2), (x, y). columns: patches per row."""
+    return torch.stack((index % columns, index // columns), dim=-1)
+
+
+def luma(image: Tensor) -> Tensor:
+    """Return the luma of an image (3, H, W) RGB: (H, W)."""
+    red, green, blue = LUMA
+    return red * image[0] + green * image[1] + blue * image[2]
+
+
+def blurred(image: Tensor) -> Tensor:
+    """Blur (H, W) by a Gaussian of BLUR pixels, the border repeated."""
+    reach = round(4 * BLUR)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=image.device) / BLUR) ** 2)
+    kernel = (kernel / kernel.sum()).to(image.dtype)
+    x = _padded(image, reach)[None, None]
+    return F.conv2d(F.conv2d(x, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))[0, 0]
+
+
+def _padded(image: Tensor, rim: int) -> Tensor:
+    return F.pad(image[None, None], (rim,) * 4, mode="replicate")[0, 0].contiguous()
+
+
+def _variances(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of every WINDOW x WINDOW pixels of (H, W), by the window's top-left pixel.
+
+    float64 inside, because the variance is a small difference of large numbers.
+    """
+
+    def mean_of(x: Tensor) -> Tensor:
+        return F.avg_pool2d(F.avg_pool2d(x[None, None], (WINDOW, 1), 1), (1, WINDOW), 1)[0, 0]
+
+    x = image.double()
+    mean, square = mean_of(x), mean_of(x.square())
+    return mean.to(image.dtype), (square - mean.square()).clamp_min(0).to(image.dtype)
+
+
+def by_loops(own: Tensor, ref: Tensor, places: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Refine on a CPU with compiled loops, in as many threads as PyTorch uses.
+
+    own: luma with a rim of CELL pixels; ref: blurred luma with a rim of RIM. places (h, w, 2), (x, y): matched patches
+    by their top-left cell. chosen (h, w) bool: those to refine. Returns shifts (h, w, 2) in pixels, (x, y), and
+    correlations (h, w).
+    """
+    from c2matching.matching.subcell_loops import Windows, correlate
+
+    windows = Windows(own.numpy(), ref.numpy(), *(m.numpy() for m in (*_variances(own), _variances(ref)[1])))
+    shift, score = torch.zeros(places.shape), torch.zeros(chosen.shape)
+    rows, count = len(places), torch.get_num_threads()
+    edges = sorted({rows * i // count for i in range(count + 1)})
+    arrays = places.numpy(), chosen.numpy(), shift.numpy(), score.numpy()
+    in_threads([partial(correlate, windows, *arrays, first, end) for first, end in pairwise(edges)])
+    return shift, score
+
+
+def by_tensors(own: Tensor, ref: Tensor, places: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Refine like ``by_loops`` with tensor operations alone, on any device, PATCHES at a time."""
+    (own_mean, own_variance), ref_variance = _variances(own), _variances(ref)[1]
+    own_windows = own.unfold(0, WINDOW, CELL).unfold(1, WINDOW, CELL)  # (h, w, WINDOW, WINDOW)
+    ref_windows = ref.unfold(0, WINDOW + 2 * REACH, CELL).unfold(1, WINDOW + 2 * REACH, CELL)
+    spreads = ref_variance.unfold(0, 2 * REACH + 1, CELL).unfold(1, 2 * REACH + 1, CELL)
+    shift, score = torch.zeros_like(places, dtype=own.dtype), torch.zeros(chosen.shape, device=own.device)
+    for y, x in zip(*(part.split(PATCHES) for part in chosen.nonzero(as_tuple=True)), strict=True):
+        column, row = places[y, x].unbind(-1)
+        centred = own_windows[y, x] - own_mean[y * CELL, x * CELL, None, None]
+        around = ref_windows[row, column]
+        around = around - around[:, WINDOW // 2 + REACH, WINDOW // 2 + REACH, None, None]  # small numbers round less
+        crossed = F.conv2d(around[None], centred[:, None], groups=len(y))[0] / WINDOW**2
+        mine, theirs = own_variance[y * CELL, x * CELL], spreads[row, column]
+        scores = crossed / (mine[:, None, None] * theirs.clamp_min(FLAT)).sqrt()
+        moved, best = _peaks(scores)
+        seen = mine > FLAT
+        shift[y, x], score[y, x] = moved * seen[:, None], best * seen
+    return shift, score
+
+
+def _peaks(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the places (n, 2), (x, y) from the middle, and heights (n,) of the peaks of correlations (n, s, s)."""
+    n, side, _ = scores.shape
+    best, at = scores.flatten(1).max(1)
+    row, column = at // side, at % side
+    each = torch.arange(n, device=scores.device)
+
+    def vertex(before: Tensor, after: Tensor, inside: Tensor) -> Tensor:
+        bend = before - 2 * best + after
+        return torch.where(inside & (bend < 0), (before - after) / (2 * bend), 0)
+
+    def along(number: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return (number - 1).clamp_min(0), (number + 1).clamp_max(side - 1), (number > 0) & (number < side - 1)
+
+    (left, right, in_row), (up, down, in_column) = along(column), along(row)
+    x = column - REACH + vertex(scores[each, row, left], scores[each, row, right], in_row)
+    y = row - REACH + vertex(scores[each, up, column], scores[each, down, column], in_column)
+    return torch.stack((x, y), dim=-1), best
