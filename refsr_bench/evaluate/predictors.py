@@ -25,6 +25,7 @@ from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols._references import stack
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.views.records import scored
 from refsr_bench.views.using import Proposals, match_with_views, predict_with_views
 
 ROWS = ("sub-cell",)
@@ -89,7 +90,8 @@ def matcher_predictor(
         found = loaded.match(lr, sample.refs[0], scale)
         seen = tuple(views.propose(pair, sample)(0, found))[:1] if views else ()
         if seen:
-            found = match_with_views(loaded.match, "one", lr, sample.refs[0], scale, seen)
+            cut = tuple(scored(view, sample.crop) for view in seen) if loaded.oracle else seen
+            found = match_with_views(loaded.match, "one", lr, sample.refs[0], scale, cut)
         height, width = sample.lr.shape[:2]
         return Prediction(resize_pil_bicubic(sample.lr, sample.scale * height, sample.scale * width), found, seen)
 
