@@ -52,11 +52,11 @@ def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: 
             index, similarity = match(features, ref, precision=mode)
         flow = index_to_flow(index, ref.shape[2] - 2) + torch.tensor([0.0, top], device=index.device)  # p0 = p' - p
         this = Correspondence(flow, index, similarity, torch.full_like(index, number))
-        found = this if found is None else _better(found, this)
+        found = this if found is None else better(found, this)
     return found
 
 
-def _better(one: Correspondence, other: Correspondence) -> Correspondence:
+def better(one: Correspondence, other: Correspondence) -> Correspondence:
     """Keep the more similar match of the two, patch by patch; ``one`` when they are equal."""
     wins = other.similarity > one.similarity
     return Correspondence(
