@@ -11,6 +11,7 @@ import numpy as np
 from refsr_bench.core.schema import IN_WORDS
 from refsr_bench.core.types import Correspondence, Image, Match, Prediction, Propose, RefPair, Sample, View
 from refsr_bench.pixels.resize import resize_pil_bicubic
+from refsr_bench.pixels.sampling import linearly
 from refsr_bench.views.proposals import VERSION, Views
 from refsr_bench.views.proposals import propose as propose_views
 
@@ -99,23 +100,14 @@ def shown(view: View, lr: Image) -> Image:
 
 
 def through(found: Correspondence, view: View) -> Correspondence:
-    """Turn matches in a view into matches in its reference; NaN where the view does not show what was found.
-
-    Between pixels the place in the reference is interpolated linearly.
-    """
+    """Turn matches in a view into matches in its reference; NaN where the view does not show what was found."""
     height, width = view.valid.shape
     at = np.asarray(found.targets, np.float64)
     inside = np.isfinite(at).all(1)
     inside &= (at >= -0.5).all(1) & (at <= (width - 0.5, height - 0.5)).all(1)
-    x, y = np.where(inside[:, None], at, 0).clip(0, (width - 1, height - 1)).T
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    right, bottom = (left + 1).clip(max=width - 1), (top + 1).clip(max=height - 1)
-    targets = np.zeros((len(at), 2))
-    for row, down in ((top, 1 - (y - top)), (bottom, y - top)):
-        for column, across in ((left, 1 - (x - left)), (right, x - left)):
-            weight = down * across
-            inside &= view.valid[row, column] | (weight == 0)
-            targets += np.where(weight[:, None] > 0, weight[:, None] * view.source[row, column], 0)
+    at = np.where(inside[:, None], at, 0)
+    inside &= linearly(view.valid[..., None].astype(np.float64), at)[:, 0] > 1 - 1e-9  # all pixels that take part
+    targets = linearly(view.source, at)
     targets[~inside] = np.nan
     return replace(found, targets=targets.astype(np.float32))
 
