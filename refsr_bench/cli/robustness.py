@@ -18,6 +18,7 @@ from refsr_bench.cli.common import (
     out_option,
     pair_progress,
     reuse_option,
+    views_option,
 )
 from refsr_bench.core.errors import Misuse
 
@@ -63,6 +64,12 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
     "rotation+scale), or 'wide', the transformation's grid. An unrelated reference is always measured with methods.",
 )
 @click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights of a method or a matcher.")
+@views_option(
+    "robustness",
+    " 'truth' gives the reference put back by its true transformation, the most that any view could give. May be given "
+    "again: all are measured.",
+    multiple=True,
+)
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
 @click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -124,6 +131,7 @@ def _study(asked: Any, transform: str) -> RobustnessStudy:
         limit=asked.limit,
         textured=asked.subset == "texture",
         device=resolve_device(asked.device),
+        views=asked.views,
         command=command_line(),
     )
 

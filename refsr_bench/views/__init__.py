@@ -4,5 +4,5 @@
    keypoints, the matches of the method itself, and, where both fail, ``turns``
 2. ``dense`` follows what is left of the motion by optical flow, there and back, and tells where it can be trusted
 3. ``warps`` samples the reference at the places of a map, without aliasing
-4. ``using`` gives the views to methods that know nothing of them
+4. ``using`` gives the views to methods that know nothing of them; ``records`` describes them
 """
