@@ -86,7 +86,7 @@ def restore_views(
     sr, found = upscale_with_views(net, lr, lr_up, refs, asked)
     tops = found.flow.new_tensor(canvas_tops([*heights, *(ref.shape[2] // 4 for ref in refs)]))
     flow = found.flow.clone()
-    flow[..., 1] -= tops[found.reference]
+    flow[..., 1] -= tops[found.reference.clamp_min(0)]
     matches = matches_of(flow, found.similarity)
     chosen = found.reference.cpu().numpy().reshape(-1)
     return sr, Located(matches.points, matches.targets, matches.confidence, chosen)

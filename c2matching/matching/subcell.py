@@ -144,7 +144,8 @@ def _peaks(scores: Tensor) -> tuple[Tensor, Tensor]:
     best, at = scores[:, 1:-1, 1:-1].flatten(1).max(1)
     row, column = at // side + 1, at % side + 1
     each = torch.arange(len(scores), device=scores.device)
-    near = torch.stack([torch.stack([scores[each, row + j, column + i] for i in (-1, 0, 1)], -1) for j in (-1, 0, 1)], 1)
+    around = [scores[each, row + j, column + i] for j in (-1, 0, 1) for i in (-1, 0, 1)]
+    near = torch.stack(around, dim=-1).view(-1, 3, 3)
     middle = torch.stack((column, row), dim=-1) - MOST
     return middle + tops(near), best
 
