@@ -1,4 +1,4 @@
-"""Writes the table of methods in README, from the catalogue: python docs/methods_table.py"""
+"""Writes the tables of README (methods) and methods.md (matchers) from the catalogue: python docs/methods_table.py"""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard
 
 HEAD = ("methods", "what", "year", "references", "parameters", "GMACs", "verified against")
+MATCHERS_HEAD = ("matcher", "what", "year", "how it finds correspondences")
 
 
 def rows() -> list[tuple[str, ...]]:
@@ -32,17 +33,27 @@ def _row(cards: list[MethodCard]) -> tuple[str, ...]:
     )
 
 
-def table() -> str:
-    lines = (HEAD, tuple("---" for _ in HEAD), *rows())
+def matcher_rows() -> list[tuple[str, ...]]:
+    """A row per matcher, the oldest first."""
+    cards = sorted(catalogue.collect("MATCHERS").values(), key=lambda card: (card.year, card.name))
+    return [(f"`{card.name}`", card.title, str(card.year), card.description) for card in cards]
+
+
+def _table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
+    lines = (head, tuple("---" for _ in head), *body)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def written(page: str) -> str:
-    """Return the page with its table brought up to date."""
-    begin, end = "<!-- methods: written by docs/methods_table.py -->\n", "<!-- end of methods -->"
-    return re.sub(f"{begin}.*?{end}", lambda _: f"{begin}{table()}\n{end}", page, flags=re.S)
+    """Return a page with those of its tables brought up to date that it has."""
+    tables = {"methods": _table(HEAD, rows()), "matchers": _table(MATCHERS_HEAD, matcher_rows())}
+    for name, table in tables.items():
+        begin, end = f"<!-- {name}: written by docs/methods_table.py -->\n", f"<!-- end of {name} -->"
+        page = re.sub(f"{begin}.*?{end}", lambda _, new=f"{begin}{table}\n{end}": new, page, flags=re.S)
+    return page
 
 
 if __name__ == "__main__":
-    readme = Path(__file__).resolve().parent.parent / "README.md"
-    readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    root = Path(__file__).resolve().parent.parent
+    for path in (root / "README.md", root / "docs" / "methods.md"):
+        path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")

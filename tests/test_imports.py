@@ -23,7 +23,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "datasets": (*BELOW, "data"),
     "protocols": ("core", "pixels"),
     "metrics": ("core", "pixels", "learning"),
-    "matchers": BELOW,
+    "matchers": (*BELOW, "learning"),
     "learning": ("core", "pixels"),
     "views": (*BELOW, "learning", "matchers"),
     "evaluate": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),

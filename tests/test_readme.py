@@ -118,6 +118,13 @@ def test_the_table_of_methods_is_that_of_the_catalogue() -> None:
     assert written(README) == README, "run python docs/methods_table.py"
 
 
+def test_the_table_of_matchers_is_that_of_the_catalogue() -> None:
+    from docs.methods_table import written
+
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert "| `sift` |" in page and written(page) == page, "run python docs/methods_table.py"
+
+
 def test_setup_commands_are_those_of_the_continuous_test() -> None:
     script = (ROOT / ".ci/run").read_text()
     for command in SETUP:

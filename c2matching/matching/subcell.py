@@ -6,7 +6,10 @@ are not yet moved to the match. What is left is found in the pixels themselves, 
 
 1. the luma of the enlarged LR image, and that of the reference, blurred as LR is (``BLUR``)
 2. their normalised cross-correlation in a window around the patch, at all whole shifts up to ``REACH``
-3. the vertex of a parabola through the best correlation and its neighbours, along each axis
+3. the top of the quadratic surface through the best correlation and its eight neighbours
+
+Along an edge nothing tells where a patch belongs. A parabola for each axis would then correct the same error twice, so
+the surface has a mixed term, and its curvature is steadied (``STEADY``).
 
 The correlation is also the certainty of the match: patches that only resemble each other correlate little.
 """
@@ -23,11 +26,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from c2matching.matching.correspondence import Correspondence
-from c2matching.matching.patches import CELL, FLAT, REACH, WINDOW
+from c2matching.matching.patches import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 from c2matching.matching.pruned import available, in_threads
 
 BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bicubic reduction x4, enlarged again
-RIM = CELL + REACH  # pixels that windows reach beyond an image, whose border is repeated there
+MOST = REACH + 1  # shifts that are ever looked at: a parabola needs the neighbours of the furthest
+RIM = CELL + MOST  # pixels that windows reach beyond an image, whose border is repeated there
 PATCHES = 1 << 12  # patches refined at once by tensors; their windows take 10 MB
 LUMA = (0.299, 0.587, 0.114)
 
@@ -114,14 +118,14 @@ def by_tensors(own: Tensor, ref: Tensor, places: Tensor, chosen: Tensor) -> tupl
     """Refine like ``by_loops`` with tensor operations alone, on any device, PATCHES at a time."""
     (own_mean, own_variance), ref_variance = _variances(own), _variances(ref)[1]
     own_windows = own.unfold(0, WINDOW, CELL).unfold(1, WINDOW, CELL)  # (h, w, WINDOW, WINDOW)
-    ref_windows = ref.unfold(0, WINDOW + 2 * REACH, CELL).unfold(1, WINDOW + 2 * REACH, CELL)
-    spreads = ref_variance.unfold(0, 2 * REACH + 1, CELL).unfold(1, 2 * REACH + 1, CELL)
+    ref_windows = ref.unfold(0, WINDOW + 2 * MOST, CELL).unfold(1, WINDOW + 2 * MOST, CELL)
+    spreads = ref_variance.unfold(0, 2 * MOST + 1, CELL).unfold(1, 2 * MOST + 1, CELL)
     shift, score = torch.zeros_like(places, dtype=own.dtype), torch.zeros(chosen.shape, device=own.device)
     for y, x in zip(*(part.split(PATCHES) for part in chosen.nonzero(as_tuple=True)), strict=True):
         column, row = places[y, x].unbind(-1)
         centred = own_windows[y, x] - own_mean[y * CELL, x * CELL, None, None]
         around = ref_windows[row, column]
-        around = around - around[:, WINDOW // 2 + REACH, WINDOW // 2 + REACH, None, None]  # small numbers round less
+        around = around - around[:, WINDOW // 2 + MOST, WINDOW // 2 + MOST, None, None]  # small numbers round less
         crossed = F.conv2d(around[None], centred[:, None], groups=len(y))[0] / WINDOW**2
         mine, theirs = own_variance[y * CELL, x * CELL], spreads[row, column]
         scores = crossed / (mine[:, None, None] * theirs.clamp_min(FLAT)).sqrt()
@@ -132,20 +136,31 @@ def by_tensors(own: Tensor, ref: Tensor, places: Tensor, chosen: Tensor) -> tupl
 
 
 def _peaks(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the places (n, 2), (x, y) from the middle, and heights (n,) of the peaks of correlations (n, s, s)."""
-    n, side, _ = scores.shape
-    best, at = scores.flatten(1).max(1)
-    row, column = at // side, at % side
-    each = torch.arange(n, device=scores.device)
+    """Return the places (n, 2), (x, y) from the middle, and heights (n,) of the peaks of correlations (n, s, s).
 
-    def vertex(before: Tensor, after: Tensor, inside: Tensor) -> Tensor:
-        bend = before - 2 * best + after
-        return torch.where(inside & (bend < 0), (before - after) / (2 * bend), 0)
+    The outermost correlations are neighbours of peaks and never peaks themselves.
+    """
+    side = scores.shape[1] - 2
+    best, at = scores[:, 1:-1, 1:-1].flatten(1).max(1)
+    row, column = at // side + 1, at % side + 1
+    each = torch.arange(len(scores), device=scores.device)
+    near = torch.stack([torch.stack([scores[each, row + j, column + i] for i in (-1, 0, 1)], -1) for j in (-1, 0, 1)], 1)
+    middle = torch.stack((column, row), dim=-1) - MOST
+    return middle + tops(near), best
 
-    def along(number: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return (number - 1).clamp_min(0), (number + 1).clamp_max(side - 1), (number > 0) & (number < side - 1)
 
-    (left, right, in_row), (up, down, in_column) = along(column), along(row)
-    x = column - REACH + vertex(scores[each, row, left], scores[each, row, right], in_row)
-    y = row - REACH + vertex(scores[each, up, column], scores[each, down, column], in_column)
-    return torch.stack((x, y), dim=-1), best
+def tops(near: Tensor) -> Tensor:
+    """Return the tops (n, 2), (x, y) from the middle, of surfaces through 3x3 correlations (n, 3, 3).
+
+    A top lies at most at a neighbour. It stays in the middle where the surface has none.
+    """
+    best = near[:, 1, 1]
+    slope = torch.stack((near[:, 1, 2] - near[:, 1, 0], near[:, 2, 1] - near[:, 0, 1]), dim=-1) / 2
+    xx, yy = 2 * best - near[:, 1, 2] - near[:, 1, 0], 2 * best - near[:, 2, 1] - near[:, 0, 1]
+    xy = -(near[:, 2, 2] - near[:, 2, 0] - near[:, 0, 2] + near[:, 0, 0]) / 4
+    steady = STEADY * (xx + yy).clamp_min(LEAST_BEND)
+    xx, yy = xx + steady, yy + steady
+    determinant = xx * yy - xy.square()
+    there = torch.stack((yy * slope[:, 0] - xy * slope[:, 1], xx * slope[:, 1] - xy * slope[:, 0]), dim=-1)
+    there = (there / determinant[:, None]).clamp(-1, 1)
+    return torch.where(((xx > 0) & (determinant > 0))[:, None], there, 0)

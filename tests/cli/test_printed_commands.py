@@ -108,7 +108,7 @@ def test_no_command_is_written_by_hand() -> None:
 
 def test_options_in_messages_exist() -> None:
     """An option that was renamed is renamed in every message, too."""
-    known = {"--nproc-per-node", "--help"}  # torchrun's, click's
+    known = {"--nproc-per-node", "--help", "--no-deps"}  # torchrun's, click's, pip's
     options = [option for each in every_command(main) for option in each.params]
     known |= {name for option in options for name in (*option.opts, *option.secondary_opts)}
     for path, tree in TREES.items():

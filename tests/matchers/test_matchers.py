@@ -22,7 +22,7 @@ from refsr_bench.geometry.warping import apply
 from refsr_bench.learning.checkpoints import synthetic
 from refsr_bench.learning.weights import Trained, write
 from refsr_bench.matchers import dis, sift
-from refsr_bench.matchers._inputs import enlarged, luma
+from refsr_bench.matchers._inputs import enlarged
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
 CARDS = {card.name: card for card in (*matchers.MATCHERS, *sift.MATCHERS, *dis.MATCHERS)}
@@ -193,7 +193,7 @@ def test_matchers_without_weights_refuse_a_file(name, tmp_path):
 
 def test_sift_without_a_keypoint_stays_in_place():
     flat = np.full((48, 64, 3), 90, np.uint8)
-    found = sift.match(flat[::4, ::4], np.full((96, 64, 3), 90, np.uint8), 4)
+    found = loaded("sift").match(flat[::4, ::4], np.full((96, 64, 3), 90, np.uint8), 4)
     assert np.allclose(found.targets, (found.points + 0.5) * (1, 2) - 0.5)
 
 
@@ -204,9 +204,9 @@ def test_sift_with_few_keypoints_follows_the_nearest():
         image = np.full((64, 96, 3), 128, np.uint8)
         return cv2.circle(cv2.circle(image, (x, 30), 9, (250, 230, 230), -1), (x + 3, 26), 3, (10, 20, 90), -1)
 
-    found = sift.match(disc(40), disc(45), 1)
-    own, _ = sift.keypoint_matches(luma(disc(40)), luma(disc(45)))
-    assert 0 < len(own) < sift.FEWEST["similarity"]
+    found = loaded("sift").match(disc(40), disc(45), 1)
+    own, _ = sift.keypoints(disc(40), disc(45))
+    assert 0 < len(own) < sift.FEWEST.similarity
     assert np.median(found.targets - found.points, axis=0) == pytest.approx([5, 0], abs=0.5)
 
 
