@@ -268,7 +268,7 @@ def _views_in_words(made: Prediction, refs: Sequence[Path]) -> str:
     shares = made.shares or [view.valid.mean() for view in made.views]
     told = [
         f"; {f'{refs[view.reference]}: ' if len(refs) > 1 else ''}view by {IN_WORDS['found_by'][view.found_by]}, "
-        f"{share:.0%} of the image"
+        f"{100 * share:.0f} % of the image"
         for view, share in zip(made.views, shares, strict=True)
     ]
     return "".join(told) or "; no view of a reference was believed"
