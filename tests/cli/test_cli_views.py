@@ -55,11 +55,12 @@ def test_the_reference_of_a_view_is_named_where_there_are_several(photos: Path, 
     assert f"; {photos / 'turned.png'}: view by SIFT, " in told and "other.png" not in told
 
 
-def test_an_unrelated_reference_has_no_view_and_changes_nothing(photos: Path, tmp_path: Path) -> None:
+def test_an_unrelated_reference_has_no_view_and_does_no_harm(photos: Path, tmp_path: Path) -> None:
     told, seen = restored(photos, tmp_path / "a.png", "--ref", photos / "other.png", "--views", "auto")
     assert told.rstrip().endswith("; no view of a reference was believed")
     _, plain = restored(photos, tmp_path / "b.png", "--ref", photos / "other.png", "--views", "none")
-    assert np.array_equal(seen, plain)
+    errors = [np.square(image - read_image(photos / "hr.png").astype(float)).mean() for image in (seen, plain)]
+    assert errors[0] < 1.01 * errors[1]
 
 
 def test_a_method_without_references_says_nothing_of_views(photos: Path, tmp_path: Path) -> None:
@@ -86,7 +87,8 @@ def test_match_draws_the_view(photos: Path, tmp_path: Path) -> None:
     (line,) = (line for line in told.splitlines() if line.startswith("view of turned.png by SIFT: "))
     assert float(line.split(": ")[1].split("%")[0]) > 40 and "mean correlation 0.9" in line
     other = ("--lr", photos / "lr.png", "--ref", photos / "other.png", "--views", "auto", "--out", tmp_path / "o.png")
-    assert "No view of a reference was believed." in run("match", *other)
+    told = run("match", *other)
+    assert "No view of a reference was believed." in told and "nothing nearly the same: " in told
     sides = [Image.open(tmp_path / name).size for name in ("m.png", "o.png")]
     assert sides[0][1] < sides[1][1]  # one picture more in a row makes it less high
 
@@ -119,7 +121,7 @@ def test_robustness_measures_each_of_the_views_that_it_is_given(photos: Path, tm
     rows = [line for line in told.splitlines() if line.startswith("raw pixels")]
     assert [row.split("  ")[0] for row in rows] == ["raw pixels", "raw pixels, views", "raw pixels, true views"]
     error = [float(row.split("90")[1].split()[1]) for row in rows]
-    assert error[0] > 20 and max(error[1:]) < 3
+    assert error[0] > 80 and max(error[1:]) < 20
     refused = run("robustness", "--transform", "given", "--dataset", "sample", "--views", "truth", "--out", tmp_path,
                   code=2)  # fmt: skip
     assert "--views truth: no homography is known" in refused
