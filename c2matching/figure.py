@@ -169,7 +169,7 @@ def _figure(match: Matched, lines: int) -> Figure:
     nothing = match.chosen < 0
     own, there = match.own, np.where(nothing[..., None], match.own, match.there)
     confidence, reference = np.where(nothing, np.nan, match.confidence), match.chosen
-    several = len(refs) > 1
+    several = len(refs) > 1 or nothing.any()
     panels = 3 if several else 2
     widths = [enlarged.shape[1] / enlarged.shape[0], *(ref.shape[1] / ref.shape[0] for ref in refs)]
     heights = WIDTH / sum(widths) + 0.3, WIDTH / panels / widths[0] + 0.3  # inches, with room for a line of text
