@@ -76,16 +76,13 @@ def better(one: Followed, other: Followed) -> Followed:
     return Followed(*(np.where(wins[(...,) + (None,) * (a.ndim - 2)], b, a) for a, b in zip(one, other, strict=True)))
 
 
-def smoothed(followed: Followed, ref: Image) -> Followed:
-    """Smooth a map where it is trusted, and sample the reference again."""
+def finished(followed: Followed, guide: np.ndarray, ref: Image) -> Followed:
+    """Smooth a map, and sample the reference again; where it is not trusted, it becomes that of ``guide``."""
     import cv2
 
-    def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.GaussianBlur(x, (0, 0), STILL)
-
-    still = pixel_grid(followed.score.shape).astype(np.float32)
-    weight = followed.trusted.astype(np.float32) + 1e-3  # of places that are not trusted: they fill what has no others
-    moved = mean((followed.source - still) * weight[..., None]) / mean(weight)[..., None] + still
+    filled = np.where(followed.trusted[..., None], followed.source, guide)
+    still = pixel_grid(filled.shape[:2]).astype(np.float32)
+    moved = cv2.GaussianBlur(filled - still, (0, 0), STILL) + still
     return followed._replace(source=moved, image=sampled(ref, moved))
 
 

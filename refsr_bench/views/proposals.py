@@ -14,7 +14,7 @@ from refsr_bench.core.schema import FoundBy
 from refsr_bench.core.types import Correspondence, Image, Propose, View
 from refsr_bench.geometry import motion
 from refsr_bench.views import turns
-from refsr_bench.views.dense import Followed, better, follow, luma, smoothed
+from refsr_bench.views.dense import Followed, better, finished, follow, luma
 from refsr_bench.views.guides import from_matches, from_trusted
 from refsr_bench.views.warps import map_of
 
@@ -101,7 +101,7 @@ def find(image: Image, ref: Image, guides: Sequence[Guides], reference: int = 0)
         return None
     for _ in range(CONTINUED):
         best = better(best, follow(gray, ref, from_trusted(best.source, best.trusted)))
-    best = smoothed(best, ref)
+    best = finished(best, from_trusted(best.source, best.trusted), ref)
     return View(best.image, best.source.astype(np.float32), _vouched(best.trusted), found_by, reference)
 
 
