@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,14 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from c2matching.matching.correspondence import Correspondence, canvas_tops
-from c2matching.method import MATCHING, METHODS, MIN_SIDE, SYSTEM
+from c2matching.method import MATCHING, METHODS, MIN_SIDE, SYSTEM, restore_views
 from refsr_bench.core.files import cannot_write, writing
-from refsr_bench.core.types import Image
+from refsr_bench.core.schema import IN_WORDS
+from refsr_bench.core.types import Image, Propose, View
 from refsr_bench.learning.method import check_sizes, tensors
 from refsr_bench.learning.weights import read
 from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image
 from refsr_bench.pixels.resize import resize_pil_bicubic
+from refsr_bench.pixels.saved import hatched
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 WIDTH = 7.2  # inches, both columns of a page
 CELL = 4  # HR pixels per descriptor
@@ -28,23 +34,41 @@ CELL = 4  # HR pixels per descriptor
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 
 
+Viewing = Callable[[Image, Sequence[Image], int], Propose]
+"""``viewing(lr, refs, scale)`` returns what proposes views of these references."""
+
+
 @dataclass(frozen=True)
 class Matched:
     """The contents of a figure.
 
-    enlarged: LR at four times its size. refs: cut to multiples of four. names: those of all images, LR first.
+    enlarged: LR at four times its size. images: those that were matched with, views first, then references cut to
+    multiples of four. names: those of LR and of these images. own, there (h, w, 2), (x, y): the middles of all patches
+    and of their matches, in HR pixels of the chosen image. confidence (h, w): the cosine of the two patches; in views,
+    the correlation of their pixels. chosen (h, w): the number of the image. views: how many of the images are views.
     """
 
     enlarged: Image
-    refs: Sequence[Image]
-    found: Correspondence
+    images: Sequence[Image]
     names: Sequence[str]
+    own: np.ndarray
+    there: np.ndarray
+    confidence: np.ndarray
+    chosen: np.ndarray
+    views: int = 0
 
 
-def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, matching: str = MATCHING[0]) -> Matched:
+def match_files(
+    lr_path: Path,
+    ref_paths: Sequence[Path],
+    weights: Path | None,
+    matching: str = MATCHING[0],
+    viewing: Viewing | None = None,
+) -> Matched:
     """Match an LR image with one or several references. weights: None takes those that come with the package.
 
-    Raises BenchError naming an image that cannot be read or is too small.
+    viewing: makes views of the references to match with, too. Raises BenchError naming an image that cannot be read or
+    is too small.
     """
     import torch
 
@@ -52,12 +76,41 @@ def match_files(lr_path: Path, ref_paths: Sequence[Path], weights: Path | None, 
     check_sizes(MIN_SIDE, lr, refs)
     net = read(SYSTEM, METHODS[0].name, [weights or METHODS[0].bundled]).net.eval().requires_grad_(False)
     net.matching = matching
+    enlarged = resize_pil_bicubic(lr, CELL * lr.shape[0], CELL * lr.shape[1])
+    cut = [mod_crop(ref, CELL) for ref in refs]
+    names = [lr_path.name, *(path.name for path in ref_paths)]
+    if viewing is not None:
+        return _matched_with_views(net, (lr, enlarged), cut, names, viewing(lr, refs, CELL))
     _, lr_up, ref_tensors = tensors("cpu", lr, refs)
     with torch.inference_mode():
         (found,) = net.correspondences(lr_up, ref_tensors)
-    cut = [mod_crop(ref, CELL) for ref in refs]
-    names = [lr_path.name, *(path.name for path in ref_paths)]
-    return Matched(resize_pil_bicubic(lr, 4 * lr.shape[0], 4 * lr.shape[1]), cut, found, names)
+    own, there = matched_points(found, [ref.shape[0] // CELL for ref in cut])
+    return Matched(enlarged, cut, names, own, there, found.similarity.cpu().numpy(), found.reference.cpu().numpy())
+
+
+def _matched_with_views(
+    net: nn.Module, images: tuple[Image, Image], refs: Sequence[Image], names: Sequence[str], propose: Propose
+) -> Matched:
+    import torch
+
+    from refsr_bench.learning.tensors import to_tensor
+
+    views: list[View] = []
+
+    def ask(number: int, found: Any) -> list[tuple[Tensor, Tensor]]:
+        views.extend(new := propose(number, found))
+        return [(to_tensor(view.image)[None], torch.from_numpy(view.valid)) for view in new]
+
+    with torch.inference_mode():
+        _, found = restore_views(net, *tensors("cpu", images[0], refs), ask)
+    grid = (images[0].shape[0] - MIN_SIDE + 1, images[0].shape[1] - MIN_SIDE + 1)
+    # the figure counts from the corner of a pixel, correspondences from its centre
+    own, there = (0.5 + np.reshape(at, (*grid, 2)) for at in (found.points, found.targets))
+    seen = [f"view of {names[1 + view.reference]} by {IN_WORDS['found_by'][view.found_by]}" for view in views]
+    return Matched(
+        images[1], [*map(hatched, views), *refs], [names[0], *seen, *names[1:]], own, there,
+        found.confidence.reshape(grid), found.chosen.reshape(grid), len(views),
+    )  # fmt: skip
 
 
 def matched_points(found: Correspondence, heights: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -106,9 +159,8 @@ def draw(match: Matched, lines: int, path: Path) -> None:
 
 
 def _figure(match: Matched, lines: int) -> Figure:
-    enlarged, refs, found, names = match.enlarged, match.refs, match.found, match.names
-    own, there = matched_points(found, [ref.shape[0] // CELL for ref in refs])
-    confidence, reference = found.similarity.cpu().numpy(), found.reference.cpu().numpy()
+    enlarged, refs, names = match.enlarged, match.images, match.names
+    own, there, confidence, reference = match.own, match.there, match.confidence, match.chosen
     several = len(refs) > 1
     panels = 3 if several else 2
     widths = [enlarged.shape[1] / enlarged.shape[0], *(ref.shape[1] / ref.shape[0] for ref in refs)]
@@ -164,5 +216,3 @@ def _flow_panel(axis: Axes, displacement: np.ndarray) -> None:
     picture = np.dstack([flow_colours(np.stack((x, y), axis=-1)), ~outside])
     wheel.imshow(picture)
     wheel.axis("off")
-
-

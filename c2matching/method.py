@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from c2matching.checkpoints import BUNDLE, BUNDLED, COMPANIONS, HOME, convert, from_bundle
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.types import Correspondence
 from refsr_bench.learning.method import method_card
-from refsr_bench.learning.system import Stages, System
+from refsr_bench.learning.system import Located, Stages, System
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from c2matching.nets.model import C2Matching
 
-MATCHING = ("exact", "half", "coarse")
+MATCHING = ("exact", "half", "coarse", "sub-cell")
 MIN_SIDE = 3  # matching compares 3x3 patches of maps at LR resolution
 STAGES = ("teacher", "student", "restoration")
 
@@ -69,6 +69,29 @@ def matches_of(flow: Tensor, similarity: Tensor | None = None) -> Correspondence
     return Correspondence(points.reshape(-1, 2), (points + 4 * displacement).reshape(-1, 2), confidence)
 
 
+def restore_views(
+    net: C2Matching, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor], ask: Callable[..., Sequence[Any]]
+) -> tuple[Tensor, Located]:
+    """Restore with views of the references, as ``System.restore_views`` says."""
+    from c2matching.matching.correspondence import canvas_tops
+    from c2matching.nets.views import TensorView, upscale_with_views
+
+    heights: list[int] = []
+
+    def asked(number: int, found: Any) -> list[TensorView]:
+        views = [TensorView(*view) for view in ask(number, matches_of(found.flow, found.certainty))]
+        heights.extend(view.image.shape[2] // 4 for view in views)
+        return views
+
+    sr, found = upscale_with_views(net, lr, lr_up, refs, asked)
+    tops = found.flow.new_tensor(canvas_tops([*heights, *(ref.shape[2] // 4 for ref in refs)]))
+    flow = found.flow.clone()
+    flow[..., 1] -= tops[found.reference.clamp_min(0)]
+    matches = matches_of(flow, found.similarity)
+    chosen = found.reference.cpu().numpy().reshape(-1)
+    return sr, Located(matches.points, matches.targets, matches.confidence, chosen)
+
+
 def _configuration() -> type:
     from c2matching.training.config import C2Training
 
@@ -89,9 +112,11 @@ SYSTEM = System(
     older={BUNDLE: from_bundle},
     match=match,
     matching=MATCHING,
+    variants={"sub-cell": "sub-cell"},
     tiling="strips",
     channels_last=True,
     stages=Stages(STAGES, _configuration, _stage),
+    restore_views=restore_views,
 )
 
 _COMMON = {

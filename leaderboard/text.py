@@ -13,7 +13,7 @@ from typing import Any
 
 from refsr_bench.core import lists
 from refsr_bench.core.reader import digest
-from refsr_bench.core.schema import MetricInfo, Run
+from refsr_bench.core.schema import IN_WORDS, MetricInfo, Run, ViewRecord
 
 MISSING = "-"
 MINUS = "−"
@@ -60,11 +60,11 @@ def anchor(text: str) -> str:
 
 
 def number(value: float | None, digits: int, leading_zero: bool = True) -> str:
-    """Return a number as tables print it: fixed decimals, "∞", "-" for None, and ``.745`` without the zero if asked."""
+    """Return a number as tables print it: fixed decimals, "∞", "-∞", "-" for None; ``.745`` without zero if asked."""
     if value is None:
         return MISSING
     if math.isinf(value):
-        return "∞"
+        return "∞" if value > 0 else "-∞"
     text = f"{value:.{digits}f}"
     return text if leading_zero else re.sub(r"^(-?)0\.", r"\1.", text)
 
@@ -95,6 +95,13 @@ def signed(value: float, digits: int, leading_zero: bool = True) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """Return a share as per cent, with a thin space before the sign."""
     return f"{100 * share:.{digits}f}\u202f%"
+
+
+def view_text(view: ViewRecord) -> str:
+    """Return what a record says of a view of a reference, in a line."""
+    by = IN_WORDS["found_by"][view.found_by]
+    taken = "" if view.share is None else f", {percent(view.share, 0)} taken"
+    return f"view by {by}, shows {percent(view.valid, 0)} of the image{taken}"
 
 
 def count(parameters: float | None) -> str:

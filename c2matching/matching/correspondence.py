@@ -23,12 +23,14 @@ class Correspondence:
     flow (h-2, w-2, 2) float, (x, y): matched patch minus own patch, in descriptor cells (4 HR pixels), on the canvas of
     the references (``canvas_tops``). index (h-2, w-2) int64: matched patch, row-major over the patches of its
     reference. similarity (h-2, w-2): cosine. reference (h-2, w-2) int64: number of the reference that holds it.
+    certainty (h-2, w-2): of a match that ``subcell`` refined; None of others.
     """
 
     flow: Tensor
     index: Tensor
     similarity: Tensor
     reference: Tensor
+    certainty: Tensor | None = None
 
 
 def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: str = "exact") -> Correspondence:
@@ -50,11 +52,11 @@ def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: 
             index, similarity = match(features, ref, precision=mode)
         flow = index_to_flow(index, ref.shape[2] - 2) + torch.tensor([0.0, top], device=index.device)  # p0 = p' - p
         this = Correspondence(flow, index, similarity, torch.full_like(index, number))
-        found = this if found is None else _better(found, this)
+        found = this if found is None else better(found, this)
     return found
 
 
-def _better(one: Correspondence, other: Correspondence) -> Correspondence:
+def better(one: Correspondence, other: Correspondence) -> Correspondence:
     """Keep the more similar match of the two, patch by patch; ``one`` when they are equal."""
     wins = other.similarity > one.similarity
     return Correspondence(

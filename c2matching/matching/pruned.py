@@ -63,7 +63,7 @@ def match(
     (h-2, w-2) int64 and correlation (h-2, w-2).
     """
     # Small problems take longer in several threads, many times longer when other work shares the cores.
-    (basis,) = _in_threads([partial(principal_directions, features, ref_features)])
+    (basis,) = in_threads([partial(principal_directions, features, ref_features)])
     if basis is None:
         return None
     task = _Task(features, ref_features, scale)
@@ -72,12 +72,12 @@ def match(
         return None
     rows, count = features.shape[1] - 2, torch.get_num_threads()
     edges = sorted({rows * i // count for i in range(count + 1)})
-    _in_threads([partial(task.band, bounds, first, end, IN_ALL // count) for first, end in pairwise(edges)])
+    in_threads([partial(task.band, bounds, first, end, IN_ALL // count) for first, end in pairwise(edges)])
     index = torch.from_numpy(task.index)
     return index - index // task.ref_width * 2, torch.from_numpy(task.best)  # from whole rows to rows of patches
 
 
-def _in_threads(calls: Sequence[Callable[[], T]]) -> list[T]:
+def in_threads(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Return the result of each call, made in a thread of its own, in which PyTorch uses no further threads."""
 
     def alone(call: Callable[[], T]) -> T:

@@ -16,12 +16,15 @@ from torch import Tensor, nn
 
 from c2matching.matching.correspondence import Correspondence, correspond, on_canvas
 from c2matching.matching.pre_offsets import pre_offsets_by_layer
+from c2matching.matching.subcell import refine
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.large_images import restore_within_memory
 from c2matching.nets.restoration import FULL, RestorationConfig, RestorationNet
 from c2matching.nets.strips import in_strips
 from refsr_bench.learning.scales import SCALES
 from refsr_bench.learning.vgg import VGG19Features
+
+SUB_CELL = "sub-cell"
 
 
 def _several(ref: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
@@ -31,7 +34,8 @@ def _several(ref: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
 class C2Matching(nn.Module):
     """The whole of C2-Matching: student extractors, reference features, restoration network.
 
-    Images are (N, 3, H, W) RGB in [0, 1] with H and W multiples of 4. matching: a mode of ``correspond``.
+    Images are (N, 3, H, W) RGB in [0, 1] with H and W multiples of 4. matching: a mode of ``correspond``, or
+    ``sub-cell``: exact, and then ``subcell.refine``.
     """
 
     def __init__(self, config: RestorationConfig = FULL, matching: str = "exact") -> None:
@@ -41,11 +45,24 @@ class C2Matching(nn.Module):
         self.extractor = ContrastiveExtractor()
         self.vgg = VGG19Features(self.restoration.ref_layers)
 
+    @property
+    def below_cell(self) -> bool:
+        """True if matches are refined below a cell."""
+        return self.matching == SUB_CELL
+
+    @property
+    def coarsest(self) -> str:
+        """The mode of ``correspond`` that finds cells."""
+        return "exact" if self.below_cell else self.matching
+
     def correspondences(self, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> list[Correspondence]:
         """Match each image of the batch with its reference, or one image with several of any sizes (1, 3, H, W)."""
         dense1 = in_strips(self.extractor.feature_extraction_image1, lr_up)
         dense2 = [in_strips(self.extractor.feature_extraction_image2, each) for each in _several(ref)]
-        return [correspond(a, b, self.matching) for a, *b in zip(dense1, *dense2, strict=True)]
+        found = [correspond(a, b, self.coarsest) for a, *b in zip(dense1, *dense2, strict=True)]
+        if not self.below_cell:
+            return found
+        return [refine(f, up, own) for f, up, *own in zip(found, lr_up, *_several(ref), strict=True)]
 
     def flows(self, lr_up: Tensor, ref: Tensor | Sequence[Tensor]) -> list[Tensor]:
         """Return the displacements of the matches on the references' canvas, (h-2, w-2, 2), (x, y), one per image.

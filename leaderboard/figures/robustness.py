@@ -1,4 +1,7 @@
-"""Draws robustness like the paper's Fig. 6: bars by group, curves with bands over a sweep; AEE, PSNR and gain."""
+"""Draws robustness like the paper's Fig. 6: bars by group, curves with bands over a sweep; AEE, PSNR and gain.
+
+Where a ceiling was measured, one more figure shows the share of the possible gain, see ``figures.shares``.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboard.figures import style
+from leaderboard.figures import shares, style, sweeps
 from leaderboard.figures.figure import Column, Figure, csv_of, name_of, protocol_words, table_of
 from leaderboard.statistics.estimates import Estimate
-from leaderboard.statistics.robustness import GAIN, Row, Study, level_number
+from leaderboard.statistics.robustness import GAIN, Row, Study
+from leaderboard.statistics.shares import LEAST_GAIN, SHARE, Series
 from refsr_bench.core.files import write_bytes, write_text
-from refsr_bench.geometry.kinds import EDGES, GIVEN, UNRELATED
+from refsr_bench.geometry.kinds import GIVEN, UNRELATED, numbers_of, unit_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +31,9 @@ KIND = "robustness"
 
 
 def figures(studies: Sequence[Study], order: Mapping[str, int]) -> list[Figure]:
-    """Return bars and curves of every study. order: see ``style.marks``."""
+    """Return bars, curves and shares of every study. order: see ``style.marks``."""
     return [
-        _figure(study, rows, form, draw)
+        (_share_figure if form == shares.FORM else _figure)(study, rows, form, draw)
         for study in studies
         for rows in [study.rows]
         for form, draw in drawings(rows, study.protocol.psnr, study.change, order=order).items()
@@ -38,8 +43,8 @@ def figures(studies: Sequence[Study], order: Mapping[str, int]) -> list[Figure]:
 def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool], Drawing]) -> Figure:
     psnr = study.protocol.psnr
     sweep = form == "curves"
-    shown = [row for row in rows if (level_number(row.level) is not None) == sweep or row.level == UNRELATED]
-    runs = dict(zip(dict.fromkeys(row.series for row in rows), study.runs.values(), strict=True))
+    shown = [row for row in rows if bool(numbers_of(row.level)) == sweep or row.level == UNRELATED]
+    runs = {series: study.runs[key] for series, key in _keys(study, rows).items()}
     records = [
         {"level": row.level, "method": row.method, "title": row.title, "weights": row.weights,
          "weights_sha256": runs[row.series][row.level].result.run.method.weights.sha256 or "", "images": row.images,
@@ -53,26 +58,77 @@ def _figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool],
         Column("aee", "AEE, pixels [95 %]", 2), Column("psnr", f"{_name(psnr)}, dB [95 %]", 2),
         Column("gain", "Gain, dB [95 %]", 2, True), Column("images", "Images", 0),
     )  # fmt: skip
-    images = f"{len(study.pair_ids)} image{'s' * (len(study.pair_ids) != 1)}"
-    what = "references as given" if study.change == GIVEN else f"{study.change} of the reference"
+    unit = unit_of(study.change, (row.level for row in shown))
     caption = (
-        f"{images} of {study.title}, {protocol_words(study.protocol)}. AEE: mean distance of matches from the true "
+        f"{_images(study)}. AEE: mean distance of matches from the true "
         f"place, HR pixels. {'Bands' if sweep else 'Whiskers'} are 95 % bootstrap intervals over images. "
-        + (f"Levels: {EDGES[study.change].unit}. " if sweep and study.change in EDGES else "")
+        + (f"Levels: {unit}. " if sweep and unit else "")
         + ("Dotted: with an unrelated reference. " if sweep else "")
         + "Matchers make no SR image and have no PSNR."
     )
     return Figure(
         KIND, name_of(KIND, f"{study.dataset}-{study.change}-{form}", study.dataset, study.change, form,
                       study.protocol.digest, study.pair_ids, list(study.runs)),
-        f"{study.title}: {what}, {'over a sweep' if sweep else 'by group'}", caption,
+        f"{study.title}: {_change(study)}, {'over a sweep' if sweep else 'by group'}", caption,
         f"{'Line' if sweep else 'Bar'} charts. {describe(shown, psnr)}", table_of(records, columns),
         csv_of(records), draw,
     )  # fmt: skip
 
 
+def _share_figure(study: Study, rows: Sequence[Row], form: str, draw: Callable[[bool], Drawing]) -> Figure:
+    keys, found = _keys(study, rows), study.shares
+    shown = shared(rows)
+    psnr = {(key, row.level): row.values.get(study.protocol.psnr) for row in rows for key in [keys[row.series]]}
+    records = []
+    for row in shown:
+        key = keys[row.series]
+        own = found[key, row.level]
+        records.append({
+            "level": row.level, "method": row.method, "title": row.title, "weights": row.weights,
+            "weights_sha256": study.runs[key][row.level].result.run.method.weights.sha256 or "",
+            "images": own.estimate.images, "share": own.estimate, "psnr": psnr[key, row.level],
+            "floor": psnr[own.floor, UNRELATED], "ceiling": psnr[own.ceiling, row.level],
+            "run_file": study.runs[key][row.level].path, "floor_run_file": study.runs[own.floor][UNRELATED].path,
+            "ceiling_run_file": study.runs[own.ceiling][row.level].path,
+        })  # fmt: skip
+    name = _name(study.protocol.psnr)
+    columns = (
+        Column("title", "Method"), Column("weights", "Weights"), Column("level", "Level"),
+        Column("share", "Share [95 %]", 2), Column("psnr", f"{name}, dB [95 %]", 2),
+        Column("floor", "Floor, dB [95 %]", 2), Column("ceiling", "Ceiling, dB [95 %]", 2),
+        Column("images", "Images", 0),
+    )  # fmt: skip
+    unit = unit_of(study.change, (row.level for row in shown))
+    caption = (
+        f"{_images(study)}. 0: {name} of the plain method with an unrelated reference (floor). 1: {name} of the same "
+        "network with the reference warped back by its true transformation (ceiling). Shares are ratios of mean gains; "
+        f"bands are 95 % bootstrap intervals over images. Levels at which less than {LEAST_GAIN} dB can be gained are "
+        "left out." + (f" Levels: {unit}." if unit else "")
+    )
+    return Figure(
+        KIND, name_of(KIND, f"{study.dataset}-{study.change}-{form}", study.dataset, study.change, form,
+                      study.protocol.digest, study.pair_ids, list(study.runs)),
+        f"{study.title}: {_change(study)}, share of the possible gain", caption,
+        f"Line charts. {shares.describe(shown)}", table_of(records, columns), csv_of(records), draw,
+    )  # fmt: skip
+
+
+def _keys(study: Study, rows: Sequence[Row]) -> dict[str, Series]:
+    """Return the key of each series of rows in ``Study.runs``."""
+    return dict(zip(dict.fromkeys(row.series for row in rows), study.runs, strict=True))
+
+
+def _images(study: Study) -> str:
+    number = len(study.pair_ids)
+    return f"{number} image{'s' * (number != 1)} of {study.title}, {protocol_words(study.protocol)}"
+
+
+def _change(study: Study) -> str:
+    return "references as given" if study.change == GIVEN else f"{study.change} of the reference"
+
+
 def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path) -> list[Path]:
-    """Draw what the levels allow: ``bars`` for groups, ``curves`` for numbers; SVG and PNG each, in ``folder``.
+    """Draw what the rows allow: ``bars`` for groups, ``curves`` for numbers, ``share``; SVG and PNG, in ``folder``.
 
     psnr: the PSNR metric's name. change: one of ``geometry.kinds.KINDS`` or GIVEN. Returns the files. Raises BenchError
     when the disk refuses.
@@ -80,7 +136,8 @@ def write(rows: Sequence[Row], psnr: str, change: str, title: str, folder: Path)
     written = []
     for name, draw in drawings(rows, psnr, change, title).items():
         svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-        write_text(svg, style.svg(draw, False, title, describe(rows, psnr), themed=False))
+        alt = shares.describe(shared(rows)) if name == shares.FORM else describe(rows, psnr)
+        write_text(svg, style.svg(draw, False, title, alt, themed=False))
         write_bytes(png, style.image(draw, False, "png"))
         written += [svg, png]
     return written
@@ -115,17 +172,25 @@ class Plot:
 def drawings(
     rows: Sequence[Row], psnr: str, change: str, title: str = "", order: Mapping[str, int] | None = None
 ) -> dict[str, Callable[[bool], Drawing]]:
-    """Return ``bars`` and ``curves``, if they have levels, as functions of ``narrow`` that draw them."""
-    groups = [row for row in rows if level_number(row.level) is None]
-    numbers = [row for row in rows if level_number(row.level) is not None]
+    """Return ``bars``, ``curves`` and ``share``, if they have levels, as functions of ``narrow`` that draw them."""
+    groups = [row for row in rows if not numbers_of(row.level)]
+    numbers = [row for row in rows if numbers_of(row.level)]
+    unit = unit_of(change, (row.level for row in numbers))
+    units = f"{change}: {unit}" if unit else change
     found: dict[str, Callable[[bool], Drawing]] = {}
     if {row.level for row in groups} - {UNRELATED}:
         found["bars"] = partial(bars, Plot(groups, psnr, title, order=order or {}))
     if numbers:
         unrelated = [row for row in groups if row.level == UNRELATED]
-        units = f"{change}: {EDGES[change].unit}" if change in EDGES else change
         found["curves"] = partial(curves, Plot(numbers, psnr, title, units, unrelated, order or {}))
+    if recovered := shared(rows):
+        found[shares.FORM] = partial(shares.draw, shares.Plot(recovered, title, units, order or {}))
     return found
+
+
+def shared(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that have a share of the possible gain."""
+    return [row for row in rows if SHARE.name in row.values]
 
 
 def bars(plot: Plot, narrow: bool = False) -> Drawing:
@@ -145,7 +210,7 @@ def bars(plot: Plot, narrow: bool = False) -> Drawing:
             look = marks[series]
             axis.bar(x, mean, width * 0.9, color=look.colour, hatch=look.hatch, edgecolor=style.PAPER, linewidth=0)
             axis.errorbar(x, mean, error, fmt="none", ecolor=style.INK, elinewidth=0.8, capsize=1.8, capthick=0.8)
-        slanted = {"rotation": 28, "ha": "right", "rotation_mode": "anchor"} if len(levels) > 4 else {}
+        slanted = sweeps.SLANTED if len(levels) > 4 else {}
         axis.set_xticks(range(len(levels)), [style.label(level, 12) for level in levels], **slanted)
         axis.tick_params(axis="x", length=0)
         if metric == plot.psnr:
@@ -163,10 +228,13 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
     from matplotlib.lines import Line2D
 
     figure, shown, marks = _start(plot, narrow)
+    where = sweeps.places(row.level for row in plot.rows)
     dotted = False
     for axis, metric in shown:
         for series, look in marks.items():
-            found = sorted((level_number(level), value) for level, value in plot.by_level(series, metric).items())
+            found = sorted(
+                ((where[level], value) for level, value in plot.by_level(series, metric).items()), key=itemgetter(0)
+            )
             if not found:
                 continue
             x, values = zip(*found, strict=True)
@@ -177,7 +245,11 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
                 if row.series == series and metric in row.values and math.isfinite(row.values[metric].mean):
                     axis.axhline(row.values[metric].mean, color=look.colour, linestyle=(0, (1, 2)), linewidth=1)
                     dotted = True
-        _sweep_axis(axis, metric, plot, 34 if len(shown) > 2 and not narrow else 52)
+        sweeps.set_axis(axis, where, style.folded(plot.units, 34 if len(shown) > 2 and not narrow else 52))
+        if metric == "aee":
+            axis.set_ylim(bottom=0)
+        if metric == GAIN.name:
+            axis.axhline(0, color=style.DIM, linewidth=0.8)
     handles = [Line2D([], [], **{**look.line, "markeredgewidth": None}) for look in marks.values()]
     labels = _titles(plot, marks)
     if dotted:
@@ -185,19 +257,6 @@ def curves(plot: Plot, narrow: bool = False) -> Drawing:
         labels.append("with an unrelated reference")
     style.legend(figure, handles, labels, narrow)
     return figure
-
-
-def _sweep_axis(axis: Axes, metric: str, plot: Plot, width: int) -> None:
-    """Set scales and labels of one panel of a sweep. width: characters of a line of the label."""
-    axis.set_xlabel(style.folded(plot.units, width))
-    levels = sorted(level_number(row.level) for row in plot.rows)
-    if levels[0] > 0 and levels[-1] / levels[0] > 2:  # factors: half and double are equally far from 1
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    if metric == "aee":
-        axis.set_ylim(bottom=0)
-    if metric == GAIN.name:
-        axis.axhline(0, color=style.DIM, linewidth=0.8)
 
 
 def describe(rows: Sequence[Row], psnr: str) -> str:

@@ -52,7 +52,8 @@ KINDS = (
         robustness.KIND, "Robustness to the reference",
         "How well matching and restoration hold up when the reference is turned, scaled or degraded (the form of "
         "C²-Matching's Fig. 6). The references are made from the ground truth, a leak by construction, so they are "
-        "never ranked. Reference gain is the gain over an unrelated reference.",
+        "never ranked. Reference gain is the gain over an unrelated reference. The share of the possible gain goes "
+        "from an unrelated reference (0) to one that is warped back by the truth (1).",
         "robustness runs",
         ("robustness", "--transform", "rotation", "--dataset", "sample", "--out", "RESULTS"),
     ),

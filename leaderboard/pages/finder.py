@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from leaderboard.pages.gallery import Gallery, ImagePage, Matches, Scene, Shot, withheld
+from leaderboard.pages.gallery import Gallery, ImagePage, Matches, Scene, Shot, View, withheld
 from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key, method_key
 from leaderboard.reading.pictures import Picture, PictureError, Store
 from leaderboard.tables.model import Cell, Table
-from leaderboard.text import anchor, clean, number
+from leaderboard.text import anchor, clean, number, view_text
 from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import natural, some
@@ -130,6 +130,7 @@ class _Finder:
         self.shots: dict[tuple[str, str], Stored] = {}
         self.inputs: dict[tuple[str, str, str], Inputs] = {}
         self.matches: dict[tuple[str, str], Matches] = {}
+        self.views: dict[tuple[str, str], tuple[View, ...]] = {}
 
     def find(self, cells: Sequence[Cell], pool: ThreadPoolExecutor) -> None:
         """Store every picture that some record or run asks for, and note what does not fit."""
@@ -140,6 +141,7 @@ class _Finder:
             shots = [path for path in _entries(folder / "images") if path.suffix == ".png"]
             jobs += [(self._shot, path, cell) for path in shots]
             jobs += [(self._match, path, cell) for path in _entries(folder / "matches") if shots]
+            jobs += [(self._views, path, cell) for path in _entries(folder / "views") if shots]
             run = cell.run.result.run
             if (place := folder.parent / "inputs").is_dir():
                 shared.setdefault(place, set()).add((run.dataset.manifest_sha256, run.protocol.digest))
@@ -195,6 +197,18 @@ class _Finder:
         found = {item.role: self._stated(folder, item)[1] for item in facts.files}
         self.matches[cell.run.path, facts.sr_sha256] = Matches(
             clean(facts.reference), found, facts.longest, facts.mean_confidence
+        )
+
+    def _views(self, folder: Path, cell: Cell) -> None:
+        facts = self._index(folder / saved.VIEWS, saved.Views)
+        record = _measured(cell).get(facts.sr_sha256)
+        if record is None:
+            raise PictureError("belongs to an SR image that no record of its run states")
+        if len(record.views) != len(facts.files):
+            raise PictureError("has other views than the record of its SR image")
+        self.views[cell.run.path, facts.sr_sha256] = tuple(
+            View(clean(item.name), self._stated(folder, item)[1], view_text(view))
+            for item, view in zip(facts.files, record.views, strict=True)
         )
 
     def _index(self, path: Path, kind: type[Index]) -> Index:
@@ -265,7 +279,9 @@ class _Finder:
             error_map = self.store.error_map(inputs.hr[1], picture, np.abs(luma - hr_luma))
         key = f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"
         matches = self.matches.get((cell.run.path, record.sr_sha256))
-        return Shot(key, clean(method.title), cell, record, picture, error_map, matches=matches), image, luma
+        views = self.views.get((cell.run.path, record.sr_sha256), ())
+        shot = Shot(key, clean(method.title), cell, record, picture, error_map, matches=matches, views=views)
+        return shot, image, luma
 
 
 def _measured(cell: Cell) -> Mapping[str, ImageRecord]:

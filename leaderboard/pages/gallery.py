@@ -35,11 +35,20 @@ class Matches:
 
 
 @dataclass(frozen=True)
+class View:
+    """A view of a reference that a method was given. reference: its name. text: what the record says of it."""
+
+    reference: str
+    picture: Picture
+    text: str
+
+
+@dataclass(frozen=True)
 class Shot:
     """One method's SR of one image under one protocol.
 
     key: of the method with its weights, safe in an address. error_map: a path from the site's root; "" without HR.
-    crop_psnr: of luma in the scene's crop, in dB.
+    crop_psnr: of luma in the scene's crop, in dB. views: best first.
     """
 
     key: str
@@ -50,6 +59,7 @@ class Shot:
     error_map: str = ""
     crop_psnr: float | None = None
     matches: Matches | None = None
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True)

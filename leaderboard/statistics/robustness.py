@@ -7,7 +7,6 @@ changed, and how far.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,9 +17,10 @@ from leaderboard.frame import MEASURED, frame
 from leaderboard.reading.failures import measured_something
 from leaderboard.reading.load import LoadedRun, method_key
 from leaderboard.statistics.estimates import Estimate, estimate
+from leaderboard.statistics.shares import SHARE, Series, Share, psnr_by_image, shares
 from leaderboard.text import csv_text
 from refsr_bench.core.schema import DatasetInfo, MetricInfo, ProtocolInfo, Result
-from refsr_bench.geometry.kinds import GIVEN, GROUPS, UNRELATED
+from refsr_bench.geometry.kinds import GIVEN, GROUPS, UNRELATED, numbers_of
 
 GAIN = MetricInfo("gain", "gain", "higher", "dB", 2)
 
@@ -58,18 +58,29 @@ class Study:
     change: str
     protocol: ProtocolInfo
     pair_ids: tuple[str, ...]
-    runs: Mapping[tuple[str, str], Mapping[str, LoadedRun]]
+    runs: Mapping[Series, Mapping[str, LoadedRun]]
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """Return one row per level of each series; weights distinguish methods of the same name."""
         names = [name for name, _ in self.runs]
         found = []
-        for (name, weights), levels in self.runs.items():
-            for row in rows({level: run.result for level, run in levels.items()}):
+        for (name, weights), of_series in rows_by_series(self._results).items():
+            for row in of_series:
                 title = f"{row.title}, {row.weights}" if names.count(name) > 1 else row.title
                 found.append(dataclasses.replace(row, title=title, series=f"{name} {weights}"))
         return tuple(found)
+
+    @property
+    def shares(self) -> dict[tuple[Series, str], Share]:
+        """Return the shares of the possible gain by series and level, with what they were computed from."""
+        return shares(self._results)
+
+    @property
+    def _results(self) -> dict[Series, dict[str, Result]]:
+        return {
+            series: {level: loaded.result for level, loaded in levels.items()} for series, levels in self.runs.items()
+        }
 
 
 def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict[str, float]]:
@@ -80,7 +91,7 @@ def unrelated(runs: Iterable[LoadedRun]) -> dict[tuple[str, str, str, str], dict
         base, _, level = change_of(run.dataset)
         if run.kind == "robustness" and level == UNRELATED:
             place = (run.protocol.digest, base, *method_key(run.method))
-            found.setdefault(place, _psnr(loaded.result))
+            found.setdefault(place, psnr_by_image(loaded.result))
     return found
 
 
@@ -125,12 +136,10 @@ def change_of(dataset: DatasetInfo) -> tuple[str, str, str]:
     return (change.base, change.kind, change.level) if change else (dataset.name, GIVEN, GIVEN)
 
 
-def _place(level: str) -> tuple[bool, float, int, str]:
+def _place(level: str) -> tuple[bool, tuple[float, ...], int, str]:
     """Return a sort key: groups from identity to large, then numbers in their order."""
-    number = level_number(level)
-    if number is not None:
-        return (True, number, 0, level)
-    return (False, 0.0, GROUPS.index(level) if level in GROUPS else len(GROUPS), level)
+    numbers = numbers_of(level)
+    return (bool(numbers), numbers, GROUPS.index(level) if level in GROUPS else len(GROUPS), level)
 
 
 def _matchers_last(levels: Mapping[str, LoadedRun], series: tuple[str, str]) -> tuple[bool, int, tuple[str, str]]:
@@ -138,13 +147,18 @@ def _matchers_last(levels: Mapping[str, LoadedRun], series: tuple[str, str]) -> 
     return (method.group == "matcher", method.year, series)
 
 
-def level_number(level: str) -> float | None:
-    """Return the level of a sweep as a number; None for a group."""
-    try:
-        value = float(level)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def rows_by_series(runs: Mapping[Series, Mapping[str, Result]]) -> dict[Series, list[Row]]:
+    """Return the rows of several methods or matchers on the same images, with shares where a ceiling was measured."""
+    found = shares(runs)
+    return {
+        series: [
+            dataclasses.replace(row, values={**row.values, SHARE.name: found[series, row.level].estimate})
+            if (series, row.level) in found
+            else row
+            for row in rows(levels)
+        ]
+        for series, levels in runs.items()
+    }
 
 
 def rows(results: Mapping[str, Result]) -> list[Row]:
@@ -180,16 +194,16 @@ def _gains(psnr: pd.DataFrame, beside: pd.Series) -> pd.DataFrame:
     return changed.assign(metric=GAIN.name, value=gain)[~np.isnan(before)]
 
 
-def _psnr(result: Result) -> dict[str, float]:
-    name = result.run.protocol.psnr
-    return {i.id: i.metrics[name] for i in result.measured if name in i.metrics}
+def columns_of(
+    matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo], rows: Sequence[Row] = ()
+) -> tuple[MetricInfo, ...]:
+    """Return columns of the table: matching first, then restoration, the first in dB (PSNR) followed by the gain.
 
-
-def columns_of(matching: Sequence[MetricInfo], metrics: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
-    """Return columns of the table: matching first, then restoration, the first in dB (PSNR) followed by the gain."""
+    The share of the possible gain stands beside it if one of the rows has one.
+    """
     quality = list(metrics)
     if places := [n for n, metric in enumerate(quality, 1) if metric.unit == GAIN.unit]:
-        quality.insert(places[0], GAIN)
+        quality[places[0] : places[0]] = [GAIN, SHARE] if any(SHARE.name in row.values for row in rows) else [GAIN]
     return (*matching, *quality)
 
 

@@ -28,13 +28,14 @@ build.add_command(build_wrsr.levels)
     "--transform",
     "kind",
     required=True,
-    help="rotation, scale, rotation+scale, perspective (or homography), blur, noise, jpeg, illumination, occlusion.",
+    help="rotation, scale, rotation+scale, shear, shift, perspective (or homography), blur, noise, jpeg, illumination, "
+    "occlusion.",
 )
 @click.option(
     "--levels",
     default="identity,small,medium,large,unrelated",
     show_default=True,
-    help="Groups, or numbers of your own: 0,15,30.",
+    help="Groups, numbers of your own (0,15,30; 45x1.5 of rotation+scale), or 'wide', the kind's grid.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
 @click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")

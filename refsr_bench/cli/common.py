@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from refsr_bench.evaluate.loop import Track
     from refsr_bench.evaluate.metrics import Metric
     from refsr_bench.protocols.base import Protocol
+    from refsr_bench.views.proposals import Views
 
 
 class EchoHandler(logging.Handler):
@@ -104,6 +105,23 @@ protocol_options = [
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 leaks_option = click.option("--allow-leaks", is_flag=True, help="Measure pairs whose reference is the ground truth.")
 matching_option = click.option("--matching", help="How C2-Matching matches: exact, half (16 bits) or coarse (faster).")
+VIEWS = {"run": "none", "robustness": "none", "sr": "none", "match": "none"}
+"""The views of commands that are not told. ``run`` and ``robustness`` measure methods as they were published."""
+
+
+def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:
+    """Return the option --views of a command. more: what else it takes; multiple: it may be given again."""
+    return click.option(
+        "--views",
+        default=(VIEWS[name],) if multiple else VIEWS[name],
+        show_default=VIEWS[name],
+        multiple=multiple,
+        metavar="auto|none|N[:KEYPOINTS]",
+        help="Views of the references that the method is given: warped into the frame of the image by the motions that "
+        f"are found, at most N.{more}",
+    )
+
+
 reuse_option = click.option(
     "--reuse",
     type=click.Choice(["missing", "never", "only"]),
@@ -147,6 +165,12 @@ def protocol_of(name: str, settings: Sequence[str] = (), refs: str | None = None
         values["refs"] = refs
     protocol = parse_label(name, lambda label: catalogue.get("PROTOCOLS", label))
     return protocol.changed(values) if values else protocol
+
+
+def views_of(text: str) -> Views | None:
+    from refsr_bench.views.proposals import parse
+
+    return parse(text)
 
 
 def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> tuple[Metric, ...]:

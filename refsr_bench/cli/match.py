@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from refsr_bench.cli.common import as_one, path_type
+from refsr_bench.cli.common import as_one, path_type, views_of, views_option
 from refsr_bench.core.errors import Misuse
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -17,7 +18,10 @@ SUFFIXES = (".png", ".pdf", ".svg")
 @click.option("--ref", "ref_paths", type=path_type(), multiple=True, required=True, help="May be given again.")
 @click.option("--out", type=path_type(), required=True, help="The figure: .png, .pdf or .svg.")
 @click.option("--weights", type=path_type(), help="C2-Matching weights instead of the bundled ones.")
-@click.option("--matching", type=click.Choice(["exact", "half", "coarse"]), default="exact", show_default=True)
+@click.option(
+    "--matching", type=click.Choice(["exact", "half", "coarse", "sub-cell"]), default="exact", show_default=True
+)
+@views_option("match")
 @click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences to draw.")
 @click.option("--force", is_flag=True, help="Replace --out.")
 @as_one
@@ -32,16 +36,22 @@ def match(asked: Any) -> None:
         raise Misuse(f"--out {out}: there is no folder {out.parent}.")
     from c2matching import figure
     from refsr_bench.core.terminal import steps
+    from refsr_bench.views.proposals import propose
 
+    views = views_of(asked.views)
+    viewing = partial(propose, views) if views else None
     with steps("matching", "drawing") as step:
         step()
-        made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching)
+        made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching, viewing)
         step()
         figure.draw(made, asked.lines, out)
-    found = made.found
-    click.echo(f"{found.similarity.numel()} patches, mean cosine {found.similarity.mean():.3f}")
-    for n, ref_path in enumerate(asked.ref_paths):
-        won = found.reference == n
-        mean = f", mean cosine {found.similarity[won].mean():.3f}" if won.any() else ""
-        click.echo(f"{ref_path}: {won.float().mean():.1%} of the patches{mean}")
+    average = "" if made.views else f", mean cosine {made.confidence.mean():.3f}"
+    click.echo(f"{made.confidence.size} patches{average}")
+    for n, name in enumerate((*made.names[1 : 1 + made.views], *asked.ref_paths)):
+        won = made.chosen == n
+        what = "correlation" if n < made.views else "cosine"
+        mean = f", mean {what} {made.confidence[won].mean():.3f}" if won.any() else ""
+        click.echo(f"{name}: {won.mean():.1%} of the patches{mean}")
+    if views and not made.views:
+        click.echo("No view of a reference was believed.")
     click.echo(f"Figure: {out}")

@@ -18,6 +18,7 @@ from refsr_bench.cli.common import (
     out_option,
     pair_progress,
     reuse_option,
+    views_option,
 )
 from refsr_bench.core.errors import Misuse
 
@@ -35,9 +36,11 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @click.command()
 @click.option(
     "--transform",
+    "transforms",
     required=True,
-    help="rotation, scale, rotation+scale, perspective, blur, noise, jpeg, illumination, occlusion; or 'given': the "
-    "data set's own references, where their true correspondence is known.",
+    multiple=True,
+    help="rotation, scale, rotation+scale, shear, shift, perspective, blur, noise, jpeg, illumination, occlusion; or "
+    "'given': the data set's own references, where their true correspondence is known. May be given again.",
 )
 @click.option(
     "--method",
@@ -57,10 +60,16 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @click.option("--dataset", "dataset_name", default="sample", show_default=True, shell_complete=names("DATASETS"))
 @click.option(
     "--levels",
-    help="Groups (identity,small,medium,large: the default) or numbers (0,10,20: degrees, factors ...). An unrelated "
-    "reference is always measured with methods.",
+    help="Groups (identity,small,medium,large: the default), numbers (0,10,20: degrees, factors ...; 45x1.5 of "
+    "rotation+scale), or 'wide', the transformation's grid. An unrelated reference is always measured with methods.",
 )
 @click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights of a method or a matcher.")
+@views_option(
+    "robustness",
+    " 'truth' gives the reference put back by its true transformation, the most that any view could give. May be given "
+    "again: all are measured.",
+    multiple=True,
+)
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
 @click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -74,25 +83,38 @@ def robustness(asked: Any) -> None:
     References are made from the ground truth, so nothing measured here is ever ranked. If the command is stopped, run
     it again to continue.
     """
-    from leaderboard.statistics.robustness import rows as rows_of
-    from refsr_bench.core.names import slug
-    from refsr_bench.robustness.session import folder, plan_of, run_study
+    from refsr_bench.robustness.session import plan_of, run_study
 
-    study = _study(asked)
-    plan = plan_of(study, asked.out)
-    done = list(run_study(study, plan, asked.reuse, pair_progress))
-    rows = [row for found in done for row in rows_of({level: result for level, (result, _) in found.items()})]
+    studies = [_study(asked, transform) for transform in dict.fromkeys(asked.transforms)]
+    plans = [plan_of(study, asked.out) for study in studies]  # all of them first, so that misuse is told at once
+    measured = []
+    for study, plan in zip(studies, plans, strict=True):
+        done = list(run_study(study, plan, asked.reuse, pair_progress))
+        _report(study, plan, done, asked.out)
+        measured += [pair for results in done for pair in results.values()]
+    exit_on_failures(measured)
+
+
+def _report(study: RobustnessStudy, plan: RobustnessPlan, done: Sequence[Measured], out: Path) -> None:
+    """Print the tables of one transformation, and write its files."""
+    from leaderboard.reading.load import method_key
+    from leaderboard.statistics.robustness import rows_by_series
+    from refsr_bench.core.names import slug
+    from refsr_bench.robustness.session import folder
+
+    results = [{level: result for level, (result, _) in found.items()} for found in done]
+    by_series = {method_key(next(iter(levels.values())).run.method): levels for levels in results if levels}
+    rows = [row for found in rows_by_series(by_series).values() for row in found]
     metrics = [metric.info for metric in plan.metrics]
     title = _title(study, max(len(level.pairs) for level in plan.levels))
     click.echo(f"\n{title}; protocol {plan.protocol.label}\n\n{tables(rows, metrics)}")
-    click.echo(f"\n{remarks(rows, asked.transform)}")
+    click.echo(f"\n{remarks(rows, study.transform)}")
     _report_failures(done)
-    target = folder(study, asked.out) / (slug(asked.transform) + (f"-{asked.subset}" if asked.subset else ""))
+    target = folder(study, out) / (slug(study.transform) + ("-texture" if study.textured else ""))
     _write(rows, plan, study, title, target)
-    exit_on_failures([pair for results in done for pair in results.values()])
 
 
-def _study(asked: Any) -> RobustnessStudy:
+def _study(asked: Any, transform: str) -> RobustnessStudy:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluate.machine import resolve_device
     from refsr_bench.robustness.session import RobustnessStudy
@@ -101,7 +123,7 @@ def _study(asked: Any) -> RobustnessStudy:
         raise Misuse("--matchers-only leaves methods out; give no --method with it.")
     return RobustnessStudy(
         dataset=open_dataset(asked.dataset_name, asked.data_root),
-        transform=asked.transform,
+        transform=transform,
         methods=() if asked.matchers_only else asked.methods or METHODS,
         matchers=() if asked.matchers == ("none",) else asked.matchers or MATCHERS,
         levels=asked.levels,
@@ -109,6 +131,7 @@ def _study(asked: Any) -> RobustnessStudy:
         limit=asked.limit,
         textured=asked.subset == "texture",
         device=resolve_device(asked.device),
+        views=asked.views,
         command=command_line(),
     )
 
@@ -128,16 +151,14 @@ def _report_failures(done: Sequence[Measured]) -> None:
                 click.echo(f"failed: {result.run.method.name}, {level}, {record.id}: {record.error}", err=True)
 
 
-def _write(
-    rows: Sequence[Row], plan: RobustnessPlan, study: RobustnessStudy, title: str, target: Path
-) -> None:
+def _write(rows: Sequence[Row], plan: RobustnessPlan, study: RobustnessStudy, title: str, target: Path) -> None:
     """Write the table as CSV and draw what the levels allow."""
     from leaderboard.figures.robustness import write
     from leaderboard.statistics.robustness import columns_of, to_csv
     from refsr_bench.core.files import make_folder, write_text
     from refsr_bench.geometry.correspondences import MEASURES
 
-    columns = columns_of(MEASURES, [metric.info for metric in plan.metrics])
+    columns = columns_of(MEASURES, [metric.info for metric in plan.metrics], rows)
     table = make_folder(target, below=target.parent) / "table.csv"
     write_text(table, to_csv(rows, columns, study.transform, study.dataset.name))
     drawn = write(rows, plan.protocol.psnr, study.transform, title, target)
@@ -148,6 +169,10 @@ MATCHING_REMARK = (
     "AEE, median and PCK: distance from the true place in HR pixels, over points that were matched and are visible;\n"
     "coverage: of the visible 4x4 cells. Means over images; brackets: 95 % bootstrap over images."
 )
+SHARE_REMARK = (
+    "share: of the gain that is possible, between the plain method with an unrelated reference (0) and the reference\n"
+    "warped back by its true transformation (1); the ratio of mean gains."
+)
 GAIN_REMARK = "gain: PSNR minus that of the same method with an unrelated reference, image by image."
 LEAK_REMARK = (
     "The references are made from the ground truth: a leak by construction, never ranked. Where the groups end is\n"
@@ -156,7 +181,7 @@ LEAK_REMARK = (
 
 
 def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
-    """Return the tables of matching and restoration as text: means, with the intervals of AEE, PSNR, gain and SSIM.
+    """Return the tables of matching and restoration as text: means; AEE, PSNR, SSIM, gain and share with intervals.
 
     A cell is n/a when a method has nothing to measure, such as a method without correspondences.
     """
@@ -168,7 +193,7 @@ def tables(rows: Sequence[Row], metrics: Sequence[MetricInfo]) -> str:
     seen = [row for row in rows if row.level != UNRELATED]
     restored = [row for row in rows if row.values.keys() & {metric.name for metric in metrics}]
     text = f"Matching\n{_table(seen, matching)}"
-    return f"{text}\n\nRestoration\n{_table(restored, columns_of((), metrics))}" if restored else text
+    return f"{text}\n\nRestoration\n{_table(restored, columns_of((), metrics, rows))}" if restored else text
 
 
 def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
@@ -184,7 +209,7 @@ def _table(rows: Sequence[Row], columns: Sequence[MetricInfo]) -> str:
 
 
 def _spread(column: MetricInfo) -> bool:
-    return column.name in ("aee", "gain") or column.name.startswith(("psnr", "ssim"))
+    return column.name in ("aee", "gain", "share") or column.name.startswith(("psnr", "ssim"))
 
 
 def _cell(value: Estimate | None, column: MetricInfo) -> str:
@@ -199,9 +224,12 @@ def _cell(value: Estimate | None, column: MetricInfo) -> str:
 def remarks(rows: Sequence[Row], transform: str) -> str:
     """Return the remarks that a reader of the tables must know."""
     from leaderboard.statistics.robustness import GAIN
+    from leaderboard.statistics.shares import SHARE
     from refsr_bench.geometry.kinds import GIVEN
 
     said = [MATCHING_REMARK]
     if any(GAIN.name in row.values for row in rows):
         said.append(GAIN_REMARK)
+    if any(SHARE.name in row.values for row in rows):
+        said.append(SHARE_REMARK)
     return "\n".join(said if transform == GIVEN else [*said, LEAK_REMARK])

@@ -25,6 +25,8 @@ from refsr_bench.cli.common import (
     protocol_options,
     report_runs,
     reuse_option,
+    views_of,
+    views_option,
     with_options,
 )
 from refsr_bench.core.commands import command
@@ -33,7 +35,7 @@ from refsr_bench.core.lists import some
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
-    from refsr_bench.core.types import Dataset
+    from refsr_bench.core.types import Dataset, Prediction
     from refsr_bench.evaluate.plan import Pictures
 
 
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     help="Weights instead of the method's own. 'synthetic': made by formula, to try methods without weights.",
 )
 @matching_option
+@views_option("run")
 @click.option("--name", help="Another name for the method's row and folder.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -110,7 +113,14 @@ def run(asked: Any) -> None:
     device = resolve_device(asked.device)
     session = Session(
         choice=Choice(
-            methods, asked.weights, device, asked.matching, asked.command, asked.time_limit, asked.depends
+            methods,
+            asked.weights,
+            device,
+            asked.matching,
+            asked.command,
+            asked.time_limit,
+            asked.depends,
+            views_of(asked.views),
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
@@ -210,6 +220,7 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 @click.option("--method", default="c2matching", show_default=True, shell_complete=names("METHODS"))
 @click.option("--weights", type=path_type(), help="Weights instead of the method's own.")
 @matching_option
+@views_option("sr")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=path_type(), required=True, help="The SR image, a .png.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
@@ -221,6 +232,8 @@ def sr(asked: Any) -> None:
     from refsr_bench.evaluate.loading import Choice, load_method
     from refsr_bench.evaluate.machine import resolve_device
     from refsr_bench.pixels import images
+    from refsr_bench.views.proposals import propose
+    from refsr_bench.views.using import predict_with_views
 
     card = catalogue.get("METHODS", asked.method)
     if asked.out.suffix.lower() != ".png":
@@ -229,6 +242,7 @@ def sr(asked: Any) -> None:
         raise Misuse(f"{asked.out} exists. Choose another --out or give --overwrite.")
     if card.references != "none" and not asked.refs:
         raise Misuse(f"{asked.method} needs at least one --ref.")
+    views = views_of(asked.views) if card.references != "none" else None
     choice = Choice((asked.method,), device=resolve_device(asked.device))
     with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
         step()
@@ -236,7 +250,25 @@ def sr(asked: Any) -> None:
         step()
         loaded = load_method(card, asked.weights, choice, asked.matching)
         step()
-        image = loaded.predict(low, high, 4).sr
+        if views:
+            made = predict_with_views(loaded, card.references, low, high, 4, propose(views, low, high, 4))
+        else:
+            made = loaded.predict(low, high, 4)
         step()
-        images.write_png(asked.out, image)
-    click.echo(f"{asked.out}: {image.shape[1]}x{image.shape[0]}, {card.title}, weights {loaded.weights.name}")
+        images.write_png(asked.out, made.sr)
+    size = f"{made.sr.shape[1]}x{made.sr.shape[0]}"
+    seen = _views_in_words(made, asked.refs) if views else ""
+    click.echo(f"{asked.out}: {size}, {card.title}, weights {loaded.weights.name}{seen}")
+
+
+def _views_in_words(made: Prediction, refs: Sequence[Path]) -> str:
+    """Return what the method took from views, or could take if it does not tell."""
+    from refsr_bench.core.schema import IN_WORDS
+
+    shares = made.shares or [view.valid.mean() for view in made.views]
+    told = [
+        f"; {f'{refs[view.reference]}: ' if len(refs) > 1 else ''}view by {IN_WORDS['found_by'][view.found_by]}, "
+        f"{100 * share:.0f} % of the image"
+        for view, share in zip(made.views, shares, strict=True)
+    ]
+    return "".join(told) or "; no view of a reference was believed"

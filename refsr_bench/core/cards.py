@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refsr_bench.core.schema import NO_WEIGHTS, UNKNOWN_ARITHMETIC, Arithmetic, Code, Origin, Verified, Weights
-from refsr_bench.core.types import Dataset, Image, Match, Predict
+from refsr_bench.core.types import Dataset, Image, Match, Predict, PredictViews
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class LoadedMethod:
     becomes part of the name in results. options: the same deviation as fields. match: finds the method's own
     correspondences with one reference; None if it has none to show. origin: "command" for a program that runs once per
     image. code: the code that runs, if it is not the card's own module. arithmetic: tiling and numbers of the network.
+    predict_views: like ``predict``, for a method that chooses between views of a reference and the reference itself.
     """
 
     predict: Predict
@@ -74,6 +75,7 @@ class LoadedMethod:
     origin: Origin = "measured"
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
+    predict_views: PredictViews | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point",
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
 Lacking = Literal["nothing", "weights"]
+FoundBy = Literal["sift", "orb", "akaze", "aliked", "disk", "xfeat", "turns", "matches", "flow", "truth", "unknown"]
 
 VERIFIED: dict[Verified, str] = {
     "real weights": "the authors' weights give the authors' outputs",
@@ -89,8 +90,21 @@ IN_WORDS: dict[str, dict[str, str]] = {
         "by construction": "references are made from the ground truth",
         "unknown": "not recorded",
     },
+    "found_by": {
+        "sift": "SIFT",
+        "orb": "ORB",
+        "akaze": "AKAZE",
+        "aliked": "ALIKED",
+        "disk": "DISK",
+        "xfeat": "XFeat",
+        "turns": "a vote over turns and scales",
+        "matches": "the method's own matches",
+        "flow": "optical flow",
+        "truth": "the true transformation",
+        "unknown": "something not recorded",
+    },
 }
-"""The names of the values of closed sets on pages."""
+"""The names of the values of closed sets on pages and in messages."""
 
 _Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -305,12 +319,37 @@ class Run(Format):
         }
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+Place = tuple[Real, Real]
+
+
+class ViewRecord(Format):
+    """A view of a reference that a method was given.
+
+    found_by: what told how the reference lies. reference: its number among those that the method was given, from 0.
+    valid: the share of the scored image that it shows. share: the share that the method took from it; None if it does
+    not tell. place: where the motion of most of the view puts the centres of the scored image's corner pixels in the
+    reference, (x, y) in its pixels, clockwise from the top left; None if there is no such motion.
+    """
+
+    found_by: FoundBy
+    reference: Count
+    valid: Annotated[Share, Meta(description="Share of the scored image that the view shows, 0 to 1.")]
+    share: Annotated[
+        Share | None, Meta(description="Share that the method took from it; null if it does not tell.")
+    ] = None
+    place: Annotated[
+        tuple[Place, Place, Place, Place] | None,
+        Meta(description="Reference pixels (x, y) of the scored image's corners, clockwise from the top left."),
+    ] = None
+
+
 class ImageRecord(Format):
     """One image.
 
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
     cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
-    for an image that was measured.
+    for an image that was measured. views: those of the references that the method was given, if any.
     """
 
     id: Text
@@ -328,6 +367,7 @@ class ImageRecord(Format):
         Meta(description="seconds; peak_memory_mb in MiB; load: cores that other processes kept busy meanwhile."),
     ] = {}
     leak: Leak = UNKNOWN_LEAK
+    views: tuple[ViewRecord, ...] = ()
 
     def __post_init__(self) -> None:
         if "inf" in self.metrics.values():

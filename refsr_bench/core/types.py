@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from refsr_bench.core.schema import LeakKind, Variation
+from refsr_bench.core.schema import FoundBy, LeakKind, Variation
 
 Image: TypeAlias = np.ndarray  # uint8, H x W x 3, RGB
 
@@ -37,15 +37,46 @@ Match: TypeAlias = Callable[[Image, Image, int], Correspondence]
 
 
 @dataclass(frozen=True)
+class View:
+    """A reference warped into the frame of the HR image that LR was made from.
+
+    image: uint8 (h*scale, w*scale, 3). source: float32 (h*scale, w*scale, 2), (x, y), the place in the reference that
+    each pixel shows, in its pixels. valid: bool (h*scale, w*scale), False where the view shows nothing that can be
+    trusted. found_by: what told how the reference lies. reference: its number, from 0.
+    """
+
+    image: Image
+    source: np.ndarray
+    valid: np.ndarray
+    found_by: FoundBy
+    reference: int = 0
+
+
+Propose: TypeAlias = Callable[[int, Correspondence | None], Sequence[View]]
+"""``propose(reference, correspondence)`` proposes views of one reference, the best first; none if none is believed.
+
+correspondence: what the method itself found in that reference; None if it finds nothing of its own.
+"""
+
+
+@dataclass(frozen=True)
 class Prediction:
-    """A method's output for one LR image. sr: (h*scale, w*scale, 3). correspondence: with its first reference."""
+    """A method's output for one LR image. sr: (h*scale, w*scale, 3). correspondence: with its first reference.
+
+    views: those that were used. shares: the share of the image that took each, 0 to 1, as far as the method tells.
+    """
 
     sr: Image
     correspondence: Correspondence | None = None
+    views: tuple[View, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 Predict: TypeAlias = Callable[[Image, Sequence[Image], int], Prediction]
 """``predict(lr, refs, scale)`` takes LR (h, w, 3) and any number of references of any size."""
+
+PredictViews: TypeAlias = Callable[[Image, Sequence[Image], int, Propose], Prediction]
+"""``predict_views(lr, refs, scale, propose)`` uses views beside the untouched references and chooses for each patch."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse, NoWeights
 from refsr_bench.learning.weights import SYNTHETIC
+
+if TYPE_CHECKING:
+    from refsr_bench.views.proposals import Views
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,8 @@ class Choice:
 
     names: of the catalogue, or ``all``. weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none
     installed. matching: for methods that offer a choice. command, time_limit, depends: for ``external``; seconds per
-    image, and the files and folders that the command runs beside those that it names.
+    image, and the files and folders that the command runs beside those that it names. views: those of references that
+    methods are given; None gives them the references alone.
     """
 
     names: tuple[str, ...]
@@ -35,6 +39,7 @@ class Choice:
     command: str | None = None
     time_limit: float = 600.0
     depends: tuple[Path, ...] = ()
+    views: Views | None = None
 
 
 def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:

@@ -26,6 +26,7 @@ from refsr_bench.evaluate.pictures import save_pictures
 from refsr_bench.evaluate.plan import Plan, now
 from refsr_bench.evaluate.run_folder import Reuse, RunFolder, opened
 from refsr_bench.pixels.saved import pixels_digest
+from refsr_bench.views.records import records
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
     try:
         sample = plan.protocol.prepare(pair, plan.dataset.name)
         prediction, cost = _predict(plan, pair, sample)
+        views = records(prediction, sample)
         values = score(prediction.sr, sample, plan.protocol, plan.metrics)
         if plan.extra:
             values |= plan.extra.measure(pair, sample, prediction)
@@ -138,6 +140,7 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
         sr_sha256=pixels_digest(prediction.sr),
         cost=cost,
         leak=plan.leak(pair),
+        views=views,
     )
     return Outcome(record, sample, prediction)
 
@@ -152,7 +155,7 @@ def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dic
     prediction = replace(prediction, sr=_scored_area(prediction.sr, sample, predictor.info.name))
     wanted = plan.extra is not None or plan.pictures == "matches"
     if wanted and prediction.correspondence is None and predictor.match and sample.refs:
-        prediction = replace(prediction, correspondence=predictor.match(sample))
+        prediction = replace(prediction, correspondence=predictor.match(sample, prediction))
     return prediction, {} if predictor.origin == "folder" else cost
 
 

@@ -10,6 +10,7 @@ from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Dataset, Prediction, Sample
 from refsr_bench.evaluate.plan import Pictures, Plan
 from refsr_bench.pixels import images, saved
+from refsr_bench.views.records import scored
 
 # On the sample, PNGs take 4 bytes per HR pixel with one method (HR, LR, reference, SR) and 1 more for each further one.
 # So many pairs of 2 megapixels take 160 MB, and 40 MB more for each further method.
@@ -22,7 +23,7 @@ def pictures_of(datasets: Iterable[Dataset], limit: int | None) -> Pictures:
 
 
 def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Prediction | None = None) -> None:
-    """Write the pictures of one pair: HR as scored, LR and references as given, and SR and matches of a prediction.
+    """Write the pictures of one pair: HR as scored, LR and references as given; SR, views and matches of a prediction.
 
     folder: the run's. Raises BenchError and OSError when the disk refuses.
     """
@@ -36,13 +37,16 @@ def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Predicti
     if prediction is None:
         return
     images.write_png(folder / "images" / f"{stem(sample.id)}.png", prediction.sr, folder)
+    if prediction.views:
+        views = [scored(view, sample.crop) for view in prediction.views]
+        saved.save_views(folder / "views", sample, views, prediction.sr)
     if plan.pictures == "matches" and prediction.correspondence is not None:
         saved.save_matches(folder / "matches", sample, prediction.correspondence, prediction.sr)
 
 
 def picture_folders(runs: Iterable[Path]) -> set[Path]:
     """Return the folders in which these runs keep pictures. runs: their folders."""
-    own = {folder / name for folder in runs for name in ("images", "matches")}
+    own = {folder / name for folder in runs for name in ("images", "matches", "views")}
     return own | {folder.parent.parent / "inputs" for folder in own}
 
 

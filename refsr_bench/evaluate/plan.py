@@ -36,14 +36,15 @@ Pictures = Literal["none", "images", "matches"]
 class Predictor:
     """Something that gives an SR image per pair: a method, a matcher, or a folder of images that somebody else made.
 
-    predict(pair, sample): SR of size LR x scale, uint8 (h, w, 3). match(sample): its correspondence with the first
-    reference; None if it has none to show. always_matches: its predictions already hold their correspondence.
+    predict(pair, sample): SR of size LR x scale, uint8 (h, w, 3). match(sample, prediction): the correspondence with
+    the first reference, seen as the prediction saw it; None if there is none to show. always_matches: its predictions
+    already hold their correspondence.
     """
 
     info: MethodInfo
     predict: Callable[[RefPair, Sample], Prediction]
     device: str = "cpu"
-    match: Callable[[Sample], Correspondence] | None = None
+    match: Callable[[Sample, Prediction], Correspondence] | None = None
     origin: Origin = "measured"
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC

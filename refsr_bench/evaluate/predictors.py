@@ -25,6 +25,11 @@ from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols._references import stack
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.views.records import scored
+from refsr_bench.views.using import Proposals, match_with_views, predict_with_views
+
+ROWS = ("sub-cell",)
+"""Variants that have rows of their own: titles name them after a comma, and other deviations in brackets."""
 
 
 def method_predictor(
@@ -38,8 +43,10 @@ def method_predictor(
     def predict(pair: RefPair, sample: Sample) -> Prediction:
         return loaded.predict(sample.lr, sample.refs, sample.scale)
 
-    def match(sample: Sample) -> Correspondence:
-        return loaded.match(sample.lr, sample.refs[0], sample.scale)
+    def match(sample: Sample, prediction: Prediction) -> Correspondence:
+        return match_with_views(
+            loaded.match, card.references, sample.lr, sample.refs[0], sample.scale, prediction.views
+        )
 
     name, title = _named(slug(label) if label else card.name, label or card.title, loaded.variant)
     info = MethodInfo(
@@ -68,10 +75,12 @@ def method_predictor(
     )
 
 
-def matcher_predictor(card: MatcherCard, loaded: LoadedMatcher, device: str) -> Predictor:
+def matcher_predictor(
+    card: MatcherCard, loaded: LoadedMatcher, device: str, views: Proposals | None = None
+) -> Predictor:
     """Return a matcher as something that the loop can time and record.
 
-    The SR image, which the record names by its digest, is bicubic; no metric looks at it.
+    The SR image, which the record names by its digest, is bicubic; no metric looks at it. views: those to match with.
     """
 
     def predict(pair: RefPair, sample: Sample) -> Prediction:
@@ -79,8 +88,12 @@ def matcher_predictor(card: MatcherCard, loaded: LoadedMatcher, device: str) -> 
             raise BenchError(f"Pair '{pair.id}' has no reference to match.")
         lr, scale = (sample.hr, 1) if loaded.oracle else (sample.lr, sample.scale)
         found = loaded.match(lr, sample.refs[0], scale)
+        seen = tuple(views.propose(pair, sample)(0, found))[:1] if views else ()
+        if seen:
+            cut = tuple(scored(view, sample.crop) for view in seen) if loaded.oracle else seen
+            found = match_with_views(loaded.match, "one", lr, sample.refs[0], scale, cut)
         height, width = sample.lr.shape[:2]
-        return Prediction(resize_pil_bicubic(sample.lr, sample.scale * height, sample.scale * width), found)
+        return Prediction(resize_pil_bicubic(sample.lr, sample.scale * height, sample.scale * width), found, seen)
 
     name, title = _named(f"matcher-{slug(card.name)}", card.title, loaded.variant)
     info = MethodInfo(
@@ -97,7 +110,7 @@ def matcher_predictor(card: MatcherCard, loaded: LoadedMatcher, device: str) -> 
         notes=("a matcher: it makes no SR image; the recorded one is bicubic and is not measured",),
     )
     code = loaded.code or code_of_card(card)
-    return Predictor(info, predict, device, code=code, always_matches=True)
+    return Predictor(_viewed(info, views), predict, device, code=code, always_matches=True)
 
 
 def _code(card: MethodCard, loaded: LoadedMethod, depends: Sequence[Path]) -> Code:
@@ -109,7 +122,41 @@ def _code(card: MethodCard, loaded: LoadedMethod, depends: Sequence[Path]) -> Co
 
 
 def _named(name: str, title: str, variant: str) -> tuple[str, str]:
-    return (f"{name}-{slug(variant)}", f"{title} ({variant})") if variant else (name, title)
+    if not variant:
+        return name, title
+    return f"{name}-{slug(variant)}", f"{title}, {variant}" if variant in ROWS else f"{title} ({variant})"
+
+
+def viewing(predictor: Predictor, loaded: LoadedMethod, views: Proposals | None) -> Predictor:
+    """Return a method that is given views of its references; the same one without proposals or references.
+
+    predictor: the method without views. loaded: what is behind it.
+    """
+    takes = predictor.info.references
+    if views is None or takes == "none":
+        return predictor
+
+    def predict(pair: RefPair, sample: Sample) -> Prediction:
+        def plain(lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
+            return predictor.predict(pair, dataclasses.replace(sample, refs=tuple(refs)))
+
+        method = dataclasses.replace(loaded, predict=plain)
+        return predict_with_views(
+            method, takes, sample.lr, sample.refs, sample.scale, views.propose(pair, sample)
+        )
+
+    return dataclasses.replace(predictor, info=_viewed(predictor.info, views), predict=predict)
+
+
+def _viewed(info: MethodInfo, views: Proposals | None) -> MethodInfo:
+    if views is None:
+        return info
+    return structs.replace(
+        info,
+        name=f"{info.name}-views-{slug(views.name)}",
+        title=f"{info.title}, {views.title}",
+        options={**info.options, "views": views.name, "views_version": views.version},
+    )
 
 
 def stacking(predictor: Predictor) -> Predictor:

@@ -16,9 +16,10 @@ from refsr_bench.evaluate.loading import ALL, Choice, load_methods
 from refsr_bench.evaluate.loop import Track, evaluate
 from refsr_bench.evaluate.metrics import Metric
 from refsr_bench.evaluate.plan import Pictures, Plan
-from refsr_bench.evaluate.predictors import method_predictor, stacking
+from refsr_bench.evaluate.predictors import method_predictor, stacking, viewing
 from refsr_bench.evaluate.run_folder import Reuse, results_folder
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.views.using import proposals_of
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def run_session(
         leaks = refuse_leaks(dataset, protocol, pairs, session.allow_leaks)
         tasks.append({"dataset": dataset, "protocol": protocol, "pairs": pairs, "leaks": leaks})
     results_folder(out)
+    views = proposals_of(session.choice.views) if session.choice.views else None
     for card, loaded in loading:
         for task in tasks:
             predictor = method_predictor(card, loaded, session.choice.device, session.name, session.choice.depends)
@@ -69,5 +71,6 @@ def run_session(
             if must_stack(predictor.info, plan.protocol, plan.dataset, plan.chosen):
                 log.warning("%s takes one reference: all are stacked into one image.", predictor.info.name)
                 plan = replace(plan, predictor=stacking(predictor))
+            plan = replace(plan, predictor=viewing(plan.predictor, loaded, views))
             what = f"{plan.predictor.info.name} on {plan.dataset.name}"
             yield evaluate(plan, out, reuse=reuse, standing=True, **({"track": track(what)} if track else {}))

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from refsr_bench.geometry.kinds import EDGES, GROUPS, Edges, level_name
+from refsr_bench.geometry.kinds import EDGES, GROUPS, Edges, level_name, numbers_of
 from refsr_bench.geometry.transformation import (
     IDENTITY,
     Box,
@@ -57,16 +57,16 @@ class Dice:
 def draw(kind: str, level: str | float, name: str, size: Size) -> Transformation:
     """Draw the transformation of one image. name: the image's, the seed; size: (height, width) of the HR image.
 
-    A group draws a magnitude between its edges and a direction by a coin; a level given as a number is used as it is.
+    A group draws a magnitude between its edges and a direction by a coin; a level given in numbers is used as it is.
     Raises Misuse for a level out of range, BenchError naming the image when too little of it stays visible.
     """
     level = level_name(kind, level)
     dice = Dice(f"{name}|{level}|{kind}|{VERSION}")
     if level == "identity":
         return Transformation(kind, level, IDENTITY, size, seed=dice.seed)
-    magnitude = _magnitude(dice, EDGES[kind], level) if level in GROUPS else float(level)
-    moved = _moved(dice, kind, level, magnitude, size)
-    matrix, canvas = (IDENTITY, size) if moved is None else fitted(moved, size)
+    numbers = numbers_of(level)
+    magnitude = numbers[0] if numbers else _magnitude(dice, EDGES[kind], level)
+    matrix, canvas = _placed(dice, kind, level, magnitude, size)
     photometric = {key: round(value, _DECIMALS) for key, value in sorted(_values(dice, kind, magnitude).items())}
     occluders = _rectangle(dice, magnitude, size) if kind == "occlusion" else ()
     made = Transformation(kind, level, matrix, canvas, photometric, occluders, dice.seed)
@@ -83,6 +83,15 @@ def _magnitude(dice: Dice, edges: Edges, group: str) -> float:
 # -- where pixels go -----------------------------------------------------------------------------------------------
 
 
+def _placed(dice: Dice, kind: str, level: str, magnitude: float, size: Size) -> tuple[Matrix, Size]:
+    """Return the matrix from HR to reference pixels, and the reference's size."""
+    if kind == "shift":  # seen through the same frame, which ``fitted`` would move along
+        x, y = (magnitude * (dice.coin() if level in GROUPS else 1) for _ in "xy")
+        return _rounded(_shift(x, y)), size
+    moved = _moved(dice, kind, level, magnitude, size)
+    return (IDENTITY, size) if moved is None else fitted(moved, size)
+
+
 def _moved(dice: Dice, kind: str, level: str, magnitude: float, size: Size) -> np.ndarray | None:
     """Return the 3x3 map about the image's centre; None if pixels stay in place."""
     group = level in GROUPS
@@ -90,13 +99,20 @@ def _moved(dice: Dice, kind: str, level: str, magnitude: float, size: Size) -> n
         return _corners(dice, magnitude * min(size), size)
     if kind == "scale":
         return similarity(0.0, magnitude)
-    if kind not in ("rotation", "rotation+scale"):
+    if kind not in ("rotation", "rotation+scale", "shear"):
         return None
-    degrees = dice.coin() * magnitude if group else magnitude
-    factor = 1.0
-    if kind == "rotation+scale":
-        factor = _magnitude(dice, EDGES["scale"], level) if group else _factor(abs(degrees)) ** dice.coin()
-    return similarity(degrees, factor)
+    signed = dice.coin() * magnitude if group else magnitude
+    if kind == "shear":
+        return np.asarray([[1, signed, 0], [0, 1, 0], [0, 0, 1.0]])
+    return similarity(signed, 1.0 if kind == "rotation" else _beside(dice, level, signed))
+
+
+def _beside(dice: Dice, level: str, degrees: float) -> float:
+    """Return the factor that goes with the degrees of rotation+scale."""
+    if level in GROUPS:
+        return _magnitude(dice, EDGES["scale"], level)
+    _, *given = numbers_of(level)
+    return given[0] if given else _factor(abs(degrees)) ** dice.coin()
 
 
 def _factor(degrees: float) -> float:
@@ -146,9 +162,12 @@ def fitted(about_middle: np.ndarray, size: Size) -> tuple[Matrix, Size]:
         sides.append(side if side <= limit else max(1, limit - odd))
     middle = (np.asarray(sides[::-1]) - 1) / 2 - (low + high) / 2
     matrix = _shift(*middle) @ about_middle @ _shift(-(size[1] - 1) / 2, -(size[0] - 1) / 2)
-    matrix = matrix / matrix[2, 2]
+    return _rounded(matrix / matrix[2, 2]), (sides[0], sides[1])
+
+
+def _rounded(matrix: np.ndarray) -> Matrix:
     # Adding 0.0 turns -0.0 into 0.0; otherwise the two would have different digests.
-    return tuple(tuple(round(float(v), _DECIMALS) + 0.0 for v in row) for row in matrix), (sides[0], sides[1])
+    return tuple(tuple(round(float(v), _DECIMALS) + 0.0 for v in row) for row in matrix)
 
 
 def _shift(x: float, y: float) -> np.ndarray:

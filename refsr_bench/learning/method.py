@@ -15,8 +15,8 @@ from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import Arithmetic
-from refsr_bench.core.types import Correspondence, Image, Prediction
-from refsr_bench.learning.system import SCALE, System
+from refsr_bench.core.types import Correspondence, Image, Prediction, Propose, View
+from refsr_bench.learning.system import SCALE, Located, System
 from refsr_bench.learning.weights import SYNTHETIC, find, opened
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def tensors(device: str, lr: Image, refs: Sequence[Image], scale: int = SCALE) -
     return first, second, others
 
 
+def _check(system: System, lr: Image, refs: Sequence[Image], scale: int) -> None:
+    if scale != SCALE:
+        raise BenchError(f"These weights are for x{SCALE}; scale {scale} was asked for.")
+    check_sizes(system.least, lr, refs)
+
+
 def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
     """Upscale one image with ``system.restore``; SR is clamped and rounded half to even.
 
@@ -61,13 +67,52 @@ def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequen
 
     from refsr_bench.pixels.colour import quantise
 
-    if scale != SCALE:
-        raise BenchError(f"These weights are for x{SCALE}; scale {scale} was asked for.")
-    check_sizes(system.least, lr, refs)
+    _check(system, lr, refs, scale)
     # With TF32 a GPU would round the inputs of convolutions and give other images than a CPU.
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         sr = system.restore(net, *tensors(device, lr, refs))
     return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
+
+
+def upscale_with_views(
+    system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int, propose: Propose
+) -> Prediction:
+    """Upscale one image with ``system.restore_views``: like ``upscale``, with the views that ``propose`` gives."""
+    import torch
+
+    from refsr_bench.learning.tensors import to_tensor
+    from refsr_bench.pixels.colour import quantise
+
+    _check(system, lr, refs, scale)
+    views: list[View] = []
+
+    def ask(number: int, found: Correspondence | None) -> list[tuple[Tensor, Tensor]]:
+        proposed = propose(number, found)
+        views.extend(proposed)
+        return [
+            (to_tensor(view.image)[None].to(device), torch.from_numpy(view.valid).to(device)) for view in proposed
+        ]
+
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        sr, found = system.restore_views(net, *tensors(device, lr, refs), ask)
+    shares = tuple(float((found.chosen == n).mean()) for n in range(len(views)))
+    image = quantise(sr[0].permute(1, 2, 0).cpu().numpy())
+    return Prediction(image, in_first_reference(found, views), tuple(views), shares)
+
+
+def in_first_reference(found: Located, views: Sequence[View]) -> Correspondence:
+    """Return the places in the first reference itself of what was found in it or in its views."""
+    import numpy as np
+
+    from refsr_bench.pixels.sampling import linearly
+
+    targets, kept = found.targets.copy(), found.chosen == len(views)
+    for number, view in enumerate(views):
+        own = found.chosen == number
+        targets[own] = linearly(view.source, found.targets[own])
+        if view.reference == 0:
+            kept |= own
+    return Correspondence(found.points[kept], targets[kept].astype(np.float32), found.confidence[kept])
 
 
 def match(system: System, net: nn.Module, device: str, lr: Image, ref: Image, scale: int) -> Correspondence:
@@ -116,10 +161,11 @@ class Loader:
             predict=partial(upscale, system, net, device),
             weights=about,
             parameters=trained,
-            variant=f"{other} matching" if other else "",
+            variant=system.variants.get(other, f"{other} matching") if other else "",
             options={"matching": other} if other else {},
             match=partial(match, system, net, device) if system.match else None,
             arithmetic=Arithmetic(system.tiling, "float32"),
+            predict_views=partial(upscale_with_views, system, net, device) if system.restore_views else None,
         )
 
     def _found(self) -> Path:

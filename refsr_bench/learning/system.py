@@ -10,6 +10,7 @@ from refsr_bench.core.schema import Tiling
 from refsr_bench.core.types import Correspondence
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
 SCALE = 4  # of every method of the field
@@ -19,6 +20,20 @@ BRANCHES = ("feature_extraction_image1", "feature_extraction_image2")
 
 State = Mapping[str, "Tensor"]
 Converted = tuple[dict[str, Any], dict[str, "Tensor"]]  # options of ``build``, state dict of the network
+
+
+@dataclass(frozen=True)
+class Located:
+    """The places at which parts of an image were found in its views and references.
+
+    points, targets (n, 2) float32, (x, y), confidence (n,): as in ``Correspondence``, targets in pixels of the image
+    that was chosen. chosen (n,): its number; views come first, in the order in which they were given.
+    """
+
+    points: np.ndarray
+    targets: np.ndarray
+    confidence: np.ndarray
+    chosen: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,11 @@ class System:
     ``convert`` returns.
 
     match(net, lr_up, ref), optional: finds correspondences with one reference; images as for ``restore``.
+    restore_views(net, lr, lr_up, refs, ask), optional: like ``restore`` for one image without gradients, with views of
+    references; ask(number, correspondence) gives those of one reference, each as an image (1, 3, 4h, 4w) and a mask
+    (4h, 4w) bool, False where it shows nothing. It also returns where every patch was found.
     matching: the ways of matching, the default first; ``net.matching`` is set to the one that was asked for.
+    variants: what a way of matching is called in the names of rows; "NAME matching" for those not listed.
     least: the smallest side of an LR image, in pixels. tiling: the way ``restore`` covers an image without gradients.
     channels_last: stores weights in that memory format on a CPU, where convolutions then take nearly half the time.
 
@@ -70,9 +89,11 @@ class System:
     older: Mapping[str, Callable[[Mapping[str, str], State], Converted]] = field(default_factory=dict)
     match: Callable[[nn.Module, Tensor, Tensor], Correspondence] | None = None
     matching: tuple[str, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
     tiling: Tiling = "whole"
     channels_last: bool = False
     stages: Stages | None = None
+    restore_views: Callable[..., tuple[Tensor, Located]] | None = None
 
     def network(self, **options: Any) -> nn.Module:
         """Build the network and keep its options as ``net.options``, for whoever writes its weights."""

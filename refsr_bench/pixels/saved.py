@@ -10,6 +10,9 @@
             confidence.png              the same in grey, black is a cosine of 0; only where the method states one
             patches.png                 HR size: each 4x4 cell shows what was found for it in the reference
             matches.json                written last
+        <method>/views/<pair>/          the views that the method was given, if any, in the order of the record
+            view-1.png view-2.png ..    as it is scored; hatched where the view shows nothing
+            views.json                  written last
 
 Everything is written whole or not at all. The digest in a folder's name is that of its contents: other pixels get
 another folder, so nothing is ever overwritten, and several runs may write at once. ``sha256`` in the JSON files is
@@ -21,7 +24,7 @@ An id that is no safe file name gets a digest behind it (``stem``); readers find
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,15 +36,16 @@ from PIL import Image as PilImage
 from refsr_bench.core import files, reader
 from refsr_bench.core.names import stem
 from refsr_bench.core.reader import Count, Format, Real, Sha256, Text
-from refsr_bench.core.types import Correspondence, Image, Sample
+from refsr_bench.core.types import Correspondence, Image, Sample, View
 from refsr_bench.pixels import images
 
-INPUTS, MATCHES = "inputs.json", "matches.json"
+INPUTS, MATCHES, VIEWS = "inputs.json", "matches.json", "views.json"
 VERSION = 1
 MOST_BYTES = 1 << 20  # limit of either file; a pair with a hundred references has some 30 KB
 # full saturation is this many times the median displacement, so wrong matches far away do not pale the rest
 LONGEST = 2
 GREY = 224  # cells without a match: a light grey, which is no direction's colour
+HATCH = 12, 3, 196  # period and width of the lines on that grey, pixels, and their grey: a flat sky has no lines
 
 Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -52,8 +56,8 @@ class File(Format):
     sha256: of the pixels.
     """
 
-    file: Annotated[str, Meta(pattern=r"^(?:hr|lr|ref-\d{1,3}|flow|confidence|patches)\.png\Z", max_length=20)]
-    role: Literal["hr", "lr", "ref", "flow", "confidence", "patches"]
+    file: Annotated[str, Meta(pattern=r"^(?:hr|lr|(?:ref|view)-\d{1,3}|flow|confidence|patches)\.png\Z", max_length=20)]
+    role: Literal["hr", "lr", "ref", "flow", "confidence", "patches", "view"]
     name: Text
     size: tuple[Side, Side]
     sha256: Sha256
@@ -95,6 +99,19 @@ class Matches(Format):
     schema_version: Literal[VERSION] = VERSION
 
 
+class Views(Format):
+    """``views.json``: what a method was given beside the references, or instead of them.
+
+    sr_sha256: of the SR picture it belongs to. files: as the record of that picture lists the views.
+    """
+
+    id: Text
+    sr_sha256: Sha256
+    files: tuple[File, ...]
+    kind: Literal["views"] = "views"
+    schema_version: Literal[VERSION] = VERSION
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture to be written. role, name: as in ``File``."""
@@ -120,7 +137,7 @@ def save_inputs(folder: Path, sample: Sample, about: Mapping[str, str]) -> Path:
     about: dataset, manifest_sha256, protocol, protocol_digest. Returns the pair's folder. Raises BenchError when it
     cannot be written.
     """
-    names = sample.ref_names if len(sample.ref_names) == len(sample.refs) else (" + ".join(sample.ref_names),)
+    names = reference_names(sample)
     pictures = [
         Picture("hr.png", "hr", sample.hr),
         Picture("lr.png", "lr", sample.lr),
@@ -153,7 +170,34 @@ def save_matches(folder: Path, sample: Sample, matches: Correspondence, sr: Imag
     return _save(folder / stem(sample.id), MATCHES, facts, pictures)
 
 
-def _save(target: Path, index: str, facts: Inputs | Matches, pictures: Iterable[Picture]) -> Path:
+def save_views(folder: Path, sample: Sample, views: Sequence[View], sr: Image) -> Path:
+    """Write pictures of views of one pair, cut to the scored area. sr: the method's image.
+
+    Raises BenchError like ``save_inputs``.
+    """
+    names = reference_names(sample)
+    pictures = [
+        Picture(f"view-{number}.png", "view", hatched(view), names[view.reference])
+        for number, view in enumerate(views, 1)
+    ]
+    described = tuple(picture.described() for picture in pictures)
+    return _save(folder / stem(sample.id), VIEWS, Views(sample.id, pixels_digest(sr), described), pictures)
+
+
+def hatched(view: View) -> Image:
+    """Return what a view shows, uint8 (H, W, 3), hatched in grey where it shows nothing."""
+    period, width, grey = HATCH
+    y, x = np.indices(view.valid.shape)
+    lines = np.where((x + y) % period < width, grey, GREY).astype(np.uint8)
+    return np.where(view.valid[..., None], view.image, lines[..., None])
+
+
+def reference_names(sample: Sample) -> tuple[str, ...]:
+    """Return a name for each reference as the method was given it; joined ones share one image."""
+    return sample.ref_names if len(sample.ref_names) == len(sample.refs) else (" + ".join(sample.ref_names),)
+
+
+def _save(target: Path, index: str, facts: Inputs | Matches | Views, pictures: Iterable[Picture]) -> Path:
     """Write the pictures, then the index; if an existing index says the same, all pictures exist already."""
     values = {key: value for key, value in reader.to_json(facts).items() if value is not None}
     text = reader.dumps(values)

@@ -17,7 +17,7 @@ from refsr_bench.core.types import Dataset, RefPair, Truth
 from refsr_bench.data.split.making import transformed, unrelated
 from refsr_bench.data.split.reading import at_level
 from refsr_bench.data.texture import texture_subset
-from refsr_bench.geometry.kinds import GIVEN, KINDS, LEVELS, UNRELATED, level_name
+from refsr_bench.geometry.kinds import GIVEN, KINDS, LEVELS, UNRELATED, level_names
 from refsr_bench.geometry.truth import truth_of
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Level:
 
 
 def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[str, ...]:
-    """Parse ``small,medium`` or ``0,10,20`` into level names; None gives the default ones.
+    """Parse ``small,medium``, ``0,10,20`` or ``wide`` into level names; None gives the default ones.
 
     ``UNRELATED`` is always among them, because the reference gain needs it. Raises Misuse for an unknown transformation
     or level.
@@ -50,7 +50,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
     known = (*(own or (GIVEN,)), UNRELATED) if transform == GIVEN else LEVELS
     names = list(known) if text is None else [part.strip() for part in text.split(",") if part.strip()]
     if transform != GIVEN:
-        names = [name if name == UNRELATED else level_name(transform, name) for name in names]
+        names = level_names(transform, names)
     elif strange := [name for name in names if name not in known]:
         raise Misuse(f"--levels {text}: {dataset.name} has no level '{strange[0]}', only {', '.join(known)}.")
     if not set(names) - {UNRELATED}:

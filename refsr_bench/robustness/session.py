@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from refsr_bench.evaluate.loading import ALL, Choice, load_methods, weights_by_n
 from refsr_bench.evaluate.loop import Track
 from refsr_bench.evaluate.metrics import load_metrics
 from refsr_bench.evaluate.plan import Predictor
-from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
+from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor, viewing
 from refsr_bench.evaluate.run_folder import Reuse, results_folder
 from refsr_bench.learning.weights import SYNTHETIC
+from refsr_bench.robustness.ceiling import TRUTH, ceiling, refuse_unknown
 from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, texture_ids
 from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
+from refsr_bench.views.proposals import parse
+from refsr_bench.views.using import Proposals, proposals_of
 
 Measured = dict[str, tuple[Result, Path]]
 """The sealed result and folder of one method or matcher at every level."""
@@ -31,7 +34,8 @@ class RobustnessStudy:
     """The measurements that a person asks for.
 
     transform, levels: see ``levels.parse_levels``. methods, matchers: names of the catalogue. weights: ``[NAME=]PATH``,
-    or ``synthetic``. limit: only the first images. textured: only the more textured half.
+    or ``synthetic``. limit: only the first images. textured: only the more textured half. views: those that methods and
+    matchers are given, one after the other: spellings of ``views.proposals.parse``, and ``ceiling.TRUTH``.
     """
 
     dataset: Dataset
@@ -43,14 +47,17 @@ class RobustnessStudy:
     limit: int | None = None
     textured: bool = False
     device: str = "cpu"
+    views: tuple[str, ...] = ("none",)
     command: str = ""
 
 
 def plan_of(study: RobustnessStudy, out: Path) -> RobustnessPlan:
     """Open the levels and load the metrics. out: the results folder.
 
-    Raises Misuse for an unknown transformation or level, and when there is nothing to measure.
+    Raises Misuse for an unknown transformation or level, for views that cannot be made, and when there is nothing to
+    measure.
     """
+    views_of(study.views)
     if not study.methods and not study.matchers:
         raise Misuse("There is nothing to measure: give --method or --matcher.")
     names = parse_levels(study.levels, study.transform, study.dataset)
@@ -58,6 +65,8 @@ def plan_of(study: RobustnessStudy, out: Path) -> RobustnessPlan:
         names = tuple(name for name in names if name != UNRELATED)
     only = texture_ids(study.dataset) if study.textured else None
     levels = open_levels(study.dataset, study.transform, names, study.limit, only)
+    if TRUTH in study.views:
+        refuse_unknown((pair for level in levels for pair in level.pairs), study.dataset.name)
     protocol = protocol_for(catalogue.get("PROTOCOLS", "c2"))
     metrics = load_metrics((protocol.psnr, protocol.ssim), study.device) if study.methods else ()
     return RobustnessPlan(tuple(levels), protocol, metrics, folder(study, out) / "runs", study.command)
@@ -68,10 +77,23 @@ def folder(study: RobustnessStudy, out: Path) -> Path:
     return out / "robustness" / slug(study.dataset.name)
 
 
+def views_of(texts: Sequence[str]) -> tuple[Proposals | None, ...]:
+    """Return what proposes views for each spelling, each once; None for no views. Raises Misuse for another."""
+    found: dict[str, Proposals | None] = {}
+    for text in texts:
+        asked = None if text == TRUTH else parse(text)
+        made = ceiling() if text == TRUTH else proposals_of(asked) if asked else None
+        found.setdefault(made.name if made else "none", made)
+    return tuple(found.values())
+
+
 def run_study(
     study: RobustnessStudy, plan: RobustnessPlan, reuse: Reuse = "missing", track: Callable[[str], Track] | None = None
 ) -> Iterator[Measured]:
-    """Measure every method, then every matcher, over all levels. track: makes a progress bar from a few words."""
+    """Measure every method, then every matcher, with all views over all levels.
+
+    track: makes a progress bar from a few words.
+    """
     results_folder(plan.folder)
     for predictor in _predictors(study):
         what = f"{predictor.info.name}, {study.transform}"
@@ -86,10 +108,21 @@ def _predictors(study: RobustnessStudy) -> Iterator[Predictor]:
     files = weights_by_name(given, list(dict.fromkeys([*methods, *study.matchers])))
     # loaded here, so that missing weights are reported at once
     matchers = [card.load(files.get(card.name), study.device) for card in cards]
+    views = views_of(study.views)
     if study.methods:
         own = [f"{name}={path}" for name, path in files.items() if name in methods]
         own += [option for option in study.weights if option == str(SYNTHETIC)]
         for card, loaded in load_methods(Choice(study.methods, tuple(own), study.device)):
-            yield method_predictor(card, loaded, study.device)
+            plain = method_predictor(card, loaded, study.device)
+            yield from _each_once(viewing(plain, loaded, each) for each in views)
     for card, loaded in zip(cards, matchers, strict=True):
-        yield matcher_predictor(card, loaded, study.device)
+        yield from _each_once(matcher_predictor(card, loaded, study.device, each) for each in views)
+
+
+def _each_once(predictors: Iterable[Predictor]) -> Iterator[Predictor]:
+    """Leave out what is the same row again: a method without references has no views."""
+    names: set[str] = set()
+    for predictor in predictors:
+        if predictor.info.name not in names:
+            names.add(predictor.info.name)
+            yield predictor

@@ -17,16 +17,24 @@ from leaderboard.statistics import robustness as runs
 from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.robustness import Row
 from refsr_bench.cli.common import Commands
-from refsr_bench.cli.robustness import robustness, tables
+from refsr_bench.cli.robustness import _report, robustness, tables
 from refsr_bench.core import catalogue, reader, results, schema
-from refsr_bench.core.cards import LoadedMatcher, MatcherCard
+from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.types import Correspondence
+from refsr_bench.core.types import Correspondence, Prediction
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate.predictors import matcher_predictor
+from refsr_bench.data.prepare import prepare
+from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
+from refsr_bench.evaluate.run_folder import results_folder
 from refsr_bench.geometry.correspondences import cell_centres
+from refsr_bench.geometry.drawing import draw
 from refsr_bench.geometry.kinds import EDGES
+from refsr_bench.geometry.transformation import pixel_grid
+from refsr_bench.geometry.warping import apply
+from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.robustness import levels as study
+from refsr_bench.robustness.measure import measure
+from refsr_bench.robustness.session import RobustnessStudy, plan_of
 
 PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
 SSIM = schema.MetricInfo("ssim_y", "SSIM-Y", "higher", "", 4)
@@ -183,6 +191,29 @@ def test_a_sweep_gives_curves(folder, tmp_path):
     assert files == {"table.csv", "curves.svg", "curves.png"}
 
 
+def test_the_wide_grid_of_several_changes_in_one_command(folder, tmp_path):
+    text = small(folder, tmp_path, "--transform", "rotation+scale", "--transform", "shift", "--levels", "wide,small",
+                 "--limit", 1, "--method", "bicubic", "--matcher", "same-place", transform="shift")  # fmt: skip
+    shifted, both = table(tmp_path, "shift"), table(tmp_path, "rotation+scale")
+    assert [level for method, level in shifted if method == "bicubic"] == [
+        *(f"{number:g}" for number in EDGES["shift"].wide), "small", "unrelated"
+    ]  # fmt: skip
+    for pixels in ("0", "0.5", "2"):  # the same place is off by the diagonal
+        assert float(shifted["matcher-same-place", pixels]["aee"]) == pytest.approx(2**0.5 * float(pixels), rel=1e-4)
+    assert text.count("shift of the reference") == text.count("rotation+scale of the reference") == 1
+    assert float(both["matcher-same-place", "0x1"]["aee"]) == 0 < float(both["matcher-same-place", "45x1.5"]["aee"])
+    for transform in ("shift", "rotation+scale"):
+        files = {path.name for path in (tmp_path / "robustness/wrsr" / transform).iterdir()}
+        assert files == {"table.csv", "bars.svg", "bars.png", "curves.svg", "curves.png"}
+    found = [results.read_result(path).run.dataset.variation for path in tmp_path.rglob("result.json")]
+    assert [change.kind for change in found].count("unrelated") == 1  # measured once for both
+
+
+def test_nothing_is_measured_when_one_of_several_changes_is_wrong(folder, tmp_path):
+    assert "out of range" in small(folder, tmp_path, "--transform", "scale", "--levels", "0", *BICUBIC, code=2)
+    assert not list(tmp_path.rglob("result.json"))
+
+
 def test_real_correspondences_of_the_stereo_pairs(tmp_path):
     text = run("--transform", "given", "--matchers-only", "--matcher", "same-place", "--out", tmp_path)
     row = table(tmp_path, "given", "sample")["matcher-same-place", "given"]
@@ -214,6 +245,90 @@ def test_photos_with_a_homography(photo, tmp_path):
     rows = table(tmp_path / "out", "given", "hpatches")
     assert float(rows["matcher-same-place", "given"]["aee"]) == pytest.approx(80**0.5, rel=1e-5)
     assert float(rows["matcher-student", "given"]["aee_median"]) == 0
+
+
+def hpatches(folder: Path, photo) -> dict[str, np.ndarray]:
+    """Sequences in HPatches' own form: 1.ppm to 3.ppm, H_1_2 and H_1_3. Returns the matrices by pair id."""
+    drawn = {}
+    for n, (name, changes) in enumerate({
+        "i_lamp": (("perspective", "identity"), ("perspective", "identity")),
+        "v_wall": (("rotation+scale", "small"), ("perspective", "medium")),
+    }.items()):  # fmt: skip
+        (folder / name).mkdir(parents=True)
+        hr = photo(122, 163, 1 - n)
+        Image.fromarray(hr).save(folder / name / "1.ppm")
+        for k, (kind, level) in enumerate(changes, 2):
+            made = draw(kind, level, name, hr.shape[:2])
+            light = 0.7 if name.startswith("i_") else 1
+            Image.fromarray((light * apply(hr, made)).astype(np.uint8)).save(folder / name / f"{k}.ppm")
+            lines = [" ".join(f"{value:.12g}" for value in row) for row in made.matrix]
+            (folder / name / f"H_1_{k}").write_text(" \n".join(lines) + " \n")
+            drawn[f"{name}_1_{k}"] = np.asarray(made.matrix)
+    return drawn
+
+
+def test_methods_and_matchers_on_hpatches_as_it_is_published(photo, tmp_path):
+    matrices = hpatches(tmp_path / "raw", photo)
+    prepare("hpatches", tmp_path / "raw", tmp_path / "root")
+    run("--transform", "given", "--dataset", "hpatches", "--data-root", tmp_path / "root", "--method", "c2matching",
+        "--matcher", "sift", "--matcher", "same-place", "--device", "cpu", "--out", tmp_path / "out")  # fmt: skip
+    rows = table(tmp_path / "out", "given", "hpatches")
+    assert {row["images"] for row in rows.values()} == {"4"}
+    own, unrelated = rows["c2matching", "given"], rows["c2matching", "unrelated"]
+    assert float(own["psnr_y"]) > float(unrelated["psnr_y"]) and float(own["gain"]) > 0 and unrelated["aee"] == ""
+    assert float(rows["matcher-sift", "given"]["aee"]) < 1.5
+    truth = []  # where every cell really lies, by the published matrices alone
+    for pair_id, matrix in matrices.items():
+        height, width = 120, 160  # cut to a multiple of 4
+        x, y = cell_centres(height, width).T.astype(float)
+        u, v, w = matrix @ (x, y, np.ones_like(x))
+        u, v = u / w, v / w
+        ref = Image.open(tmp_path / "raw" / pair_id[: -len("_1_2")] / f"{pair_id[-1]}.ppm")
+        shown = (u >= -0.5) & (u < ref.width - 0.5) & (v >= -0.5) & (v < ref.height - 0.5)
+        truth.append(np.hypot(u - x, v - y)[shown].mean())
+    assert float(rows["matcher-same-place", "given"]["aee"]) == pytest.approx(np.mean(truth), rel=1e-4)
+    assert min(truth) == 0 < max(truth)
+    assert (tmp_path / "out/robustness/hpatches/given/bars.svg").is_file()
+
+
+def pasted(pair, sample) -> Prediction:
+    """The reference as it lies, over bicubic: a method that trusts every reference."""
+    height, width = sample.hr.shape[:2]
+    sr = resize_pil_bicubic(sample.lr, height, width).copy()
+    ref = sample.refs[0][:height, :width]
+    sr[: ref.shape[0], : ref.shape[1]] = (sr[: ref.shape[0], : ref.shape[1]].astype(int) + ref) // 2
+    return Prediction(sr)
+
+
+def pasted_by_the_truth(pair, sample) -> Prediction:
+    """The same with the reference warped back: what lies where, by the nearest pixel."""
+    truth, grid = pair.truth(), pixel_grid(sample.hr.shape[:2])
+    u, v = np.moveaxis(np.rint(truth.targets(grid)).astype(int), -1, 0)
+    ref = sample.refs[0][v.clip(0, sample.refs[0].shape[0] - 1), u.clip(0, sample.refs[0].shape[1] - 1)]
+    seen = truth.valid(grid.reshape(-1, 2)).reshape(ref.shape[:2])
+    sr = resize_pil_bicubic(sample.lr, *sample.hr.shape[:2])
+    return pasted(pair, dataclasses.replace(sample, refs=(np.where(seen[..., None], ref, sr),)))
+
+
+def test_a_measured_ceiling_gives_shares_and_their_figure(folder, tmp_path, capsys):
+    asked = RobustnessStudy(open_dataset("wrsr", folder), "rotation", ("bicubic",), (), "0,4,30")
+    plan = plan_of(asked, tmp_path)
+    results_folder(plan.folder)
+    card = catalogue.get("METHODS", "bicubic")
+    loaded = [LoadedMethod(None), LoadedMethod(None, variant="views truth", options={"views": "truth"})]
+    done = []
+    for method, predict in zip(loaded, (pasted, pasted_by_the_truth), strict=True):
+        predictor = dataclasses.replace(method_predictor(card, method, "cpu"), predict=predict)
+        levels = plan.levels if method is loaded[0] else plan.levels[:-1]  # no truth about an unrelated reference
+        done.append(measure(dataclasses.replace(plan, levels=levels), predictor))
+    _report(asked, plan, done, tmp_path)
+    text, rows = capsys.readouterr().out, table(tmp_path)
+    share = {level: row["share"] for (method, level), row in rows.items() if method == "bicubic"}
+    assert float(share["0"]) == 1 > float(share["4"]) > float(share["30"]) and share["unrelated"] == ""
+    assert {row["share"] for (method, _), row in rows.items() if method != "bicubic"} == {""}
+    files = {path.name for path in (tmp_path / "robustness/wrsr/rotation").iterdir()}
+    assert files == {"table.csv", "curves.svg", "curves.png", "share.svg", "share.png"}
+    assert "1.00 [1.00, 1.00]" in text and "share: of the gain" in text and "share.svg" in text
 
 
 def test_a_split_can_be_transformed_like_any_data_set(folder, tmp_path):

@@ -151,6 +151,25 @@ def test_written_to_disk_it_is_the_same_split(small, tmp_path):
             assert entry.visible == pytest.approx(share, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "level", "folder"), [("rotation+scale", "-45x1.50", "-45x1.5"), ("shift", 0.5, "0.5"), ("shear", -1, "-1")]
+)
+def test_levels_of_every_spelling_are_folders_and_names(small, tmp_path, kind, level, folder):
+    opened = open_dataset("transform", build(small, kind, [level, "large"], tmp_path / "out"))
+    assert {path.name for path in (tmp_path / "out" / "ref").iterdir()} == {folder, "large"}
+    memory, disk = transformed(small, kind, level), at_level(opened, folder)
+    assert memory.variation.level == folder and memory.name == f"wrsr.{kind}.{folder}"
+    assert [pair.truth() for pair in memory.pairs] == [pair.truth() for pair in disk.pairs]
+    np.testing.assert_array_equal(memory.pairs[2].refs[0].load(), disk.pairs[2].refs[0].load())
+
+
+def test_the_wide_grid_is_written_whole(small, tmp_path):
+    opened = open_dataset("transform", build(small, "shift", ["wide"], tmp_path / "out", only=["001"]))
+    assert [pair.variation.level for pair in opened.pairs] == ["0", "0.25", "0.5", "1", "1.5", "2"]
+    with pytest.raises(Misuse, match="each once"):
+        build(small, "shift", ["wide", "1"], tmp_path / "other")
+
+
 def test_hugging_face_opens_the_folder_as_it_is(small, tmp_path, monkeypatch):
     folder = build(small, "rotation", ["small", "90", "unrelated"], tmp_path / "out")
     import datasets

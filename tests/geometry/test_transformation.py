@@ -11,7 +11,7 @@ from refsr_bench.geometry.kinds import GROUPS, KINDS
 from refsr_bench.geometry.transformation import Transformation, check, targets, visible
 from refsr_bench.geometry.warping import apply
 
-GEOMETRIC = ("rotation", "scale", "rotation+scale", "perspective")
+GEOMETRIC = ("rotation", "scale", "rotation+scale", "shear", "shift", "perspective")
 SIZE = (120, 160)
 
 
@@ -70,7 +70,7 @@ def test_impossible_homographies_are_named(matrix, said):
 @pytest.mark.parametrize(
     "change",
     [{"matrix": [[1, 0], [0, 1]]}, {"matrix": [[1, 0, float("nan")], [0, 1, 0], [0, 0, 1]]}, {"size": [0, 4]},
-     {"size": 3}, {"kind": "shear"}, {"photometric": 3}, {"occluders": [[1, 2]]}],
+     {"size": 3}, {"kind": "twist"}, {"photometric": 3}, {"occluders": [[1, 2]]}],
 )  # fmt: skip
 def test_damaged_transformations_are_refused(change):
     values = reader.to_json(draw("rotation", "small", "x", SIZE)) | change

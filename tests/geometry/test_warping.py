@@ -10,7 +10,7 @@ from refsr_bench.geometry.kinds import GROUPS, KINDS
 from refsr_bench.geometry.transformation import IDENTITY, Transformation, targets, visible
 from refsr_bench.geometry.warping import apply
 
-GEOMETRIC = ("rotation", "scale", "rotation+scale", "perspective")
+GEOMETRIC = ("rotation", "scale", "rotation+scale", "shear", "shift", "perspective")
 SIZE = (120, 160)
 
 
@@ -130,6 +130,21 @@ def test_beyond_the_photo_lies_its_mirror_image(photo):
     for shift in (20, 20 + 1e-9):  # copied, and through the interpolation
         made = Transformation("perspective", "large", ((1, 0, shift), (0, 1, shift), (0, 0, 1)), (70, 80))
         np.testing.assert_array_equal(apply(hr, made), mirrored)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, -3])
+def test_a_shift_by_whole_pixels_copies_them(photo, pixels):
+    hr = photo(37, 51)
+    framed = np.pad(hr, ((4, 4), (4, 4), (0, 0)), mode="symmetric")[4 - pixels :, 4 - pixels :][:37, :51]
+    np.testing.assert_array_equal(apply(hr, draw("shift", pixels, "x", (37, 51))), framed)
+
+
+def test_half_a_pixel_of_shift_is_halfway_between_two_copies(photo):
+    hr = photo(*SIZE)
+    near, far = (apply(hr, draw("shift", pixels, "x", SIZE)).astype(float) for pixels in (0, 1))
+    between = apply(hr, draw("shift", 0.5, "x", SIZE)).astype(float)
+    to_near, to_far = (np.abs(between - copy)[2:-2, 2:-2].mean() for copy in (near, far))
+    assert to_near == pytest.approx(to_far, rel=0.05) and to_near < 0.75 * np.abs(near - far)[2:-2, 2:-2].mean()
 
 
 def test_occluders_are_grey_and_as_large_as_drawn(photo):

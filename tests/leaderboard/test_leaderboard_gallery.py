@@ -7,14 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_runs import degraded, photo, result_of, save, write_run
+from msgspec import structs
+from picture_runs import HEIGHT, WIDTH, degraded, photo, result_of, save, write_run
 
 from leaderboard.pages import evidence, finder, gallery
 from leaderboard.pages.pages import Entry, Site
 from leaderboard.reading.load import read_folder
 from leaderboard.tables.model import method_path
 from leaderboard.tables.tables import build_tables
-from refsr_bench.core.schema import Arithmetic, Code, Leak, Weights
+from refsr_bench.core.results import write_result
+from refsr_bench.core.schema import Arithmetic, Code, Leak, ViewRecord, Weights
+from refsr_bench.core.types import Sample, View
+from refsr_bench.pixels import saved
+from refsr_bench.pixels.images import read_image
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)> & \'{{ 7*7 }}'
@@ -89,6 +94,60 @@ def test_pages_of_images_and_methods(results: Path, tmp_path: Path) -> None:
     # HR, LR and reference of both protocols are the same pixels, and so is SR: 3 x (3 + 2), and correspondences.
     assert len([name for name in stored if name.startswith("files/")]) == 3 * 5 + 3
     assert len([name for name in stored if name.startswith("errors/")]) == 3 * 2
+
+
+def with_views(folder: Path, valid: np.ndarray, *records: ViewRecord) -> None:
+    """Add these views to the first image of a run, with a picture of each as ``evaluate`` saves them."""
+    result = result_of(folder)
+    first, *others = result.images
+    images = (structs.replace(first, views=records), *others)
+    write_result(folder / "result.json", structs.replace(result, images=images))
+    sr = photo(0)
+    source = np.zeros((*sr.shape[:2], 2), np.float32)
+    sample = Sample(first.id, sr, sr[::4, ::4], (sr,), 4, (0, 0, *sr.shape[:2]), ("ref.png",))
+    views = [View(photo(7 + n), source, valid, each.found_by) for n, each in enumerate(records)]
+    saved.save_views(folder / "views", sample, views, degraded(sr, 4))
+
+
+def test_the_page_of_an_image_shows_the_views_that_methods_were_given(results: Path, tmp_path: Path) -> None:
+    valid = np.ones((HEIGHT, WIDTH), bool)
+    valid[:, :48] = False
+    told = (ViewRecord("sift", 0, 0.5, 0.4321), ViewRecord("turns", 0, 0.5))
+    with_views(results / "c2/sample/good", valid, *told)
+    found, pages = build(results, tmp_path / "site")
+    assert found.problems == ()
+    check(pages, tmp_path / "site")
+    one = found.images[0]
+    views = one.scenes[0].shots[1].views
+    assert [view.text for view in views] == [
+        "view by SIFT, shows 50\u202f% of the image, 43\u202f% taken",
+        "view by a vote over turns and scales, shows 50\u202f% of the image",
+    ]
+    assert all(view.text in pages[one.path] and view.picture.file in pages[one.path] for view in views)
+    picture = read_image(tmp_path / "site" / views[0].picture.file)
+    assert np.array_equal(picture[:, 48:], photo(7)[:, 48:])
+    hatched = picture[:, :48].reshape(-1, 3)
+    assert {tuple(colour) for colour in hatched.tolist()} == {(224, 224, 224), (196, 196, 196)}
+    assert "Views of the references" not in pages[found.images[1].path]
+
+
+@pytest.mark.parametrize("change", [
+    lambda facts: facts.update(sr_sha256="0" * 64),
+    lambda facts: facts["files"].pop(),
+    lambda facts: facts["files"][0].update(sha256="0" * 64),
+    lambda facts: facts.update(kind="matches"),
+])  # fmt: skip
+def test_views_that_do_not_fit_their_record_are_left_out(results: Path, tmp_path: Path, change) -> None:
+    folder = results / "c2/sample/good"
+    with_views(folder, np.ones((HEIGHT, WIDTH), bool), ViewRecord("sift", 0, 1.0))
+    path = folder / "views" / "one" / "views.json"
+    facts = json.loads(path.read_text())
+    change(facts)
+    path.write_text(json.dumps(facts))
+    found, pages = build(results, tmp_path / "site")
+    assert [problem.path for problem in found.problems] == ["c2/sample/good/views/one"]
+    assert not any(shot.views for image in found.images for scene in image.scenes for shot in scene.shots)
+    check(pages, tmp_path / "site")
 
 
 def test_the_page_of_a_method_holds_what_the_run_file_says(results: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from leaderboard.text import anchor, clean, cleaned, count, number, operations, 
     [
         (None, 2, True, "-"),
         (math.inf, 2, True, "∞"),
+        (-math.inf, 2, True, "-∞"),
         (0.745, 3, False, ".745"),
         (-0.5, 1, False, "-.5"),
         (1.0, 4, False, "1.0000"),

@@ -12,11 +12,11 @@ from msgspec import structs
 
 from refsr_bench.cli import main
 from refsr_bench.core import catalogue
-from refsr_bench.core.types import Correspondence, Sample
+from refsr_bench.core.types import Correspondence, Prediction, Sample, View
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.evaluate.loop import evaluate
 from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.pictures import missing_pictures
+from refsr_bench.evaluate.pictures import missing_pictures, picture_folders
 from refsr_bench.evaluate.plan import Plan, Predictor
 from refsr_bench.evaluate.predictors import method_predictor
 from refsr_bench.pixels import saved
@@ -158,6 +158,32 @@ def test_points_outside_the_scored_area_and_without_a_number_are_left_out(tmp_pa
     patches = read_image(place / "patches.png")
     assert np.array_equal(patches[:4, :4], sample.refs[0][4:8, 8:12]) and (patches[8:] == 224).all()
     assert saved.save_matches(tmp_path, sample, Correspondence(points[:1], targets[:1]), sample.hr) is None
+
+
+def test_views_are_kept_as_they_are_scored_beside_the_images_of_their_method(wrsr, tmp_path: Path) -> None:
+    """LR and reference are padded by the protocol; a view's picture has the size of HR, hatched where it is nothing."""
+
+    def predict(pair, sample: Sample) -> Prediction:
+        height, width = (side * sample.scale for side in sample.lr.shape[:2])
+        image = np.full((height, width, 3), 77, np.uint8)
+        valid = np.indices((height, width))[1] >= 10
+        views = (View(image, np.zeros((height, width, 2), np.float32), valid, "sift"),) * (pair.id == "001")
+        return Prediction(image, views=views)
+
+    predictor = dataclasses.replace(method(), predict=predict)
+    result, folder = run(wrsr(2), tmp_path / "out", predictor)
+    assert [path.name for path in (folder / "views").iterdir()] == ["001"]
+    place = folder / "views" / "001"
+    facts = json.loads((place / "views.json").read_text())
+    assert (facts["id"], facts["sr_sha256"]) == ("001", result.images[0].sr_sha256)
+    assert facts["files"][0]["name"] == result.images[0].refs[0]
+    picture = read_image(place / "view-1.png")
+    assert (picture.shape[1], picture.shape[0]) == result.images[0].hr_size
+    assert (picture[:, 10:] == 77).all() and set(np.unique(picture[:, :10])) == {196, 224}
+    assert place / "view-1.png" in [path for at in picture_folders([folder]) for path in at.rglob("*.png")]
+    before = tree(folder / "views")
+    run(tmp_path / "WR-SR", tmp_path / "out", predictor)
+    assert tree(folder / "views") == before
 
 
 def command(*arguments: object) -> Result:

@@ -22,7 +22,7 @@ from refsr_bench.data.split import manifest
 from refsr_bench.data.split.making import Made, references
 from refsr_bench.data.split.manifest import FORMAT, Edges, Entry, Source, SplitManifest
 from refsr_bench.geometry.drawing import SEED_RECIPE
-from refsr_bench.geometry.kinds import EDGES, GROUPS, UNRELATED, level_name
+from refsr_bench.geometry.kinds import EDGES, GROUPS, UNRELATED, level_names
 from refsr_bench.geometry.transformation import visible
 from refsr_bench.geometry.warping import INTERPOLATION
 from refsr_bench.pixels.images import write_png
@@ -43,11 +43,11 @@ def build(
 ) -> Path:
     """Write the split of a data set into ``out``, and return that.
 
-    levels: groups, numbers, "unrelated". Interrupted work continues; a folder that holds anything else is refused, and
-    nothing in it is changed. progress: called with (images written or found, images in all). Raises Misuse for bad
-    levels and a folder in use, BenchError naming a pair that cannot be made.
+    levels: groups, numbers, "wide", "unrelated". Interrupted work continues; a folder that holds anything else is
+    refused, and nothing in it is changed. progress: called with (images written or found, images in all). Raises Misuse
+    for bad levels and a folder in use, BenchError naming a pair that cannot be made.
     """
-    names = [UNRELATED if level == UNRELATED else level_name(kind, level) for level in levels]
+    names = level_names(kind, levels)
     if not names or len(set(names)) < len(names):
         raise Misuse(f"--levels: name at least one level, each once; got {', '.join(names) or 'none'}.")
     only = None if only is None else list(only)
