@@ -19,7 +19,7 @@ BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bic
 AROUND = 4.0  # pixels, standard deviation of the window whose correlation is taken: about the patches of matchers
 NOISE = 2.0  # variance added to both windows, squared grey levels: flat surfaces correlate with nothing
 RETURNS = 1.0  # pixels by which a flow there and back may miss its start
-TRUSTED = 0.7  # least correlation; unrelated photographs that pass the other test reach it in less than one per cent
+TRUSTED = 0.7  # least correlation; of unrelated photographs it leaves one per cent, and in the worst case three
 STILL = 3.0  # pixels, standard deviation over which a map is smoothed at last: flow wavers by a tenth of a pixel
 FINEST_SCALE = 1  # of the flow: half resolution, which is still finer than the detail of an enlarged LR image
 

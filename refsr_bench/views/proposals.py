@@ -25,10 +25,10 @@ FEATURES: dict[FoundBy, str] = {"sift": "sift"}
 """Keypoints that can propose views, each with its module in ``refsr_bench.matchers``."""
 AUTO = 3  # motions at most: a facade, the ground and something before them
 TURNS = 2  # turns at most; the right one is the likeliest or, with symmetric things, the next
-BELIEVED = 0.03  # least share of the image to be trusted; photographs of different things have 0.01 at most
+BELIEVED = 0.03  # least share of the image to be trusted; photographs of different things have 0.01, at worst 0.03
 CONTINUED = 2  # times that a map is continued from where it is trusted; more add less than 0.01 of the image
-RIM = 9  # pixels: a trusted pixel vouches for those whose surroundings are trusted to a third
-MAJORITY = 0.3
+RIM = 13  # pixels: a pixel is shown if its surroundings of this size are trusted to a fifth
+MAJORITY = 0.2
 
 
 @dataclass(frozen=True)
