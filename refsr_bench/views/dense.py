@@ -19,7 +19,7 @@ BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bic
 AROUND = 4.0  # pixels, standard deviation of the window whose correlation is taken: about the patches of matchers
 NOISE = 2.0  # variance added to both windows, squared grey levels: flat surfaces correlate with nothing
 RETURNS = 1.0  # pixels by which a flow there and back may miss its start
-TRUSTED = 0.7  # least correlation; unrelated photographs that pass the other test reach it in less than one per cent
+TRUSTED = 0.7  # least correlation; of unrelated photographs it leaves one per cent, and in the worst case three
 STILL = 3.0  # pixels, standard deviation over which a map is smoothed at last: flow wavers by a tenth of a pixel
 FINEST_SCALE = 1  # of the flow: half resolution, which is still finer than the detail of an enlarged LR image
 
@@ -76,16 +76,13 @@ def better(one: Followed, other: Followed) -> Followed:
     return Followed(*(np.where(wins[(...,) + (None,) * (a.ndim - 2)], b, a) for a, b in zip(one, other, strict=True)))
 
 
-def smoothed(followed: Followed, ref: Image) -> Followed:
-    """Smooth a map where it is trusted, and sample the reference again."""
+def finished(followed: Followed, guide: np.ndarray, ref: Image) -> Followed:
+    """Smooth a map, and sample the reference again; where it is not trusted, it becomes that of ``guide``."""
     import cv2
 
-    def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.GaussianBlur(x, (0, 0), STILL)
-
-    still = pixel_grid(followed.score.shape).astype(np.float32)
-    weight = followed.trusted.astype(np.float32) + 1e-3  # of places that are not trusted: they fill what has no others
-    moved = mean((followed.source - still) * weight[..., None]) / mean(weight)[..., None] + still
+    filled = np.where(followed.trusted[..., None], followed.source, guide)
+    still = pixel_grid(filled.shape[:2]).astype(np.float32)
+    moved = cv2.GaussianBlur(filled - still, (0, 0), STILL) + still
     return followed._replace(source=moved, image=sampled(ref, moved))
 
 

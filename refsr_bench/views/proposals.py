@@ -14,7 +14,7 @@ from refsr_bench.core.schema import FoundBy
 from refsr_bench.core.types import Correspondence, Image, Propose, View
 from refsr_bench.geometry import motion
 from refsr_bench.views import turns
-from refsr_bench.views.dense import Followed, better, follow, luma, smoothed
+from refsr_bench.views.dense import Followed, better, finished, follow, luma
 from refsr_bench.views.guides import from_matches, from_trusted
 from refsr_bench.views.warps import map_of
 
@@ -25,10 +25,10 @@ FEATURES: dict[FoundBy, str] = {"sift": "sift"}
 """Keypoints that can propose views, each with its module in ``refsr_bench.matchers``."""
 AUTO = 3  # motions at most: a facade, the ground and something before them
 TURNS = 2  # turns at most; the right one is the likeliest or, with symmetric things, the next
-BELIEVED = 0.03  # least share of the image to be trusted; photographs of different things have 0.01 at most
+BELIEVED = 0.03  # least share of the image to be trusted; photographs of different things have 0.01, at worst 0.03
 CONTINUED = 2  # times that a map is continued from where it is trusted; more add less than 0.01 of the image
-RIM = 9  # pixels: a trusted pixel vouches for those whose surroundings are trusted to a third
-MAJORITY = 0.3
+RIM = 13  # pixels: a pixel is shown if its surroundings of this size are trusted to a fifth
+MAJORITY = 0.2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def find(image: Image, ref: Image, guides: Sequence[Guides], reference: int = 0)
         return None
     for _ in range(CONTINUED):
         best = better(best, follow(gray, ref, from_trusted(best.source, best.trusted)))
-    best = smoothed(best, ref)
+    best = finished(best, from_trusted(best.source, best.trusted), ref)
     return View(best.image, best.source.astype(np.float32), _vouched(best.trusted), found_by, reference)
 
 
