@@ -92,6 +92,8 @@ def match_with_views(
 
 def shown(view: View, lr: Image) -> Image:
     """Return what a view shows, uint8 (H, W, 3), and the enlarged LR image where it shows nothing."""
+    # On four photographs turned by 45 degrees, SRNTT and TTSR lose 0.1 to 0.4 dB with black there instead, and 0.02 to
+    # 0.2 dB with what the view holds.
     height, width = view.valid.shape
     return np.where(view.valid[..., None], view.image, resize_pil_bicubic(lr, height, width))
 

@@ -98,7 +98,8 @@ def test_match_draws_the_view(photos: Path, tmp_path: Path) -> None:
     (line,) = (line for line in told.splitlines() if line.startswith("view of turned.png by SIFT: "))
     assert float(line.split(": ")[1].split("%")[0]) > 40 and "mean correlation 0.9" in line
     other = ("--lr", photos / "lr.png", "--ref", photos / "other.png", "--views", "auto", "--out", tmp_path / "o.png")
-    assert "No view of a reference was believed." in run("match", *other)
+    told = run("match", *other)
+    assert "No view of a reference was believed." in told and "nothing nearly the same: " in told
     sides = [Image.open(tmp_path / name).size for name in ("m.png", "o.png")]
     assert sides[0][1] < sides[1][1]  # one picture more in a row makes it less high
 
@@ -131,7 +132,7 @@ def test_robustness_measures_each_of_the_views_that_it_is_given(photos: Path, tm
     rows = [line for line in told.splitlines() if line.startswith("raw pixels")]
     assert [row.split("  ")[0] for row in rows] == ["raw pixels", "raw pixels, views", "raw pixels, true views"]
     error = [float(row.split("90")[1].split()[1]) for row in rows]
-    assert error[0] > 20 and max(error[1:]) < 3
+    assert error[0] > 80 and max(error[1:]) < 20
     refused = run("robustness", "--transform", "given", "--dataset", "sample", "--views", "truth", "--out", tmp_path,
                   code=2)  # fmt: skip
     assert "--views truth: no homography is known" in refused

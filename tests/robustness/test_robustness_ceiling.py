@@ -87,4 +87,4 @@ def test_the_true_view_undoes_a_turn(wrsr, tmp_path: Path) -> None:
     record = found["c2matching-views-truth"]["90"][0].images[0]
     assert record.views[0].found_by == "truth" and record.views[0].valid > 0.9
     strangers = [found[name]["unrelated"][0] for name in ("c2matching", "c2matching-views-truth")]
-    assert strangers[0].means["psnr_y"] == strangers[1].means["psnr_y"] and strangers[1].images[0].views == ()
+    assert strangers[1].means["psnr_y"] > strangers[0].means["psnr_y"] - 0.05 and strangers[1].images[0].views == ()
