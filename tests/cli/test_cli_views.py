@@ -55,12 +55,23 @@ def test_the_reference_of_a_view_is_named_where_there_are_several(photos: Path, 
     assert f"; {photos / 'turned.png'}: view by SIFT, " in told and "other.png" not in told
 
 
-def test_an_unrelated_reference_has_no_view_and_does_no_harm(photos: Path, tmp_path: Path) -> None:
-    told, seen = restored(photos, tmp_path / "a.png", "--ref", photos / "other.png", "--views", "auto")
+def test_an_unrelated_reference_has_no_view_and_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    told, seen = restored(photos, tmp_path / "a.png", "--ref", photos / "other.png")
     assert told.rstrip().endswith("; no view of a reference was believed")
-    _, plain = restored(photos, tmp_path / "b.png", "--ref", photos / "other.png", "--views", "none")
-    errors = [np.square(image - read_image(photos / "hr.png").astype(float)).mean() for image in (seen, plain)]
-    assert errors[0] < 1.01 * errors[1]
+    Image.new("RGB", (180, 200)).save(tmp_path / "black.png")
+    _, black = restored(photos, tmp_path / "b.png", "--ref", tmp_path / "black.png")
+    assert np.array_equal(seen, black)  # nothing is taken from either
+
+
+def test_sr_takes_views_and_refines_matches_by_itself(photos: Path, tmp_path: Path) -> None:
+    _, by_itself = restored(photos, tmp_path / "a.png", "--ref", photos / "turned.png")
+    _, told = restored(
+        *(photos, tmp_path / "b.png", "--ref", photos / "turned.png", "--views", "auto", "--matching", "sub-cell")
+    )
+    _, published = restored(
+        *(photos, tmp_path / "c.png", "--ref", photos / "turned.png", "--views", "none", "--matching", "exact")
+    )
+    assert np.array_equal(by_itself, told) and not np.array_equal(by_itself, published)
 
 
 def test_a_method_without_references_says_nothing_of_views(photos: Path, tmp_path: Path) -> None:
