@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refsr_bench.core import catalogue
 from refsr_bench.core.schema import IN_WORDS
 from refsr_bench.core.types import Correspondence, Image, Match, Prediction, Propose, RefPair, Sample, View
 from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -34,7 +35,11 @@ class Proposals:
 
 
 def proposals_of(views: Views) -> Proposals:
-    """Return the proposals that a person asks for, which look at LR and the references alone."""
+    """Return the proposals that a person asks for, which look at LR and the references alone.
+
+    Raises like the matcher of the keypoints, when its package is missing.
+    """
+    catalogue.get("MATCHERS", views.features).load(None, "cpu")
 
     motions = {None: "", 1: " of one motion"}.get(views.most, f" of {views.most} motions")
     by = "" if views == Views(views.most) else f" by {IN_WORDS['found_by'][views.features]}"
