@@ -103,14 +103,14 @@ def by_loops(own: Tensor, ref: Tensor, places: Tensor, chosen: Tensor) -> tuple[
     by their top-left cell. chosen (h, w) bool: those to refine. Returns shifts (h, w, 2) in pixels, (x, y), and
     correlations (h, w).
     """
-    from c2matching.matching.subcell_loops import Windows, correlate
+    from c2matching.matching.subcell_loops import Patches, Windows, correlate
 
     windows = Windows(own.numpy(), ref.numpy(), *(m.numpy() for m in (*_variances(own), _variances(ref)[1])))
     shift, score = torch.zeros(places.shape), torch.zeros(chosen.shape)
     rows, count = len(places), torch.get_num_threads()
     edges = sorted({rows * i // count for i in range(count + 1)})
-    arrays = places.numpy(), chosen.numpy(), shift.numpy(), score.numpy()
-    in_threads([partial(correlate, windows, *arrays, first, end) for first, end in pairwise(edges)])
+    patches = Patches(places.numpy(), chosen.numpy(), shift.numpy(), score.numpy())
+    in_threads([partial(correlate, windows, patches, first, end) for first, end in pairwise(edges)])
     return shift, score
 
 

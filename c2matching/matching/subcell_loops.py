@@ -26,6 +26,15 @@ class Windows(NamedTuple):
     ref_variance: np.ndarray
 
 
+class Patches(NamedTuple):
+    """The patches of ``correlate`` and what is written of them, as in ``subcell.by_loops``."""
+
+    places: np.ndarray
+    chosen: np.ndarray
+    shift: np.ndarray
+    score: np.ndarray
+
+
 @njit(fastmath=FAST, inline="always")
 def _crossed(centred, around, b, a):
     """Sum centred (WINDOW, WINDOW) times around (AROUND, AROUND) at the shift (b, a), counted from -MOST."""
@@ -56,17 +65,17 @@ def _top(scores, row, column):
 
 
 @njit(fastmath=FAST, nogil=True)
-def correlate(windows, places, chosen, shift, score, first, end):
+def correlate(windows, patches, first, end):
     """Find the shift of every chosen patch in rows first..end, and its correlation: ``subcell.by_loops``."""
     centred, around = np.empty((WINDOW, WINDOW), np.float32), np.empty((AROUND, AROUND), np.float32)
     scores = np.empty((SIDE, SIDE), np.float32)
     for y in range(first, end):
-        for x in range(chosen.shape[1]):
+        for x in range(patches.chosen.shape[1]):
             top, left = y * CELL, x * CELL
             variance = windows.own_variance[top, left]
-            if not chosen[y, x] or variance <= FLAT:
+            if not patches.chosen[y, x] or variance <= FLAT:
                 continue
-            v, u = places[y, x, 1] * CELL, places[y, x, 0] * CELL
+            v, u = patches.places[y, x, 1] * CELL, patches.places[y, x, 0] * CELL
             mean, level = windows.own_mean[top, left], windows.ref[v + AROUND // 2, u + AROUND // 2]
             for j in range(WINDOW):
                 for i in range(WINDOW):
@@ -88,5 +97,5 @@ def correlate(windows, places, chosen, shift, score, first, end):
                         spread = max(windows.ref_variance[v + b, u + a], np.float32(FLAT))
                         scores[b, a] = _crossed(centred, around, b, a) / (AREA * np.sqrt(variance * spread))
             x_top, y_top = _top(scores, row, column)
-            score[y, x] = best
-            shift[y, x, 0], shift[y, x, 1] = column - MOST + x_top, row - MOST + y_top
+            patches.score[y, x] = best
+            patches.shift[y, x, 0], patches.shift[y, x, 1] = column - MOST + x_top, row - MOST + y_top

@@ -3,7 +3,8 @@
 1. descriptors of the LR image and of the untouched references, and their matches
 2. views that somebody proposes, knowing these matches
 3. for every patch the view that shows it, of several the one that correlates most; all others keep their match
-4. a reference that no view was believed of is left alone, but for patches that are nearly the same (``ALIKE``)
+4. a reference whose views show little or nothing (``KNOWN``) is left alone otherwise, but for patches that are nearly
+   the same (``ALIKE``)
 5. features of views and references on one canvas, views first: the learned offsets look at what comes first, at the
    same place, and in a view that is what belongs there
 
@@ -30,6 +31,7 @@ from c2matching.nets.strips import in_strips
 from refsr_bench.learning.scales import SCALES
 
 ALIKE = 0.8  # cosine; patches of photographs of different things reach 0.7 once in a hundred times, and 0.8 hardly ever
+KNOWN = 0.1  # share of the image that views must show before matches elsewhere are believed, too
 NOWHERE = 1e5  # cells: beyond any canvas, where all features are zero
 SURE = 3.0  # added to the correlations of views, in [-1, 1], so that no cosine of an untouched reference is larger
 
@@ -61,7 +63,7 @@ def upscale_with_views(
     views = [view for own in views_of for view in own]
     placed = [_in_place(view, lr_up) for view in views]
     kept = [
-        found if own else _nearly_the_same(found)  # 4
+        found if _shown(own) >= KNOWN else _nearly_the_same(found)  # 4
         for own, found in zip(views_of, refined if net.below_cell else alone, strict=True)
     ]
     tops = canvas_tops([*(view.image.shape[2] // CELL for view in views), *(each.shape[1] for each in ref_features)])
@@ -88,6 +90,13 @@ def _in_place(view: TensorView, lr_up: Tensor) -> Correspondence:
     found = Correspondence(still, index, torch.full_like(still[..., 0], -1.0), torch.zeros_like(index))
     certainty = refine(found, lr_up[0], [view.image[0]]).certainty
     return replace(found, certainty=certainty, similarity=torch.where(whole, certainty + SURE, -1.0))
+
+
+def _shown(views: Sequence[TensorView]) -> float:
+    """Return the share of the image that at least one view shows."""
+    if not views:
+        return 0.0
+    return torch.stack([view.valid for view in views]).any(0).float().mean().item()
 
 
 def _nearly_the_same(found: Correspondence) -> Correspondence:

@@ -104,16 +104,23 @@ protocol_options = [
 ]
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 leaks_option = click.option("--allow-leaks", is_flag=True, help="Measure pairs whose reference is the ground truth.")
-matching_option = click.option("--matching", help="How C2-Matching matches: exact, half (16 bits) or coarse (faster).")
-VIEWS = {"run": "none", "robustness": "none", "sr": "none", "match": "none"}
-"""The views of commands that are not told. ``run`` and ``robustness`` measure methods as they were published."""
+matching_option = click.option(
+    "--matching",
+    help="How C2-Matching matches: exact (as published), sub-cell (to parts of a pixel), half (16 bits) or coarse "
+    "(faster).",
+)
+VIEWS = {"run": "none", "robustness": "none", "sr": "auto", "match": "none"}
+"""The views of commands that are not told. ``run`` and ``robustness`` measure methods as they were published; ``sr``
+gives the best image, and views to those methods alone that choose between them."""
+BEST_MATCHING = "sub-cell"
+"""The way of matching of ``sr`` when it is not told, for methods that offer it."""
 
 
 def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:
     """Return the option --views of a command. more: what else it takes; multiple: it may be given again."""
     return click.option(
         "--views",
-        default=(VIEWS[name],) if multiple else VIEWS[name],
+        default=(VIEWS[name],) if multiple else None if name == "sr" else VIEWS[name],
         show_default=VIEWS[name],
         multiple=multiple,
         metavar="auto|none|N[:KEYPOINTS]",

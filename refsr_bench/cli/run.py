@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.cli.common import (
+    BEST_MATCHING,
+    VIEWS,
     as_one,
     command_line,
     data_root_option,
@@ -242,13 +244,16 @@ def sr(asked: Any) -> None:
         raise Misuse(f"{asked.out} exists. Choose another --out or give --overwrite.")
     if card.references != "none" and not asked.refs:
         raise Misuse(f"{asked.method} needs at least one --ref.")
-    views = views_of(asked.views) if card.references != "none" else None
+    views = views_of(asked.views or VIEWS["sr"]) if card.references != "none" else None
+    matching = asked.matching or (BEST_MATCHING if BEST_MATCHING in card.matching else None)
     choice = Choice((asked.method,), device=resolve_device(asked.device))
     with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
         step()
         low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
         step()
-        loaded = load_method(card, asked.weights, choice, asked.matching)
+        loaded = load_method(card, asked.weights, choice, matching)
+        if not asked.views and loaded.predict_views is None:
+            views = None  # nobody has measured whether a method gains that knows nothing of views
         step()
         if views:
             made = predict_with_views(loaded, card.references, low, high, 4, propose(views, low, high, 4))
@@ -268,7 +273,7 @@ def _views_in_words(made: Prediction, refs: Sequence[Path]) -> str:
     shares = made.shares or [view.valid.mean() for view in made.views]
     told = [
         f"; {f'{refs[view.reference]}: ' if len(refs) > 1 else ''}view by {IN_WORDS['found_by'][view.found_by]}, "
-        f"{share:.0%} of the image"
+        f"{100 * share:.0f} % of the image"
         for view, share in zip(made.views, shares, strict=True)
     ]
     return "".join(told) or "; no view of a reference was believed"

@@ -328,8 +328,8 @@ class ViewRecord(Format):
 
     found_by: what told how the reference lies. reference: its number among those that the method was given, from 0.
     valid: the share of the scored image that it shows. share: the share that the method took from it; None if it does
-    not tell. place: where the reference shows the centres of the scored image's corner pixels, (x, y) in its pixels,
-    clockwise from the top left; None if the view does not say so for all four.
+    not tell. place: where the motion of most of the view puts the centres of the scored image's corner pixels in the
+    reference, (x, y) in its pixels, clockwise from the top left; None if there is no such motion.
     """
 
     found_by: FoundBy

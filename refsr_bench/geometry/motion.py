@@ -9,10 +9,16 @@ import numpy as np
 from refsr_bench.geometry.transformation import Size, outline, project
 
 INLIER = 3.0  # pixels off the motion; OpenCV's default
-FEWEST = {"homography": 10, "similarity": 6}  # inliers; fewer agree by chance in photographs of different things
 HORIZON = 0.1  # least depth in the image relative to the largest; a plane seen so steeply shows nothing at its far end
 FURTHEST, NEAREST = 0.2, 5.0  # reference pixels per HR pixel, anywhere; beyond, one shows no detail of the other
 ANISOTROPY = 3.0  # how much more a motion may stretch in one direction than in another
+
+
+class Fewest(NamedTuple):
+    """Fewest points that must agree on a motion before it is believed; fewer can agree by chance."""
+
+    homography: int
+    similarity: int
 
 
 class Motion(NamedTuple):
@@ -23,35 +29,32 @@ class Motion(NamedTuple):
     inliers: np.ndarray
 
 
-def find(own: np.ndarray, there: np.ndarray, size: Size, fewest: int = FEWEST["homography"]) -> Motion | None:
+def find(own: np.ndarray, there: np.ndarray, size: Size, fewest: Fewest) -> Motion | None:
     """Find the homography, or else the similarity, that most points agree on; None if none is to be believed.
 
     own, there (n, 2), (x, y): matched points of the image and of the reference. size: (height, width) of the image.
-    fewest: inliers of a homography; a similarity needs fewer by the ratio of ``FEWEST``. MAGSAC estimates it.
+    MAGSAC (Barath et al., CVPR 2019) finds homographies, RANSAC similarities.
     """
     import cv2
 
     own, there = (np.ascontiguousarray(points, np.float64) for points in (own, there))
     tries = {"maxIters": 10_000, "confidence": 0.9999}
-    if len(own) >= fewest:
+    if len(own) >= fewest.homography:
         matrix, inlier = cv2.findHomography(own, there, cv2.USAC_MAGSAC, INLIER, **tries)
-        if matrix is not None and inlier.sum() >= fewest and possible(matrix, size):
+        if matrix is not None and inlier.sum() >= fewest.homography and possible(matrix, size):
             return Motion("homography", matrix / matrix[2, 2], inlier.ravel().astype(bool))
-    fewest = round(fewest * FEWEST["similarity"] / FEWEST["homography"])
-    if len(own) >= fewest:
+    if len(own) >= fewest.similarity:
         matrix, inlier = cv2.estimateAffinePartial2D(
             own, there, method=cv2.RANSAC, ransacReprojThreshold=INLIER, **tries
         )
-        if matrix is not None and inlier.sum() >= fewest:
+        if matrix is not None and inlier.sum() >= fewest.similarity:
             matrix = np.vstack((matrix, (0, 0, 1)))
             if possible(matrix, size):
                 return Motion("similarity", matrix, inlier.ravel().astype(bool))
     return None
 
 
-def several(
-    own: np.ndarray, there: np.ndarray, size: Size, most: int, fewest: int = FEWEST["homography"]
-) -> list[Motion]:
+def several(own: np.ndarray, there: np.ndarray, size: Size, fewest: Fewest, most: int) -> list[Motion]:
     """Find up to ``most`` motions one after the other, each among the points that the ones before leave over."""
     left, found = np.ones(len(own), bool), []
     while len(found) < most:

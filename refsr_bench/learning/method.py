@@ -15,7 +15,7 @@ from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import Arithmetic
-from refsr_bench.core.types import Correspondence, Image, Prediction, Propose, View
+from refsr_bench.core.types import Correspondence, Image, Prediction, PredictViews, Propose, View
 from refsr_bench.learning.system import SCALE, Located, System
 from refsr_bench.learning.weights import SYNTHETIC, find, opened
 
@@ -74,30 +74,35 @@ def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequen
     return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
 
 
-def upscale_with_views(
-    system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int, propose: Propose
-) -> Prediction:
-    """Upscale one image with ``system.restore_views``: like ``upscale``, with the views that ``propose`` gives."""
-    import torch
+def with_views(system: System, net: nn.Module, device: str) -> PredictViews:
+    """Return the function that upscales one image with ``system.restore_views``.
 
-    from refsr_bench.learning.tensors import to_tensor
-    from refsr_bench.pixels.colour import quantise
+    It is like ``upscale``, with the views that are proposed to it.
+    """
 
-    _check(system, lr, refs, scale)
-    views: list[View] = []
+    def predict(lr: Image, refs: Sequence[Image], scale: int, propose: Propose) -> Prediction:
+        import torch
 
-    def ask(number: int, found: Correspondence | None) -> list[tuple[Tensor, Tensor]]:
-        proposed = propose(number, found)
-        views.extend(proposed)
-        return [
-            (to_tensor(view.image)[None].to(device), torch.from_numpy(view.valid).to(device)) for view in proposed
-        ]
+        from refsr_bench.learning.tensors import to_tensor
+        from refsr_bench.pixels.colour import quantise
 
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        sr, found = system.restore_views(net, *tensors(device, lr, refs), ask)
-    shares = tuple(float((found.chosen == n).mean()) for n in range(len(views)))
-    image = quantise(sr[0].permute(1, 2, 0).cpu().numpy())
-    return Prediction(image, in_first_reference(found, views), tuple(views), shares)
+        _check(system, lr, refs, scale)
+        views: list[View] = []
+
+        def ask(number: int, found: Correspondence | None) -> list[tuple[Tensor, Tensor]]:
+            proposed = propose(number, found)
+            views.extend(proposed)
+            return [
+                (to_tensor(view.image)[None].to(device), torch.from_numpy(view.valid).to(device)) for view in proposed
+            ]
+
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            sr, found = system.restore_views(net, *tensors(device, lr, refs), ask)
+        shares = tuple(float((found.chosen == n).mean()) for n in range(len(views)))
+        image = quantise(sr[0].permute(1, 2, 0).cpu().numpy())
+        return Prediction(image, in_first_reference(found, views), tuple(views), shares)
+
+    return predict
 
 
 def in_first_reference(found: Located, views: Sequence[View]) -> Correspondence:
@@ -165,7 +170,7 @@ class Loader:
             options={"matching": other} if other else {},
             match=partial(match, system, net, device) if system.match else None,
             arithmetic=Arithmetic(system.tiling, "float32"),
-            predict_views=partial(upscale_with_views, system, net, device) if system.restore_views else None,
+            predict_views=with_views(system, net, device) if system.restore_views else None,
         )
 
     def _found(self) -> Path:

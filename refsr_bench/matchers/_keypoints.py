@@ -2,6 +2,10 @@
 
 A module of a keypoint matcher has a function of its own, ``keypoints(image, ref) -> Found``. It knows neither cards nor
 cells, so whatever looks for the transformation between two images can call it as well.
+
+The limits of each matcher (``FEWEST``), but SIFT's, are three more than ever agreed between unrelated photographs: 126
+pairs, or 42 for the matchers with LightGlue. They were 640 pixels large; one of each pair was shrunk x4 and enlarged
+again.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import numpy as np
 
 from refsr_bench.core.types import Correspondence, Image, Match
 from refsr_bench.geometry.correspondences import cell_centres
+from refsr_bench.geometry.motion import Fewest
 from refsr_bench.matchers._inputs import enlarged, luma
 
 RATIO = 0.8  # Lowe 2004, section 7.1
@@ -28,17 +33,6 @@ class Found(NamedTuple):
 
     own: np.ndarray
     there: np.ndarray
-
-
-class Fewest(NamedTuple):
-    """Fewest matches that must agree on a motion before it is believed; fewer can agree by chance.
-
-    Those of each matcher, but SIFT's, are three more than ever agreed between 126 pairs of unrelated photographs. These
-    were 640 pixels large, and one of each pair was shrunk x4 and enlarged again.
-    """
-
-    homography: int
-    similarity: int
 
 
 Keypoints = Callable[[Image, Image], Found]  # of two images, uint8 H x W x 3 RGB each, of any sizes

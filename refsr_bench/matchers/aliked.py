@@ -17,7 +17,7 @@ from refsr_bench.matchers._networks import LIGHTGLUE, Needs, by_turns, loader, t
 if TYPE_CHECKING:
     from torch import nn
 
-FEWEST = Fewest(homography=12, similarity=9)
+FEWEST = Fewest(homography=14, similarity=11)
 NEEDS = Needs(
     name="aliked",
     version=1,

@@ -14,7 +14,7 @@ from refsr_bench.matchers._networks import LIGHTGLUE, Needs, by_turns, loader, t
 if TYPE_CHECKING:
     from torch import nn
 
-FEWEST = Fewest(homography=12, similarity=9)
+FEWEST = Fewest(homography=23, similarity=17)
 NEEDS = Needs(
     name="disk",
     version=1,

@@ -19,7 +19,8 @@ BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bic
 AROUND = 4.0  # pixels, standard deviation of the window whose correlation is taken: about the patches of matchers
 NOISE = 2.0  # variance added to both windows, squared grey levels: flat surfaces correlate with nothing
 RETURNS = 1.0  # pixels by which a flow there and back may miss its start
-TRUSTED = 0.7  # least correlation; unrelated photographs that pass the other test reach it in less than one per cent
+TRUSTED = 0.7  # least correlation; of unrelated photographs it leaves one per cent, and in the worst case three
+STILL = 3.0  # pixels, standard deviation over which a map is smoothed at last: flow wavers by a tenth of a pixel
 FINEST_SCALE = 1  # of the flow: half resolution, which is still finer than the detail of an enlarged LR image
 
 
@@ -73,6 +74,16 @@ def better(one: Followed, other: Followed) -> Followed:
     smooth = [cv2.GaussianBlur(each.score, (0, 0), AROUND / 2) for each in (one, other)]
     wins = smooth[1] > smooth[0]
     return Followed(*(np.where(wins[(...,) + (None,) * (a.ndim - 2)], b, a) for a, b in zip(one, other, strict=True)))
+
+
+def finished(followed: Followed, guide: np.ndarray, ref: Image) -> Followed:
+    """Smooth a map, and sample the reference again; where it is not trusted, it becomes that of ``guide``."""
+    import cv2
+
+    filled = np.where(followed.trusted[..., None], followed.source, guide)
+    still = pixel_grid(filled.shape[:2]).astype(np.float32)
+    moved = cv2.GaussianBlur(filled - still, (0, 0), STILL) + still
+    return followed._replace(source=moved, image=sampled(ref, moved))
 
 
 def at(values: np.ndarray, places: np.ndarray) -> np.ndarray:

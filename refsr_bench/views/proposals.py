@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import get_args
 
 import numpy as np
@@ -14,22 +15,23 @@ from refsr_bench.core.schema import FoundBy
 from refsr_bench.core.types import Correspondence, Image, Propose, View
 from refsr_bench.geometry import motion
 from refsr_bench.views import turns
-from refsr_bench.views.dense import Followed, better, follow, luma
+from refsr_bench.views.dense import Followed, better, finished, follow, luma
 from refsr_bench.views.guides import from_matches, from_trusted
 from refsr_bench.views.warps import map_of
 
 VERSION = 1
 """Raised when the same images give other views; part of the identity of every run that uses them."""
 
-FEATURES: dict[FoundBy, str] = {"sift": "sift"}
-"""Keypoints that can propose views, each with its module in ``refsr_bench.matchers``."""
+FEATURES: tuple[FoundBy, ...] = ("sift", "orb", "akaze", "aliked", "disk", "xfeat")
+"""Keypoints that can propose views; the modules of ``refsr_bench.matchers`` have the same names."""
 AUTO = 3  # motions at most: a facade, the ground and something before them
 TURNS = 2  # turns at most; the right one is the likeliest or, with symmetric things, the next
+FEWEST = motion.Fewest(homography=10, similarity=6)  # matches at a turn; the flow tests what they say
 BELIEVED = 0.03  # least share of the image that one guide must let trust; unrelated large photographs give 0.01
 SOME = 2500  # pixels, in small images more than that share: what is trusted by chance does not grow with the image
 CONTINUED = 2  # times that a map is continued from where it is trusted; more add less than 0.01 of the image
-RIM = 9  # pixels: a trusted pixel vouches for those whose surroundings are trusted to a third
-MAJORITY = 0.3
+RIM = 13  # pixels: a pixel is shown if its surroundings of this size are trusted to a fifth
+MAJORITY = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,11 @@ def propose(views: Views, lr: Image, refs: Sequence[Image], scale: int) -> Propo
     from refsr_bench.matchers._inputs import enlarged
 
     image = enlarged(lr, scale)
-    keypoints = importlib.import_module(f"refsr_bench.matchers.{FEATURES[views.features]}").keypoints
+    matcher = importlib.import_module(f"refsr_bench.matchers.{views.features}")
 
     def of(reference: int, correspondence: Correspondence | None) -> Sequence[View]:
         ref = refs[reference]
-        guides = [lambda: _keypoint_guides(views, keypoints, image, ref)]
+        guides = [lambda: _keypoint_guides(views, matcher, image, ref)]
         if correspondence is not None:
             guides.insert(0, lambda: [("matches", from_matches(correspondence, image.shape[:2]))])
         guides.append(lambda: _turned_guides(lr, ref, scale))
@@ -103,6 +105,7 @@ def find(image: Image, ref: Image, guides: Sequence[Guides], reference: int = 0)
         return None
     for _ in range(CONTINUED):
         best = better(best, follow(gray, ref, from_trusted(best.source, best.trusted)))
+    best = finished(best, from_trusted(best.source, best.trusted), ref)
     return View(best.image, best.source.astype(np.float32), _vouched(best.trusted), found_by, reference)
 
 
@@ -114,18 +117,18 @@ def _vouched(trusted: np.ndarray) -> np.ndarray:
 
 
 def _keypoint_guides(
-    views: Views, keypoints: Callable[[Image, Image], tuple[np.ndarray, np.ndarray]], image: Image, ref: Image
+    views: Views, matcher: ModuleType, image: Image, ref: Image
 ) -> Iterator[tuple[FoundBy, np.ndarray]]:
-    own, there = keypoints(image, ref)
+    own, there = matcher.keypoints(image, ref)
     size = image.shape[:2]
-    for found in motion.several(own, there, size, views.most or AUTO):
+    for found in motion.several(own, there, size, matcher.FEWEST, views.most or AUTO):
         yield views.features, map_of(found.matrix, size)
 
 
 def _turned_guides(lr: Image, ref: Image, scale: int) -> Iterator[tuple[FoundBy, np.ndarray]]:
     size = (lr.shape[0] * scale, lr.shape[1] * scale)
     for own, there in turns.matches(lr, ref, scale, TURNS):
-        found = motion.find(own, there, size)
+        found = motion.find(own, there, size, FEWEST)
         if found is not None:
             yield "turns", map_of(found.matrix, size)
 

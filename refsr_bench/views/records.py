@@ -9,8 +9,10 @@ import numpy as np
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.schema import FoundBy, Place, ViewRecord
 from refsr_bench.core.types import Prediction, Sample, View
+from refsr_bench.geometry import motion
+from refsr_bench.geometry.transformation import project
 
-FARTHEST = 1e6  # reference pixels; what lies farther is near a horizon, and tells nothing
+POINTS = 2000  # of a view that its motion is found from, about; more would not move it
 
 
 def records(prediction: Prediction, sample: Sample) -> tuple[ViewRecord, ...]:
@@ -25,9 +27,17 @@ def records(prediction: Prediction, sample: Sample) -> tuple[ViewRecord, ...]:
     for n, view in enumerate(views):
         _check(view, sample)
         part = scored(view, sample.crop)
-        share = round(float(shares[n]), 4) if shares else None
-        valid = round(float(part.valid.mean()), 4)
-        found.append(ViewRecord(view.found_by, view.reference, valid, share, _place(part.source)))
+        # Padding beside the scored area shows nothing, so that no view is taken for it.
+        share = min(1.0, float(shares[n]) * view.valid.size / part.valid.size) if shares else None
+        found.append(
+            ViewRecord(
+                view.found_by,
+                view.reference,
+                valid=round(float(part.valid.mean()), 4),
+                share=None if share is None else round(share, 4),
+                place=_place(part),
+            )
+        )
     return tuple(found)
 
 
@@ -52,8 +62,15 @@ def scored(view: View, crop: tuple[int, int, int, int]) -> View:
     return View(view.image[area], view.source[area], view.valid[area], view.found_by, view.reference)
 
 
-def _place(source: np.ndarray) -> tuple[Place, Place, Place, Place] | None:
-    corners = np.array([source[y, x] for y, x in ((0, 0), (0, -1), (-1, -1), (-1, 0))], np.float64)
-    if not (np.abs(corners) < FARTHEST).all():  # false for NaN, too
+def _place(view: View) -> tuple[Place, Place, Place, Place] | None:
+    """Return where the motion of most of what a view shows puts the corners of its image."""
+    height, width = view.valid.shape
+    step = max(1, round((view.valid.size / POINTS) ** 0.5))
+    y, x = np.mgrid[:height:step, :width:step]
+    shown = view.valid[::step, ::step] & np.isfinite(view.source[::step, ::step]).all(-1)
+    own, there = np.column_stack((x[shown], y[shown])), view.source[::step, ::step][shown]
+    found = motion.find(own, there, (height, width), max(len(own) // 2, motion.FEWEST["homography"]))
+    if found is None:
         return None
-    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in corners)
+    corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])
+    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in project(found.matrix, corners))

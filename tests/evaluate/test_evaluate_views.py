@@ -136,7 +136,8 @@ def test_shares_are_those_of_the_method(wrsr, tmp_path: Path) -> None:
 
     plain, loaded = method(LoadedMethod(copying, predict_views=choose))
     result, _ = run(viewing(plain, loaded, proposing({}, {"left": 8})), wrsr(1), tmp_path)
-    assert [found.share for found in result.images[0].views] == [0.53, 0.25]
+    one, two = (found.share for found in result.images[0].views)
+    assert one / two == pytest.approx(0.53 / 0.25, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -162,15 +163,38 @@ def replaced(prediction: Prediction, **facts) -> Prediction:
     return dataclasses.replace(prediction, views=(dataclasses.replace(prediction.views[0], **facts),))
 
 
-def test_a_place_beyond_the_horizon_is_not_recorded(wrsr, tmp_path: Path) -> None:
-    def choose(lr, refs, scale, propose) -> Prediction:
-        (found,) = propose(0, None)
-        found.source[0, 0] = np.nan
-        return dataclasses.replace(copying(lr, refs, scale), views=(found,))
+def described(lr_side: int = 12, crop: tuple | None = None, shares: tuple = (), **facts) -> schema.ViewRecord:
+    """The record of a view of an image of 4 x lr_side pixels, of which everything is scored unless ``crop`` says so."""
+    lr = np.zeros((lr_side, lr_side, 3), np.uint8)
+    hr = np.zeros((4 * lr_side, 4 * lr_side, 3), np.uint8)
+    sample = Sample("one", hr, lr, (hr,), 4, crop or (0, 0, *hr.shape[:2]), ("ref",))
+    (found,) = records(Prediction(hr, views=(dataclasses.replace(view(sample), **facts),), shares=shares), sample)
+    return found
 
-    plain, loaded = method(LoadedMethod(copying, predict_views=choose))
-    result, _ = run(viewing(plain, loaded, proposing({})), wrsr(1), tmp_path)
-    assert result.images[0].views[0].place is None
+
+def test_a_view_lies_where_the_motion_of_most_of_it_puts_the_corners() -> None:
+    """The reference is turned by a quarter; the left columns show nothing and hold nonsense, and a few pixels lie."""
+    y, x = np.mgrid[:48, :48].astype(np.float32)
+    source = np.stack((60 - y, x + 3), axis=-1)
+    valid = x >= 16
+    source[(x >= 44) & (y < 4)] += 9
+    for nonsense in (-7, np.nan):
+        source[~valid] = nonsense
+        assert described(source=source, valid=valid).place == ((60, 3), (60, 50), (13, 50), (13, 3))
+
+
+@pytest.mark.parametrize("change", [
+    {"valid": np.zeros((48, 48), bool)},
+    {"source": np.random.default_rng(0).uniform(0, 48, (48, 48, 2)).astype(np.float32)},
+])  # fmt: skip
+def test_what_has_no_motion_has_no_place(change: dict) -> None:
+    assert described(**change).place is None
+
+
+def test_shares_are_of_the_scored_area_and_not_of_its_padding() -> None:
+    assert described(shares=(0.25,)).share == 0.25
+    assert described(shares=(0.125,), crop=(0, 0, 48, 24)).share == 0.25
+    assert described(shares=(0.9,), crop=(0, 0, 48, 24)).share == 1.0
 
 
 def test_what_is_scored_is_described_without_the_padding_around_it() -> None:

@@ -70,7 +70,7 @@ def protocol(name: str) -> np.ndarray:
 
 MAKERS = {"METHODS": method, "MATCHERS": matcher, "METRICS": metric, "PROTOCOLS": protocol}
 LEFT_OUT = ("external", "teacher", "vgg", "lpips")  # the user's own code, and those whose weights do not come with us
-OPTIONAL = ("akaze", "aliked", "disk", "xfeat")  # matchers that need more than comes with refsr-bench; they run where that is there
+OPTIONAL = ("akaze", "aliked", "disk", "xfeat")  # matchers that need more than comes with us; run where that is there
 CARDS = [(kind, name) for kind in MAKERS for name in catalogue.collect(kind) if name not in LEFT_OUT]
 
 
