@@ -23,7 +23,7 @@ from refsr_bench.learning.weights import read
 from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image
 from refsr_bench.pixels.resize import resize_pil_bicubic
-from refsr_bench.pixels.saved import hatched
+from refsr_bench.pixels.saved import GREY, hatched
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +45,8 @@ class Matched:
     enlarged: LR at four times its size. images: those that were matched with, views first, then references cut to
     multiples of four. names: those of LR and of these images. own, there (h, w, 2), (x, y): the middles of all patches
     and of their matches, in HR pixels of the chosen image. confidence (h, w): the cosine of the two patches; in views,
-    the correlation of their pixels. chosen (h, w): the number of the image. views: how many of the images are views.
+    the correlation of their pixels. chosen (h, w): the number of the image, -1 for patches that take nothing, because
+    no view was believed and nothing is nearly the same. views: how many of the images are views.
     """
 
     enlarged: Image
@@ -136,14 +137,19 @@ def flow_colours(flow: np.ndarray) -> np.ndarray:
 
 
 def spread(confidence: np.ndarray, n: int) -> list[tuple[int, int]]:
-    """Choose at most ``n`` cells (row, column), the most confident of each block of an even grid."""
+    """Choose at most ``n`` cells (row, column), the most confident of each block of an even grid.
+
+    Cells whose confidence is NaN are never chosen.
+    """
     h, w = confidence.shape
     side = max(1, int(np.sqrt(h * w / max(1, n))))
     cells = []
     for top in range(0, h, side):
         for left in range(0, w, side):
             block = confidence[top : top + side, left : left + side]
-            row, column = np.unravel_index(block.argmax(), block.shape)
+            if np.isnan(block).all():
+                continue
+            row, column = np.unravel_index(np.nanargmax(block), block.shape)
             cells.append((top + int(row), left + int(column)))
     return sorted(cells, key=lambda cell: -confidence[cell])[:n]
 
@@ -160,8 +166,10 @@ def draw(match: Matched, lines: int, path: Path) -> None:
 
 def _figure(match: Matched, lines: int) -> Figure:
     enlarged, refs, names = match.enlarged, match.images, match.names
-    own, there, confidence, reference = match.own, match.there, match.confidence, match.chosen
-    several = len(refs) > 1
+    nothing = match.chosen < 0
+    own, there = match.own, np.where(nothing[..., None], match.own, match.there)
+    confidence, reference = np.where(nothing, np.nan, match.confidence), match.chosen
+    several = len(refs) > 1 or nothing.any()
     panels = 3 if several else 2
     widths = [enlarged.shape[1] / enlarged.shape[0], *(ref.shape[1] / ref.shape[0] for ref in refs)]
     heights = WIDTH / sum(widths) + 0.3, WIDTH / panels / widths[0] + 0.3  # inches, with room for a line of text
@@ -183,17 +191,21 @@ def _figure(match: Matched, lines: int) -> Figure:
             axis.plot(*point, "o", color=colour, markersize=2.2, markeredgewidth=0.4, markeredgecolor="white")
     maps = below.subplots(1, panels, squeeze=False)[0]
     _flow_panel(maps[0], there - own)
-    shown = maps[1].imshow(confidence, cmap="cividis", vmin=min(0, confidence.min()), vmax=1)
-    _titled(maps[1], f"confidence (mean {confidence.mean():.2f})")
+    shown = maps[1].imshow(confidence, cmap="cividis", vmin=min(0, match.confidence[~nothing].min(initial=0)), vmax=1)
+    mean = f" (mean {match.confidence[~nothing].mean():.2f})" if not nothing.all() else ""
+    _titled(maps[1], f"confidence{mean}")
     below.colorbar(shown, ax=maps[1], shrink=0.8, pad=0.02).ax.tick_params(labelsize=6)
     if several:
         colours = np.array([tuple(int(COLOURS[n % len(COLOURS)][i : i + 2], 16) for i in (1, 3, 5))
-                            for n in range(len(refs))])  # fmt: skip
-        maps[2].imshow(colours[reference])
+                            for n in range(len(refs))] + [(GREY,) * 3])  # fmt: skip
+        maps[2].imshow(colours[reference])  # -1 is the last of them
         _titled(maps[2], "which reference")
         for n, name in enumerate(names[1:]):
             share = (reference == n).mean()
             maps[2].plot([], [], "s", color=COLOURS[n % len(COLOURS)], markersize=4, label=f"{name}, {share:.0%}")
+        if nothing.any():
+            maps[2].plot([], [], "s", color=f"#{GREY:02x}{GREY:02x}{GREY:02x}", markersize=4,
+                         label=f"none, {nothing.mean():.0%}")  # fmt: skip
         maps[2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=6, frameon=False, ncols=2)
     return figure
 

@@ -21,7 +21,8 @@ from refsr_bench.geometry.kinds import UNRELATED
 
 SHARE = MetricInfo("share", "share", "higher", "", 2)
 LEAST_GAIN = 0.05  # dB; a smaller possible gain is lost in what single images scatter, and its shares say nothing
-VIEWS, MATCHING = "views", "matching"  # options of a method in which members of a family differ
+VIEWS = "views"
+VARYING = (VIEWS, "views_version", "matching")  # options of a method in which members of a family differ
 TRUTH = "truth"  # the views of a ceiling
 
 Series = tuple[str, str]  # as ``method_key`` gives it
@@ -102,7 +103,7 @@ def share(own: Mapping[str, float], ceiling: Mapping[str, float], floor: Mapping
 def _family(run: Run) -> Hashable:
     """Return what the members of a family have in common: code, weights, the facts of the card, the other options."""
     method, code = run.method, run.code.key if run.code else ""
-    others = sorted((name, value) for name, value in method.options.items() if name not in (VIEWS, MATCHING))
+    others = sorted((name, value) for name, value in method.options.items() if name not in VARYING)
     return (code, method.weights.key, method.group, method.gan, method.year, method.paper, tuple(others))
 
 

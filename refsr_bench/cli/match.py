@@ -45,13 +45,16 @@ def match(asked: Any) -> None:
         made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching, viewing)
         step()
         figure.draw(made, asked.lines, out)
-    average = "" if made.views else f", mean cosine {made.confidence.mean():.3f}"
+    # Views are compared by their pixels, and references by descriptors; a mean of both says nothing.
+    average = "" if views else f", mean cosine {made.confidence.mean():.3f}"
     click.echo(f"{made.confidence.size} patches{average}")
     for n, name in enumerate((*made.names[1 : 1 + made.views], *asked.ref_paths)):
         won = made.chosen == n
         what = "correlation" if n < made.views else "cosine"
         mean = f", mean {what} {made.confidence[won].mean():.3f}" if won.any() else ""
         click.echo(f"{name}: {won.mean():.1%} of the patches{mean}")
+    if (made.chosen < 0).any():
+        click.echo(f"nothing nearly the same: {(made.chosen < 0).mean():.1%} of the patches")
     if views and not made.views:
         click.echo("No view of a reference was believed.")
     click.echo(f"Figure: {out}")

@@ -64,6 +64,11 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
     "rotation+scale), or 'wide', the transformation's grid. An unrelated reference is always measured with methods.",
 )
 @click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights of a method or a matcher.")
+@click.option(
+    "--matching",
+    multiple=True,
+    help="How methods match that offer a choice, as of `run`. May be given again: all are measured.",
+)
 @views_option(
     "robustness",
     " 'truth' gives the reference put back by its true transformation, the most that any view could give. May be given "
@@ -132,6 +137,7 @@ def _study(asked: Any, transform: str) -> RobustnessStudy:
         textured=asked.subset == "texture",
         device=resolve_device(asked.device),
         views=asked.views,
+        matching=asked.matching,
         command=command_line(),
     )
 

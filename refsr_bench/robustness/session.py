@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refsr_bench.core import catalogue
-from refsr_bench.core.cards import MatcherCard
+from refsr_bench.core.cards import LoadedMethod, MatcherCard, MethodCard
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Result
@@ -35,7 +35,8 @@ class RobustnessStudy:
 
     transform, levels: see ``levels.parse_levels``. methods, matchers: names of the catalogue. weights: ``[NAME=]PATH``,
     or ``synthetic``. limit: only the first images. textured: only the more textured half. views: those that methods and
-    matchers are given, one after the other: spellings of ``views.proposals.parse``, and ``ceiling.TRUTH``.
+    matchers are given, one after the other: spellings of ``views.proposals.parse``, and ``ceiling.TRUTH``. matching:
+    the ways in which methods match that offer a choice, one after the other; none for the methods' own.
     """
 
     dataset: Dataset
@@ -48,6 +49,7 @@ class RobustnessStudy:
     textured: bool = False
     device: str = "cpu"
     views: tuple[str, ...] = ("none",)
+    matching: tuple[str, ...] = ()
     command: str = ""
 
 
@@ -112,15 +114,29 @@ def _predictors(study: RobustnessStudy) -> Iterator[Predictor]:
     if study.methods:
         own = [f"{name}={path}" for name, path in files.items() if name in methods]
         own += [option for option in study.weights if option == str(SYNTHETIC)]
-        for card, loaded in load_methods(Choice(study.methods, tuple(own), study.device)):
-            plain = method_predictor(card, loaded, study.device)
-            yield from _each_once(viewing(plain, loaded, each) for each in views)
+        plain = ((method_predictor(card, loaded, study.device), loaded) for card, loaded in _loaded(study, tuple(own)))
+        yield from _each_once(viewing(one, loaded, each) for one, loaded in plain for each in views)
     for card, loaded in zip(cards, matchers, strict=True):
         yield from _each_once(matcher_predictor(card, loaded, study.device, each) for each in views)
 
 
+def _loaded(study: RobustnessStudy, weights: tuple[str, ...]) -> Iterator[tuple[MethodCard, LoadedMethod]]:
+    """Load every method, those that offer a choice of matching once for each way that was asked for."""
+    plain, choosing = study.methods, ()
+    if study.matching:
+        choosing = tuple(name for name in study.methods if name == ALL or catalogue.get("METHODS", name).matching)
+        plain = tuple(name for name in study.methods if name not in choosing)
+        if not choosing:
+            raise Misuse(f"--matching {study.matching[0]}: none of these methods has a choice of matching.")
+    choices = [(plain, None)] if plain else []
+    choices += [(choosing, way) for way in study.matching]
+    for names, way in choices:
+        own = tuple(one for one in weights if ALL in names or one.partition("=")[0] in (*names, str(SYNTHETIC)))
+        yield from load_methods(Choice(names, own, study.device, way))
+
+
 def _each_once(predictors: Iterable[Predictor]) -> Iterator[Predictor]:
-    """Leave out what is the same row again: a method without references has no views."""
+    """Leave out what is the same row again: a method without references or a choice of matching is always the same."""
     names: set[str] = set()
     for predictor in predictors:
         if predictor.info.name not in names:

@@ -69,7 +69,7 @@ def _place(view: View) -> tuple[Place, Place, Place, Place] | None:
     y, x = np.mgrid[:height:step, :width:step]
     shown = view.valid[::step, ::step] & np.isfinite(view.source[::step, ::step]).all(-1)
     own, there = np.column_stack((x[shown], y[shown])), view.source[::step, ::step][shown]
-    found = motion.find(own, there, (height, width), max(len(own) // 2, motion.FEWEST["homography"]))
+    found = motion.find(own, there, (height, width), motion.Fewest(max(len(own) // 2, 10), max(len(own), 10)))
     if found is None:
         return None
     corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])

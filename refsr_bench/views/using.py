@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refsr_bench.core import catalogue
 from refsr_bench.core.schema import IN_WORDS
 from refsr_bench.core.types import Correspondence, Image, Match, Prediction, Propose, RefPair, Sample, View
 from refsr_bench.pixels.resize import resize_pil_bicubic
@@ -34,7 +35,11 @@ class Proposals:
 
 
 def proposals_of(views: Views) -> Proposals:
-    """Return the proposals that a person asks for, which look at LR and the references alone."""
+    """Return the proposals that a person asks for, which look at LR and the references alone.
+
+    Raises like the matcher of the keypoints, when its package is missing.
+    """
+    catalogue.get("MATCHERS", views.features).load(None, "cpu")
 
     motions = {None: "", 1: " of one motion"}.get(views.most, f" of {views.most} motions")
     by = "" if views == Views(views.most) else f" by {IN_WORDS['found_by'][views.features]}"
@@ -92,6 +97,8 @@ def match_with_views(
 
 def shown(view: View, lr: Image) -> Image:
     """Return what a view shows, uint8 (H, W, 3), and the enlarged LR image where it shows nothing."""
+    # On four photographs turned by 45 degrees, SRNTT and TTSR lose 0.1 to 0.4 dB with black there instead, and 0.02 to
+    # 0.2 dB with what the view holds.
     height, width = view.valid.shape
     return np.where(view.valid[..., None], view.image, resize_pil_bicubic(lr, height, width))
 

@@ -92,3 +92,10 @@ def test_lines_are_spread_over_the_image():
     cells = figure.spread(confidence, 24)
     assert 12 <= len(cells) <= 24
     assert {(row // 20, column // 20) for row, column in cells} == {(y, x) for y in range(2) for x in range(3)}
+
+
+def test_patches_that_take_nothing_have_no_line() -> None:
+    confidence = np.full((8, 8), np.nan)
+    assert figure.spread(confidence, 10) == []
+    confidence[3, 5] = 0.2
+    assert figure.spread(confidence, 10) == [(3, 5)]

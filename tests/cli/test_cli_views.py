@@ -55,11 +55,23 @@ def test_the_reference_of_a_view_is_named_where_there_are_several(photos: Path, 
     assert f"; {photos / 'turned.png'}: view by SIFT, " in told and "other.png" not in told
 
 
-def test_an_unrelated_reference_has_no_view_and_changes_nothing(photos: Path, tmp_path: Path) -> None:
-    told, seen = restored(photos, tmp_path / "a.png", "--ref", photos / "other.png", "--views", "auto")
+def test_an_unrelated_reference_has_no_view_and_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    told, seen = restored(photos, tmp_path / "a.png", "--ref", photos / "other.png")
     assert told.rstrip().endswith("; no view of a reference was believed")
-    _, plain = restored(photos, tmp_path / "b.png", "--ref", photos / "other.png", "--views", "none")
-    assert np.array_equal(seen, plain)
+    Image.new("RGB", (180, 200)).save(tmp_path / "black.png")
+    _, black = restored(photos, tmp_path / "b.png", "--ref", tmp_path / "black.png")
+    assert np.array_equal(seen, black)  # nothing is taken from either
+
+
+def test_sr_takes_views_and_refines_matches_by_itself(photos: Path, tmp_path: Path) -> None:
+    _, by_itself = restored(photos, tmp_path / "a.png", "--ref", photos / "turned.png")
+    _, told = restored(
+        *(photos, tmp_path / "b.png", "--ref", photos / "turned.png", "--views", "auto", "--matching", "sub-cell")
+    )
+    _, published = restored(
+        *(photos, tmp_path / "c.png", "--ref", photos / "turned.png", "--views", "none", "--matching", "exact")
+    )
+    assert np.array_equal(by_itself, told) and not np.array_equal(by_itself, published)
 
 
 def test_a_method_without_references_says_nothing_of_views(photos: Path, tmp_path: Path) -> None:
@@ -86,7 +98,8 @@ def test_match_draws_the_view(photos: Path, tmp_path: Path) -> None:
     (line,) = (line for line in told.splitlines() if line.startswith("view of turned.png by SIFT: "))
     assert float(line.split(": ")[1].split("%")[0]) > 40 and "mean correlation 0.9" in line
     other = ("--lr", photos / "lr.png", "--ref", photos / "other.png", "--views", "auto", "--out", tmp_path / "o.png")
-    assert "No view of a reference was believed." in run("match", *other)
+    told = run("match", *other)
+    assert "No view of a reference was believed." in told and "nothing nearly the same: " in told
     sides = [Image.open(tmp_path / name).size for name in ("m.png", "o.png")]
     assert sides[0][1] < sides[1][1]  # one picture more in a row makes it less high
 
@@ -119,7 +132,7 @@ def test_robustness_measures_each_of_the_views_that_it_is_given(photos: Path, tm
     rows = [line for line in told.splitlines() if line.startswith("raw pixels")]
     assert [row.split("  ")[0] for row in rows] == ["raw pixels", "raw pixels, views", "raw pixels, true views"]
     error = [float(row.split("90")[1].split()[1]) for row in rows]
-    assert error[0] > 20 and max(error[1:]) < 3
+    assert error[0] > 80 and max(error[1:]) < 20
     refused = run("robustness", "--transform", "given", "--dataset", "sample", "--views", "truth", "--out", tmp_path,
                   code=2)  # fmt: skip
     assert "--views truth: no homography is known" in refused

@@ -28,6 +28,8 @@ LEVELS = ("rotation small", "rotation large", "rotation 45", "rotation 180")
 
 
 def variant(name: str, level: str, psnr, aee=None, weights: Weights = OWN, code: Code = CODE, **options) -> Result:
+    if "views" in options:
+        options["views_version"] = "1"
     result = known(robust(name, level, psnr, aee), weights=weights, options=options, title=name.upper())
     return structs.replace(result, run=structs.replace(result.run, code=code))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from leaderboard.statistics.shares import shares
 from refsr_bench.core import catalogue
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.types import Sample
@@ -87,4 +88,27 @@ def test_the_true_view_undoes_a_turn(wrsr, tmp_path: Path) -> None:
     record = found["c2matching-views-truth"]["90"][0].images[0]
     assert record.views[0].found_by == "truth" and record.views[0].valid > 0.9
     strangers = [found[name]["unrelated"][0] for name in ("c2matching", "c2matching-views-truth")]
-    assert strangers[0].means["psnr_y"] == strangers[1].means["psnr_y"] and strangers[1].images[0].views == ()
+    assert strangers[1].means["psnr_y"] > strangers[0].means["psnr_y"] - 0.05 and strangers[1].images[0].views == ()
+
+
+def test_every_way_of_matching_is_measured_with_all_views(wrsr, tmp_path: Path) -> None:
+    data = open_dataset("wrsr", wrsr(2))
+    ways = {"views": ("none", "truth"), "matching": ("exact", "sub-cell")}
+    study = RobustnessStudy(data, "shift", ("bicubic", "c2matching"), (), "2", **ways)
+    done = list(run_study(study, plan_of(study, tmp_path)))
+    titles = [next(iter(levels.values()))[0].run.method.title for levels in done]
+    assert titles == [
+        "Bicubic", "C²-Matching-rec", "C²-Matching-rec, true views", "C²-Matching-rec, sub-cell",
+        "C²-Matching-rec, sub-cell, true views",
+    ]  # fmt: skip
+    runs = {titles[n]: {level: result for level, (result, _) in levels.items()} for n, levels in enumerate(done)}
+    plain, refined = (shares(runs)[name, "2"].estimate.mean for name in (titles[1], titles[3]))
+    assert plain < refined  # of what the true view gives
+
+
+def test_a_way_of_matching_that_no_method_offers_is_misuse(tmp_path: Path) -> None:
+    data = open_dataset("sample")
+    for methods, way, said in ((("bicubic",), "exact", "none of these"), (("c2matching",), "magic", "has only exact")):
+        study = RobustnessStudy(data, "rotation", methods, (), "small", limit=1, matching=(way,))
+        with pytest.raises(Misuse, match=f"--matching {way}: .*{said}"):
+            list(run_study(study, plan_of(study, tmp_path)))

