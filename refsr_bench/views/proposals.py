@@ -27,7 +27,8 @@ FEATURES: tuple[FoundBy, ...] = ("sift", "orb", "akaze", "aliked", "disk", "xfea
 AUTO = 3  # motions at most: a facade, the ground and something before them
 TURNS = 2  # turns at most; the right one is the likeliest or, with symmetric things, the next
 FEWEST = motion.Fewest(homography=10, similarity=6)  # matches at a turn; the flow tests what they say
-BELIEVED = 0.03  # least share of the image to be trusted; photographs of different things have 0.01, at worst 0.03
+BELIEVED = 0.03  # least share of the image that one guide must let trust; unrelated large photographs give 0.01
+SOME = 2500  # pixels, in small images more than that share: what is trusted by chance does not grow with the image
 CONTINUED = 2  # times that a map is continued from where it is trusted; more add less than 0.01 of the image
 RIM = 13  # pixels: a pixel is shown if its surroundings of this size are trusted to a fifth
 MAJORITY = 0.2
@@ -89,17 +90,18 @@ def find(image: Image, ref: Image, guides: Sequence[Guides], reference: int = 0)
     others fail.
     """
     gray = luma(image)
+    believed = max(BELIEVED, SOME / gray.size)
     best: Followed | None = None
     share, found_by = 0.0, "unknown"
     for make in guides:
-        if make is guides[-1] and share >= BELIEVED:
+        if make is guides[-1] and share >= believed:
             break
         for name, guide in make():
             followed = follow(gray, ref, guide)
             if (own := float(followed.trusted.mean())) > share:
                 share, found_by = own, name
             best = followed if best is None else better(best, followed)
-    if best is None or best.trusted.mean() < BELIEVED:
+    if best is None or share < believed:
         return None
     for _ in range(CONTINUED):
         best = better(best, follow(gray, ref, from_trusted(best.source, best.trusted)))
