@@ -74,17 +74,18 @@ def restore_views(
 ) -> tuple[Tensor, Located]:
     """Restore with views of the references, as ``System.restore_views`` says."""
     from c2matching.matching.correspondence import canvas_tops
-    from c2matching.nets.views import TensorView, upscale_with_views
+    from c2matching.nets.views import Asked, TensorView, upscale_with_views
 
-    heights: list[int] = []
+    of_views, of_refs = [], []  # heights in cells
 
-    def asked(number: int, found: Any) -> list[TensorView]:
-        views = [TensorView(*view) for view in ask(number, matches_of(found.flow, found.certainty))]
-        heights.extend(view.image.shape[2] // 4 for view in views)
-        return views
+    def asked(number: int, found: Any) -> Asked:
+        views, upright = ask(number, matches_of(found.flow, found.certainty))
+        of_views.extend(image.shape[2] // 4 for image, _ in views)
+        of_refs.append((refs[number] if upright is None else upright).shape[2] // 4)
+        return Asked([TensorView(*view) for view in views], upright)
 
     sr, found = upscale_with_views(net, lr, lr_up, refs, asked)
-    tops = found.flow.new_tensor(canvas_tops([*heights, *(ref.shape[2] // 4 for ref in refs)]))
+    tops = found.flow.new_tensor(canvas_tops([*of_views, *of_refs]))
     flow = found.flow.clone()
     flow[..., 1] -= tops[found.reference.clamp_min(0)]
     matches = matches_of(flow, found.similarity)

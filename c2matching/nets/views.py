@@ -1,7 +1,7 @@
 """C2-Matching with views of its references: where a view shows something, every patch takes it in its own place.
 
 1. descriptors of the LR image and of the untouched references, and their matches
-2. views that somebody proposes, knowing these matches
+2. views that somebody proposes, knowing these matches; a reference that they find turned is matched again, upright
 3. for every patch the view that shows it, of several the one that correlates most; all others keep their match
 4. a reference whose views show little or nothing (``KNOWN``) is left alone otherwise, but for patches that are nearly
    the same (``ALIKE``)
@@ -43,7 +43,14 @@ class TensorView(NamedTuple):
     valid: Tensor
 
 
-Ask = Callable[[int, Correspondence], Sequence[TensorView]]
+class Asked(NamedTuple):
+    """What is proposed for one reference. upright: the whole of it (1, 3, H, W) as it should stand; None as it is."""
+
+    views: Sequence[TensorView]
+    upright: Tensor | None = None
+
+
+Ask = Callable[[int, Correspondence], Asked]
 """``ask(number, found)`` gives views of a reference, knowing what was found in it, below a cell."""
 
 
@@ -53,20 +60,25 @@ def upscale_with_views(
 ) -> tuple[Tensor, Correspondence]:
     """Upscale one image like ``C2Matching.upscale``, with views of its references.
 
-    Returns SR and the matches with views and references, numbered in this order; -1 for patches that use none.
+    Returns SR and the matches with views and references, upright ones in their stead, numbered in this order; -1 for
+    patches that use none.
     """
     features = in_strips(net.extractor.feature_extraction_image1, lr_up)[0]
-    ref_features = [in_strips(net.extractor.feature_extraction_image2, ref)[0] for ref in refs]
-    alone = [correspond(features, each, net.coarsest) for each in ref_features]  # 1
-    refined = [refine(found, lr_up[0], [ref[0]]) for found, ref in zip(alone, refs, strict=True)]
-    views_of = [list(ask(number, found)) for number, found in enumerate(refined)]  # 2
-    views = [view for own in views_of for view in own]
+    refs, asked, kept = list(refs), [], []
+    for number, ref in enumerate(refs):
+        found = _match(net, features, ref)  # 1
+        refined = refine(found, lr_up[0], [ref[0]])
+        proposed = ask(number, refined)  # 2
+        if proposed.upright is not None:
+            refs[number] = proposed.upright
+            found = _match(net, features, proposed.upright)
+            refined = refine(found, lr_up[0], [proposed.upright[0]])
+        found = refined if net.below_cell else found
+        kept.append(found if _shown(proposed.views) >= KNOWN else _nearly_the_same(found))  # 4
+        asked.append(proposed)
+    views = [view for proposed in asked for view in proposed.views]
     placed = [_in_place(view, lr_up) for view in views]
-    kept = [
-        found if _shown(own) >= KNOWN else _nearly_the_same(found)  # 4
-        for own, found in zip(views_of, refined if net.below_cell else alone, strict=True)
-    ]
-    tops = canvas_tops([*(view.image.shape[2] // CELL for view in views), *(each.shape[1] for each in ref_features)])
+    tops = canvas_tops([each.shape[2] // CELL for each in (*(view.image for view in views), *refs)])
     best = _best([*placed, *kept], tops)  # 3
     maps = [in_strips(net.vgg, image) for image in (*(view.image for view in views), *refs)]
     canvas = {
@@ -75,6 +87,11 @@ def upscale_with_views(
         if layer in net.vgg.layers
     }
     return restore_within_memory(net.restoration, lr, canvas, best.flow), best  # 5
+
+
+def _match(net: C2Matching, features: Tensor, ref: Tensor) -> Correspondence:
+    described = in_strips(net.extractor.feature_extraction_image2, ref)[0]
+    return correspond(features, described, net.coarsest)
 
 
 def _in_place(view: TensorView, lr_up: Tensor) -> Correspondence:

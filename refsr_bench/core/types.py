@@ -37,12 +37,24 @@ Match: TypeAlias = Callable[[Image, Image, int], Correspondence]
 
 
 @dataclass(frozen=True)
+class Upright:
+    """A whole reference that is turned and scaled as the image is, on a canvas of its own.
+
+    image: uint8 (H, W, 3). source: float32 (H, W, 2), (x, y), the place in the reference that each pixel shows.
+    """
+
+    image: Image
+    source: np.ndarray
+
+
+@dataclass(frozen=True)
 class View:
     """A reference warped into the frame of the HR image that LR was made from.
 
     image: uint8 (h*scale, w*scale, 3). source: float32 (h*scale, w*scale, 2), (x, y), the place in the reference that
     each pixel shows, in its pixels. valid: bool (h*scale, w*scale), False where the view shows nothing that can be
-    trusted. found_by: what told how the reference lies. reference: its number, from 0.
+    trusted. found_by: what told how the reference lies. reference: its number, from 0. upright: the whole reference,
+    for whoever looks for matches in the rest of it; None if it stands as the image does already.
     """
 
     image: Image
@@ -50,6 +62,7 @@ class View:
     valid: np.ndarray
     found_by: FoundBy
     reference: int = 0
+    upright: Upright | None = None
 
 
 Propose: TypeAlias = Callable[[int, Correspondence | None], Sequence[View]]

@@ -89,12 +89,14 @@ def with_views(system: System, net: nn.Module, device: str) -> PredictViews:
         _check(system, lr, refs, scale)
         views: list[View] = []
 
-        def ask(number: int, found: Correspondence | None) -> list[tuple[Tensor, Tensor]]:
+        def ask(number: int, found: Correspondence | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:
             proposed = propose(number, found)
             views.extend(proposed)
-            return [
+            masked = [
                 (to_tensor(view.image)[None].to(device), torch.from_numpy(view.valid).to(device)) for view in proposed
             ]
+            stands = next((view.upright for view in proposed if view.upright), None)
+            return masked, None if stands is None else to_tensor(stands.image)[None].to(device)
 
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             sr, found = system.restore_views(net, *tensors(device, lr, refs), ask)
@@ -112,6 +114,9 @@ def in_first_reference(found: Located, views: Sequence[View]) -> Correspondence:
     from refsr_bench.pixels.sampling import linearly
 
     targets, kept = found.targets.copy(), found.chosen == len(views)
+    stands = next((view.upright for view in views if view.reference == 0 and view.upright), None)
+    if stands is not None:
+        targets[kept] = linearly(stands.source, targets[kept])
     for number, view in enumerate(views):
         own = found.chosen == number
         targets[own] = linearly(view.source, found.targets[own])

@@ -66,8 +66,9 @@ class System:
 
     match(net, lr_up, ref), optional: finds correspondences with one reference; images as for ``restore``.
     restore_views(net, lr, lr_up, refs, ask), optional: like ``restore`` for one image without gradients, with views of
-    references; ask(number, correspondence) gives those of one reference, each as an image (1, 3, 4h, 4w) and a mask
-    (4h, 4w) bool, False where it shows nothing. It also returns where every patch was found.
+    references. ask(number, correspondence) gives those of one reference, each as an image (1, 3, 4h, 4w) and a mask
+    (4h, 4w) bool, False where it shows nothing; and the whole reference as it should stand (1, 3, H, W), None if as it
+    is. ``restore_views`` also returns where every patch was found.
     matching: the ways of matching, the default first; ``net.matching`` is set to the one that was asked for.
     variants: what a way of matching is called in the names of rows; "NAME matching" for those not listed.
     least: the smallest side of an LR image, in pixels. tiling: the way ``restore`` covers an image without gradients.

@@ -17,7 +17,7 @@ from refsr_bench.geometry import motion
 from refsr_bench.views import turns
 from refsr_bench.views.dense import Followed, better, finished, follow, luma
 from refsr_bench.views.guides import from_matches, from_trusted
-from refsr_bench.views.warps import map_of
+from refsr_bench.views.warps import map_of, upright
 
 VERSION = 1
 """Raised when the same images give other views; part of the identity of every run that uses them."""
@@ -106,7 +106,8 @@ def find(image: Image, ref: Image, guides: Sequence[Guides], reference: int = 0)
     for _ in range(CONTINUED):
         best = better(best, follow(gray, ref, from_trusted(best.source, best.trusted)))
     best = finished(best, from_trusted(best.source, best.trusted), ref)
-    return View(best.image, best.source.astype(np.float32), _vouched(best.trusted), found_by, reference)
+    stands = upright(ref, best.source, best.trusted)
+    return View(best.image, best.source.astype(np.float32), _vouched(best.trusted), found_by, reference, stands)
 
 
 def _vouched(trusted: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 
 from c2matching.method import METHODS, SYSTEM
 from c2matching.nets import views as module
-from c2matching.nets.views import TensorView, upscale_with_views
+from c2matching.nets.views import Asked, TensorView, upscale_with_views
 from refsr_bench.core.types import View
 from refsr_bench.geometry.transformation import pixel_grid
 from refsr_bench.learning.method import in_first_reference, tensors
@@ -31,12 +31,12 @@ def pair(photo):
 
 
 def nothing(number, found):
-    return ()
+    return Asked(())
 
 
 def perfect(hr, valid=None):
     view = TensorView(to_tensor(hr)[None], torch.ones(SIZE, dtype=torch.bool) if valid is None else valid)
-    return lambda number, found: [view]
+    return lambda number, found: Asked([view])
 
 
 def quality(sr, hr):
@@ -77,7 +77,7 @@ def test_of_several_views_each_patch_takes_the_one_that_correlates_more(net, pai
     hr, lr, lr_up, other = pair
     wrong, right = (TensorView(to_tensor(image)[None], torch.ones(SIZE, dtype=torch.bool))
                     for image in (photo(*SIZE, 3), hr))  # fmt: skip
-    _, found = upscale_with_views(net, lr, lr_up, [other], lambda number, found: [wrong, right])
+    _, found = upscale_with_views(net, lr, lr_up, [other], lambda number, found: Asked([wrong, right]))
     assert (found.reference == 1).float().mean() > 0.9
 
 
@@ -105,7 +105,7 @@ def test_views_of_several_references_are_numbered_before_the_references(net, pai
 
     def ask(number, found):
         asked.append((number, tuple(found.certainty.shape)))
-        return [view] if number == 1 else []
+        return Asked([view] if number == 1 else [])
 
     _, found = upscale_with_views(net, lr, lr_up, [other, to_tensor(hr)[None]], ask)
     assert asked == [(0, (14, 18)), (1, (14, 18))]
