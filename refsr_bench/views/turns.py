@@ -22,7 +22,8 @@ DIRECTIONS = 8  # of gradients
 APART = 4  # pixels between the 3x3 histograms that make a descriptor
 SMOOTH = 1.6  # pixels, standard deviation of a histogram's area
 STRIDE = 2  # pixels between descriptors
-ASKED = 500  # descriptors of LR, those of most contrast, that choose the turn
+VOTING = 3  # pixels between those of turned references that choose the turn
+ASKED = 200  # descriptors of LR, those of most contrast, that choose the turn
 LARGEST = 400  # pixels of the longer side at which references are compared; more would only take longer
 LEAST = 16  # pixels of either side below which there is nothing to describe
 
@@ -89,12 +90,14 @@ def _turned(image: Image, matrix: np.ndarray) -> tuple[Image, np.ndarray]:
 
 def _likeness(asked: np.ndarray, image: Image, matrix: np.ndarray, size: list[int]) -> float:
     """Return the mean cosine of the descriptors ``asked`` with their best matches in a turned image."""
-    described = descriptors(*_turned(image, matrix))[1]
+    described = descriptors(*_turned(image, matrix), VOTING)[1]
     return float((asked @ described.T).max(1).mean()) if len(described) else -1.0
 
 
-def descriptors(image: Image, shown: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Describe every other pixel by 3x3 histograms of the directions of gradients around it.
+def descriptors(
+    image: Image, shown: np.ndarray | None = None, stride: int = STRIDE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Describe pixels ``stride`` apart by 3x3 histograms of the directions of gradients around it.
 
     shown: bool (h, w), False where the image shows nothing; descriptors that reach there are left out. Returns points
     (n, 2), (x, y), unit descriptors (n, 9 * DIRECTIONS) and their contrast before they were normalised (n,).
@@ -111,7 +114,7 @@ def descriptors(image: Image, shown: np.ndarray | None = None) -> tuple[np.ndarr
         [cv2.GaussianBlur(np.maximum(dx * np.cos(a) + dy * np.sin(a), 0), (0, 0), SMOOTH) for a in angles], -1
     )
     rim = APART + 2
-    y, x = (part.ravel() for part in np.mgrid[rim : gray.shape[0] - rim : STRIDE, rim : gray.shape[1] - rim : STRIDE])
+    y, x = (part.ravel() for part in np.mgrid[rim : gray.shape[0] - rim : stride, rim : gray.shape[1] - rim : stride])
     if shown is not None:
         whole = cv2.erode(shown.astype(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))[y, x] > 0
         y, x = y[whole], x[whole]

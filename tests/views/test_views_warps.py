@@ -7,7 +7,7 @@ from posed import posed
 from refsr_bench.geometry.transformation import pixel_grid
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.views import warps
-from refsr_bench.views.warps import inside, map_of, sampled, samples_per_pixel, warped
+from refsr_bench.views.warps import inside, map_of, sampled, samples_per_pixel, upright, warped
 
 SIDE = 128
 
@@ -67,3 +67,27 @@ def test_a_place_beyond_the_horizon_is_far_away_and_finite() -> None:
 @pytest.mark.parametrize(("stretch", "samples"), [(0.4, 1), (1, 1), (1.2, 1), (1.5, 2), (2, 2), (3.1, 3), (9, 5)])
 def test_samples_are_as_many_as_a_pixel_covers_up_to_five(stretch: float, samples: int) -> None:
     assert samples_per_pixel((stretch * pixel_grid((20, 24))).astype(np.float32)) == samples
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(90, 1), (150, 1.5), (0, 2)])
+def test_a_whole_reference_is_set_upright_as_its_trusted_part_says(photo, angle: float, scale: float) -> None:
+    hr = photo(SIDE, SIDE)
+    ref, matrix = posed(hr, angle, scale)
+    source, trusted = map_of(matrix, hr.shape[:2]), np.zeros(hr.shape[:2], bool)
+    trusted[40:90, 30:100] = True
+    source[~trusted] = -1e6
+    stands = upright(ref, source, trusted)
+    height, width = stands.image.shape[:2]
+    assert height % 4 == width % 4 == 0 and stands.source.shape == (height, width, 2)
+    top, left = (height - SIDE) // 2, (width - SIDE) // 2  # all about the middle, which stays where it is
+    error = np.linalg.norm(stands.source[top : top + SIDE, left : left + SIDE] - map_of(matrix, hr.shape[:2]), axis=-1)
+    assert np.median(error) < 3 * scale
+
+
+def test_a_reference_that_is_turned_little_or_shown_hardly_needs_no_setting_upright(photo) -> None:
+    hr = photo(SIDE, SIDE)
+    everywhere, nowhere = np.ones((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), bool)
+    ref, matrix = posed(hr, 8, 1.1)
+    assert upright(ref, map_of(matrix, hr.shape[:2]), everywhere) is None
+    ref, matrix = posed(hr, 90, 1)
+    assert upright(ref, map_of(matrix, hr.shape[:2]), nowhere) is None
