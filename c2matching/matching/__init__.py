@@ -4,7 +4,8 @@
 2. ``patch_correlation``: the best patch of all, by tiles of the correlation volume
 3. ``pruned``: the same patch on CPUs with less work, by the upper bounds of ``bounds`` and the loops of ``compiled``
 4. ``coarse``: a nearly best patch of a large reference, from coarse cells to fine ones
-5. ``pre_offsets``: the displacements p0 that dynamic aggregation (Eq. 9) reads off the matches
+5. ``subcell``: the place of a match in fractions of a pixel, with the loops of ``subcell_loops``
+6. ``pre_offsets``: the displacements p0 that dynamic aggregation (Eq. 9) reads off the matches
 
 ``patches`` holds their common ground: the norms and the numbering of 3x3 patches.
 """
