@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,8 +17,8 @@ from c2matching.matching.correspondence import Correspondence, canvas_tops
 from c2matching.method import MATCHING, METHODS, MIN_SIDE, SYSTEM, restore_views
 from refsr_bench.core.files import cannot_write, writing
 from refsr_bench.core.schema import IN_WORDS
-from refsr_bench.core.types import Image, Propose, View
-from refsr_bench.learning.method import check_sizes, tensors
+from refsr_bench.core.types import Image, Propose
+from refsr_bench.learning.method import Asking, check_sizes, tensors, upright_of
 from refsr_bench.learning.weights import read
 from refsr_bench.pixels.crop import mod_crop
 from refsr_bench.pixels.images import read_image
@@ -26,7 +26,7 @@ from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.pixels.saved import GREY, hatched
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 WIDTH = 7.2  # inches, both columns of a page
 CELL = 4  # HR pixels per descriptor
@@ -94,22 +94,18 @@ def _matched_with_views(
 ) -> Matched:
     import torch
 
-    from refsr_bench.learning.tensors import to_tensor
-
-    views: list[View] = []
-
-    def ask(number: int, found: Any) -> list[tuple[Tensor, Tensor]]:
-        views.extend(new := propose(number, found))
-        return [(to_tensor(view.image)[None], torch.from_numpy(view.valid)) for view in new]
-
+    ask = Asking(propose)
     with torch.inference_mode():
         _, found = restore_views(net, *tensors("cpu", images[0], refs), ask)
+    views = ask.views
+    upright = [upright_of(views, n) for n in range(len(refs))]
+    shown = [ref if stands is None else stands.image for ref, stands in zip(refs, upright, strict=True)]
     grid = (images[0].shape[0] - MIN_SIDE + 1, images[0].shape[1] - MIN_SIDE + 1)
     # the figure counts from the corner of a pixel, correspondences from its centre
     own, there = (0.5 + np.reshape(at, (*grid, 2)) for at in (found.points, found.targets))
     seen = [f"view of {names[1 + view.reference]} by {IN_WORDS['found_by'][view.found_by]}" for view in views]
     return Matched(
-        images[1], [*map(hatched, views), *refs], [names[0], *seen, *names[1:]], own, there,
+        images[1], [*map(hatched, views), *shown], [names[0], *seen, *names[1:]], own, there,
         found.confidence.reshape(grid), found.chosen.reshape(grid), len(views),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ Nothing here imports torch before weights are loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import Arithmetic
-from refsr_bench.core.types import Correspondence, Image, Prediction, PredictViews, Propose, View
+from refsr_bench.core.types import Correspondence, Image, Prediction, PredictViews, Propose, Upright, View
 from refsr_bench.learning.system import SCALE, Located, System
 from refsr_bench.learning.weights import SYNTHETIC, find, opened
 
@@ -74,6 +74,36 @@ def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequen
     return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
 
 
+@dataclass
+class Asking:
+    """The function ``ask`` of ``System.restore_views``: it asks for views, and keeps them as ``views``."""
+
+    propose: Propose
+    device: str = "cpu"
+    views: list[View] = field(default_factory=list)
+
+    def __call__(
+        self, number: int, found: Correspondence | None
+    ) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:
+        import torch
+
+        from refsr_bench.learning.tensors import to_tensor
+
+        proposed = self.propose(number, found)
+        self.views.extend(proposed)
+        masked = [
+            (to_tensor(view.image)[None].to(self.device), torch.from_numpy(view.valid).to(self.device))
+            for view in proposed
+        ]
+        stands = upright_of(proposed, number)
+        return masked, None if stands is None else to_tensor(stands.image)[None].to(self.device)
+
+
+def upright_of(views: Sequence[View], number: int) -> Upright | None:
+    """Return the reference of this number as its views say that it should stand; None for as it is."""
+    return next((view.upright for view in views if view.reference == number and view.upright), None)
+
+
 def with_views(system: System, net: nn.Module, device: str) -> PredictViews:
     """Return the function that upscales one image with ``system.restore_views``.
 
@@ -83,26 +113,15 @@ def with_views(system: System, net: nn.Module, device: str) -> PredictViews:
     def predict(lr: Image, refs: Sequence[Image], scale: int, propose: Propose) -> Prediction:
         import torch
 
-        from refsr_bench.learning.tensors import to_tensor
         from refsr_bench.pixels.colour import quantise
 
         _check(system, lr, refs, scale)
-        views: list[View] = []
-
-        def ask(number: int, found: Correspondence | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:
-            proposed = propose(number, found)
-            views.extend(proposed)
-            masked = [
-                (to_tensor(view.image)[None].to(device), torch.from_numpy(view.valid).to(device)) for view in proposed
-            ]
-            stands = next((view.upright for view in proposed if view.upright), None)
-            return masked, None if stands is None else to_tensor(stands.image)[None].to(device)
-
+        ask = Asking(propose, device)
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             sr, found = system.restore_views(net, *tensors(device, lr, refs), ask)
-        shares = tuple(float((found.chosen == n).mean()) for n in range(len(views)))
+        shares = tuple(float((found.chosen == n).mean()) for n in range(len(ask.views)))
         image = quantise(sr[0].permute(1, 2, 0).cpu().numpy())
-        return Prediction(image, in_first_reference(found, views), tuple(views), shares)
+        return Prediction(image, in_first_reference(found, ask.views), tuple(ask.views), shares)
 
     return predict
 
@@ -114,7 +133,7 @@ def in_first_reference(found: Located, views: Sequence[View]) -> Correspondence:
     from refsr_bench.pixels.sampling import linearly
 
     targets, kept = found.targets.copy(), found.chosen == len(views)
-    stands = next((view.upright for view in views if view.reference == 0 and view.upright), None)
+    stands = upright_of(views, 0)
     if stands is not None:
         targets[kept] = linearly(stands.source, targets[kept])
     for number, view in enumerate(views):

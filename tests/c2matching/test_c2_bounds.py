@@ -250,7 +250,7 @@ def test_an_error_in_a_thread_is_raised():
         raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        pruned._in_threads([lambda: 1, fails])
+        pruned.in_threads([lambda: 1, fails])
     assert torch.get_num_threads() == before
 
 
