@@ -29,7 +29,13 @@ done
 for level in 1 2 3 4 5; do
     refsr-bench run --method c2matching "${budget[@]}" --refs "level:$level" "${common[@]}"
 done
-for transform in rotation scale; do
-    refsr-bench robustness --transform "$transform" "${common[@]}"
+# Views of the references, and matches below a cell: the same rows with and without, and the share of the ceiling.
+refsr-bench run --method c2matching --matching sub-cell --views auto --save-matches "${common[@]}"
+for method in srntt-rec ttsr-rec; do
+    refsr-bench run --method "$method" --views auto "${common[@]}" \
+        --weights "benchmarks/fixed-budget/weights/$method-fixed-budget-500.safetensors"
 done
+refsr-bench robustness --transform rotation --transform scale --transform shift "${common[@]}"
+refsr-bench robustness --transform rotation --transform scale --transform shift --matcher none \
+    --matching exact --matching sub-cell --views none --views auto --views truth "${common[@]}"
 refsr-bench leaderboard build --results "$results" --out "$out/site"

@@ -12,13 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PATCH = 3
-CELL = 4  # pixels per descriptor
-WINDOW = 20  # pixels compared below a cell: a patch and a cell on either side; smaller windows take noise for detail
-REACH = 2  # pixels: half a cell, the most by which a right match is off
-FLAT = 1e-6  # least variance of a window, of values in [0, 1]: a quarter of a grey level; less has no place to find
 NORM_EPS = 1e-5  # added to every norm, as in the authors' code, so an all-zero patch has the cosine 0
-STEADY = 0.02  # of the curvature of correlations, added to it: along an edge, where nothing tells, nothing moves
-LEAST_BEND = 1e-5  # curvature below which a peak is flat: what rounding makes of correlations
 
 
 def patch_norms(features: Tensor) -> Tensor:

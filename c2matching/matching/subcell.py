@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from c2matching.matching.correspondence import Correspondence
-from c2matching.matching.patches import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 from c2matching.matching.pruned import available, in_threads
+from c2matching.matching.window import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 
 BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bicubic reduction x4, enlarged again
 MOST = REACH + 1  # shifts that are ever looked at: a parabola needs the neighbours of the furthest

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from c2matching.matching.compiled import FAST, LEAST
-from c2matching.matching.patches import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
+from c2matching.matching.window import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 
 MOST = REACH + 1  # shifts that are ever looked at: the neighbours of the furthest
 SIDE = 2 * MOST + 1

@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from c2matching.matching.correspondence import Correspondence, better, canvas_tops, correspond, on_canvas
-from c2matching.matching.patches import CELL, PATCH
+from c2matching.matching.patches import PATCH
 from c2matching.matching.subcell import refine
+from c2matching.matching.window import CELL
 from c2matching.nets.large_images import restore_within_memory
 from c2matching.nets.model import C2Matching
 from c2matching.nets.strips import in_strips

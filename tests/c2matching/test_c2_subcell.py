@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from c2matching.matching import subcell
 from c2matching.matching.correspondence import Correspondence
-from c2matching.matching.patches import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 from c2matching.matching.subcell import by_loops, by_tensors, refine
+from c2matching.matching.window import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
 from refsr_bench.geometry.transformation import Transformation
 from refsr_bench.geometry.warping import apply
 from refsr_bench.learning.tensors import degrade, to_tensor
