@@ -81,13 +81,19 @@ def upscale_with_views(
     placed = [_in_place(view, lr_up) for view in views]
     tops = canvas_tops([each.shape[2] // CELL for each in (*(view.image for view in views), *refs)])
     best = _best([*placed, *kept], tops)  # 3
-    maps = [in_strips(net.vgg, image) for image in (*(view.image for view in views), *refs)]
-    canvas = {
-        layer: on_canvas([m[layer] for m in maps], factor)
-        for layer, _, factor in SCALES.values()
-        if layer in net.vgg.layers
-    }
+    canvas = _canvas(net, [*(view.image for view in views), *refs])
     return restore_within_memory(net.restoration, lr, canvas, best.flow), best  # 5
+
+
+def _canvas(net: C2Matching, images: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Compute the features of images that share one canvas, by layer."""
+    maps = [in_strips(net.vgg, image) for image in images]
+    canvas = {}
+    for layer, _, factor in SCALES.values():
+        if layer in net.vgg.layers:
+            # Maps are let go as they are copied, because those of large images take gigabytes.
+            canvas[layer] = on_canvas([m.pop(layer) for m in maps], factor)
+    return canvas
 
 
 def _match(net: C2Matching, features: Tensor, ref: Tensor) -> Correspondence:

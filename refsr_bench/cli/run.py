@@ -10,6 +10,7 @@ import click
 
 from refsr_bench.cli.common import (
     BEST_MATCHING,
+    MOST_PIXELS_OF_VIEWS,
     VIEWS,
     as_one,
     command_line,
@@ -252,8 +253,10 @@ def sr(asked: Any) -> None:
         low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
         step()
         loaded = load_method(card, asked.weights, choice, matching)
-        if not asked.views and loaded.predict_views is None:
-            views = None  # nobody has measured whether a method gains that knows nothing of views
+        large = max([16 * low.shape[0] * low.shape[1], *(ref.shape[0] * ref.shape[1] for ref in high)])
+        left_out = not asked.views and loaded.predict_views is not None and large > MOST_PIXELS_OF_VIEWS
+        if left_out or (not asked.views and loaded.predict_views is None):
+            views = None
         step()
         if views:
             made = predict_with_views(loaded, card.references, low, high, 4, propose(views, low, high, 4))
@@ -263,6 +266,8 @@ def sr(asked: Any) -> None:
         images.write_png(asked.out, made.sr)
     size = f"{made.sr.shape[1]}x{made.sr.shape[0]}"
     seen = _views_in_words(made, asked.refs) if views else ""
+    if left_out:
+        seen = "; views were left out, because they take much memory for so large an image: --views auto takes them"
     click.echo(f"{asked.out}: {size}, {card.title}, weights {loaded.weights.name}{seen}")
 
 
