@@ -45,7 +45,7 @@ class TensorView(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is proposed for one reference. upright: the whole of it (1, 3, H, W) as it should stand; None as it is."""
+    """The proposal for one reference. upright: the whole of it (1, 3, H, W) as it should stand; None as it is."""
 
     views: Sequence[TensorView]
     upright: Tensor | None = None

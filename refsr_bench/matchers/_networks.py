@@ -1,4 +1,4 @@
-"""What matchers with somebody else's network share: its package, its weights, sizes, and turns of the reference.
+"""The common ground of matchers with somebody else's network: package, weights, sizes, and turns of the reference.
 
 The packages are optional and hold code and weights. Nothing is ever downloaded, and a weights file is opened only when
 its digest is the one that a matcher states.
@@ -58,8 +58,9 @@ class OnDevice(Protocol):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a matcher runs with. name, version: its card's. files: weights in the package's folder, with their SHA-256.
+    """The package and files of a matcher.
 
+    name, version: its card's. files: weights in the package's folder, with their SHA-256.
     weights: how results call them.
     """
 

@@ -1,4 +1,4 @@
-"""How a reference lies: proposals, warps, and the views that methods get beside the untouched reference.
+"""Views of references: proposals, warps, and what methods get beside the untouched reference.
 
 1. ``proposals`` collects *guides*, rough maps from every pixel of the image to the reference: motions of matched
    keypoints, the matches of the method itself, and, where both fail, ``turns``
