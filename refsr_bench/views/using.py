@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Proposals:
     """A way to propose views for the pairs of a run.
 
-    name: its spelling on the command line, which results record. title: a few words for the titles of rows. version:
-    raised when the same images give other views. propose(pair, sample): what proposes views for one pair.
+    name: its spelling on the command line, which results record. title: a few words for the titles of rows. version: of
+    the proposals, and of the keypoints' code and weights; another may give other views. propose(pair, sample): what
+    proposes views for one pair.
     """
 
     name: str
@@ -39,14 +40,15 @@ def proposals_of(views: Views) -> Proposals:
 
     Raises like the matcher of the keypoints, when its package is missing.
     """
-    catalogue.get("MATCHERS", views.features).load(None, "cpu")
-
+    card = catalogue.get("MATCHERS", views.features)
+    loaded = card.load(None, "cpu")
+    keypoints = [loaded.code.key if loaded.code else f"{card.name} {card.version}", loaded.weights.sha256]
     motions = {None: "", 1: " of one motion"}.get(views.most, f" of {views.most} motions")
     by = "" if views == Views(views.most) else f" by {IN_WORDS['found_by'][views.features]}"
     return Proposals(
         views.name,
         f"views{motions}{by}",
-        str(VERSION),
+        ", ".join(filter(None, (str(VERSION), *keypoints))),
         lambda pair, sample: propose_views(views, sample.lr, sample.refs, sample.scale),
     )
 

@@ -1,12 +1,15 @@
 """What methods and matchers are given of the views of their references, and where their matches then lie."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from refsr_bench.core.cards import LoadedMethod
+from refsr_bench.core import catalogue
+from refsr_bench.core.cards import LoadedMatcher, LoadedMethod
 from refsr_bench.core.errors import BenchError
+from refsr_bench.core.schema import Code, Weights
 from refsr_bench.core.types import Correspondence, Prediction, View
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.views.proposals import VERSION, parse
@@ -109,7 +112,21 @@ def test_where_a_view_shows_nothing_the_method_sees_the_enlarged_image() -> None
 )
 def test_titles_tell_views_apart(text: str, title: str) -> None:
     found = proposals_of(parse(text))
-    assert (found.name, found.title, found.version) == (text, title, str(VERSION))
+    keypoints = "orb" if "orb" in text else "sift"
+    assert (found.name, found.title, found.version) == (text, title, f"{VERSION}, {keypoints} 1")
+
+
+def test_other_code_or_weights_of_keypoints_are_other_proposals(monkeypatch) -> None:
+    """They may give other views, so no number that came from the old ones may be reused."""
+    card = catalogue.get("MATCHERS", "sift")
+
+    def version(code: Code | None, digest: str | None) -> str:
+        loaded = LoadedMatcher(lambda *images: None, Weights("authors", "w", digest), code=code)
+        monkeypatch.setattr(catalogue, "get", lambda kind, name: replace(card, load=lambda weights, device: loaded))
+        return proposals_of(parse("auto")).version
+
+    codes = [None, Code("m", "1 (package 1.0)", None), Code("m", "1 (package 1.1)", None)]
+    assert len({version(code, digest) for code in codes for digest in (None, 64 * "a", 64 * "b")}) == 9
 
 
 def test_keypoints_whose_package_is_missing_are_said_before_the_first_pair(monkeypatch) -> None:
