@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from refsr_bench.core.types import Image
 from refsr_bench.matchers._keypoints import NOTHING, Found
-from refsr_bench.matchers._networks import Needs
+from refsr_bench.matchers._networks import Needs, by_turns, tensor
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MOST = 2048  # keypoints of an image, as in LightGlue's evaluation; its attention grows with the square
+
+
+class Networks(NamedTuple):
+    """An extractor of keypoints, and the LightGlue that was trained with it.
+
+    describe(pixels): takes an image (1, 3, H, W) RGB in [0, 1]; gives positions (1, n, 2), (x, y), and descriptors
+    (1, n, 128).
+    """
+
+    describe: Callable[[Tensor], tuple[Tensor, Tensor]]
+    glue: nn.Module
 
 
 class Described(NamedTuple):
@@ -37,6 +51,18 @@ def glue(needs: Needs, path: Path, device: str) -> nn.Module:
     state["confidence_thresholds"] = net.confidence_thresholds
     load_strict(net, state, path, "LightGlue")
     return net.eval().requires_grad_(False).to(device)
+
+
+def by_glue(networks: Networks, image: Image, ref: Image, device: str, enough: int) -> Found:
+    """Match the keypoints of two images, uint8 H x W x 3 RGB, by LightGlue; see ``by_turns``."""
+    import torch
+
+    def describe(pixels: Image) -> Described:
+        size = torch.tensor([pixels.shape[1::-1]], dtype=torch.float32, device=device)
+        return Described(*networks.describe(tensor(pixels, device)), size)
+
+    with torch.inference_mode():
+        return by_turns(image, ref, describe, partial(matched, networks.glue), enough)
 
 
 def matched(net: nn.Module, own: Described, there: Described) -> Found:

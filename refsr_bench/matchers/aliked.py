@@ -5,17 +5,17 @@ The network trained with turns, n16rot, follows turns up to about 60 degrees; la
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from refsr_bench.core.cards import MatcherCard
 from refsr_bench.core.types import Image
 from refsr_bench.matchers._keypoints import Fewest, Found
-from refsr_bench.matchers._lightglue import MOST, Described, glue, matched
-from refsr_bench.matchers._networks import LIGHTGLUE, Needs, by_turns, loader, tensor
+from refsr_bench.matchers._lightglue import MOST, Networks, by_glue, glue
+from refsr_bench.matchers._networks import LIGHTGLUE, Needs, loader
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
 FEWEST = Fewest(homography=14, similarity=11)
 NEEDS = Needs(
@@ -31,11 +31,17 @@ NEEDS = Needs(
 
 
 @lru_cache(maxsize=1)
-def _networks(device: str) -> tuple[nn.Module, nn.Module]:
+def _networks(device: str) -> Networks:
     _, lightglue = NEEDS.paths()
     # ALIKED reads its file by itself, by torch.load, which runs no code from it
     net = NEEDS.imported().ALIKED(model_name="aliked-n16rot", max_num_keypoints=MOST)
-    return net.eval().requires_grad_(False).to(device), glue(NEEDS, lightglue, device)
+    net = net.eval().requires_grad_(False).to(device)
+
+    def describe(pixels: Tensor) -> tuple[Tensor, Tensor]:
+        found = net({"image": pixels})
+        return found["keypoints"], found["descriptors"]
+
+    return Networks(describe, glue(NEEDS, lightglue, device))
 
 
 def keypoints(image: Image, ref: Image, device: str = "cpu") -> Found:
@@ -43,17 +49,7 @@ def keypoints(image: Image, ref: Image, device: str = "cpu") -> Found:
 
     Raises NoWeights without the package, BenchError when its weights are others.
     """
-    import torch
-
-    net, lightglue = _networks(device)
-
-    def describe(pixels: Image) -> Described:
-        found = net({"image": tensor(pixels, device)})
-        size = torch.tensor([pixels.shape[1::-1]], dtype=torch.float32, device=device)
-        return Described(found["keypoints"], found["descriptors"], size)
-
-    with torch.inference_mode():
-        return by_turns(image, ref, describe, partial(matched, lightglue), 2 * FEWEST.homography)
+    return by_glue(_networks(device), image, ref, device, 2 * FEWEST.homography)
 
 
 MATCHERS = (

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from refsr_bench.core.cards import MatcherCard
 from refsr_bench.core.types import Image
 from refsr_bench.matchers._keypoints import Fewest, Found
-from refsr_bench.matchers._lightglue import MOST, Described, glue, matched
-from refsr_bench.matchers._networks import LIGHTGLUE, Needs, by_turns, loader, tensor
+from refsr_bench.matchers._lightglue import MOST, Networks, by_glue, glue
+from refsr_bench.matchers._networks import LIGHTGLUE, Needs, loader
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
 FEWEST = Fewest(homography=23, similarity=17)
 NEEDS = Needs(
@@ -28,7 +28,7 @@ NEEDS = Needs(
 
 
 @lru_cache(maxsize=1)
-def _networks(device: str) -> tuple[nn.Module, nn.Module]:
+def _networks(device: str) -> Networks:
     from refsr_bench.learning import pytorch
     from refsr_bench.learning.checkpoints import load_strict
 
@@ -39,7 +39,13 @@ def _networks(device: str) -> tuple[nn.Module, nn.Module]:
         state = pytorch.everything(content["extractor"], read)
     net = DISK()
     load_strict(net, state, disk, "DISK")
-    return net.eval().requires_grad_(False).to(device), glue(NEEDS, lightglue, device)
+    net = net.eval().requires_grad_(False).to(device)
+
+    def describe(pixels: Tensor) -> tuple[Tensor, Tensor]:
+        found = net(pixels, n=MOST, window_size=5, score_threshold=0.0, pad_if_not_divisible=True)[0]
+        return found.keypoints[None].float(), found.descriptors[None]
+
+    return Networks(describe, glue(NEEDS, lightglue, device))
 
 
 def keypoints(image: Image, ref: Image, device: str = "cpu") -> Found:
@@ -47,17 +53,7 @@ def keypoints(image: Image, ref: Image, device: str = "cpu") -> Found:
 
     Raises NoWeights without the package, BenchError when its weights are others.
     """
-    import torch
-
-    net, lightglue = _networks(device)
-
-    def describe(pixels: Image) -> Described:
-        found = net(tensor(pixels, device), n=MOST, window_size=5, score_threshold=0.0, pad_if_not_divisible=True)[0]
-        size = torch.tensor([pixels.shape[1::-1]], dtype=torch.float32, device=device)
-        return Described(found.keypoints[None].float(), found.descriptors[None], size)
-
-    with torch.inference_mode():
-        return by_turns(image, ref, describe, partial(matched, lightglue), 2 * FEWEST.homography)
+    return by_glue(_networks(device), image, ref, device, 2 * FEWEST.homography)
 
 
 MATCHERS = (
