@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from c2matching.matching.correspondence import Correspondence, canvas_tops
+from c2matching.matching.window import CELL
 from c2matching.method import MATCHING, METHODS, MIN_SIDE, SYSTEM, restore_views
 from refsr_bench.core.files import cannot_write, writing
 from refsr_bench.core.schema import IN_WORDS
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 WIDTH = 7.2  # inches, both columns of a page
-CELL = 4  # HR pixels per descriptor
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 

@@ -4,7 +4,7 @@ A descriptor covers a cell of 4x4 pixels, so the best patch of all (Eq. 8) may s
 either axis. The offsets of dynamic aggregation cannot see that: they are predicted from features of the reference that
 are not yet moved to the match. What is left is found in the pixels themselves, for every matched patch alone:
 
-1. the luma of the enlarged LR image, and that of the reference, blurred as LR is (``BLUR``)
+1. the luma of the enlarged LR image, and that of the reference, blurred as LR is (``LR_BLUR``)
 2. their normalised cross-correlation in a window around the patch, at all whole shifts up to ``REACH``
 3. the top of the quadratic surface through the best correlation and its eight neighbours
 
@@ -28,8 +28,8 @@ from torch import Tensor
 from c2matching.matching.correspondence import Correspondence
 from c2matching.matching.pruned import available, in_threads
 from c2matching.matching.window import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
+from refsr_bench.pixels.resize import LR_BLUR
 
-BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bicubic reduction x4, enlarged again
 MOST = REACH + 1  # shifts that are ever looked at: a parabola needs the neighbours of the furthest
 RIM = CELL + MOST  # pixels that windows reach beyond an image, whose border is repeated there
 PATCHES = 1 << 12  # patches refined at once by tensors; their windows take 10 MB
@@ -70,9 +70,9 @@ def luma(image: Tensor) -> Tensor:
 
 
 def blurred(image: Tensor) -> Tensor:
-    """Blur (H, W) by a Gaussian of BLUR pixels, the border repeated."""
-    reach = round(4 * BLUR)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=image.device) / BLUR) ** 2)
+    """Blur (H, W) by a Gaussian of LR_BLUR pixels, the border repeated."""
+    reach = round(4 * LR_BLUR)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=image.device) / LR_BLUR) ** 2)
     kernel = (kernel / kernel.sum()).to(image.dtype)
     x = _padded(image, reach)[None, None]
     return F.conv2d(F.conv2d(x, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))[0, 0]

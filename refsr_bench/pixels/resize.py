@@ -15,6 +15,8 @@ from refsr_bench.core.types import Image
 # Kernel support of cubic convolution, and Keys' free parameter a = -0.5, which MATLAB and Pillow share.
 _CUBIC_SUPPORT = 4.0
 _CUBIC_A = -0.5
+LR_BLUR = 1.75
+"""Standard deviation, pixels, of the Gaussian that makes a photo most like its bicubic reduction x4, enlarged again."""
 
 
 def resize_pil_bicubic(image: Image, height: int, width: int) -> Image:

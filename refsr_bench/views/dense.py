@@ -13,9 +13,10 @@ import numpy as np
 
 from refsr_bench.core.types import Image
 from refsr_bench.geometry.transformation import pixel_grid
+from refsr_bench.matchers._inputs import luma
+from refsr_bench.pixels.resize import LR_BLUR
 from refsr_bench.views.warps import inside, sampled
 
-BLUR = 1.75  # standard deviation in pixels that makes a photo most like its bicubic reduction x4, enlarged again
 AROUND = 4.0  # pixels, standard deviation of the window whose correlation is taken: about the patches of matchers
 NOISE = 2.0  # variance added to both windows, squared grey levels: flat surfaces correlate with nothing
 RETURNS = 1.0  # pixels by which a flow there and back may miss its start
@@ -40,18 +41,11 @@ class Followed(NamedTuple):
         return self.score > TRUSTED
 
 
-def luma(image: Image) -> np.ndarray:
-    """Return OpenCV's luma, uint8 (h, w)."""
-    import cv2
-
-    return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-
-
 def blurred(gray: np.ndarray) -> np.ndarray:
     """Blur luma, uint8 (h, w), like an enlarged LR image."""
     import cv2
 
-    return cv2.GaussianBlur(gray, (0, 0), BLUR, borderType=cv2.BORDER_REFLECT)
+    return cv2.GaussianBlur(gray, (0, 0), LR_BLUR, borderType=cv2.BORDER_REFLECT)
 
 
 def follow(gray: np.ndarray, ref: Image, source: np.ndarray) -> Followed:

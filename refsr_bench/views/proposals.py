@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import ModuleType
-from typing import get_args
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import FoundBy
 from refsr_bench.core.types import Correspondence, Image, Propose, View
 from refsr_bench.geometry import motion
+from refsr_bench.matchers._inputs import enlarged, luma
 from refsr_bench.views import turns
-from refsr_bench.views.dense import Followed, better, finished, follow, luma
+from refsr_bench.views.dense import Followed, better, finished, follow
 from refsr_bench.views.guides import from_matches, from_trusted
 from refsr_bench.views.warps import map_of, upright
 
@@ -63,40 +64,36 @@ def parse(text: str) -> Views | None:
 
 def propose(views: Views, lr: Image, refs: Sequence[Image], scale: int) -> Propose:
     """Return the function that methods ask for views of their references. lr, refs: as methods get them."""
-    from refsr_bench.matchers._inputs import enlarged
-
     image = enlarged(lr, scale)
     matcher = importlib.import_module(f"refsr_bench.matchers.{views.features}")
 
     def of(reference: int, correspondence: Correspondence | None) -> Sequence[View]:
         ref = refs[reference]
-        guides = [lambda: _keypoint_guides(views, matcher, image, ref)]
+        guides = _keypoint_guides(views, matcher, image, ref)
         if correspondence is not None:
-            guides.insert(0, lambda: [("matches", from_matches(correspondence, image.shape[:2]))])
-        guides.append(lambda: _turned_guides(lr, ref, scale))
-        view = find(image, ref, guides, reference)
+            guides = chain([("matches", from_matches(correspondence, image.shape[:2]))], guides)
+        view = find(image, ref, (guides, _turned_guides(lr, ref, scale)), reference)
         return [] if view is None else [view]
 
     return of
 
 
-Guides = Callable[[], Iterator[tuple[FoundBy, np.ndarray]]]
+Guides = Iterable[tuple[FoundBy, np.ndarray]]  # what found a rough map, and the map
 
 
-def find(image: Image, ref: Image, guides: Sequence[Guides], reference: int = 0) -> View | None:
-    """Follow guides until some are believed, continue their map, and return the view; None if none is believed.
+def find(image: Image, ref: Image, tries: Sequence[Guides], reference: int = 0) -> View | None:
+    """Follow all guides of a try, continue their map, and return the view; None if none is believed.
 
-    image: enlarged LR, uint8 (h, w, 3). guides: rough maps with what found them, the last only asked for where the
-    others fail.
+    image: enlarged LR, uint8 (h, w, 3). tries: guides, those of the next try only made where all before fail.
     """
     gray = luma(image)
     believed = max(BELIEVED, SOME / gray.size)
     best: Followed | None = None
     share, found_by = 0.0, "unknown"
-    for make in guides:
-        if make is guides[-1] and share >= believed:
+    for guides in tries:
+        if share >= believed:
             break
-        for name, guide in make():
+        for name, guide in guides:
             followed = follow(gray, ref, guide)
             if (own := float(followed.trusted.mean())) > share:
                 share, found_by = own, name
@@ -133,5 +130,3 @@ def _turned_guides(lr: Image, ref: Image, scale: int) -> Iterator[tuple[FoundBy,
         if found is not None:
             yield "turns", map_of(found.matrix, size)
 
-
-assert set(FEATURES) <= set(get_args(FoundBy))
