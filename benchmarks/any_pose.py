@@ -30,7 +30,7 @@ from refsr_bench.geometry.transformation import Transformation, outline, project
 from refsr_bench.geometry.truth import TransformationTruth
 from refsr_bench.geometry.warping import apply
 from refsr_bench.pixels.resize import resize_pil_bicubic
-from refsr_bench.robustness.levels import open_levels
+from refsr_bench.sweeps.levels import open_levels
 from refsr_bench.views.proposals import Views, propose
 from refsr_bench.views.using import shown
 from refsr_bench.views.warps import warped

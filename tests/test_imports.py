@@ -26,14 +26,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "matchers": (*BELOW, "learning"),
     "learning": ("core", "pixels"),
     "views": (*BELOW, "learning", "matchers"),
-    "evaluate": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),
-    "robustness": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluate"),
+    "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),
+    "sweeps": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation"),
     "local_page": ("core",),
     "builder": (*BELOW, "data", "learning", "local_page"),
-    "study": ("core", "pixels", "data", "protocols", "evaluate", "local_page"),
+    "study": ("core", "pixels", "data", "protocols", "evaluation", "local_page"),
     "c2matching": (*BELOW, "data", "learning", "matchers", "metrics"),
     "baselines": ("core", "pixels", "learning"),
-    "leaderboard": (*BELOW, "data", "protocols", "metrics", "study", "robustness"),
+    "leaderboard": (*BELOW, "data", "protocols", "metrics", "study", "sweeps"),
 }
 ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so
     *("baselines/nets/amsa.py", "baselines/nets/datsr.py", "baselines/nets/mrefsr.py", "baselines/nets/family.py"),
@@ -120,9 +120,9 @@ def test_the_rooms_themselves_have_a_bottom_and_a_top() -> None:
 
 
 def test_the_rule_catches_a_wrong_import() -> None:
-    assert not allowed("refsr_bench/pixels/images.py", "refsr_bench.evaluate.loop")
+    assert not allowed("refsr_bench/pixels/images.py", "refsr_bench.evaluation.loop")
     assert not allowed("refsr_bench/protocols/base.py", "refsr_bench.datasets.folder")
-    assert not allowed("refsr_bench/evaluate/loop.py", "refsr_bench.cli")
+    assert not allowed("refsr_bench/evaluation/loop.py", "refsr_bench.cli")
     assert not allowed("c2matching/nets/model.py", "baselines.edsr")
     assert not allowed("baselines/edsr.py", "c2matching.nets.model")
     with pytest.raises(KeyError, match="no room"):

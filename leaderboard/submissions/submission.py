@@ -1,6 +1,6 @@
 """Checks one submitted run file: whether it is whole, agrees with itself and is plausible.
 
-Nothing of a submission is executed, imported or followed. ``refsr_bench.evaluate.remeasure`` measures images again;
+Nothing of a submission is executed, imported or followed. ``refsr_bench.evaluation.remeasure`` measures images again;
 this module looks only at the file and the published numbers.
 """
 

@@ -75,10 +75,10 @@ def _ablation(asked: Any, say: partial) -> Ablation:
 def _measured(weights: Mapping[str, Path], opened: Dataset, made: Ablation) -> dict[str, tuple[Result, Path]]:
     """Return the sealed result and its folder by variant."""
     from refsr_bench.core import catalogue
-    from refsr_bench.evaluate.loop import evaluate
-    from refsr_bench.evaluate.metrics import load_metrics
-    from refsr_bench.evaluate.plan import Plan
-    from refsr_bench.evaluate.predictors import method_predictor
+    from refsr_bench.evaluation.loop import evaluate
+    from refsr_bench.evaluation.metrics import load_metrics
+    from refsr_bench.evaluation.plan import Plan
+    from refsr_bench.evaluation.predictors import method_predictor
 
     card, device = made.plan.card, str(made.plan.parallel.device)
     metrics = load_metrics(["psnr_y"], device)

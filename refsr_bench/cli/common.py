@@ -21,8 +21,8 @@ from refsr_bench.core.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
-    from refsr_bench.evaluate.loop import Track
-    from refsr_bench.evaluate.metrics import Metric
+    from refsr_bench.evaluation.loop import Track
+    from refsr_bench.evaluation.metrics import Metric
     from refsr_bench.protocols.base import Protocol
     from refsr_bench.views.proposals import Views
 
@@ -183,7 +183,7 @@ def views_of(text: str) -> Views | None:
 
 
 def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> tuple[Metric, ...]:
-    from refsr_bench.evaluate.metrics import load_metrics
+    from refsr_bench.evaluation.metrics import load_metrics
 
     return load_metrics(protocol.metrics, device, lpips_weights)
 

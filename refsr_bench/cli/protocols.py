@@ -42,7 +42,7 @@ def protocols_diff(a: str, b: str) -> None:
 def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets that you have and compare with the published rows."""
     from refsr_bench.core.terminal import text_table
-    from refsr_bench.evaluate.selftest import ANCHORS, selftest
+    from refsr_bench.evaluation.selftest import ANCHORS, selftest
 
     checks = selftest(_usable(ANCHORS, data_root))
     rows = [

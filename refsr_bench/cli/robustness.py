@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from leaderboard.statistics.estimates import Estimate
     from leaderboard.statistics.robustness import Row
     from refsr_bench.core.schema import MetricInfo
-    from refsr_bench.robustness.measure import RobustnessPlan
-    from refsr_bench.robustness.session import Measured, RobustnessStudy
+    from refsr_bench.sweeps.measure import RobustnessPlan
+    from refsr_bench.sweeps.session import Measured, RobustnessStudy
 
 METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
@@ -88,7 +88,7 @@ def robustness(asked: Any) -> None:
     References are made from the ground truth, so nothing measured here is ever ranked. If the command is stopped, run
     it again to continue.
     """
-    from refsr_bench.robustness.session import plan_of, run_study
+    from refsr_bench.sweeps.session import plan_of, run_study
 
     studies = [_study(asked, transform) for transform in dict.fromkeys(asked.transforms)]
     plans = [plan_of(study, asked.out) for study in studies]  # all of them first, so that misuse is told at once
@@ -105,7 +105,7 @@ def _report(study: RobustnessStudy, plan: RobustnessPlan, done: Sequence[Measure
     from leaderboard.reading.load import method_key
     from leaderboard.statistics.robustness import rows_by_series
     from refsr_bench.core.names import slug
-    from refsr_bench.robustness.session import folder
+    from refsr_bench.sweeps.session import folder
 
     results = [{level: result for level, (result, _) in found.items()} for found in done]
     by_series = {method_key(next(iter(levels.values())).run.method): levels for levels in results if levels}
@@ -121,8 +121,8 @@ def _report(study: RobustnessStudy, plan: RobustnessPlan, done: Sequence[Measure
 
 def _study(asked: Any, transform: str) -> RobustnessStudy:
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate.machine import resolve_device
-    from refsr_bench.robustness.session import RobustnessStudy
+    from refsr_bench.evaluation.machine import resolve_device
+    from refsr_bench.sweeps.session import RobustnessStudy
 
     if asked.matchers_only and asked.methods:
         raise Misuse("--matchers-only leaves methods out; give no --method with it.")

@@ -39,7 +39,7 @@ from refsr_bench.core.lists import some
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
     from refsr_bench.core.types import Dataset, Prediction
-    from refsr_bench.evaluate.plan import Pictures
+    from refsr_bench.evaluation.plan import Pictures
 
 
 @click.command()
@@ -97,10 +97,10 @@ def run(asked: Any) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
     from refsr_bench.cli.tables import draws_table
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate.loading import EXTERNAL, Choice
-    from refsr_bench.evaluate.machine import resolve_device
-    from refsr_bench.evaluate.pictures import pictures_of
-    from refsr_bench.evaluate.session import Session, run_session
+    from refsr_bench.evaluation.loading import EXTERNAL, Choice
+    from refsr_bench.evaluation.machine import resolve_device
+    from refsr_bench.evaluation.pictures import pictures_of
+    from refsr_bench.evaluation.session import Session, run_session
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
     if not methods:
@@ -144,7 +144,7 @@ def run(asked: Any) -> None:
 
 def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: Pictures) -> None:
     """Report the disk space that the pictures of these runs take, and which pictures are missing."""
-    from refsr_bench.evaluate.pictures import missing_pictures, picture_folders
+    from refsr_bench.evaluation.pictures import missing_pictures, picture_folders
     from refsr_bench.pixels import saved
 
     if pictures == "none":
@@ -182,10 +182,10 @@ def score(asked: Any) -> None:
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate.checks import refuse_leaks
-    from refsr_bench.evaluate.loop import evaluate
-    from refsr_bench.evaluate.plan import Plan
-    from refsr_bench.evaluate.predictors import find_predictions, folder_predictor
+    from refsr_bench.evaluation.checks import refuse_leaks
+    from refsr_bench.evaluation.loop import evaluate
+    from refsr_bench.evaluation.plan import Plan
+    from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     dataset = open_dataset(asked.dataset_name, asked.data_root)
@@ -232,8 +232,8 @@ def sr(asked: Any) -> None:
     """Super-resolve one photo x4 with the help of reference photos of any size."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.terminal import steps
-    from refsr_bench.evaluate.loading import Choice, load_method
-    from refsr_bench.evaluate.machine import resolve_device
+    from refsr_bench.evaluation.loading import Choice, load_method
+    from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.pixels import images
     from refsr_bench.views.proposals import propose
     from refsr_bench.views.using import predict_with_views

@@ -19,8 +19,8 @@ from refsr_bench.core.terminal import progress_bar
 if TYPE_CHECKING:
     from leaderboard.submissions.submission import Finding
     from refsr_bench.core.schema import Result
-    from refsr_bench.evaluate.metrics import Metric
-    from refsr_bench.evaluate.remeasure import Disagreement
+    from refsr_bench.evaluation.metrics import Metric
+    from refsr_bench.evaluation.remeasure import Disagreement
 
 SAMPLE = 10
 
@@ -134,7 +134,7 @@ def _check(path: Path, asked: Any) -> Report:
     from leaderboard.reading.published import published
     from leaderboard.submissions import submission
     from refsr_bench.core import catalogue
-    from refsr_bench.evaluate import remeasure
+    from refsr_bench.evaluation import remeasure
 
     result, findings = submission.read(path)
     report = Report(str(path), findings=findings)
@@ -178,7 +178,7 @@ def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
     """Return the installed data set if it is that of the run, else None, which the report then says."""
     from refsr_bench.core import catalogue
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate import remeasure
+    from refsr_bench.evaluation import remeasure
 
     stated = result.run.dataset
     # A run that says its images are not the published ones may well use others than those installed.
@@ -201,6 +201,6 @@ def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
 @cache
 def _metrics(names: tuple[str, ...], lpips_weights: Path | None) -> tuple[Metric, ...]:
     """Return the metrics that can be computed on this machine; the others are left out with one notice."""
-    from refsr_bench.evaluate.metrics import load_metrics
+    from refsr_bench.evaluation.metrics import load_metrics
 
     return tuple(metric for metric in load_metrics(names, "cpu", lpips_weights) if metric.compute)

@@ -227,7 +227,7 @@ def test_a_small_run_keeps_its_images_and_its_page_shows_them(tmp_path) -> None:
 def test_a_large_data_set_leaves_no_images_unasked() -> None:
     from types import SimpleNamespace
 
-    from refsr_bench.evaluate.pictures import SMALL, pictures_of
+    from refsr_bench.evaluation.pictures import SMALL, pictures_of
 
     small, large = SimpleNamespace(pairs=(None,) * SMALL), SimpleNamespace(pairs=(None,) * (SMALL + 1))
     assert pictures_of([small], None) == "images" and pictures_of([small, large], None) == "none"

@@ -24,17 +24,17 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Correspondence, Prediction
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.data.prepare import prepare
-from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor
-from refsr_bench.evaluate.run_folder import results_folder
+from refsr_bench.evaluation.predictors import matcher_predictor, method_predictor
+from refsr_bench.evaluation.run_folder import results_folder
 from refsr_bench.geometry.correspondences import cell_centres
 from refsr_bench.geometry.drawing import draw
 from refsr_bench.geometry.kinds import EDGES
 from refsr_bench.geometry.transformation import pixel_grid
 from refsr_bench.geometry.warping import apply
 from refsr_bench.pixels.resize import resize_pil_bicubic
-from refsr_bench.robustness import levels as study
-from refsr_bench.robustness.measure import measure
-from refsr_bench.robustness.session import RobustnessStudy, plan_of
+from refsr_bench.sweeps import levels as study
+from refsr_bench.sweeps.measure import measure
+from refsr_bench.sweeps.session import RobustnessStudy, plan_of
 
 PSNR = schema.MetricInfo("psnr_y", "PSNR-Y", "higher", "dB", 2)
 SSIM = schema.MetricInfo("ssim_y", "SSIM-Y", "higher", "", 4)

@@ -10,10 +10,10 @@ import pytest
 from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate.loop import evaluate
-from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.plan import Plan
-from refsr_bench.evaluate.predictors import method_predictor
+from refsr_bench.evaluation.loop import evaluate
+from refsr_bench.evaluation.metrics import load_metrics
+from refsr_bench.evaluation.plan import Plan
+from refsr_bench.evaluation.predictors import method_predictor
 
 
 @pytest.fixture

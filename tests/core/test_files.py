@@ -339,7 +339,7 @@ def test_many_writers_lose_nothing(tmp_path):
 MAY = {
     "refsr_bench/core/files.py",  # the one place, with
     "refsr_bench/core/journals.py",
-    "refsr_bench/evaluate/cost.py",  # /proc/self/clear_refs is no file
+    "refsr_bench/evaluation/cost.py",  # /proc/self/clear_refs is no file
     "refsr_bench/builder/export/fetch_script.py",  # runs on its own, on machines without this package
 }
 OF_PATHS = {"write_text", "write_bytes", "rename", "symlink_to", "hardlink_to"}

@@ -20,7 +20,7 @@ from refsr_bench.data.split.making import transformed, unrelated
 from refsr_bench.data.split.reading import at_level
 from refsr_bench.data.split.writing import build
 from refsr_bench.data.verification import verify
-from refsr_bench.evaluate import checks
+from refsr_bench.evaluation import checks
 from refsr_bench.geometry.transformation import visible
 from refsr_bench.geometry.truth import truth_of
 

@@ -7,7 +7,7 @@ from skimage import data
 from refsr_bench.cli import main
 from refsr_bench.data import texture
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.robustness import levels as robustness
+from refsr_bench.sweeps import levels as robustness
 
 
 def test_texture_is_local_contrast():

@@ -14,11 +14,11 @@ from refsr_bench.cli import main
 from refsr_bench.core import catalogue
 from refsr_bench.core.types import Correspondence, Prediction, Sample, View
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate.loop import evaluate
-from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.pictures import missing_pictures, picture_folders
-from refsr_bench.evaluate.plan import Plan, Predictor
-from refsr_bench.evaluate.predictors import method_predictor
+from refsr_bench.evaluation.loop import evaluate
+from refsr_bench.evaluation.metrics import load_metrics
+from refsr_bench.evaluation.pictures import missing_pictures, picture_folders
+from refsr_bench.evaluation.plan import Plan, Predictor
+from refsr_bench.evaluation.predictors import method_predictor
 from refsr_bench.pixels import saved
 from refsr_bench.pixels.images import read_image
 

@@ -69,9 +69,9 @@ def _gathered(folder: Path) -> None:
 def _measured(folder: Path) -> None:
     """Results of two methods with their pictures."""
     from refsr_bench.core import catalogue
-    from refsr_bench.evaluate.loading import Choice
-    from refsr_bench.evaluate.metrics import load_metrics
-    from refsr_bench.evaluate.session import Session, run_session
+    from refsr_bench.evaluation.loading import Choice
+    from refsr_bench.evaluation.metrics import load_metrics
+    from refsr_bench.evaluation.session import Session, run_session
 
     protocol = catalogue.get("PROTOCOLS", "c2")
     metrics = load_metrics((protocol.psnr, protocol.ssim), "cpu")

@@ -29,11 +29,11 @@ PATIENCE = 300  # seconds after which a command counts as hanging; the longest t
 PREPARED = (
     *("torch", "torchvision", "numpy", "scipy.ndimage", "cv2", "PIL.Image", "pandas", "matplotlib.figure", "jinja2"),
     *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "faiss", "filelock", "tensorboard"),
-    *("refsr_bench.cli", "refsr_bench.evaluate.session", "refsr_bench.robustness.session", "refsr_bench.data.prepare"),
+    *("refsr_bench.cli", "refsr_bench.evaluation.session", "refsr_bench.sweeps.session", "refsr_bench.data.prepare"),
     *("refsr_bench.builder.queries", "refsr_bench.builder.pool.folders", "refsr_bench.builder.clean"),
     *("refsr_bench.builder.rescale", "refsr_bench.builder.export.files", "refsr_bench.builder.selection.decisions"),
     *("refsr_bench.study.serve", "refsr_bench.study.prepare", "refsr_bench.learning.training.trainer"),
-    *("leaderboard.pages.site", "refsr_bench.evaluate.predictors", "c2matching.training", "lpips", "rich.progress"),
+    *("leaderboard.pages.site", "refsr_bench.evaluation.predictors", "c2matching.training", "lpips", "rich.progress"),
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate")

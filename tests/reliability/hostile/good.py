@@ -71,9 +71,9 @@ def begun(root: Path) -> str:
     """Return the run.json of bicubic on the data set 'folder' at ``root``, measured where LPIPS has no weights."""
     from refsr_bench.core import catalogue, reader
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluate.metrics import Metric
-    from refsr_bench.evaluate.plan import Plan
-    from refsr_bench.evaluate.predictors import method_predictor
+    from refsr_bench.evaluation.metrics import Metric
+    from refsr_bench.evaluation.plan import Plan
+    from refsr_bench.evaluation.predictors import method_predictor
 
     card, protocol = catalogue.get("METHODS", "bicubic"), catalogue.get("PROTOCOLS", "c2")
     cards = [catalogue.get("METRICS", name) for name in protocol.metrics]

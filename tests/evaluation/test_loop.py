@@ -20,13 +20,13 @@ from refsr_bench.core.names import slug
 from refsr_bench.core.results import read_result
 from refsr_bench.core.types import Prediction
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate import checks
-from refsr_bench.evaluate.cost import measured
-from refsr_bench.evaluate.loop import evaluate
-from refsr_bench.evaluate.machine import resolve_device
-from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.plan import Plan, Predictor
-from refsr_bench.evaluate.predictors import (
+from refsr_bench.evaluation import checks
+from refsr_bench.evaluation.cost import measured
+from refsr_bench.evaluation.loop import evaluate
+from refsr_bench.evaluation.machine import resolve_device
+from refsr_bench.evaluation.metrics import load_metrics
+from refsr_bench.evaluation.plan import Plan, Predictor
+from refsr_bench.evaluation.predictors import (
     find_predictions,
     folder_predictor,
     method_predictor,

@@ -8,7 +8,7 @@ from pathlib import Path
 from refsr_bench.core.names import stem
 from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Dataset, Prediction, Sample
-from refsr_bench.evaluate.plan import Pictures, Plan
+from refsr_bench.evaluation.plan import Pictures, Plan
 from refsr_bench.pixels import images, saved
 from refsr_bench.views.records import scored
 

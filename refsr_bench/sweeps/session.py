@@ -12,16 +12,16 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Dataset
-from refsr_bench.evaluate.loading import ALL, Choice, load_methods, weights_by_name
-from refsr_bench.evaluate.loop import Track
-from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.plan import Predictor
-from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor, viewing
-from refsr_bench.evaluate.run_folder import Reuse, results_folder
+from refsr_bench.evaluation.loading import ALL, Choice, load_methods, weights_by_name
+from refsr_bench.evaluation.loop import Track
+from refsr_bench.evaluation.metrics import load_metrics
+from refsr_bench.evaluation.plan import Predictor
+from refsr_bench.evaluation.predictors import matcher_predictor, method_predictor, viewing
+from refsr_bench.evaluation.run_folder import Reuse, results_folder
 from refsr_bench.learning.weights import SYNTHETIC
-from refsr_bench.robustness.ceiling import TRUTH, ceiling, refuse_unknown
-from refsr_bench.robustness.levels import UNRELATED, open_levels, parse_levels, texture_ids
-from refsr_bench.robustness.measure import RobustnessPlan, measure, protocol_for
+from refsr_bench.sweeps.ceiling import TRUTH, ceiling, refuse_unknown
+from refsr_bench.sweeps.levels import UNRELATED, open_levels, parse_levels, texture_ids
+from refsr_bench.sweeps.measure import RobustnessPlan, measure, protocol_for
 from refsr_bench.views.proposals import parse
 from refsr_bench.views.using import Proposals, proposals_of
 

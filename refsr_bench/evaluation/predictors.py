@@ -19,8 +19,8 @@ from refsr_bench.core.lists import grouped
 from refsr_bench.core.names import slug
 from refsr_bench.core.schema import Code, MethodInfo, Weights
 from refsr_bench.core.types import Correspondence, Dataset, Image, ImageSource, Prediction, RefPair, Sample
-from refsr_bench.evaluate.code_identity import code_of_card, code_of_command
-from refsr_bench.evaluate.plan import Predictor
+from refsr_bench.evaluation.code_identity import code_of_card, code_of_command
+from refsr_bench.evaluation.plan import Predictor
 from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols._references import stack

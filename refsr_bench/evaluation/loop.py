@@ -20,11 +20,11 @@ from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import some
 from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Image, Prediction, RefPair, Sample
-from refsr_bench.evaluate.cost import measured
-from refsr_bench.evaluate.metrics import score
-from refsr_bench.evaluate.pictures import save_pictures
-from refsr_bench.evaluate.plan import Plan, now
-from refsr_bench.evaluate.run_folder import Reuse, RunFolder, opened
+from refsr_bench.evaluation.cost import measured
+from refsr_bench.evaluation.metrics import score
+from refsr_bench.evaluation.pictures import save_pictures
+from refsr_bench.evaluation.plan import Plan, now
+from refsr_bench.evaluation.run_folder import Reuse, RunFolder, opened
 from refsr_bench.pixels.saved import pixels_digest
 from refsr_bench.views.records import records
 

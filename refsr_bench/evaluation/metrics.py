@@ -12,7 +12,7 @@ from refsr_bench.core.cards import MetricCard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.schema import MetricInfo
 from refsr_bench.core.types import Image, Sample
-from refsr_bench.evaluate.code_identity import code_of_card
+from refsr_bench.evaluation.code_identity import code_of_card
 from refsr_bench.protocols.base import Protocol
 
 log = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from refsr_bench.core.schema import (
     Run,
 )
 from refsr_bench.core.types import Correspondence, Dataset, Prediction, RefPair, Sample
-from refsr_bench.evaluate.machine import describe_machine
-from refsr_bench.evaluate.metrics import Metric
+from refsr_bench.evaluation.machine import describe_machine
+from refsr_bench.evaluation.metrics import Metric
 from refsr_bench.protocols.base import Protocol
 
 Pictures = Literal["none", "images", "matches"]

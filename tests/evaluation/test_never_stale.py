@@ -13,7 +13,7 @@ from msgspec import structs
 from refsr_bench.cli import main
 from refsr_bench.core import reader, results
 from refsr_bench.core.schema import Machine
-from refsr_bench.evaluate import plan as plans
+from refsr_bench.evaluation import plan as plans
 
 FILTERS = ("BICUBIC", "NEAREST")
 SCRIPT = """

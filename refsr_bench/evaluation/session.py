@@ -11,13 +11,13 @@ from pathlib import Path
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Dataset
-from refsr_bench.evaluate.checks import must_stack, refuse_leaks
-from refsr_bench.evaluate.loading import ALL, Choice, load_methods
-from refsr_bench.evaluate.loop import Track, evaluate
-from refsr_bench.evaluate.metrics import Metric
-from refsr_bench.evaluate.plan import Pictures, Plan
-from refsr_bench.evaluate.predictors import method_predictor, stacking, viewing
-from refsr_bench.evaluate.run_folder import Reuse, results_folder
+from refsr_bench.evaluation.checks import must_stack, refuse_leaks
+from refsr_bench.evaluation.loading import ALL, Choice, load_methods
+from refsr_bench.evaluation.loop import Track, evaluate
+from refsr_bench.evaluation.metrics import Metric
+from refsr_bench.evaluation.plan import Pictures, Plan
+from refsr_bench.evaluation.predictors import method_predictor, stacking, viewing
+from refsr_bench.evaluation.run_folder import Reuse, results_folder
 from refsr_bench.protocols.base import Protocol
 from refsr_bench.views.using import proposals_of
 

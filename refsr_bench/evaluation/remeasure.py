@@ -12,7 +12,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import stem
 from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Dataset, RefPair
-from refsr_bench.evaluate.metrics import Metric, score
+from refsr_bench.evaluation.metrics import Metric, score
 from refsr_bench.pixels import images
 from refsr_bench.pixels.saved import pixels_digest
 from refsr_bench.protocols.base import Protocol, parse_label

@@ -10,11 +10,11 @@ import numpy as np
 from refsr_bench.core import catalogue
 from refsr_bench.core.types import Prediction
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate.cost import measured
-from refsr_bench.evaluate.loop import evaluate
-from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.plan import Plan
-from refsr_bench.evaluate.predictors import method_predictor
+from refsr_bench.evaluation.cost import measured
+from refsr_bench.evaluation.loop import evaluate
+from refsr_bench.evaluation.metrics import load_metrics
+from refsr_bench.evaluation.plan import Plan
+from refsr_bench.evaluation.predictors import method_predictor
 
 
 def noted(seen: list[tuple[int, ...]]):

@@ -12,9 +12,9 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.core.types import Sample
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.data.split.making import transformed, unrelated
-from refsr_bench.robustness.ceiling import ceiling, refuse_unknown
-from refsr_bench.robustness.measure import protocol_for
-from refsr_bench.robustness.session import RobustnessStudy, plan_of, run_study, views_of
+from refsr_bench.sweeps.ceiling import ceiling, refuse_unknown
+from refsr_bench.sweeps.measure import protocol_for
+from refsr_bench.sweeps.session import RobustnessStudy, plan_of, run_study, views_of
 
 
 def prepared(data, number: int = 0) -> tuple:

@@ -3,7 +3,7 @@
 A run's identity holds these versions. If code gives other outputs under an old version, numbers of the old code would
 be shown for the new code; so a change that fails here needs a raised version on its card, and then
 
-    python tests/evaluate/test_versions.py      records the outputs of versions that are not in versions.json yet
+    python tests/evaluation/test_versions.py      records the outputs of versions that are not in versions.json yet
 """
 
 import json
@@ -104,7 +104,7 @@ def test_a_version_gives_what_was_recorded_for_it(kind: str, name: str) -> None:
     recorded = json.loads(RECORDED.read_text())[kind][name]
     if lack := missing(kind, name):
         pytest.skip(lack)
-    assert version == max(recorded, key=int), "record the new version: python tests/evaluate/test_versions.py"
+    assert version == max(recorded, key=int), "record the new version: python tests/evaluation/test_versions.py"
     found, expected = np.array(output(kind, name)), np.array(recorded[version])
     tolerance = PIXEL if kind in ("METHODS", "PROTOCOLS") else 1e-3 if kind == "METRICS" else 0.5
     assert found.shape == expected.shape

@@ -14,10 +14,10 @@ from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard
 from refsr_bench.core.results import read_result
 from refsr_bench.core.types import Correspondence, Prediction, Sample, View
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.evaluate.loop import evaluate
-from refsr_bench.evaluate.metrics import load_metrics
-from refsr_bench.evaluate.plan import Plan, Predictor
-from refsr_bench.evaluate.predictors import matcher_predictor, method_predictor, stacking, viewing
+from refsr_bench.evaluation.loop import evaluate
+from refsr_bench.evaluation.metrics import load_metrics
+from refsr_bench.evaluation.plan import Plan, Predictor
+from refsr_bench.evaluation.predictors import matcher_predictor, method_predictor, stacking, viewing
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.views.records import records
 from refsr_bench.views.using import Proposals, shown

@@ -17,13 +17,13 @@ import numpy as np
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Prediction, RefPair, Sample, Truth
-from refsr_bench.evaluate.loop import Track, evaluate
-from refsr_bench.evaluate.metrics import Metric
-from refsr_bench.evaluate.plan import Extra, Plan, Predictor
-from refsr_bench.evaluate.run_folder import Reuse
+from refsr_bench.evaluation.loop import Track, evaluate
+from refsr_bench.evaluation.metrics import Metric
+from refsr_bench.evaluation.plan import Extra, Plan, Predictor
+from refsr_bench.evaluation.run_folder import Reuse
 from refsr_bench.geometry import correspondences
 from refsr_bench.protocols.base import Protocol
-from refsr_bench.robustness.levels import Level
+from refsr_bench.sweeps.levels import Level
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.schema import Code
-from refsr_bench.evaluate.code_identity import code_of_card, code_of_command
+from refsr_bench.evaluation.code_identity import code_of_card, code_of_command
 
 
 def test_a_command_is_known_by_the_files_that_it_names(tmp_path):

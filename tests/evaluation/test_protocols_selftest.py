@@ -9,8 +9,8 @@ from PIL import Image
 
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import ImageSource
-from refsr_bench.evaluate import selftest as module
-from refsr_bench.evaluate.selftest import ANCHORS, check, selftest
+from refsr_bench.evaluation import selftest as module
+from refsr_bench.evaluation.selftest import ANCHORS, check, selftest
 
 
 def classic(shared, name):
