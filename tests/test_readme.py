@@ -20,7 +20,7 @@ from baselines.nets.edsr import EDSR
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationNet
 from refsr_bench.cli import main
-from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

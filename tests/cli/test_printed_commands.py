@@ -27,7 +27,7 @@ from baselines.nets.edsr import EDSR
 from refsr_bench.cli import main
 from refsr_bench.core import commands
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("refsr_bench", "baselines", "c2matching", "leaderboard")
