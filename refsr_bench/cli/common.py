@@ -117,11 +117,7 @@ matching_option = click.option(
 )
 VIEWS = {"run": "none", "robustness": "none", "sr": "auto", "match": "none"}
 """The views of commands that are not told. ``run`` and ``robustness`` measure methods as they were published; ``sr``
-gives the best image, and views to those methods alone that choose between them."""
-MOST_PIXELS_OF_VIEWS = 1 << 22
-"""Pixels of SR, or of a reference, up to which ``sr`` takes views by itself; they need 6 GB with the reference then."""
-BEST_MATCHING = "sub-cell"
-"""The way of matching of ``sr`` when it is not told, for methods that offer it."""
+gives the best image (``api.upscaling``)."""
 
 
 def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:
