@@ -201,7 +201,7 @@ def report_runs(done: Sequence[Result], out: Path) -> None:
     """Print the means of these runs, then build the pages of everything in the results folder, with small pictures."""
     from leaderboard.pages.site import build
     from leaderboard.reading.failures import reasons
-    from refsr_bench.cli.tables import means_table
+    from leaderboard.tables.terminal import means_table
 
     for label in dict.fromkeys(result.run.protocol.label for result in done):
         group = [result for result in done if result.run.protocol.label == label]

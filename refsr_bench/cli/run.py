@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 @as_one
 def run(asked: Any) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench.cli.tables import draws_table
+    from leaderboard.tables.terminal import draws_table
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluation.loading import EXTERNAL, Choice
     from refsr_bench.evaluation.machine import resolve_device

@@ -14,7 +14,7 @@ from leaderboard.reading.load import read_folder
 from leaderboard.statistics.contests import contests
 from leaderboard.tables.tables import build_tables
 from refsr_bench.cli import main
-from refsr_bench.cli.tables import means_table
+from leaderboard.tables.terminal import means_table
 
 
 def words_of(folder: Path, out: Path) -> str:

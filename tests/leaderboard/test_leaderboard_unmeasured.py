@@ -8,7 +8,7 @@ from runs import make, store
 from site_pages import Page
 
 from leaderboard.pages.site import build
-from refsr_bench.cli.tables import means_table
+from leaderboard.tables.terminal import means_table
 from refsr_bench.core.errors import BenchError
 from refsr_bench.evaluation.metrics import load_metrics
 from refsr_bench.formats import checkpoints
