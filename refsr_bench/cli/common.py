@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from refsr_bench.views.proposals import Views
 
 
-MOST_PIXELS_OF_VIEWS = 1 << 22
-"""Pixels of SR, or of a reference, up to which ``sr`` takes views by itself; they need 6 GB with the reference then."""
-BEST_MATCHING = "sub-cell"
-"""The way of matching of ``sr`` when it is not told, for methods that offer it."""
-
-
 def command_line() -> str:
     """Return the command that was typed, with what a configuration and the environment added to it."""
     return sources.command_line(click.get_current_context(), sys.argv[1:])

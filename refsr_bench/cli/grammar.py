@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from refsr_bench.cli import sources
+from refsr_bench.core import extras
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import did_you_mean
 from refsr_bench.core.terminal import one_line, printable
@@ -220,6 +221,11 @@ class Commands(Group):
             click.echo(f"Error: {one_line(told)}", err=True)
             no_path = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
             ctx.exit(Misuse.exit_code if no_path else BenchError.exit_code)
+        except ImportError as error:
+            if not (told := extras.explained(error)):
+                raise
+            click.echo(f"Error: {one_line(told)}", err=True)
+            ctx.exit(Misuse.exit_code)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)

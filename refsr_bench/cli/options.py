@@ -157,7 +157,7 @@ reuse_option = click.option(
 )
 VIEWS = {"run": "none", "robustness": "none", "sr": "auto", "match": "none"}
 """The views of commands that are not told. ``run`` and ``robustness`` measure methods as they were published; ``sr``
-gives the best image, and views to those methods alone that choose between them."""
+gives the best image (``api.upscaling``)."""
 
 
 def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:

@@ -23,8 +23,8 @@ from refsr_bench.cli.train import command_of
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import to_json
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.formats.checkpoints import read_weights
 from refsr_bench.learning import imagenet
-from refsr_bench.learning.checkpoints import read_weights
 from refsr_bench.learning.training import config, trainer
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.parallel import ALONE, Parallel
@@ -306,7 +306,7 @@ def test_torchrun_passes_every_option_on():
     from torch.distributed.run import get_args_parser
 
     options = [word for option in command_of(METHODS[0]).params for name in option.opts for word in (name, "x")]
-    assert "--start" in options
+    assert "--from-weights" in options
     parsed = get_args_parser().parse_args(["--nproc-per-node", "2", "-m", "refsr_bench", "train", *options])
     assert parsed.training_script_args == ["train", *options]
 
