@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +38,18 @@ class Metric:
         return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits, lacks, version)
 
 
-def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None = None) -> tuple[Metric, ...]:
-    """Load metrics of the catalogue.
+NO_FILES: Mapping[str, Path] = {}
+
+
+def load_metrics(names: Iterable[str], device: str, files: Mapping[str, Path] = NO_FILES) -> tuple[Metric, ...]:
+    """Load metrics of the catalogue. files: those of their networks by the name of the metric, where a person names one.
 
     A metric whose weights cannot be had stays without values, which the log says once and results state, unless its
     file was given: then its BenchError is raised.
     """
     ready = []
     for card in [catalogue.get("METRICS", name) for name in names]:
-        given = lpips_weights if card.name == "lpips" else None
+        given = files.get(card.name)
         try:
             ready.append(Metric(card, card.load(device, given)))
         except BenchError as error:
