@@ -102,6 +102,22 @@ protocol_options = [
     click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override one choice."),
     click.option("--refs", help="Which references: standard, all, L1, level:K, first, random:SEED, list, lr, none."),
 ]
+metric_weights_option = click.option(
+    "--metric-weights",
+    multiple=True,
+    metavar="METRIC=FILE",
+    help="A file that a metric needs, when it is not found or offline. May be given again.",
+)
+metric_options = [
+    click.option(
+        "--metric",
+        "more_metrics",
+        multiple=True,
+        shell_complete=names("METRICS"),
+        help="Measure this too, beside what the protocol asks for. May be given again.",
+    ),
+    metric_weights_option,
+]
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 leaks_option = click.option("--allow-leaks", is_flag=True, help="Measure pairs whose reference is the ground truth.")
 matching_option = click.option(
@@ -182,10 +198,19 @@ def views_of(text: str) -> Views | None:
     return parse(text)
 
 
-def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> tuple[Metric, ...]:
+def metrics_of(protocol: Protocol, device: str, asked: Any) -> tuple[Metric, ...]:
+    """Load the protocol's metrics and those of --metric. asked: the options of the command."""
     from refsr_bench.evaluation.metrics import load_metrics
 
-    return load_metrics(protocol.metrics, device, lpips_weights)
+    return load_metrics(dict.fromkeys((*protocol.metrics, *asked.more_metrics)), device, metric_files(asked))
+
+
+def metric_files(asked: Any) -> dict[str, Path]:
+    """Return the files of --metric-weights and --lpips-weights by the names of their metrics."""
+    from refsr_bench.evaluation.metrics import files_by_name
+
+    old = {"lpips": asked.lpips_weights} if asked.lpips_weights else {}
+    return old | files_by_name(asked.metric_weights)
 
 
 def pair_progress(what: str) -> Track:

@@ -19,6 +19,7 @@ from refsr_bench.cli.common import (
     leaks_option,
     lpips_option,
     matching_option,
+    metric_options,
     metrics_of,
     names,
     out_option,
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @reuse_option
 @data_root_option
+@with_options(metric_options)
 @lpips_option
 @leaks_option
 @out_option
@@ -127,7 +129,7 @@ def run(asked: Any) -> None:
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
-        metrics=metrics_of(protocol, device, asked.lpips_weights),
+        metrics=metrics_of(protocol, device, asked),
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,
@@ -171,6 +173,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
 @reuse_option
 @data_root_option
+@with_options(metric_options)
 @lpips_option
 @leaks_option
 @out_option
@@ -196,7 +199,7 @@ def score(asked: Any) -> None:
         predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
         dataset=dataset,
         protocol=protocol,
-        metrics=metrics_of(protocol, "cpu", asked.lpips_weights),
+        metrics=metrics_of(protocol, "cpu", asked),
         pairs=pairs,
         leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
         pictures="images" if asked.save_images else "none",

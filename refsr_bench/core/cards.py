@@ -50,7 +50,8 @@ class MetricCard:
 
     Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better. version: raised
     when the metric gives different values. get: what to do when the weights of its network are missing, in a sentence;
-    "" for a metric without weights. file: these weights.
+    "" for a metric without weights. file: these weights. package: a distribution that it needs and that is installed on
+    its own.
     """
 
     name: str
@@ -63,6 +64,7 @@ class MetricCard:
     version: int = 1
     get: str = ""
     file: WeightsFile | None = None
+    package: str = ""
 
 
 @dataclass(frozen=True)

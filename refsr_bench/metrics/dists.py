@@ -7,7 +7,6 @@ torch hub cache, its normal download, or a file that the user names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from refsr_bench.core.cards import MetricCard, WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
-from refsr_bench.learning import checkpoints
+from refsr_bench.formats import checkpoints
 from refsr_bench.learning.imagenet import FILES, MODELS
 from refsr_bench.metrics._planes import inside
 
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 VGG16 = WeightsFile(FILES["vgg16"], f"{MODELS}/", "VGG16, ImageNet")
-INSTALL = "pip install torchmetrics"
 
 _URL = VGG16.home + VGG16.file
-_GET = f"get {_URL} on any machine and name the file with --metric-weights dists=FILE, or put it into the torch hub cache"
+_GET = (
+    f"get {_URL} on any machine and name the file with --metric-weights dists=FILE, or put it into the torch hub cache"
+)
 _HELP = f"DISTS needs torchvision's ImageNet VGG16: {_GET}."
 # Layers of torchvision's VGG16 between two poolings, and the channels that the pooling in front of them has; the
 # pooling takes the place of the layer before the first one.
@@ -38,11 +38,9 @@ def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool
     """Return a ``compute(sr, hr, border, y_rounded)`` on ``device``.
 
     weights: a VGG16 state dict with torchvision's names (``features.*``; other entries are ignored); None takes torch
-    hub's copy or downloads it. Nothing in the file is executed. Raises BenchError when torchmetrics is not installed,
-    or the weights cannot be had or are not VGG16's. A download gives up after seconds when the network does not answer.
+    hub's copy or downloads it. Nothing in the file is executed. Raises BenchError when the weights cannot be had or are
+    not VGG16's. A download gives up after seconds when the network does not answer.
     """
-    if find_spec("torchmetrics") is None:
-        raise BenchError(f"DISTS needs torchmetrics, which is not installed: {INSTALL}.")
     try:
         vgg16 = checkpoints.read_weights(weights or checkpoints.fetch(_URL))
     except BenchError as error:
@@ -132,5 +130,6 @@ METRICS = (
         load,
         get=_GET,
         file=VGG16,
+        package="torchmetrics",
     ),
 )

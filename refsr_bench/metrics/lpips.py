@@ -16,7 +16,7 @@ import numpy as np
 from refsr_bench.core.cards import MetricCard, WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
-from refsr_bench.learning import checkpoints
+from refsr_bench.formats import checkpoints
 from refsr_bench.learning.imagenet import MODELS
 from refsr_bench.metrics._planes import inside
 
@@ -26,8 +26,8 @@ MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
 _GET = (
-    f"get {ALEXNET_URL} on any machine and name the file with --metric-weights lpips=FILE, or put it into the torch hub "
-    "cache"
+    f"get {ALEXNET_URL} on any machine and name the file with --metric-weights lpips=FILE, or put it into the torch "
+    "hub cache"
 )
 _HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 

@@ -15,14 +15,14 @@ import numpy as np
 from refsr_bench.core.cards import MetricCard, WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
-from refsr_bench.learning import checkpoints, tensorlayer_npz
+from refsr_bench.formats import checkpoints, tensorlayer_npz
 from refsr_bench.metrics._planes import inside, planes
 from refsr_bench.pixels.resize import cubic
 
 BLOCK = 96
-"""Side of a block, pixels; at half size blocks have half of it. Pixels that fill no block are left out, as published."""
+"""Side of a block, pixels; at half size blocks have half of it. Pixels that fill no block are left out."""
 FEWEST_BLOCKS = 2
-"""A covariance needs two blocks; with fewer than 37 it is singular, and the pseudo-inverse alone defines the value."""
+"""Blocks that a covariance needs. With fewer than 37 it is singular, and the pseudo-inverse alone defines NIQE."""
 PRISTINE = WeightsFile("niqe_pris_params.npz", "", "mean and covariance of undistorted photos")
 SHA256 = "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296"
 
