@@ -43,10 +43,19 @@ def views_of(text: str) -> Views | None:
     return parse(text)
 
 
-def metrics_of(protocol: Protocol, device: str, lpips_weights: Path | None) -> tuple[Metric, ...]:
+def metrics_of(protocol: Protocol, device: str, asked: Any) -> tuple[Metric, ...]:
+    """Load the protocol's metrics and those of --metric. asked: the options of the command."""
     from refsr_bench.evaluation.metrics import load_metrics
 
-    return load_metrics(protocol.metrics, device, lpips_weights)
+    return load_metrics(dict.fromkeys((*protocol.metrics, *asked.more_metrics)), device, metric_files(asked))
+
+
+def metric_files(asked: Any) -> dict[str, Path]:
+    """Return the files of --metric-weights and --lpips-weights by the names of their metrics."""
+    from refsr_bench.evaluation.metrics import files_by_name
+
+    old = {"lpips": asked.lpips_weights} if asked.lpips_weights else {}
+    return old | files_by_name(asked.metric_weights)
 
 
 def pair_progress(what: str) -> Track:

@@ -103,6 +103,13 @@ lr = shared("--lr", "The LR image.", type=path_type())
 ref = shared("--ref", "A reference: an HR photo of something similar, of any size.", type=path_type(), multiple=True)
 images = shared("--images", "A folder of SR images.")
 weights = shared("--weights", "Weights instead of the method's own.", shell_complete=complete.weights)
+metric_weights_option = click.option(
+    "--metric-weights",
+    multiple=True,
+    metavar="METRIC=FILE",
+    help="A file that a metric needs, when it is not found or offline. May be given again.",
+)
+metric_options = [metric("Measured beside those of the protocol.", "more_metrics", multiple=True), metric_weights_option]
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 vgg16_option = click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @options.reuse_option
 @options.data_root_option
+@with_options(options.metric_options)
 @options.lpips_option
 @options.leaks_option
 @options.results_out
@@ -105,7 +106,7 @@ def run(asked: Any) -> None:
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
-        metrics=metrics_of(protocol, device, asked.lpips_weights),
+        metrics=metrics_of(protocol, device, asked),
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,
@@ -149,6 +150,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @options.save_images("Default: none.", default=False)
 @options.reuse_option
 @options.data_root_option
+@with_options(options.metric_options)
 @options.lpips_option
 @options.leaks_option
 @options.results_out
@@ -174,7 +176,7 @@ def score(asked: Any) -> None:
         predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
         dataset=dataset,
         protocol=protocol,
-        metrics=metrics_of(protocol, "cpu", asked.lpips_weights),
+        metrics=metrics_of(protocol, "cpu", asked),
         pairs=pairs,
         leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
         pictures="images" if asked.save_images else "none",
