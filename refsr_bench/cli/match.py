@@ -27,6 +27,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 @options.weights("Of C2-Matching.", type=path_type())
 @options.matching(type=click.Choice(["exact", "half", "coarse", "sub-cell"]), default="exact", show_default=True)
 @views_option("match")
+@options.device_option
 @click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences to draw.")
 @options.overwrite()
 @renamed("--force", "overwrite", "--overwrite", is_flag=True)
@@ -42,13 +43,15 @@ def match(asked: Any) -> None:
         raise Misuse(f"--out {out}: there is no folder {out.parent}.")
     from c2matching import figure
     from refsr_bench.core.terminal import steps
+    from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.views.proposals import propose
 
     views = views_of(asked.views)
     viewing = partial(propose, views) if views else None
+    device = resolve_device(asked.device)
     with steps("matching", "drawing") as step:
         step()
-        made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching, viewing)
+        made = figure.match_files(asked.lr_path, asked.ref_paths, asked.weights, asked.matching, viewing, device)
         step()
         figure.draw(made, asked.lines, out)
     names = [*made.names[1 : 1 + made.views], *map(str, asked.ref_paths)]

@@ -181,7 +181,7 @@ def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:
         metavar="auto|none|N[:KEYPOINTS]",
         shell_complete=complete.views,
         help="Views of the references that the method is given: warped into the frame of the image by the motions that "
-        f"are found, at most N.{more}",
+        f"are found, at most N. {more}".strip() + (f" {AGAIN}" if multiple else ""),
     )
 
 

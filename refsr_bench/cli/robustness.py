@@ -47,8 +47,8 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @options.matching("All that are given are measured.", multiple=True)
 @views_option(
     "robustness",
-    " 'truth' gives the reference put back by its true transformation, the most that any view could give. May be given "
-    "again: all are measured.",
+    "'truth' gives the reference put back by its true transformation, the most that any view could give. All that are "
+    "given are measured.",
     multiple=True,
 )
 @options.limit("The first pairs.")

@@ -147,6 +147,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True,
               help="Of methods: without references, or with them.")  # fmt: skip
 @options.gan("The method was trained so; such rows are shaded.")
+@options.device_option
 @click.option("--partial", is_flag=True, help="Measure the others when images are missing; never ranked.")
 @options.save_images("Default: none.", default=False)
 @options.reuse_option
@@ -166,6 +167,7 @@ def score(asked: Any) -> None:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluation.checks import refuse_leaks
     from refsr_bench.evaluation.loop import evaluate
+    from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.evaluation.plan import Plan
     from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 
@@ -178,7 +180,7 @@ def score(asked: Any) -> None:
         predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
         dataset=dataset,
         protocol=protocol,
-        metrics=metrics_of(protocol, "cpu", asked),
+        metrics=metrics_of(protocol, resolve_device(asked.device), asked),
         pairs=pairs,
         leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
         pictures="images" if asked.save_images else "none",
