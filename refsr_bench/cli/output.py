@@ -5,6 +5,7 @@ Everything else, such as notices, warnings and progress, goes to standard error.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -19,12 +20,15 @@ log = logging.getLogger("refsr_bench.cli")
 
 
 def answer(as_json: bool, document: Mapping[str, Any], text: str) -> None:
-    """Print ``document`` with the command's name and the version of its schema, or ``text``."""
-    if as_json:
-        from refsr_bench.core.reader import dumps
+    """Print ``document`` with the command's name and the version of its schema, or ``text``.
 
-        name = " ".join(sources.words(click.get_current_context()))
-        click.echo(dumps({"command": name, "schema": SCHEMA, **document}), nl=False)
+    JSON is ASCII with sorted keys: characters that command a terminal, or disguise other text, are escapes.
+    """
+    if as_json:
+        from refsr_bench.core.reader import to_json
+
+        named = {"command": " ".join(sources.words(click.get_current_context())), "schema": SCHEMA}
+        click.echo(json.dumps(to_json({**named, **document}), sort_keys=True, indent=1))
     else:
         click.echo(text)
 
