@@ -36,7 +36,7 @@ RUN, DATA = ("bash", "python"), ("toml", "text")  # the languages of the blocks 
 SETUP = ("pip install ", "pip uninstall ", "apt-get ", "pytest", "python tests/", "python docs/", "python benchmarks/")
 NAMED = re.compile(r"^# ([\w./-]+\.(?:py|toml))\n")  # the first line of a block that is a file
 FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.M | re.S)
-TRAINED_AS = re.compile(r"^(?:torchrun|accelerate launch)\b.* -m refsr_bench\.cli ")
+TRAINED_AS = re.compile(r"^(?:torchrun|accelerate launch)\b.* -m refsr_bench ")
 SHORT = ["teacher.iterations", "student.iterations", "restoration.iterations", "teacher.batch", "student.batch"]
 SHORT = [f"{name}=1" for name in (*SHORT, "restoration.batch", "run.validation")]  # hours of training as seconds
 SHORT += ["restoration.crop=64", "network.channels=8", "network.blocks=[1, 1, 1, 1]"]
@@ -81,7 +81,7 @@ def typed(page: str) -> list[str]:
 
 def take_part(study: str) -> None:
     """Open the study's page, then answer everything as a crowd platform would hand it in: always the sharper one."""
-    command = [sys.executable, "-m", "refsr_bench.cli", "study", "serve", study, "--no-open"]
+    command = [sys.executable, "-m", "refsr_bench", "study", "serve", study, "--no-browser"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
@@ -218,7 +218,7 @@ def shortened(arguments: list[str]) -> Iterator[str]:
         yield from ("--limit", "2")
     if words[0] == "ablation" and "--dataset" not in words:
         yield from ("--dataset", "wrsr", "--data-root", "data")
-    if (words[0] == "robustness" or "transform" in words[:3]) and "--limit" not in words:
+    if (words[0] == "robustness" or words[:2] == ["build", "transform"]) and "--limit" not in words:
         yield from ("--limit", "1")
     if words[:3] == ["build", "wrsr", "init"]:
         yield from (word for side in ("query", "ref") for word in ("--set", f"{side}_min_long_side=150"))
