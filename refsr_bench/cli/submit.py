@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import (
-    as_one,
-    data_root_option,
-    lpips_option,
-    metric_files,
-    metric_weights_option,
-    path_type,
-)
+from refsr_bench.cli import options
+from refsr_bench.cli.common import metric_files
+from refsr_bench.cli.grammar import Group
+from refsr_bench.cli.options import as_one, path_type
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -54,7 +50,7 @@ class Report:
         return bool(more)
 
 
-@click.group()
+@click.group(cls=Group)
 def submit() -> None:
     """Share results: check a run file, or start a repository that collects them."""
 
@@ -70,13 +66,13 @@ def _count(context: click.Context, option: click.Parameter, sample: str) -> int 
 
 @submit.command("check")
 @click.argument("files", nargs=-1, required=True, type=path_type())
-@click.option("--images", type=path_type(), help="SR images of the run. Default: images/ beside the file, when there.")
+@options.images("Of the run; default: images/ beside the file, when there.", type=path_type())
 @click.option("--sample", default=str(SAMPLE), callback=_count, show_default=True,
               help="Images to measure again: a number, or 'all'.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
-@data_root_option
-@metric_weights_option
-@lpips_option
+@options.json_option
+@options.data_root_option
+@options.metric_weights_option
+@options.lpips_option
 @as_one
 def check(asked: Any) -> None:
     """Check run files as a leaderboard would: schema, means, protocol, data set, plausibility.
