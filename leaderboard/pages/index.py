@@ -15,6 +15,7 @@ from leaderboard.pages.gallery import ImagePage
 from leaderboard.reading.failures import FailedRun
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
+from leaderboard.tables.best_values import FEWEST
 from leaderboard.tables.model import Cell, Table
 from leaderboard.tables.published import as_published, single_reports, title_of, with_published
 from leaderboard.text import cleaned
@@ -60,6 +61,7 @@ def context(
         "data": data_block([facts(table) for table in found]),
         "source_link": source_link,
         "dataset_title": title_of,
+        "fewest": FEWEST,
     }
 
 
