@@ -20,6 +20,7 @@ from leaderboard.tables.model import Cell, Table
 from leaderboard.tables.published import as_published, single_reports, title_of, with_published
 from leaderboard.text import cleaned
 from refsr_bench.protocols.effects import sentences
+from refsr_bench.protocols.wording import SUBJECTS, words
 
 COVERS = 8  # images on the first page; they fill one line of a wide window
 
@@ -62,6 +63,8 @@ def context(
         "source_link": source_link,
         "dataset_title": title_of,
         "fewest": FEWEST,
+        "decides": SUBJECTS,
+        "words": words,
     }
 
 

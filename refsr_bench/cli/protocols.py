@@ -15,6 +15,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 if TYPE_CHECKING:
     from refsr_bench.core.types import Dataset
 
+SAID_OF = ("cufed5",)  # the data set whose references the list names in words: the field's first
 
 @click.group(invoke_without_command=True)
 @click.pass_context
@@ -22,9 +23,12 @@ def protocols(ctx: click.Context) -> None:
     """List the protocols, one per published convention of how numbers are made."""
     if ctx.invoked_subcommand is None:
         from refsr_bench.core import catalogue
+        from refsr_bench.protocols.wording import sentence
 
+        titles = {card.name: card.title for card in (catalogue.get("DATASETS", name) for name in SAID_OF)}
         for protocol in catalogue.collect("PROTOCOLS").values():
-            click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {protocol.summary}")
+            said = sentence(protocol.fields(), titles)
+            click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {said}\n  {protocol.summary}")
 
 
 @protocols.command("diff")
