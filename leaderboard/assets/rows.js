@@ -118,6 +118,9 @@ function showTable(table, view) {
     item.button.setAttribute("aria-pressed", String(item === view.sort));
     item.button.lastChild.textContent = item !== view.sort ? "" : view.down ? "↓" : "↑";
   }
+  for (const note of by(table.key).querySelectorAll("[data-metric]")) { // explains the marks of one metric
+    note.hidden = !view.metrics.some((m) => table.metrics[m].key === note.dataset.metric);
+  }
   if (view.sort) view.sort.head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
   for (const row of view.rows) showRow(row, view, columns, table.first);
   table.bodies.forEach((body, n) => {
