@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import data_root_option, names, protocol_of
+from refsr_bench.cli import complete, options
+from refsr_bench.cli.common import protocol_of
+from refsr_bench.cli.grammar import Listing
 from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
@@ -17,23 +19,27 @@ if TYPE_CHECKING:
 
 SAID_OF = ("cufed5",)  # the data set whose references the list names in words: the field's first
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def protocols(ctx: click.Context) -> None:
-    """List the protocols, one per published convention of how numbers are made."""
-    if ctx.invoked_subcommand is None:
-        from refsr_bench.core import catalogue
-        from refsr_bench.protocols.wording import sentence
 
-        titles = {card.name: card.title for card in (catalogue.get("DATASETS", name) for name in SAID_OF)}
-        for protocol in catalogue.collect("PROTOCOLS").values():
-            said = sentence(protocol.fields(), titles)
-            click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {said}\n  {protocol.summary}")
+@click.group(cls=Listing)
+def protocols() -> None:
+    """List the protocols, one per published convention of how numbers are made."""
+
+
+@protocols.command("list")
+def protocols_list() -> None:
+    """Print the name and digest of every protocol, what it does in a sentence, and its fields in short."""
+    from refsr_bench.core import catalogue
+    from refsr_bench.protocols.wording import sentence
+
+    titles = {card.name: card.title for card in (catalogue.get("DATASETS", name) for name in SAID_OF)}
+    for protocol in catalogue.collect("PROTOCOLS").values():
+        said = sentence(protocol.fields(), titles)
+        click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {said}\n  {protocol.summary}")
 
 
 @protocols.command("diff")
-@click.argument("a", shell_complete=names("PROTOCOLS"))
-@click.argument("b", shell_complete=names("PROTOCOLS"))
+@click.argument("a", shell_complete=complete.names("PROTOCOLS"))
+@click.argument("b", shell_complete=complete.names("PROTOCOLS"))
 def protocols_diff(a: str, b: str) -> None:
     """Explain how two protocols differ, in words and, if measured, in dB."""
     from refsr_bench.protocols.effects import explain
@@ -42,7 +48,7 @@ def protocols_diff(a: str, b: str) -> None:
 
 
 @protocols.command("selftest")
-@data_root_option
+@options.data_root_option
 def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets that you have and compare with the published rows."""
     from refsr_bench.core.terminal import text_table
