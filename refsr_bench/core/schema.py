@@ -110,11 +110,15 @@ _Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Weights(Format):
-    """The weights behind a run. name: what people call them. sha256: of the file or files; None if there are none."""
+    """The weights behind a run. name: what people call them. sha256: of the file or files; None if there are none.
+
+    license: the terms under which their owners give them out; "" if unknown.
+    """
 
     kind: WeightsKind
     name: Text
     sha256: Sha256 | None
+    license: Text = ""
 
     @property
     def key(self) -> str:
