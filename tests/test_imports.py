@@ -1,4 +1,4 @@
-"""Every module imports only what the table in docs/design.md allows, by its source."""
+"""Every module imports only what the table in docs/project/design.md allows, by its source."""
 
 import ast
 import subprocess

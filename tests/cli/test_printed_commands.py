@@ -35,7 +35,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 KINDS = ("j2", "js", "md", "yml")
 TEXTS = [path for package in PACKAGES for kind in KINDS for path in (ROOT / package).rglob(f"*.{kind}")]
-PAGES = [ROOT / "README.md", *(path for name in ("docs", "data_cards") for path in sorted((ROOT / name).glob("*.md")))]
+PAGES = [ROOT / "README.md", *(path for name in ("docs", "data_cards") for path in sorted((ROOT / name).rglob("*.md")))]
 # Names of formats and of what wrote a file, which read like commands
 FORMATS = {"refsr-bench weights 1", "refsr-bench study", "refsr-bench leaderboard", "refsr-bench run file"}
 COMMAND = re.compile(rf"refsr-bench (?:{'|'.join(main.commands)})\b[^`'\"\n<]*")
