@@ -126,6 +126,12 @@ class Weights(Format):
         return self.sha256 or f"name:{self.name}"
 
 
+LEAST_LR_PSNR = 20.0
+"""PSNR in dB of SR, scaled down, against LR, below which the two are different images.
+
+Networks that run as they were trained reach 25 dB even where they invent details; a wrong range of values gives 5 to 15.
+"""
+
 NO_WEIGHTS = Weights("none", "none", None)
 
 
@@ -353,7 +359,8 @@ class ImageRecord(Format):
 
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
     cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
-    for an image that was measured. views: those of the references that the method was given, if any.
+    for an image that was measured. views: those of the references that the method was given, if any. lr_psnr: PSNR in
+    dB of SR, scaled down, against LR, for a method that was recognised by its weights; None for others.
     """
 
     id: Text
@@ -372,6 +379,14 @@ class ImageRecord(Format):
     ] = {}
     leak: Leak = UNKNOWN_LEAK
     views: tuple[ViewRecord, ...] = ()
+    lr_psnr: Annotated[
+        Real | None, Meta(description="PSNR in dB of SR, scaled down, against LR; null where it was not checked.")
+    ] = None
+
+    @property
+    def resembles(self) -> bool:
+        """False if SR, scaled down, is another image than LR, so that its network runs otherwise than it was trained."""
+        return self.lr_psnr is None or self.lr_psnr >= LEAST_LR_PSNR
 
     def __post_init__(self) -> None:
         if "inf" in self.metrics.values():

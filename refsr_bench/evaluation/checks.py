@@ -9,9 +9,23 @@ from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import NO_LEAK, MethodInfo
 from refsr_bench.core.schema import Leak as LeakInfo
-from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.core.types import Dataset, Image, RefPair
 from refsr_bench.data.leaks import BY_CONSTRUCTION, Leak, describe, find_leaks
+from refsr_bench.metrics.psnr import psnr
+from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols.base import Protocol
+
+MOST_LR_PSNR = 100.0  # dB, for an SR image that scales down to LR exactly
+
+
+def lr_psnr(sr: Image, lr: Image) -> float:
+    """Return PSNR in dB, at most 100, of SR scaled down to LR's size against LR; both uint8 H x W x 3.
+
+    Weights do not tell everything that a network depends on, the range of its values for one. A guess that is wrong
+    shows here: SR is another image then.
+    """
+    found = psnr(resize_pil_bicubic(sr, *lr.shape[:2]), lr, "rgb", 0)
+    return min(found, MOST_LR_PSNR)
 
 
 def must_stack(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> bool:

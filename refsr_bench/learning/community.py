@@ -1,7 +1,7 @@
 """Networks of other people's models: spandrel builds them from the tensors of a file that our own reader has read.
 
-spandrel's own loader is never asked: it hands files to ``torch.load``. Its builders read sizes off a stranger's tensors,
-so what they allocate is counted first.
+spandrel's own loader is never asked, because it hands files to ``torch.load``. Its builders read sizes off a stranger's
+tensors, so what they allocate is counted first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def describe(path: Path) -> ModelDescriptor:
     architecture knows, and one that is no model for super-resolution of colour images.
     """
     if not available():
-        raise NoWeights(f"{path}: no method of the catalogue knows its tensors. Other networks need spandrel: {INSTALL}")
+        raise NoWeights(
+            f"{path}: no method of the catalogue knows its tensors. Other networks need spandrel: {INSTALL}"
+        )
     from spandrel import UnsupportedModelError
 
     state = read_weights(path)
@@ -100,7 +102,7 @@ def _allocating(most: int) -> Any:
     class Counting(TorchDispatchMode):
         left = most
 
-        def __torch_dispatch__(self, function, types, given=(), named=None):  # noqa: ANN001, ANN204
+        def __torch_dispatch__(self, function, types, given=(), named=None):
             name = function.name()
             if name.startswith(("aten::empty.", "aten::zeros", "aten::ones", "aten::full", "aten::rand", "aten::new_")):
                 sizes = next((value for value in given if isinstance(value, list | tuple)), ())
