@@ -29,6 +29,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "views": (*BELOW, "learning", "matchers"),
     "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),
     "sweeps": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation"),
+    "api": (
+        *BELOW,
+        *("data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation", "sweeps"),
+        "leaderboard",
+    ),
     "local_page": ("core",),
     "builder": (*BELOW, "data", "learning", "local_page"),
     "study": ("core", "pixels", "data", "protocols", "evaluation", "local_page"),
