@@ -71,7 +71,8 @@ if TYPE_CHECKING:
     "--weights",
     multiple=True,
     metavar="[METHOD=]PATH",
-    help="Weights instead of the method's own. 'synthetic': made by formula, to try methods without weights.",
+    help="Weights instead of the method's own. Without --method: a model from anywhere, which is recognised. "
+    "'synthetic': made by formula, to try methods without weights.",
 )
 @matching_option
 @views_option("run")
@@ -100,9 +101,9 @@ def run(asked: Any) -> None:
     from refsr_bench.evaluation.session import Session, run_session
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
-    if not methods:
+    if not methods and not asked.weights:
         known = command("methods", "list")
-        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, or --command.")
+        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, --command, or --weights FILE.")
     if asked.draws and asked.refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
@@ -217,8 +218,12 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 @click.command()
 @click.option("--lr", type=path_type(), required=True, help="The low-resolution photo.")
 @click.option("--ref", "refs", type=path_type(), multiple=True, help="A high-resolution photo of something similar.")
-@click.option("--method", default="c2matching", show_default=True, shell_complete=names("METHODS"))
-@click.option("--weights", type=path_type(), help="Weights instead of the method's own.")
+@click.option("--method", shell_complete=names("METHODS"), help="Default: what --weights are, else c2matching.")
+@click.option(
+    "--weights",
+    type=path_type(),
+    help="Weights instead of the method's own. Without --method: a model from anywhere, which is recognised.",
+)
 @matching_option
 @views_option("sr")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

@@ -129,7 +129,7 @@ class Weights(Format):
 LEAST_LR_PSNR = 20.0
 """PSNR in dB of SR, scaled down, against LR, below which the two are different images.
 
-Networks that run as they were trained reach 25 dB even where they invent details; a wrong range of values gives 5 to 15.
+Networks that run as they were trained reach 25 dB even where they invent details; a wrong range gives 5 to 15.
 """
 
 NO_WEIGHTS = Weights("none", "none", None)
@@ -382,11 +382,6 @@ class ImageRecord(Format):
     lr_psnr: Annotated[
         Real | None, Meta(description="PSNR in dB of SR, scaled down, against LR; null where it was not checked.")
     ] = None
-
-    @property
-    def resembles(self) -> bool:
-        """False if SR, scaled down, is another image than LR, so that its network runs otherwise than it was trained."""
-        return self.lr_psnr is None or self.lr_psnr >= LEAST_LR_PSNR
 
     def __post_init__(self) -> None:
         if "inf" in self.metrics.values():

@@ -18,9 +18,9 @@ import numpy as np
 
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import some
-from refsr_bench.core.schema import LEAST_LR_PSNR, ImageRecord, Result
+from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Image, Prediction, RefPair, Sample
-from refsr_bench.evaluation.checks import lr_psnr
+from refsr_bench.evaluation.checks import lr_psnr, tell_unlike
 from refsr_bench.evaluation.cost import measured
 from refsr_bench.evaluation.metrics import score
 from refsr_bench.evaluation.pictures import save_pictures
@@ -84,7 +84,7 @@ def evaluate(
         if reused := total - len(todo):
             what = f"{run.method.name} on {run.dataset.name}"
             log.info("%s: reused %d of %d, measured %d.", what, reused, total, len(todo))
-        _tell_unlike(run.method.name, folder.records.values())
+        tell_unlike(run.method.title, *(r.lr_psnr for r in folder.records.values() if r.lr_psnr is not None))
         unchanged = not todo and (folder.path / "result.json").exists()
         return folder.seal(None if unchanged else now()), folder.path
 
@@ -94,16 +94,6 @@ def _all_recorded(plan: Plan, folder: RunFolder) -> None:
         raise BenchError(
             f"{folder.path}: {len(missing)} of {len(plan.chosen)} pairs have no record: {some(missing)}. "
             "Leave out --reuse only to measure them."
-        )
-
-
-def _tell_unlike(name: str, records: Iterable[ImageRecord]) -> None:
-    """Say so when SR images, scaled down, are other images than LR."""
-    if unlike := [record.id for record in records if not record.resembles]:
-        log.warning(
-            "%s: scaled down, %d of its SR images do not resemble LR (below %.0f dB): %s. Its file does not tell all that "
-            "the network depends on, and what was assumed seems wrong; do not trust its numbers.",
-            *(name, len(unlike), LEAST_LR_PSNR, some(unlike)),
         )
 
 

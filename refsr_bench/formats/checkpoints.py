@@ -60,9 +60,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict, on the CPU, from a ``.safetensors``, PyTorch, TensorFlow V1 or ``.npz`` file.
 
     A PyTorch file loses what trainers and wrappers of modules put around it (``keys.unwrapped``, ``keys.bare``).
-    TensorFlow V1 checkpoints and ``.npz`` files, TensorLayer's among them, keep the names of their arrays. Raises Misuse when there is no such file,
-    BenchError when it is damaged, holds code, is no state dict, or holds more than ``MOST_BYTES`` or anything but plain
-    tensors of numbers, which it names.
+    TensorFlow V1 checkpoints and ``.npz`` files, TensorLayer's among them, keep the names of their arrays. Raises
+    Misuse when there is no such file, BenchError when it is damaged, holds code, is no state dict, or holds more than
+    ``MOST_BYTES`` or anything but plain tensors of numbers, which it names.
     """
     import torch
 

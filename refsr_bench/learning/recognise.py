@@ -14,6 +14,7 @@ from refsr_bench.core import catalogue
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.names import slug
+from refsr_bench.core.schema import Weights
 from refsr_bench.formats.checkpoints import check_file, read_metadata, read_weights
 from refsr_bench.learning import community
 from refsr_bench.learning.architectures import ARCHITECTURES
@@ -30,7 +31,12 @@ class Given:
     path: Path
 
     def __call__(self, weights: Path | None, device: str, **options: Any) -> LoadedMethod:
-        return replace(self.card.load(weights or self.path, device, **options), guessed=True)
+        path = weights or self.path
+        loaded = self.card.load(path, device, **options)
+        if loaded.weights.kind != "authors":  # trained with this toolkit: the file tells all
+            return loaded
+        about = Weights("unknown", path.name, loaded.weights.sha256, community.license_of(path))
+        return replace(loaded, weights=about, guessed=True)
 
 
 def recognise(path: Path) -> MethodCard:
