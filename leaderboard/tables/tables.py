@@ -172,7 +172,7 @@ def _rows(runs: Sequence[LoadedRun], columns: Sequence[Column], cells: Mapping[t
 def _group(run: LoadedRun) -> str:
     """Return a method's group: its own, or OWN if code outside the toolkit made the SR images."""
     facts = run.result.run
-    return OWN if facts.origin in ("folder", "command") else facts.method.group
+    return OWN if facts.origin in ("folder", "command", "function") else facts.method.group
 
 
 def _by_year(methods: Sequence[MethodInfo]) -> list[MethodInfo]:

@@ -16,9 +16,9 @@ from leaderboard.pages.site import build
 from leaderboard.reading.load import LoadedRun
 from leaderboard.tables.records import to_csv
 from leaderboard.tables.tables import build_tables
+from leaderboard.tables.terminal import means_table
 from leaderboard.tables.timing import timing_of
 from leaderboard.text import identity_text
-from refsr_bench.cli.tables import means_table
 from refsr_bench.core.results import seal
 from refsr_bench.core.schema import Code, Machine
 
