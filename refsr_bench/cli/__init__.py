@@ -20,6 +20,7 @@ from refsr_bench.cli import (
     submit,
     train,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -49,3 +50,4 @@ for command in (
     compare.compare,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)
