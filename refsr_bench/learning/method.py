@@ -193,6 +193,7 @@ class Loader:
             match=partial(match, system, net, device) if system.match else None,
             arithmetic=Arithmetic(system.tiling, "float32"),
             predict_views=with_views(system, net, device) if system.restore_views else None,
+            scale=SCALE,
         )
 
     def network(self, weights: Path | None = None) -> tuple[nn.Module, Weights]:
