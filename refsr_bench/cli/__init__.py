@@ -21,6 +21,7 @@ from refsr_bench.cli import (
     submit,
     train,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -51,3 +52,4 @@ for command in (
     doctor.doctor,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)
