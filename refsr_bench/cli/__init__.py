@@ -19,6 +19,7 @@ from refsr_bench.cli import (
     study,
     submit,
     train,
+    view,
     weights,
 )
 from refsr_bench.cli.grammar import Commands
@@ -35,6 +36,7 @@ for command in (
     run.score,
     run.sr,
     match.match,
+    view.view,
     train.train,
     ablation.ablation,
     robustness.robustness,
