@@ -56,7 +56,10 @@ if TYPE_CHECKING:
 @with_options(options.protocol_options)
 @click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random from N seeds.")
 @options.weights(
-    "'synthetic': made by formula, to try methods without weights.", multiple=True, metavar="[METHOD=]PATH"
+    "Without --method: a model from anywhere, which is recognised. 'synthetic': made by formula, to try methods that "
+    "have none.",
+    multiple=True,
+    metavar="[METHOD=]PATH",
 )
 @options.matching()
 @views_option("run")
@@ -83,9 +86,9 @@ def run(asked: Any) -> None:
     from refsr_bench.evaluation.session import Session, run_session
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
-    if not methods:
+    if not methods and not asked.weights:
         known = command("methods", "list")
-        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, or --command.")
+        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, --command, or --weights FILE.")
     if asked.draws and asked.refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
@@ -204,8 +207,8 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 @click.command(cls=Command)
 @options.lr(required=True)
 @options.ref("", "refs")
-@options.method(default="c2matching", show_default=True)
-@options.weights(type=path_type())
+@options.method("Default: what --weights are recognised as, else c2matching.")
+@options.weights("Without --method: a model from anywhere, which is recognised.", type=path_type())
 @options.matching()
 @views_option("sr")
 @options.device_option

@@ -195,6 +195,7 @@ class Loader:
             match=partial(match, system, net, device) if system.match else None,
             arithmetic=Arithmetic(system.tiling, "float32"),
             predict_views=with_views(system, net, device) if system.restore_views else None,
+            scale=SCALE,
         )
 
     def _found(self) -> Path:

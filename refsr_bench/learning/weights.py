@@ -40,7 +40,7 @@ from refsr_bench.formats.checkpoints import (
     shown,
     synthetic,
 )
-from refsr_bench.formats.keys import without_prefix
+from refsr_bench.formats.keys import readings, without_prefix
 from refsr_bench.learning.system import Converted, State, System
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _network(system: System, options: Mapping[str, Any], state: State, where: st
     try:
         if any(size > most for size in _whole_numbers(options)):
             raise ValueError("sizes larger than anything in the file")
-        with torch.device("meta"), _at_most(2 * len(state)):
+        with torch.device("meta"), at_most(2 * len(state)):
             check_fit(system.build(**options), state, where, name)
         net = system.network(**options)
     except ILL_FITTING as error:
@@ -163,7 +163,7 @@ def _network(system: System, options: Mapping[str, Any], state: State, where: st
 
 
 @contextmanager
-def _at_most(parameters: int) -> Iterator[None]:
+def at_most(parameters: int) -> Iterator[None]:
     """Raise ValueError when networks built in the block have more parameters than that.
 
     Options from a stranger's file may ask for millions of layers, which take minutes even without memory.
@@ -258,10 +258,15 @@ def _companion(missing: Incomplete, beside: Path) -> Path:
 
 
 def _fit(system: System, states: Sequence[State]) -> Converted | None:
-    try:
-        return system.convert(states)
-    except ILL_FITTING:
-        return None
+    """Convert foreign files, of which the first may be a trainer's that holds its network under a prefix."""
+    first, *others = states
+    for reading in readings(first):
+        try:
+            if (converted := system.convert([reading, *others])) is not None:
+                return converted
+        except ILL_FITTING:
+            continue
+    return None
 
 
 def family(system: System) -> str:
@@ -328,7 +333,7 @@ def left_out(card: MethodCard, path: Path) -> list[str]:
 
     def result(kept: State) -> Converted | None:
         try:
-            return older(metadata, kept) if older else card.system.convert([kept, *others])
+            return older(metadata, kept) if older else _fit(card.system, [kept, *others])
         except (*ILL_FITTING, BenchError):
             return None
 
