@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from leaderboard.exports import site_index
 from leaderboard.exports.export import all_json, script, script_name
 from leaderboard.frame import frame
 from leaderboard.pages import evidence, figures, finder, gallery, index, statistics_page, study
@@ -137,6 +138,7 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
     failed = failed_runs(found.results.runs)
     shown = index.context(found.tables, found.problems, published(), failed, found.pictures)
     yield "leaderboard.json", all_json(shown["measured"])
+    yield site_index.NAME, site_index.text(title, found.tables, found.pictures, site.entries)
     yield from ((f"assets/{path.name}", path.read_text(encoding="utf-8")) for path in sorted(ASSETS.iterdir()))
     yield "leaderboard.csv", to_csv(found.tables)
     yield from ((table.csv_name, to_csv((table,))) for table in found.tables)
