@@ -10,6 +10,7 @@ from refsr_bench.cli import (
     build,
     compare,
     data,
+    doctor,
     leaderboard,
     match,
     methods,
@@ -49,5 +50,6 @@ for command in (
     study.study,
     submit.submit,
     compare.compare,
+    doctor.doctor,
 ):
     main.add_command(command)

@@ -71,7 +71,6 @@ if TYPE_CHECKING:
 @options.reuse_option
 @options.data_root_option
 @with_options(options.metric_options)
-@options.lpips_option
 @options.leaks_option
 @options.results_out
 @options.json_option
@@ -156,7 +155,6 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @options.reuse_option
 @options.data_root_option
 @with_options(options.metric_options)
-@options.lpips_option
 @options.leaks_option
 @options.results_out
 @options.json_option
