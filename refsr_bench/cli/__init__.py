@@ -20,6 +20,7 @@ from refsr_bench.cli import (
     study,
     submit,
     train,
+    view,
     weights,
     weights_export,
 )
@@ -37,6 +38,7 @@ for command in (
     run.score,
     run.sr,
     match.match,
+    view.view,
     train.train,
     ablation.ablation,
     robustness.robustness,
