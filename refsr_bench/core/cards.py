@@ -37,11 +37,15 @@ class DatasetCard:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights that its authors publish: its name, its place, and notes (training data, terms)."""
+    """A file of weights that its authors publish: its name, its place, and notes (training data, terms).
+
+    sha256: the digest, or its beginning; "" if it is not known.
+    """
 
     file: str
     home: str
     facts: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -251,12 +251,20 @@ class Code(Format):
 
 
 class Machine(Format):
-    """The machine that ran it. processor, threads: None if unknown. device: torch's name. versions: of libraries."""
+    """The machine that ran it. What is unknown is None.
+
+    device: torch's name. versions: of libraries. threads: processor threads that the process may use. system: the
+    operating system with its version, and the kind of processor. memory_mb: MiB that the process may use at most.
+    accelerator: the GPU behind ``device``, by name.
+    """
 
     device: Text
     versions: Mapping[str, Text]
     processor: Text | None = None
     threads: Count | None = None
+    system: Text | None = None
+    memory_mb: Annotated[Count | None, Meta(description="MiB that the process may use at most.")] = None
+    accelerator: Text | None = None
 
 
 class Arithmetic(Format):

@@ -178,6 +178,13 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
             raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
 
 
+def hub_file(name: str) -> Path:
+    """Return the path of a file in torch hub's cache, where it may be missing."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
+
+
 def fetch(url: str) -> Path:
     """Return a weights file from torch hub's cache, downloading it from ``url`` first if necessary.
 
@@ -188,7 +195,7 @@ def fetch(url: str) -> Path:
 
     name = url.rsplit("/", 1)[1]
     prefix = re.search(r"-([0-9a-f]{8})\.", name)[1]  # type: ignore[index]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+    cached = hub_file(name)
     if not cached.is_file():
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
