@@ -141,7 +141,7 @@ name = shared("--name", "The name in results.")
 setting = shared("--set", "Override one value.", multiple=True)
 transform = shared("--transform", "A change of the reference.", shell_complete=complete.transformations)
 levels = shared("--levels", "Levels of the change: groups, numbers of your own (0,15,30; 45x1.5 of rotation+scale), or "
-                "'wide', the kind's grid.")  # fmt: skip
+                "'wide', the kind's grid.", shell_complete=complete.levels)  # fmt: skip
 subset_option = click.option(
     "--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation."
 )
