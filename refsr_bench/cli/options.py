@@ -126,6 +126,7 @@ metric_options = [
     metric_weights_option,
     lpips_option,
 ]
+licence = shared("--license", "The licence.", metavar="TEXT")
 vgg16_option = click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 

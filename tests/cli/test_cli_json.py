@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import album
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -107,6 +108,7 @@ def making() -> Iterator[dict[str, Any]]:
     yield document("train", "srcnn", "--data", "photos", "--out", "trained", "--device", "cpu", "--budget", 1, *quick)
     yield document("weights", "pack", "trained/last.safetensors", "--out", "packed.safetensors")
     yield document("weights", "import", "--method", "srcnn", "packed.safetensors", "--out", "imported.safetensors")
+    yield document("weights", "export", "--method", "srcnn", "--weights", "packed.safetensors", "--out", "net.onnx")
     rotation = ("--transform", "rotation", "--levels", "small", "--limit", 1)
     yield document("build", "transform", *rotation, "--out", "split")
     small = ("--set", "query_min_long_side=100", "--set", "ref_min_long_side=100")
@@ -114,15 +116,18 @@ def making() -> Iterator[dict[str, Any]]:
     for stage in (("queries", "--from", "photos"), ("pool", "--from", "photos"), ("clean",), ("select", "--auto")):
         yield document("build", "wrsr", stage[0], "project", *stage[1:])
     yield document("build", "wrsr", "status", "project")
+    for which, n in ((4, 0), (4, 1), (4, 2), (0, 0), (1, 0), (5, 0)):
+        album.save(album.view(which, n), Path("albums/one") / f"{which}{n}.png")
+    yield document("build", "levels", "--albums", "albums", "--out", "levels")
+    yield document("view", "sr.png", "lr.png", "--no-browser")
 
 
 PARTS = {part.__name__: part for part in (looking, measuring, making)}
 BESIDE = {  # with reasons
     "ablation": "trains many networks; tests/c2matching/test_c2_ablation.py reads its document",
-    "build levels": "matches albums for long; tests/builder reads its document",
     "build wrsr export": "needs a set with choices; tests/builder reads its document",
     "build wrsr rescale": "see build wrsr export",
-    "data prepare": "tests/data/test_prepare.py reads its document",
+    "data prepare": "a test below reads its document",
 }
 
 
