@@ -126,6 +126,7 @@ metric_options = [
     metric_weights_option,
     lpips_option,
 ]
+licence = shared("--license", "The licence.", metavar="TEXT")
 vgg16_option = click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 
@@ -141,7 +142,7 @@ name = shared("--name", "The name in results.")
 setting = shared("--set", "Override one value.", multiple=True)
 transform = shared("--transform", "A change of the reference.", shell_complete=complete.transformations)
 levels = shared("--levels", "Levels of the change: groups, numbers of your own (0,15,30; 45x1.5 of rotation+scale), or "
-                "'wide', the kind's grid.")  # fmt: skip
+                "'wide', the kind's grid.", shell_complete=complete.levels)  # fmt: skip
 subset_option = click.option(
     "--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation."
 )
