@@ -20,7 +20,9 @@ from refsr_bench.cli import (
     study,
     submit,
     train,
+    view,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -36,6 +38,7 @@ for command in (
     run.score,
     run.sr,
     match.match,
+    view.view,
     train.train,
     ablation.ablation,
     robustness.robustness,
@@ -51,3 +54,4 @@ for command in (
     doctor.doctor,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)

@@ -29,7 +29,7 @@ NO_SETS: Mapping[str, SetValue] = {}
 def means(images: Iterable[ImageRecord], metrics: Iterable[str]) -> dict[str, float]:
     """Return the plain mean of each metric over the images that have it (the field averages dB values)."""
     measured = [image for image in images if image.error is None]
-    columns = {name: [image.metrics[name] for image in measured if name in image.metrics] for name in metrics}
+    columns = {name: [float(image.metrics[name]) for image in measured if name in image.metrics] for name in metrics}
     return {name: math.fsum(v) / len(v) if all(map(math.isfinite, v)) else math.inf for name, v in columns.items() if v}
 
 
@@ -124,7 +124,7 @@ def contradiction(result: Result) -> str | None:
     expected = means(result.images, names) | {name: each.value for name, each in result.sets.items()}
     for name in sorted(expected.keys() | result.means.keys()):
         stated, measured = result.means.get(name), expected.get(name)
-        if stated is None or measured is None or not math.isclose(stated, measured, rel_tol=1e-9, abs_tol=1e-12):
+        if stated is None or measured is None or not math.isclose(float(stated), measured, rel_tol=1e-9, abs_tol=1e-12):
             return f"the mean of {name} is given as {stated}, its images make {measured}"
     return None
 
