@@ -92,9 +92,10 @@ def run(asked: Any) -> None:
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
     datasets = tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets)
-    asked_for = {None: pictures_of(datasets, asked.limit), True: "images", False: "none"}
-    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     device = resolve_device(asked.device)
+    metrics = metrics_of(protocol, device, asked)
+    asked_for = {None: pictures_of(datasets, asked.limit, metrics), True: "images", False: "none"}
+    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     session = Session(
         choice=Choice(
             methods,
@@ -108,7 +109,7 @@ def run(asked: Any) -> None:
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
-        metrics=metrics_of(protocol, device, asked),
+        metrics=metrics,
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,

@@ -43,6 +43,7 @@ Tiling = Literal["whole", "strips", "unknown"]
 NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
+Level = Literal["image", "set"]
 Lacking = Literal["nothing", "weights", "package"]
 FoundBy = Literal["sift", "orb", "akaze", "aliked", "disk", "xfeat", "turns", "matches", "flow", "truth", "unknown"]
 
@@ -220,7 +221,7 @@ class MetricInfo(Format):
 
     direction: "higher" or "lower" is better. digits: decimals when printed. lacks: what was missing to measure it;
     "weights" if the metric was asked for and no image has it, because its network's weights were not there, "package"
-    if a package was not installed.
+    if a package was not installed. level: "set" for a metric of all images together.
     version: the card's for a metric of this package, a digest of its code for one from somebody else's.
     """
 
@@ -231,6 +232,7 @@ class MetricInfo(Format):
     digits: Annotated[int, Meta(ge=0, le=9)]
     lacks: Lacking = "nothing"
     version: Text = "1"
+    level: Level = "image"
 
 
 class Code(Format):
@@ -399,15 +401,33 @@ class ImageRecord(Format):
             msgspec.structs.force_setattr(self, "metrics", finite)
 
 
+class SetValue(Format):
+    """The origin of the value of a metric of all images together.
+
+    images: those it was computed from. parts: their crops, as the metric cuts them. of: SHA-256 over ``sr_sha256`` of
+    these images, in their order.
+    """
+
+    value: Real
+    images: Count
+    parts: Annotated[Count, Meta(description="Crops of the images, as the metric cuts them.")]
+    of: Sha256
+
+
 class Result(Format):
-    """``result.json``: a run with its records in the order of its pairs, and the plain means over measured images."""
+    """``result.json``: a run with its records in the order of its pairs, and the plain means over measured images.
+
+    sets: the values of metrics of all images together, which stand among ``means`` too.
+    """
 
     run: Run
     images: tuple[ImageRecord, ...]
     means: Annotated[
-        Mapping[str, Real | Infinite], Meta(description="Plain mean per metric over the images that have it.")
+        Mapping[str, Real | Infinite],
+        Meta(description="Plain mean per metric over the images that have it; the value of a metric of the whole set."),
     ]
     finished: Annotated[Text, Meta(description="When the last image was measured, ISO 8601, UTC.")] = ""
+    sets: Mapping[str, SetValue] = {}
 
     def __post_init__(self) -> None:
         if "inf" in self.means.values():
