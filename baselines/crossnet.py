@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refsr_bench.learning.keys import renamed
+from refsr_bench.formats.keys import renamed
 from refsr_bench.learning.method import method_card
 from refsr_bench.learning.system import System
 from refsr_bench.pixels.crop import ceil_multiple

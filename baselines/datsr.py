@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from c2matching.checkpoints import COMPANIONS, parts, start, whole
 from refsr_bench.core.cards import WeightsFile
-from refsr_bench.learning.keys import count, renamed, without_prefix
+from refsr_bench.formats.keys import count, renamed, without_prefix
 from refsr_bench.learning.method import method_card
 from refsr_bench.learning.system import System
 

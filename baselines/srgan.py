@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
-from refsr_bench.learning.keys import count, renamed
+from refsr_bench.formats.keys import count, renamed
 from refsr_bench.learning.method import method_card
 from refsr_bench.learning.system import System
 

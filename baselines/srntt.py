@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
+from refsr_bench.formats.keys import count, renamed
 from refsr_bench.learning.imagenet import VGG19, without_vgg19
-from refsr_bench.learning.keys import count, renamed
 from refsr_bench.learning.method import method_card
 from refsr_bench.learning.system import System
 
@@ -123,7 +123,7 @@ def _from_pytorch(state: State) -> tuple[dict[str, Any], dict[str, Tensor]] | No
 
 
 def _is_list(state: State) -> bool:
-    """Tell whether the keys are 0, 1, 2, ...: arrays without names (``learning.tensorlayer_npz``)."""
+    """Tell whether the keys are 0, 1, 2, ...: arrays without names (``formats.tensorlayer_npz``)."""
     return len(state) > 0 and all(str(n) in state for n in range(len(state)))
 
 

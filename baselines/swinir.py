@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.keys import count, renamed
+from refsr_bench.formats.keys import count, renamed
 from refsr_bench.learning.method import method_card
 from refsr_bench.learning.system import SCALE, System
 

@@ -69,7 +69,7 @@ def gmacs(restore: Restore, net: torch.nn.Module, refs: int, sides: tuple[int, .
 
 
 def main() -> None:
-    from refsr_bench.learning.checkpoints import synthetic
+    from refsr_bench.formats.checkpoints import synthetic
 
     done: dict[int, float] = {}
     for card in catalogue.collect("METHODS").values():

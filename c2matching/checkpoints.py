@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import parse_json
+from refsr_bench.formats.keys import without_prefix
 from refsr_bench.learning.imagenet import VGG19, without_vgg19
-from refsr_bench.learning.keys import without_prefix
 from refsr_bench.learning.system import BRANCHES, Converted, State
 from refsr_bench.learning.weights import Incomplete
 
@@ -164,7 +164,7 @@ def start(net: nn.Module, vgg: State, extractor: State) -> None:
 
     extractor: the student's state dict. vgg: torchvision's VGG19, for the reference features.
     """
-    from refsr_bench.learning.checkpoints import load_strict
+    from refsr_bench.formats.checkpoints import load_strict
     from refsr_bench.learning.vgg import from_torchvision
 
     load_strict(net.extractor, extractor, "--student", "the C2-Matching extractors")

@@ -69,7 +69,7 @@ def load_teacher(weights: Path | None, device: str) -> LoadedMatcher:
     Raises NoWeights without one.
     """
     from c2matching.training.prepare import read_extractors
-    from refsr_bench.learning.checkpoints import read_metadata, sha256
+    from refsr_bench.formats.checkpoints import read_metadata, sha256
 
     if weights is None:
         raise NoWeights("No teacher comes with refsr-bench: give one that was trained, --weights teacher=FILE.")
@@ -102,7 +102,7 @@ def load_vgg(weights: Path | None, device: str) -> LoadedMatcher:
     """
     from c2matching.nets.correspondence_network import reference_features
     from c2matching.nets.strips import in_strips
-    from refsr_bench.learning.checkpoints import load_strict, read_weights, sha256
+    from refsr_bench.formats.checkpoints import load_strict, read_weights, sha256
     from refsr_bench.learning.vgg import VGG19Features, from_torchvision
     from refsr_bench.learning.weights import read
 

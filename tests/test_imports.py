@@ -1,4 +1,4 @@
-"""Every module imports only what the table in docs/design.md allows, by its source."""
+"""Every module imports only what the table in docs/project/design.md allows, by its source."""
 
 import ast
 import subprocess
@@ -14,25 +14,31 @@ PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
 
 # Each room and the rooms below it that it may import. A room may always import itself. Every module has a room: a
 # folder of refsr_bench, or one of the other packages; a module outside all of them fails.
-BELOW = ("core", "pixels", "geometry")
+BELOW = ("core", "formats", "pixels", "geometry")
 ROOMS: dict[str, tuple[str, ...]] = {
     "core": (),
+    "formats": ("core",),
     "pixels": ("core",),
     "geometry": ("core", "pixels"),
     "data": BELOW,
     "datasets": (*BELOW, "data"),
     "protocols": ("core", "pixels"),
-    "metrics": ("core", "pixels", "learning"),
+    "metrics": ("core", "formats", "pixels", "learning"),
     "matchers": (*BELOW, "learning"),
-    "learning": ("core", "pixels"),
+    "learning": ("core", "formats", "pixels"),
     "views": (*BELOW, "learning", "matchers"),
     "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),
     "sweeps": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation"),
+    "api": (
+        *BELOW,
+        *("data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation", "sweeps"),
+        "leaderboard",
+    ),
     "local_page": ("core",),
     "builder": (*BELOW, "data", "learning", "local_page"),
     "study": ("core", "pixels", "data", "protocols", "evaluation", "local_page"),
     "c2matching": (*BELOW, "data", "learning", "matchers", "metrics"),
-    "baselines": ("core", "pixels", "learning"),
+    "baselines": ("core", "formats", "pixels", "learning"),
     "leaderboard": (*BELOW, "data", "protocols", "metrics", "study", "sweeps"),
 }
 ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so

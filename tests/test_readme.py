@@ -20,7 +20,7 @@ from baselines.nets.edsr import EDSR
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationNet
 from refsr_bench.cli import main
-from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -113,16 +113,16 @@ def test_commands_run_one_after_the_other(wrsr, photo, tmp_path: Path, monkeypat
 
 
 def test_the_table_of_methods_is_that_of_the_catalogue() -> None:
-    from docs.methods_table import written
+    from docs.scripts.methods_table import written
 
-    assert written(README) == README, "run python docs/methods_table.py"
+    assert written(README) == README, "run python docs/scripts/methods_table.py"
 
 
 def test_the_table_of_matchers_is_that_of_the_catalogue() -> None:
-    from docs.methods_table import written
+    from docs.scripts.methods_table import written
 
-    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert "| `sift` |" in page and written(page) == page, "run python docs/methods_table.py"
+    page = (ROOT / "docs" / "reference" / "methods.md").read_text(encoding="utf-8")
+    assert "| `sift` |" in page and written(page) == page, "run python docs/scripts/methods_table.py"
 
 
 def test_setup_commands_are_those_of_the_continuous_test() -> None:
@@ -138,7 +138,7 @@ def test_the_installed_command_answers() -> None:
     assert "reference-based super-resolution" in shown
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))])
 def test_links_to_files_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):

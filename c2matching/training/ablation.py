@@ -17,7 +17,7 @@ from refsr_bench.core.files import locked, make_folder, write_text
 from refsr_bench.core.reader import dumps, to_json
 from refsr_bench.core.schema import Result
 from refsr_bench.data.texture import RULE
-from refsr_bench.learning.checkpoints import sha256
+from refsr_bench.formats.checkpoints import sha256
 from refsr_bench.learning.training.photos import Photo
 from refsr_bench.learning.training.prepare import TrainingPlan, make_stage
 from refsr_bench.learning.training.trainer import CHECKPOINT, LAST, Say, Trainer, weights_writer

@@ -1,4 +1,4 @@
-"""Shows user studies (the paper's Fig. 6c) as a page, CSV and figure. docs/study.md describes ``study.json``.
+"""Shows user studies (the paper's Fig. 6c) as a page, CSV and figure. docs/guide/study.md describes ``study.json``.
 
 The files hold untrusted text: ``refsr_bench.study.report_format`` checks it, and the page escapes it.
 """

@@ -26,6 +26,7 @@ from refsr_bench.builder.settings import Settings
 from refsr_bench.core import files
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Busy, Misuse
+from refsr_bench.core.extras import require
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ class Project:
 
     @classmethod
     def create(cls, path: str | Path, **chosen: Any) -> Project:
-        """Make a project folder with these settings; raises Misuse when there is one already."""
+        """Make a project folder with these settings.
+
+        Raises Misuse when there is one already, or when packages are missing that its stages need.
+        """
+        require("build")
         made = cls(Path(path), settings.changed(chosen, "settings"))
         if (made.path / settings.FILE).exists():
             status = command("build", "wrsr", "status", made.path)
@@ -81,8 +86,10 @@ class Project:
     def open(cls, path: str | Path) -> Project:
         """Open a project folder.
 
-        Raises Misuse when the folder is no project or a setting does not fit, BenchError naming a link out of it.
+        Raises Misuse when the folder is no project, a setting does not fit or packages are missing that stages need,
+        BenchError naming a link out of it.
         """
+        require("build")
         path = Path(path)
         if not os.path.lexists(path / settings.FILE):
             make = command("build", "wrsr", "init", path)

@@ -93,7 +93,8 @@ def wrsr_queries(asked: Any) -> None:
 def wrsr_pool(asked: Any) -> None:
     """Gather candidate references for every query, from folders and from the web.
 
-    The paper used Google Images, which is closed to new customers. Bing's search is retired. See docs/building.md.
+    The paper used Google Images, which is closed to new customers. Bing's search is retired.
+    See docs/guide/building.md.
     """
     from refsr_bench.builder.pool import folders, web
     from refsr_bench.builder.project import Project

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refsr_bench.core import extras
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import one_line, printable
@@ -65,6 +66,11 @@ class Commands(click.Group):
             click.echo(f"Error: {one_line(told)}", err=True)
             no_path = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
             ctx.exit(Misuse.exit_code if no_path else BenchError.exit_code)
+        except ImportError as error:
+            if not (told := extras.explained(error)):
+                raise
+            click.echo(f"Error: {one_line(told)}", err=True)
+            ctx.exit(Misuse.exit_code)
         except KeyboardInterrupt:
             click.echo("\nStopped. Records are kept; run the same command again to continue.", err=True)
             ctx.exit(130)
@@ -111,11 +117,7 @@ matching_option = click.option(
 )
 VIEWS = {"run": "none", "robustness": "none", "sr": "auto", "match": "none"}
 """The views of commands that are not told. ``run`` and ``robustness`` measure methods as they were published; ``sr``
-gives the best image, and views to those methods alone that choose between them."""
-MOST_PIXELS_OF_VIEWS = 1 << 22
-"""Pixels of SR, or of a reference, up to which ``sr`` takes views by itself; they need 6 GB with the reference then."""
-BEST_MATCHING = "sub-cell"
-"""The way of matching of ``sr`` when it is not told, for methods that offer it."""
+gives the best image (``api.upscaling``)."""
 
 
 def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:

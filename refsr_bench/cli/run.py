@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.cli.common import (
-    BEST_MATCHING,
-    MOST_PIXELS_OF_VIEWS,
-    VIEWS,
     as_one,
     command_line,
     data_root_option,
@@ -230,45 +227,32 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
 @as_one
 def sr(asked: Any) -> None:
     """Super-resolve one photo x4 with the help of reference photos of any size."""
-    from refsr_bench.core import catalogue
+    from refsr_bench.api import upscaling
     from refsr_bench.core.terminal import steps
-    from refsr_bench.evaluation.loading import Choice, load_method
-    from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.pixels import images
-    from refsr_bench.views.proposals import propose
-    from refsr_bench.views.using import predict_with_views
 
-    card = catalogue.get("METHODS", asked.method)
+    manner = upscaling.Manner(asked.method, asked.weights, asked.matching, asked.views, asked.device)
+    card = manner.card
     if asked.out.suffix.lower() != ".png":
         raise Misuse(f"--out {asked.out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
     if asked.out.exists() and not asked.overwrite:
         raise Misuse(f"{asked.out} exists. Choose another --out or give --overwrite.")
-    if card.references != "none" and not asked.refs:
-        raise Misuse(f"{asked.method} needs at least one --ref.")
-    views = views_of(asked.views or VIEWS["sr"]) if card.references != "none" else None
-    matching = asked.matching or (BEST_MATCHING if BEST_MATCHING in card.matching else None)
-    choice = Choice((asked.method,), device=resolve_device(asked.device))
+    upscaling.check(manner, len(asked.refs))
     with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
         step()
         low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
         step()
-        loaded = load_method(card, asked.weights, choice, matching)
-        large = max([16 * low.shape[0] * low.shape[1], *(ref.shape[0] * ref.shape[1] for ref in high)])
-        left_out = not asked.views and loaded.predict_views is not None and large > MOST_PIXELS_OF_VIEWS
-        if left_out or (not asked.views and loaded.predict_views is None):
-            views = None
+        upscaler = upscaling.upscaler(manner)
         step()
-        if views:
-            made = predict_with_views(loaded, card.references, low, high, 4, propose(views, low, high, 4))
-        else:
-            made = loaded.predict(low, high, 4)
+        made = upscaler(low, high)
         step()
-        images.write_png(asked.out, made.sr)
-    size = f"{made.sr.shape[1]}x{made.sr.shape[0]}"
-    seen = _views_in_words(made, asked.refs) if views else ""
-    if left_out:
+        sr = made.prediction.sr
+        images.write_png(asked.out, sr)
+    seen = _views_in_words(made.prediction, asked.refs) if made.views_asked else ""
+    if made.views_left_out:
         seen = "; views were left out, because they take much memory for so large an image: --views auto takes them"
-    click.echo(f"{asked.out}: {size}, {card.title}, weights {loaded.weights.name}{seen}")
+    weights = upscaler.loaded.weights.name
+    click.echo(f"{asked.out}: {sr.shape[1]}x{sr.shape[0]}, {card.title}, weights {weights}{seen}")
 
 
 def _views_in_words(made: Prediction, refs: Sequence[Path]) -> str:

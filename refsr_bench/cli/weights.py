@@ -33,7 +33,7 @@ def _found(name: str) -> Path:
     bundled = _bundled()
     if name in bundled:
         return bundled[name]
-    from refsr_bench.learning.checkpoints import check_file
+    from refsr_bench.formats.checkpoints import check_file
 
     try:
         return check_file(Path(name))
@@ -51,7 +51,7 @@ def _check_out(out: Path, force: bool) -> None:
 @weights.command("list")
 def list_() -> None:
     """List the weights that come with the package, and those that were imported."""
-    from refsr_bench.learning.checkpoints import read_metadata, sha256
+    from refsr_bench.formats.checkpoints import read_metadata, sha256
     from refsr_bench.learning.weights import folder, owner
 
     for path in (*_bundled().values(), *sorted(folder().glob("*.safetensors"))):
@@ -66,7 +66,7 @@ def list_() -> None:
 def info(name: str) -> None:
     """Show what a file of weights holds and how it was made."""
     from refsr_bench.core.reader import parse_json
-    from refsr_bench.learning.checkpoints import read_metadata, read_weights, sha256, shown
+    from refsr_bench.formats.checkpoints import read_metadata, read_weights, sha256, shown
 
     path = _found(name)
     state, metadata = read_weights(path), read_metadata(path)
@@ -141,7 +141,7 @@ def verify(name: str, digest: str | None) -> None:
     """
     import numpy as np
 
-    from refsr_bench.learning.checkpoints import sha256, shown
+    from refsr_bench.formats.checkpoints import sha256, shown
     from refsr_bench.learning.weights import left_out, owner
 
     path = _found(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning import checkpoints
+from refsr_bench.formats import checkpoints
 from refsr_bench.learning.weights import Incomplete
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import make_folder, write_bytes
 from refsr_bench.core.reader import parse_json
 from refsr_bench.core.schema import Weights, WeightsKind
-from refsr_bench.learning.checkpoints import (
+from refsr_bench.formats.checkpoints import (
     check_finite,
     check_fit,
     fetch,
@@ -40,7 +40,7 @@ from refsr_bench.learning.checkpoints import (
     shown,
     synthetic,
 )
-from refsr_bench.learning.keys import without_prefix
+from refsr_bench.formats.keys import without_prefix
 from refsr_bench.learning.system import Converted, State, System
 
 if TYPE_CHECKING:

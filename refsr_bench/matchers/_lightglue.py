@@ -39,7 +39,7 @@ class Described(NamedTuple):
 
 def glue(needs: Needs, path: Path, device: str) -> nn.Module:
     """Load the LightGlue whose weights lie at ``path``, made for descriptors of 128 numbers."""
-    from refsr_bench.learning.checkpoints import load_strict, read_weights
+    from refsr_bench.formats.checkpoints import load_strict, read_weights
 
     net = needs.imported().LightGlue(features=None, input_dim=128)
     # The files are older than the network's present names, and those for DISK hold numbers that nothing uses.

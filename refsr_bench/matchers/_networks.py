@@ -87,7 +87,7 @@ class Needs:
 
     def paths(self) -> list[Path]:
         """Find the weights in the package. Raises NoWeights when one is missing, BenchError when it is another file."""
-        from refsr_bench.learning.checkpoints import check_file, sha256
+        from refsr_bench.formats.checkpoints import check_file, sha256
 
         folder = Path(self.imported().__file__ or "").parent
         for file, digest in self.files.items():
@@ -123,7 +123,7 @@ def loader(needs: Needs, keypoints: OnDevice, fewest: Fewest) -> Callable[[Path 
     """
 
     def load(weights: Path | None, device: str) -> LoadedMatcher:
-        from refsr_bench.learning.checkpoints import sha256
+        from refsr_bench.formats.checkpoints import sha256
 
         if weights is not None:
             raise BenchError(f"{weights}: the weights of {needs.name} come with {needs.package.distribution} alone.")

@@ -29,8 +29,8 @@ NEEDS = Needs(
 
 @lru_cache(maxsize=1)
 def _networks(device: str) -> Networks:
-    from refsr_bench.learning import pytorch
-    from refsr_bench.learning.checkpoints import load_strict
+    from refsr_bench.formats import pytorch
+    from refsr_bench.formats.checkpoints import load_strict
 
     disk, lightglue = NEEDS.paths()
     from kornia.feature import DISK  # DISK's own network; the package's would read its file by itself

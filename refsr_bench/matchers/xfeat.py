@@ -36,7 +36,7 @@ NEEDS = Needs(
 def _network(device: str) -> Any:
     import torch
 
-    from refsr_bench.learning.checkpoints import load_strict, read_weights
+    from refsr_bench.formats.checkpoints import load_strict, read_weights
 
     (path,) = NEEDS.paths()
     feature = NEEDS.imported().XFeat(weights=None, top_k=MOST)

@@ -16,7 +16,7 @@ import numpy as np
 from refsr_bench.core.cards import MetricCard
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
-from refsr_bench.learning import checkpoints
+from refsr_bench.formats import checkpoints
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 MIN_SIDE = 32

@@ -1,1 +1,1 @@
-"""Protocols: one frozen object per published convention. ``docs/protocols.md`` compares them."""
+"""Protocols: one frozen object per published convention. ``docs/reference/protocols.md`` compares them."""

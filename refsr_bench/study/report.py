@@ -53,7 +53,7 @@ class _Jury:
 
 
 def summarise(folder: Path, keep_unchecked: bool = False) -> StudyReport:
-    """Return the report of a study folder; docs/study.md describes its fields.
+    """Return the report of a study folder; docs/guide/study.md describes its fields.
 
     keep_unchecked: participants who answered no check count as well. Raises Misuse while there is no vote.
     """

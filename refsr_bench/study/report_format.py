@@ -1,4 +1,4 @@
-"""The format of ``study.json``, which ``report`` writes and the site reads; docs/study.md describes its fields."""
+"""The format of ``study.json``, which ``report`` writes and the site reads; docs/guide/study.md describes it."""
 
 from __future__ import annotations
 

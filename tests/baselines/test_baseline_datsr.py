@@ -9,7 +9,7 @@ from baselines.nets.datsr import DATSR, Where
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.keys import without_prefix
+from refsr_bench.formats.keys import without_prefix
 
 SMALL = {"channels": 16, "groups": 1, "layers": 2, "heads": 2}
 PUBLISHED = {"channels": 128, "groups": 2, "layers": 4, "heads": 4}

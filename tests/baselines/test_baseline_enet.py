@@ -13,8 +13,8 @@ from baselines.nets.enet import ENet, bicubic_top_left
 from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError
 from refsr_bench.data.opening import open_dataset
-from refsr_bench.learning import tensorflow_v1
-from refsr_bench.learning.checkpoints import read_weights
+from refsr_bench.formats import tensorflow_v1
+from refsr_bench.formats.checkpoints import read_weights
 
 SIZES = {"channels": 64, "blocks": 10}
 SMALL = {"channels": 4, "blocks": 2}

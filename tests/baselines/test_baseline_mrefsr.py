@@ -9,7 +9,7 @@ from baselines.nets.mrefsr import MRefSR
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.keys import without_prefix
+from refsr_bench.formats.keys import without_prefix
 
 SMALL = {"channels": 16, "blocks": [1, 1, 1, 1], "groups": 8}
 

@@ -7,7 +7,7 @@ from golden import closeness, golden, official
 from torch import Tensor
 
 from baselines import ranksrgan, srgan
-from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import synthetic
 
 PAPER = {"modified": False, "channels": 8, "blocks": 3}
 MODIFIED = {"modified": True, "channels": 8, "blocks": 3}

@@ -9,7 +9,7 @@ from golden import closeness, golden, official
 from baselines import srntt
 from baselines.nets.srntt import swapped
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.tensorlayer_npz import read
+from refsr_bench.formats.tensorlayer_npz import read
 
 SMALL = {
     "pytorch": {"layout": "pytorch", "channels": 8, "blocks": 2, "weighted": True},

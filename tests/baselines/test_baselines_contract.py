@@ -11,7 +11,7 @@ from benchmarks.gmacs import gmacs
 from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.schema import VERIFIED, Weights
-from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import synthetic
 from refsr_bench.learning.weights import SYNTHETIC, Trained, read, write
 
 CARDS = {name: card for name, card in catalogue.collect("METHODS").items() if card.system is not None}

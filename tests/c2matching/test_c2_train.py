@@ -23,8 +23,8 @@ from refsr_bench.cli.train import command_of
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import to_json
 from refsr_bench.data.opening import open_dataset
+from refsr_bench.formats.checkpoints import read_weights
 from refsr_bench.learning import imagenet
-from refsr_bench.learning.checkpoints import read_weights
 from refsr_bench.learning.training import config, trainer
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.parallel import ALONE, Parallel

@@ -25,7 +25,7 @@ def refsr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def offline(url: str) -> Path:
         raise BenchError(f"{url} could not be downloaded (tests stay offline).")
 
-    monkeypatch.setattr("refsr_bench.learning.checkpoints.fetch", offline)
+    monkeypatch.setattr("refsr_bench.formats.checkpoints.fetch", offline)
 
     def call(*arguments: object) -> Result:
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from baselines.nets.edsr import EDSR
 from refsr_bench.cli import main
 from refsr_bench.core import catalogue, results
-from refsr_bench.learning.checkpoints import read_metadata, synthetic
+from refsr_bench.formats.checkpoints import read_metadata, synthetic
 from refsr_bench.learning.weights import SYNTHETIC
 
 SMALL = {"channels": 8, "blocks": 2, "scale": 1.0}

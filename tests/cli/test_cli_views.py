@@ -75,7 +75,7 @@ def test_sr_takes_views_and_refines_matches_by_itself(photos: Path, tmp_path: Pa
 
 
 def test_sr_takes_views_of_large_images_only_when_told(photos: Path, tmp_path: Path, monkeypatch) -> None:
-    from refsr_bench.cli import run as module
+    from refsr_bench.api import upscaling as module
 
     monkeypatch.setattr(module, "MOST_PIXELS_OF_VIEWS", 160 * 160)
     ref = ("--ref", photos / "turned.png")

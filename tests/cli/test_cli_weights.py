@@ -18,7 +18,7 @@ from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationConfig, RestorationNet
 from refsr_bench.cli import main
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.checkpoints import read_metadata
+from refsr_bench.formats.checkpoints import read_metadata
 from refsr_bench.learning.weights import write_safetensors
 
 load = METHODS[0].load

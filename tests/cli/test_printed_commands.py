@@ -27,7 +27,7 @@ from baselines.nets.edsr import EDSR
 from refsr_bench.cli import main
 from refsr_bench.core import commands
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("refsr_bench", "baselines", "c2matching", "leaderboard")
@@ -35,7 +35,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 KINDS = ("j2", "js", "md", "yml")
 TEXTS = [path for package in PACKAGES for kind in KINDS for path in (ROOT / package).rglob(f"*.{kind}")]
-PAGES = [ROOT / "README.md", *(path for name in ("docs", "data_cards") for path in sorted((ROOT / name).glob("*.md")))]
+PAGES = [ROOT / "README.md", *(path for name in ("docs", "data_cards") for path in sorted((ROOT / name).rglob("*.md")))]
 # Names of formats and of what wrote a file, which read like commands
 FORMATS = {"refsr-bench weights 1", "refsr-bench study", "refsr-bench leaderboard", "refsr-bench run file"}
 COMMAND = re.compile(rf"refsr-bench (?:{'|'.join(main.commands)})\b[^`'\"\n<]*")

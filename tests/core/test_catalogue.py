@@ -70,7 +70,7 @@ def test_a_name_used_twice_is_refused_naming_both_files(other_distribution) -> N
 
 
 def test_the_example_of_the_design_page_is_a_method(other_distribution, tmp_path: Path) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "design.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "project" / "design.md").read_text(encoding="utf-8")
     (source,) = [block for block in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "METHODS" in block]
     other_distribution(source.replace("        ...\n", "        sr = lr.repeat(scale, 0).repeat(scale, 1)\n"))
     card, sample = catalogue.get("METHODS", "mine"), open_dataset("sample")

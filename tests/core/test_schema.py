@@ -92,7 +92,7 @@ def test_what_types_cannot_say_is_in_the_schema(change, where):
 
 
 def test_every_field_is_explained():
-    page = (ROOT.parent / "docs" / "run-files.md").read_text(encoding="utf-8")
+    page = (ROOT.parent / "docs" / "reference" / "run-files.md").read_text(encoding="utf-8")
     names = {name for struct in schema.published()["$defs"].values() for name in struct["properties"]}
     missing = {name for name in names if f"`{name}`" not in page}
     assert missing <= {"method", "dataset", "protocol", "weights"}  # headings: `run.method` and so on

@@ -82,7 +82,7 @@ def test_the_public_entry_reads_a_folder_and_says_what_it_left_out(tmp_path):
 
 
 def test_the_documented_lines_run_and_every_column_is_documented(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[2] / "docs" / "run-files.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "run-files.md").read_text(encoding="utf-8")
     section = page.partition("## The numbers as one table")[2].partition("\n## ")[0]
     store_several(tmp_path / "results")
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ from leaderboard.pages.site import build
 from refsr_bench.cli.tables import means_table
 from refsr_bench.core.errors import BenchError
 from refsr_bench.evaluation.metrics import load_metrics
-from refsr_bench.learning import checkpoints
+from refsr_bench.formats import checkpoints
 from refsr_bench.metrics.lpips import ALEXNET_URL
 
 

@@ -16,7 +16,7 @@ from c2matching.training.config import C2Training
 from refsr_bench.cli import main
 from refsr_bench.core import files
 from refsr_bench.core.errors import Misuse
-from refsr_bench.learning.checkpoints import read_metadata, sha256
+from refsr_bench.formats.checkpoints import read_metadata, sha256
 from refsr_bench.learning.training import config
 from refsr_bench.learning.training.config import Training
 

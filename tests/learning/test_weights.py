@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from baselines import datsr, edsr
 from refsr_bench.core import catalogue
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.formats.checkpoints import read_metadata, sha256, synthetic
 from refsr_bench.learning import weights
-from refsr_bench.learning.checkpoints import read_metadata, sha256, synthetic
 from refsr_bench.learning.vgg import vgg_layers
 from refsr_bench.learning.weights import Trained, owner, read, write
 

@@ -15,11 +15,11 @@ from c2matching.training.prepare import read_extractors
 from refsr_bench.core.cards import LoadedMatcher
 from refsr_bench.core.errors import BenchError, NoWeights
 from refsr_bench.core.types import Correspondence, Image, Match
+from refsr_bench.formats.checkpoints import synthetic
 from refsr_bench.geometry.correspondences import cell_centres, measure
 from refsr_bench.geometry.drawing import draw
 from refsr_bench.geometry.truth import TransformationTruth
 from refsr_bench.geometry.warping import apply
-from refsr_bench.learning.checkpoints import synthetic
 from refsr_bench.learning.weights import Trained, write
 from refsr_bench.matchers import dis, sift
 from refsr_bench.matchers._inputs import enlarged

@@ -198,7 +198,7 @@ def test_networks_give_pixels_of_both_images_and_repeat(installed, photo, monkey
 
 
 def test_results_name_the_weights_and_the_packages(installed):
-    from refsr_bench.learning.checkpoints import sha256
+    from refsr_bench.formats.checkpoints import sha256
 
     loaded = installed.MATCHERS[0].load(None, "cpu")
     assert loaded.weights.kind == "authors" and loaded.weights.sha256 == sha256(*installed.NEEDS.paths())

@@ -38,7 +38,7 @@ class Target:
     def __call__(self, path: Path) -> None:
         """Read a file. Raises nothing: what a person is told is no finding."""
         from refsr_bench.core.errors import BenchError
-        from refsr_bench.learning.checkpoints import check_finite, read_metadata, read_weights
+        from refsr_bench.formats.checkpoints import check_finite, read_metadata, read_weights
 
         with contextlib.suppress(BenchError):
             read_metadata(path)
@@ -104,7 +104,7 @@ class Messages(Target):
     """The protocol buffers of a TensorFlow checkpoint, behind the checksums."""
 
     def __call__(self, path: Path) -> None:
-        from refsr_bench.learning import tensorflow_v1
+        from refsr_bench.formats import tensorflow_v1
 
         data = path.read_bytes()
         cut = data[0] if data else 0
@@ -189,7 +189,7 @@ def _inside(name: str, options: Sequence[str]) -> None:
 
     target, folder = TARGETS[name], Path(tempfile.mkdtemp(prefix="fuzz-"))
     with atheris.instrument_imports(include=["refsr_bench", "zipfile", "pickle"]):
-        from refsr_bench.learning import checkpoints, pytorch, tensorflow_v1, tensorlayer_npz  # noqa: F401
+        from refsr_bench.formats import checkpoints, pytorch, tensorflow_v1, tensorlayer_npz  # noqa: F401
     path = folder / f"input{target.suffix}"
 
     def once(data: bytes) -> None:

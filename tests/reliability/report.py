@@ -1,4 +1,4 @@
-"""Runs the corpus, the fuzz targets, the kills and the faults, and writes their counts into docs/reliability.md.
+"""Runs the corpus, the fuzz targets, the kills and the faults; writes their counts into docs/project/reliability.md.
 
     python tests/reliability/report.py --kills 100 --seconds 30
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "project" / "reliability.md"
 BEGIN, END = "<!-- counts: written by tests/reliability/report.py -->", "<!-- end of counts -->"
 
 # The folders that pytest finds modules in, for a start by hand.

@@ -23,7 +23,7 @@ def test_a_damaged_file_is_refused_in_words(name, tmp_path):
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_sound_file_is_read(name, tmp_path):
     """The seeds are what the parsers accept; otherwise fuzzing would stop at the first check."""
-    from refsr_bench.learning.checkpoints import read_weights
+    from refsr_bench.formats.checkpoints import read_weights
 
     if name == "tensorflow-messages":
         pytest.skip("a part of a file")

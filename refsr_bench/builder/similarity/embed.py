@@ -173,7 +173,7 @@ def backbone(embedding: Embedding) -> Embedder:
     import torch
     from torch import nn
 
-    from refsr_bench.learning.checkpoints import load_strict, read_weights
+    from refsr_bench.formats.checkpoints import load_strict, read_weights
 
     net, weights = _network(embedding.name), Path(embedding.weights)
     load_strict(net, read_weights(weights), weights, embedding.name)

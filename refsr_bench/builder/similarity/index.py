@@ -132,7 +132,7 @@ def _settle(folder: Path, images: Sequence[Entry], embedding: Embedding) -> None
 
 
 def _digest(weights: str) -> str:
-    from refsr_bench.learning.checkpoints import sha256
+    from refsr_bench.formats.checkpoints import sha256
 
     if not weights or not Path(weights).is_file():
         raise Misuse(f"weights: {weights or 'none given'}; an embedding by a network needs a local file of weights.")

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import Misuse
+from refsr_bench.formats.checkpoints import load_strict, read_weights
+from refsr_bench.formats.keys import without_prefix
 from refsr_bench.learning import imagenet
-from refsr_bench.learning.checkpoints import load_strict, read_weights
-from refsr_bench.learning.keys import without_prefix
 from refsr_bench.learning.system import BRANCHES
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.discriminator import ImageDiscriminator

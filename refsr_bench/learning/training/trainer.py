@@ -24,7 +24,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import locked, make_folder, standing, write_bytes, write_text, writing
 from refsr_bench.core.reader import dump_line, journal, to_json
 from refsr_bench.core.terminal import progress_bar
-from refsr_bench.learning import pytorch
+from refsr_bench.formats import pytorch
 from refsr_bench.learning.training.board import Board
 from refsr_bench.learning.training.config import Training, as_toml, changed, differences, load
 from refsr_bench.learning.training.parallel import Parallel

@@ -386,7 +386,7 @@ def field(number: int, value: int | bytes) -> bytes:
 
 def checkpoint(entries: list[tuple[bytes, bytes]] | bytes, times: int = 1, name: str = "net.ckpt") -> Maker:
     """A TensorFlow V1 checkpoint of these entries, or of a block; its index names the block ``times`` times."""
-    from refsr_bench.learning.tensorflow_v1 import MAGIC, crc32c, masked
+    from refsr_bench.formats.tensorflow_v1 import MAGIC, crc32c, masked
 
     def block(content: bytes) -> bytes:
         return content + b"\0" + struct.pack("<I", masked(crc32c(content + b"\0")))

@@ -2,10 +2,10 @@
 # The project's own leaderboard, from nothing: every method with weights in this repository, on the sample set, under two
 # protocols, with the figures' runs beside them. About an hour on two CPU cores; stopped at any point, it goes on.
 #
-#   docs/site.sh OUT            leaves OUT/results (run files and images) and OUT/site (the pages)
-#   docs/site.sh OUT quick      two images each, for a look; such runs are shown and never ranked
+#   docs/scripts/site.sh OUT            leaves OUT/results (run files and images) and OUT/site (the pages)
+#   docs/scripts/site.sh OUT quick      two images each, for a look; such runs are shown and never ranked
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 out=$1
 results=$out/results
 limit=()

@@ -1,4 +1,4 @@
-"""Writes the tables of README (methods) and methods.md (matchers) from the catalogue: python docs/methods_table.py"""
+"""Writes the tables of methods in README and of matchers in methods.md from the catalogue."""
 
 import re
 from pathlib import Path
@@ -48,12 +48,12 @@ def written(page: str) -> str:
     """Return a page with those of its tables brought up to date that it has."""
     tables = {"methods": _table(HEAD, rows()), "matchers": _table(MATCHERS_HEAD, matcher_rows())}
     for name, table in tables.items():
-        begin, end = f"<!-- {name}: written by docs/methods_table.py -->\n", f"<!-- end of {name} -->"
+        begin, end = f"<!-- {name}: written by docs/scripts/methods_table.py -->\n", f"<!-- end of {name} -->"
         page = re.sub(f"{begin}.*?{end}", lambda _, new=f"{begin}{table}\n{end}": new, page, flags=re.S)
     return page
 
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parent.parent
-    for path in (root / "README.md", root / "docs" / "methods.md"):
+    root = Path(__file__).resolve().parents[2]
+    for path in (root / "README.md", root / "docs" / "reference" / "methods.md"):
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning import pytorch
-from refsr_bench.learning.checkpoints import read_weights
+from refsr_bench.formats import pytorch
+from refsr_bench.formats.checkpoints import read_weights
 
 LAYOUTS = {
     "zip": {},

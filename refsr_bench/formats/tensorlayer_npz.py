@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.learning.foreign import (
+from refsr_bench.formats.foreign import (
     MOST_BYTES,
     Asked,
     Function,

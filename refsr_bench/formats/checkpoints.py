@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import parse_json
-from refsr_bench.learning.foreign import MOST_BYTES, Refused
+from refsr_bench.formats.foreign import MOST_BYTES, Refused
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from refsr_bench.learning import pytorch
+    from refsr_bench.formats import pytorch
 
 NETWORK_TIMEOUT_S = 20.0
 MOST_HEADER = 8 << 20  # bytes of a .safetensors header; RCAN's, with the most tensors, has 0.2 MB
@@ -66,7 +66,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     import torch
 
-    from refsr_bench.learning import tensorflow_v1, tensorlayer_npz
+    from refsr_bench.formats import tensorflow_v1, tensorlayer_npz
 
     check_file(path)
     try:
@@ -82,7 +82,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _pytorch(path: Path) -> dict[str, Tensor]:
-    from refsr_bench.learning import pytorch
+    from refsr_bench.formats import pytorch
 
     try:
         with pytorch.opened(path) as (content, load):
@@ -99,7 +99,7 @@ def _pytorch(path: Path) -> dict[str, Tensor]:
 
 def _state_dict(content: Any, path: Path) -> dict[str, pytorch.Stored]:
     """Find the state dict in the content of a PyTorch file, as descriptions of its tensors."""
-    from refsr_bench.learning.pytorch import Odd, Stored
+    from refsr_bench.formats.pytorch import Odd, Stored
 
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

@@ -1,6 +1,6 @@
 """Draw the curves of a training from its log files.
 
-    python docs/training_figure.py docs/images/training.png student=runs/a,runs/b restoration=runs/v2
+    python docs/scripts/training_figure.py docs/images/training.png student=runs/a,runs/b restoration=runs/v2
 
 Folders of one name are parts of one training, one after the other.
 """

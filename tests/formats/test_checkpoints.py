@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.learning.checkpoints import fetch, load_strict, read_weights, sha256
+from refsr_bench.formats.checkpoints import fetch, load_strict, read_weights, sha256
 
 STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0, -1.0]))
 

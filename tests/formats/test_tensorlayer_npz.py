@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.learning.tensorlayer_npz import read
+from refsr_bench.formats.tensorlayer_npz import read
 
 ARRAYS = [
     np.arange(3 * 3 * 2 * 4, dtype=np.float32).reshape(3, 3, 2, 4),

@@ -1,7 +1,7 @@
 """Draw README's picture from a run of the sample set with --save-images.
 
 refsr-bench run --method bicubic --method c2matching --dataset sample --save-images
-python docs/sample_figure.py results docs/images/sample.png
+python docs/scripts/sample_figure.py results docs/images/sample.png
 """
 
 import sys

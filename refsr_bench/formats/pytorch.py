@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from refsr_bench.core.errors import BenchError
-from refsr_bench.learning.foreign import Asked, Function, Machine, Refused, Source, code, encoded, members, ordered
+from refsr_bench.formats.foreign import Asked, Function, Machine, Refused, Source, code, encoded, members, ordered
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 MOST_PICKLE = 32 << 20  # bytes; the content of the largest file here, RCAN's, takes 0.3 MB

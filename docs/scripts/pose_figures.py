@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/any-pose.md, and write the numbers of its tables, from photographs of the sample set.
+"""Draw the pictures of docs/guide/any-pose.md, and write the numbers of its tables, from photographs of the sample set.
 
     python -m docs.pose_figures
 
@@ -22,8 +22,8 @@ from leaderboard.figures.style import COLOURS, DIM, INK, look, mark
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.views.using import shown
 
-PAGE = Path(__file__).parent / "any-pose.md"
-IMAGES = Path(__file__).parent / "images"
+PAGE = Path(__file__).parents[1] / "guide" / "any-pose.md"
+IMAGES = Path(__file__).parents[1] / "images"
 STRIP = {"motorcycle": (101, 121), "coffee": (223, 143)}  # photograph and the corner (x, y) of the cut that is shown
 POSE = (45, 1.5)  # degrees and scale of the reference of the strip
 SIDE, ZOOM, GAP, LABEL = 96, 2, 8, 22  # pixels
@@ -229,7 +229,7 @@ def write(name: str, content: str) -> None:
     from refsr_bench.core.files import write_text
 
     text = PAGE.read_text(encoding="utf-8")
-    start, end = f"<!-- {name}: written by docs/pose_figures.py -->\n", f"<!-- end of {name} -->"
+    start, end = f"<!-- {name}: written by docs/scripts/pose_figures.py -->\n", f"<!-- end of {name} -->"
     assert start in text and end in text, name
     pattern = re.escape(start) + ".*?" + re.escape(end)
     write_text(PAGE, re.sub(pattern, lambda _: f"{start}{content}\n{end}", text, flags=re.DOTALL))
