@@ -27,7 +27,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "matchers": (*BELOW, "learning"),
     "learning": ("core", "formats", "pixels"),
     "views": (*BELOW, "learning", "matchers"),
-    "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),
+    "tiles": (*BELOW, "views"),
+    "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "tiles"),
     "sweeps": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation"),
     "api": (
         *BELOW,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def spans(length: int, side: int) -> list[Span]:
         return [Span(0, length, 0, length)]
     count = 1 - (side - length) // (side - OVERLAP)
     firsts = [(length - side) * n // (count - 1) for n in range(count)]
-    middles = [0, *((after + before + side) / 2 for before, after in zip(firsts, firsts[1:], strict=False)), length]
+    middles = [0, *((after + before + side) / 2 for before, after in pairwise(firsts)), length]
     return [Span(first, first + side, middles[n], middles[n + 1]) for n, first in enumerate(firsts)]
 
 

@@ -60,10 +60,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out: Python's, PyTorch's on any device, or OpenCV's."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    told = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in told or "out of memory" in told) or (
-        type(error).__module__ == "cv2" and "Insufficient memory" in told
-    )
+    told = {"RuntimeError": ("can't allocate memory", "out of memory"), "error": ("Insufficient memory",)}  # cv2.error
+    return any(words in str(error) for words in told.get(type(error).__name__, ()))
 
 
 def _smaller(side: int | None, longest: int, reason: str) -> int:
