@@ -118,6 +118,7 @@ SYSTEM = System(
     channels_last=True,
     stages=Stages(STAGES, _configuration, _stage),
     restore_views=restore_views,
+    bytes_per_pixel=3200,
 )
 
 _COMMON = {

@@ -246,11 +246,9 @@ def sr(asked: Any) -> None:
         step()
         made = upscaler(low, high)
         step()
-        sr = made.prediction.sr
+        sr = made.sr
         images.write_png(asked.out, sr)
-    seen = _views_in_words(made.prediction, asked.refs) if made.views_asked else ""
-    if made.views_left_out:
-        seen = "; views were left out, because they take much memory for so large an image: --views auto takes them"
+    seen = _views_in_words(made, asked.refs) if upscaler.views and made.tile is None else ""
     weights = upscaler.loaded.weights.name
     click.echo(f"{asked.out}: {sr.shape[1]}x{sr.shape[0]}, {card.title}, weights {weights}{seen}")
 

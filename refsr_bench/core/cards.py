@@ -64,6 +64,8 @@ class LoadedMethod:
     correspondences with one reference; None if it has none to show. origin: "command" for a program that runs once per
     image. code: the code that runs, if it is not the card's own module. arithmetic: tiling and numbers of the network.
     predict_views: like ``predict``, for a method that chooses between views of a reference and the reference itself.
+    bytes_per_pixel: memory that it takes for each pixel of SR, with a reference of that size; None if nobody measured
+    it, 0 for a method that looks after its memory itself. deep: LR may be uint16 too, and SR is then uint16.
     """
 
     predict: Predict
@@ -76,6 +78,8 @@ class LoadedMethod:
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
     predict_views: PredictViews | None = None
+    bytes_per_pixel: int | None = None
+    deep: bool = False
 
 
 @dataclass(frozen=True)
