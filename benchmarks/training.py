@@ -1,6 +1,6 @@
 """Training steps per second: ours beside a plain loop over the samples like that of the authors' code.
 
-    python benchmarks/training.py [CONFIG ...]      # small-cpu by default; see refsr-bench train c2matching --config
+    python benchmarks/training.py [CONFIG ...]      # small-cpu by default; see refsr-bench train c2matching --recipe
 
 Both do the same iteration with the same networks and batches, on data that lie in memory; seconds are the best of three
 after one that does not count, taken in turn. The plain loop computes the margin and distillation losses sample after

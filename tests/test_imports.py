@@ -48,7 +48,7 @@ ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so
     "baselines/nets/swap.py",  # SRNTT's feature swapping matches patches exactly as C2-Matching does
 )
 ANYWHERE = ("refsr_bench", "refsr_bench.__version__")
-ENTRANCES = ("refsr_bench/__init__.py",)  # the public API, and the commands: they reach everything
+ENTRANCES = ("refsr_bench/__init__.py", "refsr_bench/__main__.py")  # they reach everything
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 

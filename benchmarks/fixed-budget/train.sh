@@ -7,7 +7,7 @@
 set -euo pipefail
 photos=$1 scenes=$2 out=$3
 student=$(python -c "from c2matching.checkpoints import BUNDLED; print(BUNDLED)")
-common=(--data "$photos" --data "$scenes" --data "$scenes" --student "$student" --config small-cpu --device cpu
+common=(--data "$photos" --data "$scenes" --data "$scenes" --student "$student" --recipe small-cpu --device cpu
     --set crop=96 --set ramp=50 --set run.validation=8 --set run.validate_every=200)
 
 stage() { # stage NAME ARGUMENT ...
@@ -28,7 +28,7 @@ stage c2matching c2matching restoration --set iterations=500
 weights=()
 for method in srcnn edsr srntt-rec ttsr-rec c2matching; do
     packed=$out/$method-fixed-budget-500.safetensors
-    refsr-bench weights pack "$out/$method/last.safetensors" --out "$packed" --force
+    refsr-bench weights pack "$out/$method/last.safetensors" --out "$packed" --overwrite
     weights+=(--method "$method" --weights "$method=$packed")
 done
 refsr-bench run "${weights[@]}" --method bicubic --dataset sample --out "$out/results"

@@ -54,7 +54,7 @@ def matching_stage(name: str, plan: TrainingPlan) -> MatchingStage:
     else:
         branch = net.feature_extraction_image1
         if config.start == "imagenet":
-            instead = f"start without them: --config small-cpu, or --set {name}.start=random and a {name}.warm_up"
+            instead = f"start without them: --recipe small-cpu, or --set {name}.start=random and a {name}.warm_up"
             branch.model.load_state_dict(imagenet.vgg("vgg16", sources.vgg16, "conv3_1", instead))
         else:
             kaiming(branch)

@@ -14,7 +14,7 @@ stage() { # stage FOLDER STAGE OPTION ...
     [ -e "$folder/done" ] && return
     local resume=()
     [ -e "$folder/checkpoint.pt" ] && resume=(--resume)
-    refsr-bench train c2matching "$stage" --data "$photos" --data "$scenes" --config small-cpu --out "$folder" \
+    refsr-bench train c2matching "$stage" --data "$photos" --data "$scenes" --recipe small-cpu --out "$folder" \
         "$@" "${resume[@]}"
     touch "$folder/done"
 }
@@ -28,18 +28,18 @@ v1=$out/v1/last.safetensors
 # Round 2, the correspondence network learns wider transformations: 50 minutes beside another training.
 wide=(--set views.rotation=25 --set views.scale=1.4 --set views.photometric=0.15 --set views.blur=0.5)
 fine=(--set rate=2e-4 --set ramp=20)
-stage teacher-2 teacher --weights "$v1" "${wide[@]}" "${fine[@]}" --set warm_up=0 --set iterations=140 --set "decays=[110]"
+stage teacher-2 teacher --from-weights "$v1" "${wide[@]}" "${fine[@]}" --set warm_up=0 --set iterations=140 --set "decays=[110]"
 taught=(--teacher "$out/teacher-2/last.safetensors")
-stage student-2a student --weights "$v1" "${taught[@]}" "${wide[@]}" "${fine[@]}" \
+stage student-2a student --from-weights "$v1" "${taught[@]}" "${wide[@]}" "${fine[@]}" \
     --set warm_up=0 --set iterations=260 --set "decays=[210]"
-stage student-2b student --weights "$out/student-2a/last.safetensors" "${taught[@]}" "${wide[@]}" \
+stage student-2b student --from-weights "$out/student-2a/last.safetensors" "${taught[@]}" "${wide[@]}" \
     --set rate=4e-4 --set ramp=20 --set warm_up=240 --set iterations=240 --set "decays=[200]"
-stage student-2c student --weights "$out/student-2b/last.safetensors" "${taught[@]}" --config robust \
+stage student-2c student --from-weights "$out/student-2b/last.safetensors" "${taught[@]}" --recipe robust \
     --set rate=2e-4 --set ramp=10 --set warm_up=130 --set iterations=130 --set "decays=[90]" --set run.seed=11
 
 # Round 3, restoration with the new correspondences and unmirrored taps: 40 minutes.
-stage v2 restoration --data "$scenes" --data "$scenes" --data "$scenes" --weights "$v1" \
-    --student "$out/student-2c/last.safetensors" --config robust --set iterations=520 --set ramp=20 \
+stage v2 restoration --data "$scenes" --data "$scenes" --data "$scenes" --from-weights "$v1" \
+    --student "$out/student-2c/last.safetensors" --recipe robust --set iterations=520 --set ramp=20 \
     --set rate=2e-4 --set small_offset_rate=2e-4 --set medium_offset_rate=2e-4 --set large_offset_rate=2e-4 \
     --set photos.same_scene=0.8 --set run.held_out=24
-refsr-bench weights pack "$out/v2/last.safetensors" --out "$out/c2matching-nano-v2.safetensors" --force
+refsr-bench weights pack "$out/v2/last.safetensors" --out "$out/c2matching-nano-v2.safetensors" --overwrite

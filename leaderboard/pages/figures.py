@@ -68,7 +68,7 @@ KINDS = (
         ablation.KIND, "Ablation",
         "One network, one component after the other, trained and measured alike (C²-Matching's Fig. 5).",
         "an ablation.json",
-        ("ablation", "--config", "small-cpu", "--data", "PHOTOS", "--out", "RESULTS/ablation"),
+        ("ablation", "--recipe", "small-cpu", "--data", "PHOTOS", "--out", "RESULTS/ablation"),
     ),
     Kind(
         levels.KIND, "Levels of similarity",

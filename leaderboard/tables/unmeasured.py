@@ -9,14 +9,15 @@ from refsr_bench.core.schema import Result
 
 
 def unmeasured(results: Iterable[Result]) -> tuple[str, ...]:
-    """Return a sentence for each metric that some run lacks because of its weights: how many runs, and what to do."""
+    """Return a sentence for each metric that some run lacks, and each reason: how many runs, and what to do."""
     runs = [result.run for result in results]
-    lacking = [metric for run in runs for metric in run.metrics if metric.lacks == "weights"]
+    lacking = [metric for run in runs for metric in run.metrics if metric.lacks != "nothing"]
     known = catalogue.collect("METRICS") if lacking else {}
     found = []
-    for name, title in {metric.name: metric.title for metric in lacking}.items():
-        count = sum(metric.name == name for metric in lacking)
-        get = known[name].get if name in known else ""
+    for (name, lacks), title in {(metric.name, metric.lacks): metric.title for metric in lacking}.items():
+        count = sum((metric.name, metric.lacks) == (name, lacks) for metric in lacking)
         where = f" in {count} of {len(runs)} runs" if count < len(runs) else ""
-        found.append(f"{title} not measured{where}: weights missing" + (f", {get}." if get else "."))
+        card = known.get(name)
+        get = {"weights": card.get, "package": f"pip install {card.package}"}[lacks] if card else ""
+        found.append(f"{title} not measured{where}: {lacks} missing" + (f", {get}." if get else "."))
     return tuple(found)

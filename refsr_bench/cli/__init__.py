@@ -21,7 +21,7 @@ from refsr_bench.cli import (
     train,
     weights,
 )
-from refsr_bench.cli.common import Commands
+from refsr_bench.cli.grammar import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

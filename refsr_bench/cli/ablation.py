@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import as_one, command_line, data_root_option, names, pair_progress, path_type
+from refsr_bench.cli import options
+from refsr_bench.cli.common import command_line, pair_progress
+from refsr_bench.cli.options import as_one, path_type
+from refsr_bench.cli.training import Training, device_of, photos_option, recipe_option
 from refsr_bench.core.errors import BenchError
 
 if TYPE_CHECKING:
@@ -18,17 +21,17 @@ if TYPE_CHECKING:
     from refsr_bench.core.types import Dataset
 
 
-@click.command()
-@click.option("--data", "folders", type=path_type(), multiple=True, required=True, help="Same as for 'train'.")
-@click.option("--out", type=path_type(), required=True, help="Folder of the training runs; finished ones are kept.")
-@click.option("--dataset", default="sample", show_default=True, shell_complete=names("DATASETS"), help="To measure on.")
-@click.option("--config", "configs", multiple=True, help="Same as for 'train'.")
-@click.option("--set", "settings", multiple=True, metavar="TABLE.FIELD=VALUE", help="Override one value.")
-@click.option("--teacher", type=path_type(), help="A trained teacher, so that none is trained.")
-@click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
-@click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
-@click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True)
-@data_root_option
+@click.command(cls=Training)
+@photos_option
+@options.out("The folder of the training runs; finished ones are kept.", required=True)
+@options.dataset("To measure on.", default="sample", show_default=True)
+@recipe_option
+@options.setting("A value of the recipe.", "settings", metavar="TABLE.FIELD=VALUE")
+@click.option("--teacher", type=path_type(), help="The teacher's weights, so that none is trained.")
+@options.vgg16_option
+@options.vgg19_option
+@options.device_option
+@options.data_root_option
 @as_one
 def ablation(asked: Any) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
@@ -65,10 +68,10 @@ def _ablation(asked: Any, say: partial) -> Ablation:
     from refsr_bench.learning.training.photos import find_photos
     from refsr_bench.learning.training.prepare import Sources, TrainingPlan
 
-    training = config.load(C2Training, asked.configs, asked.settings)
+    training = config.load(C2Training, asked.recipes, asked.settings)
     photos = find_photos(asked.folders)
     sources = Sources(teacher=asked.teacher, vgg16=asked.vgg16, vgg19=asked.vgg19)
-    plan = TrainingPlan(METHODS[0], training, sources, parallel_of(training.run.precision, asked.device))
+    plan = TrainingPlan(METHODS[0], training, sources, parallel_of(training.run.precision, device_of(asked.device)))
     return Ablation(plan, photos, asked.out, [folder.resolve().name for folder in asked.folders], say)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refsr_bench.builder.engine import ENGINES, Workers
-from refsr_bench.cli.common import as_one, data_root_option, names, path_type, with_options
+from refsr_bench.cli import complete, options
+from refsr_bench.cli.grammar import Command, Group, renamed
+from refsr_bench.cli.options import as_one, path_type, with_options
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
@@ -33,7 +35,7 @@ source_options = [
 ]
 
 
-@click.group()
+@click.group(cls=Group)
 def wrsr() -> None:
     """Build a new WR-SR: queries, a pool of candidates for each, cleaning, a choice, rescaling, export.
 
@@ -43,7 +45,7 @@ def wrsr() -> None:
 
 @wrsr.command("init")
 @project_argument
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as in build.toml.")
+@options.setting("A setting, as in build.toml.", "settings", metavar="NAME=VALUE")
 def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
     """Make a project folder."""
     from refsr_bench.builder.project import Project
@@ -55,10 +57,10 @@ def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
 
 @wrsr.command("queries")
 @project_argument
-@click.option("--from", "folders", type=path_type(), multiple=True, help="A folder of photos, also below it.")
+@options.source("A folder of photos, also below it.", "folders", multiple=True)
 @click.option("--urls", type=path_type(), help="A list of addresses, one per line, or CSV with a column 'url'.")
-@click.option("--only", "categories", multiple=True, help="Take only images of this category.")
-@click.option("--limit", type=click.IntRange(0), default=0, help="At most this many queries in all.")
+@click.option("--only", "categories", multiple=True, help="Take only images of this category. May be given again.")
+@options.limit("Queries in all.")
 @with_options(source_options)
 @as_one
 def wrsr_queries(asked: Any) -> None:
@@ -71,7 +73,7 @@ def wrsr_queries(asked: Any) -> None:
         raise Misuse("Give --from FOLDER (any number) or --urls LIST.")
     if asked.urls and asked.facts:
         raise Misuse("--facts is for folders; a list of addresses has columns of its own.")
-    project, wanted = Project.open(asked.project), queries.Wanted(asked.categories, asked.limit)
+    project, wanted = Project.open(asked.project), queries.Wanted(asked.categories, asked.limit or 0)
     with progress_bar("queries") as progress:
         if asked.urls:
             added = queries.add_urls(project, asked.urls, _common(asked), wanted, progress)
@@ -83,9 +85,10 @@ def wrsr_queries(asked: Any) -> None:
 
 @wrsr.command("pool")
 @project_argument
-@click.option("--from", "folders", type=path_type(), multiple=True, help="A folder of photos to search, also below it.")
+@options.source("A folder of photos to search, also below it.", "folders", multiple=True)
 @click.option("--index", type=path_type(), help="Where embeddings of the folders are kept. Default: in the project.")
-@click.option("--provider", "providers", type=click.Choice(WEB), multiple=True, help="Ask this source on the web.")
+@click.option("--provider", "providers", type=click.Choice(WEB), multiple=True,
+              help="Ask this source on the web. May be given again.")  # fmt: skip
 @click.option("--captions", type=path_type(), help="CSV: what to search for (columns query, text, category, place).")
 @with_options(source_options)
 @with_options(engine_options)
@@ -135,8 +138,8 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 @click.option("--auto", is_flag=True, help="Open no page; take the most similar candidate of each query.")
 @click.option("--resolve", is_flag=True, help="Open no page; write the decisions so far to selected.csv.")
 @click.option("--annotator", help="Who chooses. Default: the page asks.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
-@click.option("--browser/--no-browser", default=True, help="Open the page.")
+@options.port_option
+@options.browser()
 def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None, port: int, browser: bool) -> None:
     """Choose a reference for each query on a local page, or automatically."""
     from refsr_bench.builder.project import Project
@@ -201,9 +204,9 @@ def wrsr_status(project: Path) -> None:
     click.echo(text_table(("stage", "done", ""), rows))
 
 
-@click.command("levels")
+@click.command("levels", cls=Command)
 @click.option("--albums", type=path_type(), required=True, help="A folder of albums, each a folder of photos.")
-@click.option("--out", type=path_type(), required=True, help="The folder to make, in CUFED5's layout.")
+@options.out("The folder to make, in CUFED5's layout.", required=True)
 @click.option("--per-album", type=click.IntRange(1), default=1, show_default=True, help="Inputs from each album.")
 @click.option("--long-side", type=click.IntRange(32), default=500, show_default=True, help="Larger images are reduced.")
 @with_options(engine_options)
@@ -219,12 +222,13 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
     click.echo(f"{out}: {count} groups. Try them: {run}")
 
 
-@click.command("stats")
-@click.argument("name", shell_complete=names("DATASETS"))
-@click.option("--out", type=path_type(), help="Also draw charts into this folder.")
-@click.option("--svg", is_flag=True, help="Charts as SVG instead of PNG.")
-@data_root_option
-def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> None:
+@click.command("stats", cls=Command)
+@click.argument("name", shell_complete=complete.names("DATASETS"))
+@options.out("A folder, to draw charts, too.")
+@options.file_format(["png", "svg"], "Of the charts.", default="png")
+@renamed("--svg", "form", "--format svg", change=lambda _: "svg", is_flag=True)
+@options.data_root_option
+def stats(name: str, out: Path | None, form: str, data_root: Path | None) -> None:
     """Describe a data set: categories, sizes, and how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
     from refsr_bench.data.opening import open_dataset
@@ -234,7 +238,7 @@ def stats(name: str, out: Path | None, svg: bool, data_root: Path | None) -> Non
         found = builder.stats(opened, progress)
     click.echo(found.table())
     if out:
-        for path in builder.plot(found, out, ".svg" if svg else ".png"):
+        for path in builder.plot(found, out, f".{form}"):
             click.echo(f"chart: {path}")
 
 

@@ -7,15 +7,17 @@ from typing import Any
 
 import click
 
-from refsr_bench.cli.common import names, path_type
+from refsr_bench.cli import complete, options
+from refsr_bench.cli.grammar import Command
+from refsr_bench.cli.options import path_type
 
 
-@click.command()
-@click.argument("methods", metavar="A B [C ...]", nargs=-1, required=True, shell_complete=names("METHODS"))
-@click.option("--results", type=path_type(), default=Path("results"), show_default=True)
-@click.option("--dataset", help="Only on this data set. Default: on every one that all of them have.")
-@click.option("--protocol", help="Only under this protocol: its label, or the start of its digest.")
-@click.option("--metric", help="Default: the PSNR of the protocol.")
+@click.command(cls=Command)
+@click.argument("methods", metavar="A B [C ...]", nargs=-1, required=True, shell_complete=complete.runs)
+@options.results(callback=None)
+@options.dataset("Default: every one that all of them have.")
+@options.protocol("Or its label, or the start of its digest. Default: every one.")
+@options.metric("Default: the PSNR of the protocol.")
 @click.option("--json", "json_file", type=path_type(), help="Also write every number, unrounded.")
 @click.option("--csv", "csv_file", type=path_type(), help="Also write the pairs, unrounded.")
 def compare(json_file: Path | None, csv_file: Path | None, **asked: Any) -> None:

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
-from refsr_bench.cli.build import build
+from refsr_bench.cli import complete, options
 from refsr_bench.cli.build_wrsr import stats
-from refsr_bench.cli.common import data_root_option, names, path_type
+from refsr_bench.cli.grammar import Group
 from refsr_bench.core.commands import command
 from refsr_bench.core.terminal import one_line, progress_bar
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
-    """Data sets: list, describe, prepare and verify them."""
+    """Data sets: list, describe, prepare and verify them. `refsr-bench build` makes new ones."""
 
 
 @data.command("list")
-@data_root_option
+@options.data_root_option
 def data_list(data_root: Path | None) -> None:
     """List every data set that refsr-bench knows and whether it is on this machine."""
     from refsr_bench.core import catalogue
@@ -35,7 +35,7 @@ def data_list(data_root: Path | None) -> None:
 
 
 @data.command("info")
-@click.argument("name", shell_complete=names("DATASETS"))
+@click.argument("name", shell_complete=complete.names("DATASETS"))
 def data_info(name: str) -> None:
     """Print a data set's origin, terms and layout on disk."""
     from refsr_bench.core import catalogue
@@ -54,9 +54,9 @@ def data_info(name: str) -> None:
 
 
 @data.command("prepare")
-@click.argument("name", shell_complete=names("DATASETS"))
-@click.option("--from", "source", type=path_type(), required=True, help="The archive or folder you downloaded.")
-@data_root_option
+@click.argument("name", shell_complete=complete.names("DATASETS"))
+@options.source("The archive or folder you downloaded.", "source", required=True)
+@options.data_root_option
 def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
     """Unpack a download safely, check it, and write its manifest."""
     from refsr_bench.data.opening import data_root as find_root
@@ -70,8 +70,8 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
 
 
 @data.command("verify")
-@click.argument("name", shell_complete=names("DATASETS"))
-@data_root_option
+@click.argument("name", shell_complete=complete.names("DATASETS"))
+@options.data_root_option
 def data_verify(name: str, data_root: Path | None) -> None:
     """Check every file against the manifest and look for references that give the answer away."""
     from refsr_bench.data.verification import verify
@@ -83,5 +83,4 @@ def data_verify(name: str, data_root: Path | None) -> None:
         sys.exit(1)
 
 
-data.add_command(build)
 data.add_command(stats)

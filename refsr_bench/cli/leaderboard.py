@@ -9,43 +9,31 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import path_type
-from refsr_bench.core.commands import command
-from refsr_bench.core.errors import Misuse
+from refsr_bench.cli import options
+from refsr_bench.cli.grammar import Group, renamed
 from refsr_bench.core.terminal import one_line
 
 if TYPE_CHECKING:
     from leaderboard.reading.load import Problem
 
 
-def _there(context: click.Context, option: click.Parameter, folder: Path) -> Path:
-    if not folder.is_dir():
-        run = command("run", "--method", "bicubic", "--dataset", "sample", "--out", folder)
-        raise Misuse(f"There is no results folder {folder}. To make one: {run}")
-    return folder
-
-
-results_option = click.option(
-    "--results", "results_dir", type=path_type(), callback=_there, default=Path("results"), show_default=True
-)
-
-
-@click.group()
+@click.group(cls=Group)
 def leaderboard() -> None:
     """Results as a page to publish."""
 
 
 @leaderboard.command("build")
-@results_option
-@click.option("--out", type=path_type(), default=Path("site"), show_default=True)
-@click.option("--title", help="The page's heading.")
+@options.results("", "results_dir")
+@options.out("The folder of the site.", default=Path("site"), show_default=True)
+@options.title()
 @click.option(
-    "--images",
+    "--pictures",
     type=click.Choice(["all", "thumbs", "none"]),
     default="all",
     show_default=True,
     help="Pictures that runs saved (--save-images): all, small ones only, or none.",
 )
+@renamed("--images", "pictures", "--pictures")
 @click.option(
     "--publish-inputs",
     "publish",
@@ -53,11 +41,11 @@ def leaderboard() -> None:
     metavar="DATASET",
     help="Publish pictures of a data set whose owners do not allow it to everyone. May be given again.",
 )
-def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: str, publish: tuple[str, ...]) -> None:
+def leaderboard_build(results_dir: Path, out: Path, title: str | None, pictures: str, publish: tuple[str, ...]) -> None:
     """Build the static site of every result below a folder: tables, statistics, figures, methods, images."""
     from leaderboard.pages.site import build
 
-    report = build(results_dir, out, images=images, publish=publish, **({"title": title} if title else {}))
+    report = build(results_dir, out, images=pictures, publish=publish, **({"title": title} if title else {}))
     for name, reason in report.withheld:
         click.echo(f"no pictures of {name}: {reason}; --publish-inputs {name} if you may.", err=True)
     click.echo(f"{report.pages[0]} ({len(report.pages)} pages)")
@@ -65,12 +53,11 @@ def leaderboard_build(results_dir: Path, out: Path, title: str | None, images: s
 
 
 @leaderboard.command("export")
-@results_option
-@click.option("--protocol", help="Its label, or the start of its digest; not needed if there is only one.")
-@click.option("--metric", "metrics", multiple=True, help="Instead of the protocol's PSNR and SSIM; may be given again.")
+@options.results("", "results_dir")
+@options.protocol("Or its label, or the start of its digest. Not needed if there is only one.")
+@options.metric("Instead of the protocol's PSNR and SSIM.", "metrics", multiple=True)
 @click.option("--published/--no-published", default=True, show_default=True, help="Add published numbers.")
-@click.option("--format", "form", type=click.Choice(["csv", "json", "latex", "markdown"]), default="markdown",
-              show_default=True)  # fmt: skip
+@options.file_format(["csv", "json", "latex", "markdown"], default="markdown")
 def leaderboard_export(
     results_dir: Path, protocol: str | None, metrics: tuple[str, ...], published: bool, form: str
 ) -> None:
@@ -83,18 +70,18 @@ def leaderboard_export(
 
 
 @leaderboard.command("figures")
-@results_option
-@click.option("--out", type=path_type(), default=Path("figures"), show_default=True)
-@click.option("--format", "kind", type=click.Choice(["svg", "png", "pdf"]), default="pdf", show_default=True)
+@options.results("", "results_dir")
+@options.out("The folder of the figures.", default=Path("figures"), show_default=True)
+@options.file_format(["svg", "png", "pdf"], default="pdf")
 @click.option("--narrow", is_flag=True, help="One column wide (3.6 inches) instead of two (7.2).")
-def leaderboard_figures(results_dir: Path, out: Path, kind: str, narrow: bool) -> None:
+def leaderboard_figures(results_dir: Path, out: Path, form: str, narrow: bool) -> None:
     """Draw every figure that has enough data, as a file for a paper with its data as CSV beside it.
 
     Robustness, quality against cost, ablation, levels of similarity, protocol sensitivity.
     """
     from leaderboard.pages.figures import write
 
-    report = write(results_dir, out, kind, narrow)
+    report = write(results_dir, out, form, narrow)
     for path in report.files:
         click.echo(path)
     for missing in report.missing:

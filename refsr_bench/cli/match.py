@@ -7,31 +7,32 @@ from typing import Any
 
 import click
 
-from refsr_bench.cli.common import as_one, path_type, views_of, views_option
+from refsr_bench.cli import options
+from refsr_bench.cli.common import views_of
+from refsr_bench.cli.grammar import Command, renamed
+from refsr_bench.cli.options import as_one, path_type, views_option
 from refsr_bench.core.errors import Misuse
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
-@click.command()
-@click.option("--lr", "lr_path", type=path_type(), required=True, help="The LR image.")
-@click.option("--ref", "ref_paths", type=path_type(), multiple=True, required=True, help="May be given again.")
-@click.option("--out", type=path_type(), required=True, help="The figure: .png, .pdf or .svg.")
-@click.option("--weights", type=path_type(), help="C2-Matching weights instead of the bundled ones.")
-@click.option(
-    "--matching", type=click.Choice(["exact", "half", "coarse", "sub-cell"]), default="exact", show_default=True
-)
+@click.command(cls=Command)
+@options.lr("", "lr_path", required=True)
+@options.ref("", "ref_paths", required=True)
+@options.out("The figure: .png, .pdf or .svg.", required=True)
+@options.weights("Of C2-Matching.", type=path_type())
+@options.matching(type=click.Choice(["exact", "half", "coarse", "sub-cell"]), default="exact", show_default=True)
 @views_option("match")
 @click.option("--lines", type=click.IntRange(0, 2000), default=40, show_default=True, help="Correspondences to draw.")
-@click.option("--force", is_flag=True, help="Replace --out.")
+@options.overwrite()
+@renamed("--force", "overwrite", "--overwrite", is_flag=True)
 @as_one
 def match(asked: Any) -> None:
     """Draw which patch of which reference C2-Matching finds for every patch of an LR image."""
     out = asked.out
     if out.suffix.lower() not in SUFFIXES:
         raise Misuse(f"--out {out}: must end in {', '.join(SUFFIXES)}.")
-    if out.exists() and not asked.force:
-        raise Misuse(f"{out} exists. Give another --out, or --force to replace it.")
+    options.refuse_existing(out, asked.overwrite)
     if not out.parent.is_dir():
         raise Misuse(f"--out {out}: there is no folder {out.parent}.")
     from c2matching import figure

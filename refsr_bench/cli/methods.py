@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import click
 
-from refsr_bench.cli.common import names
+from refsr_bench.cli import complete
+from refsr_bench.cli.grammar import Listing
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.schema import VERIFIED
 
 HEAD = ("name", "title", "group", "year", "refs", "GAN", "parameters", "GMACs", "weights here", "verified against")
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def methods(ctx: click.Context) -> None:
+@click.group(cls=Listing)
+def methods() -> None:
     """List every method of the catalogue; `refsr-bench methods info NAME` describes one."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_)
 
 
 @methods.command("list")
@@ -42,7 +40,7 @@ def _row(card: MethodCard) -> tuple[str, ...]:
 
 
 @methods.command()
-@click.argument("name", shell_complete=names("METHODS"))
+@click.argument("name", shell_complete=complete.names("METHODS"))
 def info(name: str) -> None:
     """Show one method: its paper, its size, its weights, how it was verified, and which guesses it contains."""
     from refsr_bench.core import catalogue

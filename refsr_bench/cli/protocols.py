@@ -9,27 +9,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import data_root_option, names, protocol_of
+from refsr_bench.cli import complete, options
+from refsr_bench.cli.common import protocol_of
+from refsr_bench.cli.grammar import Listing
 from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
     from refsr_bench.core.types import Dataset
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def protocols(ctx: click.Context) -> None:
+@click.group(cls=Listing)
+def protocols() -> None:
     """List the protocols, one per published convention of how numbers are made."""
-    if ctx.invoked_subcommand is None:
-        from refsr_bench.core import catalogue
 
-        for protocol in catalogue.collect("PROTOCOLS").values():
-            click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {protocol.summary}")
+
+@protocols.command("list")
+def protocols_list() -> None:
+    """Print the name, the digest and a summary of every protocol."""
+    from refsr_bench.core import catalogue
+
+    for protocol in catalogue.collect("PROTOCOLS").values():
+        click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {protocol.summary}")
 
 
 @protocols.command("diff")
-@click.argument("a", shell_complete=names("PROTOCOLS"))
-@click.argument("b", shell_complete=names("PROTOCOLS"))
+@click.argument("a", shell_complete=complete.names("PROTOCOLS"))
+@click.argument("b", shell_complete=complete.names("PROTOCOLS"))
 def protocols_diff(a: str, b: str) -> None:
     """Explain how two protocols differ, in words and, if measured, in dB."""
     from refsr_bench.protocols.effects import explain
@@ -38,7 +43,7 @@ def protocols_diff(a: str, b: str) -> None:
 
 
 @protocols.command("selftest")
-@data_root_option
+@options.data_root_option
 def protocols_selftest(data_root: Path | None) -> None:
     """Measure bicubic on the standard sets that you have and compare with the published rows."""
     from refsr_bench.core.terminal import text_table

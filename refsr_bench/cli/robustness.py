@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import (
-    as_one,
-    command_line,
-    data_root_option,
-    exit_on_failures,
-    names,
-    out_option,
-    pair_progress,
-    reuse_option,
-    views_option,
-)
+from refsr_bench.cli import complete, options
+from refsr_bench.cli.common import command_line, exit_on_failures, pair_progress
+from refsr_bench.cli.grammar import Command
+from refsr_bench.cli.options import as_one, views_option
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -33,54 +26,37 @@ METHODS = ("c2matching",)
 MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 
 
-@click.command()
-@click.option(
-    "--transform",
+@click.command(cls=Command)
+@options.transform(
+    "'given': the data set's own references, where their true correspondence is known.",
     "transforms",
     required=True,
     multiple=True,
-    help="rotation, scale, rotation+scale, shear, shift, perspective, blur, noise, jpeg, illumination, occlusion; or "
-    "'given': the data set's own references, where their true correspondence is known. May be given again.",
 )
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    shell_complete=names("METHODS"),
-    help=f"May be given again. Default: {', '.join(METHODS)}.",
-)
-@click.option(
-    "--matcher",
+@options.method(f"Default: {', '.join(METHODS)}.", "methods", multiple=True)
+@options.matcher(
+    f"'none' for no matcher. Default: {', '.join(MATCHERS)}.",
     "matchers",
     multiple=True,
-    shell_complete=names("MATCHERS"),
-    help=f"May be given again; 'none' for no matcher. Default: {', '.join(MATCHERS)}.",
+    shell_complete=complete.names("MATCHERS", "none"),
 )
 @click.option("--matchers-only", is_flag=True, help="Compare only correspondences, without restoration.")
-@click.option("--dataset", "dataset_name", default="sample", show_default=True, shell_complete=names("DATASETS"))
-@click.option(
-    "--levels",
-    help="Groups (identity,small,medium,large: the default), numbers (0,10,20: degrees, factors ...; 45x1.5 of "
-    "rotation+scale), or 'wide', the transformation's grid. An unrelated reference is always measured with methods.",
-)
-@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights of a method or a matcher.")
-@click.option(
-    "--matching",
-    multiple=True,
-    help="How methods match that offer a choice, as of `run`. May be given again: all are measured.",
-)
+@options.dataset("", "dataset_name", default="sample", show_default=True)
+@options.levels("An unrelated reference is always measured with methods.", show_default="identity,small,medium,large")
+@options.weights("Also of a matcher.", multiple=True, metavar="[NAME=]PATH")
+@options.matching("All that are given are measured.", multiple=True)
 @views_option(
     "robustness",
     " 'truth' gives the reference put back by its true transformation, the most that any view could give. May be given "
     "again: all are measured.",
     multiple=True,
 )
-@click.option("--limit", type=click.IntRange(1), help="Only the first N pairs.")
-@click.option("--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@reuse_option
-@data_root_option
-@out_option
+@options.limit("The first pairs.")
+@options.subset_option
+@options.device_option
+@options.reuse_option
+@options.data_root_option
+@options.results_out
 @as_one
 def robustness(asked: Any) -> None:
     """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).

@@ -8,27 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refsr_bench.cli import complete, options
 from refsr_bench.cli.common import (
-    as_one,
     command_line,
-    data_root_option,
     exit_on_failures,
-    leaks_option,
-    lpips_option,
-    matching_option,
     metrics_of,
-    names,
-    out_option,
     pair_progress,
-    path_type,
     protocol_of,
-    protocol_options,
     report_runs,
-    reuse_option,
     views_of,
-    views_option,
-    with_options,
 )
+from refsr_bench.cli.grammar import Command
+from refsr_bench.cli.options import as_one, path_type, views_option, with_options
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.lists import some
@@ -39,20 +30,19 @@ if TYPE_CHECKING:
     from refsr_bench.evaluation.plan import Pictures
 
 
-@click.command()
-@click.option(
-    "--method",
+@click.command(cls=Command)
+@options.method(
+    "'all': every method with installed weights.",
     "methods",
     multiple=True,
-    shell_complete=names("METHODS"),
-    help="May be repeated. 'all': every method with installed weights.",
+    shell_complete=complete.names("METHODS", "all"),
 )
 @click.option("--command", help="A method of your own: 'python mymodel.py {lr} {ref} {out}', run once per image.")
 @click.option(
     "--depends",
     type=path_type(),
     multiple=True,
-    help="A file or folder that --command runs without naming it: its changes make another run. May be repeated.",
+    help="A file or folder that --command runs without naming it: its changes make another run. May be given again.",
 )
 @click.option(
     "--time-limit",
@@ -62,33 +52,25 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Time limit of --command per image.",
 )
-@click.option(
-    "--dataset", "datasets", multiple=True, required=True, shell_complete=names("DATASETS"), help="May be given again."
-)
-@with_options(protocol_options)
+@options.dataset("", "datasets", multiple=True, required=True)
+@with_options(options.protocol_options)
 @click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random from N seeds.")
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="[METHOD=]PATH",
-    help="Weights instead of the method's own. 'synthetic': made by formula, to try methods without weights.",
+@options.weights(
+    "'synthetic': made by formula, to try methods without weights.", multiple=True, metavar="[METHOD=]PATH"
 )
-@matching_option
+@options.matching()
 @views_option("run")
-@click.option("--name", help="Another name for the method's row and folder.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first N pairs; such runs are never ranked.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option(
-    "--save-images/--no-save-images",
-    default=None,
-    help="Keep SR, HR, LR and references as PNG, which the pages show. Default: of at most 20 pairs.",
-)
+@options.name("Of the method's row and folder; default: its own.")
+@options.limit("The first pairs; such runs are never ranked.")
+@options.device_option
+@options.save_images("Default: of at most 20 pairs.", default=None)
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
-@reuse_option
-@data_root_option
-@lpips_option
-@leaks_option
-@out_option
+@options.reuse_option
+@options.data_root_option
+@with_options(options.metric_options)
+@options.lpips_option
+@options.leaks_option
+@options.results_out
 @as_one
 def run(asked: Any) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
@@ -124,7 +106,7 @@ def run(asked: Any) -> None:
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
-        metrics=metrics_of(protocol, device, asked.lpips_weights),
+        metrics=metrics_of(protocol, device, asked),
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,
@@ -157,20 +139,21 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
             )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--pred", type=path_type(), required=True, help="Folder of SR images, one per pair.")
-@click.option("--dataset", "dataset_name", required=True, shell_complete=names("DATASETS"))
-@with_options(protocol_options)
-@click.option("--name", required=True, help="The method's name in tables.")
+@options.dataset("", "dataset_name", required=True)
+@with_options(options.protocol_options)
+@options.name("Of the method that made the images.", required=True)
 @click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True)
 @click.option("--gan", is_flag=True, help="Trained with an adversarial loss (such rows are shaded).")
 @click.option("--partial", is_flag=True, help="Measure the others when images are missing; never ranked.")
-@click.option("--save-images", is_flag=True, help="Keep SR, HR, LR and references as PNG, for the leaderboard's pages.")
-@reuse_option
-@data_root_option
-@lpips_option
-@leaks_option
-@out_option
+@options.save_images("Default: none.", default=False)
+@options.reuse_option
+@options.data_root_option
+@with_options(options.metric_options)
+@options.lpips_option
+@options.leaks_option
+@options.results_out
 @as_one
 def score(asked: Any) -> None:
     """Measure SR images that any other code produced.
@@ -193,7 +176,7 @@ def score(asked: Any) -> None:
         predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
         dataset=dataset,
         protocol=protocol,
-        metrics=metrics_of(protocol, "cpu", asked.lpips_weights),
+        metrics=metrics_of(protocol, "cpu", asked),
         pairs=pairs,
         leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
         pictures="images" if asked.save_images else "none",
@@ -214,16 +197,16 @@ def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> Non
         )
 
 
-@click.command()
-@click.option("--lr", type=path_type(), required=True, help="The low-resolution photo.")
-@click.option("--ref", "refs", type=path_type(), multiple=True, help="A high-resolution photo of something similar.")
-@click.option("--method", default="c2matching", show_default=True, shell_complete=names("METHODS"))
-@click.option("--weights", type=path_type(), help="Weights instead of the method's own.")
-@matching_option
+@click.command(cls=Command)
+@options.lr(required=True)
+@options.ref("", "refs")
+@options.method(default="c2matching", show_default=True)
+@options.weights(type=path_type())
+@options.matching()
 @views_option("sr")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--out", type=path_type(), required=True, help="The SR image, a .png.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@options.device_option
+@options.out("The SR image, a .png.", required=True)
+@options.overwrite()
 @as_one
 def sr(asked: Any) -> None:
     """Super-resolve one photo x4 with the help of reference photos of any size."""
@@ -235,8 +218,7 @@ def sr(asked: Any) -> None:
     card = manner.card
     if asked.out.suffix.lower() != ".png":
         raise Misuse(f"--out {asked.out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
-    if asked.out.exists() and not asked.overwrite:
-        raise Misuse(f"{asked.out} exists. Choose another --out or give --overwrite.")
+    options.refuse_existing(asked.out, asked.overwrite)
     upscaling.check(manner, len(asked.refs))
     with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
         step()

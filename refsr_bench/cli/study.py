@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from refsr_bench.cli.common import data_root_option, path_type
+from refsr_bench.cli import complete, options
+from refsr_bench.cli.grammar import Group, renamed
+from refsr_bench.cli.options import path_type
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
@@ -17,7 +19,7 @@ from refsr_bench.study.options import Places, Wish
 folder_argument = click.argument("folder", metavar="STUDY", type=path_type())
 
 
-@click.group()
+@click.group(cls=Group)
 def study() -> None:
     """User studies: people choose the better of two images (the paper's Fig. 6c)."""
 
@@ -31,13 +33,16 @@ class InitOptions(Wish, Places):
 
 @study.command("init")
 @folder_argument
-@click.option("--methods", help="Runs with saved images, by their folders' names: A,B,...")
-@click.option("--results", type=path_type(), default=Places.results, show_default=True, help="Results folder.")
-@click.option("--protocol", default=Places.protocol, show_default=True, help="Of the runs.")
-@click.option("--dataset", help="Of the runs.")
-@click.option("--images", multiple=True, metavar="NAME=DIR", help="Any folder of images, as a method.")
-@click.option("--hr", type=path_type(), help="Folder of HR images, with --images.")
-@click.option("--refs", type=path_type(), help="Folder of references, with --images.")
+@click.option("--methods", shell_complete=complete.runs,
+              help="Runs with saved images, by their folders' names: A,B,...")  # fmt: skip
+@options.results(default=Places.results, callback=None)
+@options.protocol("Of the runs.", default=Places.protocol, show_default=True)
+@options.dataset("Of the runs.")
+@options.images("As a method of this name.", multiple=True, metavar="NAME=DIR")
+@click.option("--hr-images", "hr", type=path_type(), help="A folder of HR images, with --images.")
+@click.option("--ref-images", "refs", type=path_type(), help="A folder of references, with --images.")
+@renamed("--hr", "hr", "--hr-images", type=path_type())
+@renamed("--refs", "refs", "--ref-images", type=path_type())
 @click.option("--pairs", "focus", default="all", show_default=True, metavar="all|METHOD",
               callback=lambda context, option, name: "" if name == "all" else name,
               help="Every two methods, or one against every other.")  # fmt: skip
@@ -45,7 +50,7 @@ class InitOptions(Wish, Places):
               help="Shown beside the two images.")  # fmt: skip
 @click.option("--crop", type=click.IntRange(0), default=Wish.crop,
               help="Show the window of this side with most detail.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(0), default=Wish.limit, help="At most this many images, at random.")
+@options.limit("Images, drawn at random.", callback=lambda context, option, most: most or Wish.limit)
 @click.option("--per-person", type=click.IntRange(0), default=Wish.per_person,
               help="Comparisons per person. Default: all, at most 60.")  # fmt: skip
 @click.option("--ties/--no-ties", default=Wish.ties, show_default=True, help="Whether 'equal' is an answer.")
@@ -55,10 +60,10 @@ class InitOptions(Wish, Places):
               help="Comparisons asked twice, as a share.")  # fmt: skip
 @click.option("--pass", "pass_share", type=click.FloatRange(0, 1), default=Wish.pass_share, show_default=True,
               help="Share of checks that must be right for a participant to count.")  # fmt: skip
-@click.option("--title", default=Wish.title, show_default=True)
-@click.option("--question", default=Wish.question, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=Wish.seed, show_default=True)
-@data_root_option
+@options.title(default=Wish.title, show_default=True)
+@click.option("--question", default=Wish.question, show_default=True, help="Asked above every two images.")
+@click.option("--seed", type=click.IntRange(0), default=Wish.seed, show_default=True, help="Of everything random.")
+@options.data_root_option
 def study_init(**options: Any) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
     from refsr_bench.study import prepare, sources
@@ -78,13 +83,14 @@ def study_init(**options: Any) -> None:
 
 @study.command("serve")
 @folder_argument
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
-@click.option("--open/--no-open", "open_browser", default=True, help="Open a browser.")
-def study_serve(folder: Path, port: int, open_browser: bool) -> None:
+@options.port_option
+@options.browser()
+@renamed("--no-open", "browser", "--no-browser", change=lambda _: False, is_flag=True)
+def study_serve(folder: Path, port: int, browser: bool) -> None:
     """Serve the study to browsers on this machine; from another machine, forward the port (ssh -L)."""
     from refsr_bench.study.serve import serve
 
-    serve(folder, port, open_browser, click.echo)
+    serve(folder, port, browser, click.echo)
 
 
 @study.command("import")
@@ -113,8 +119,8 @@ def study_export(folder: Path, tasks: bool) -> None:
 
 @study.command("report")
 @folder_argument
-@click.option("--results", type=path_type(), help="Results folder; the report goes to RESULTS/studies/STUDY/.")
-@click.option("--out", type=path_type(), help="Instead, the folder of the report.")
+@options.results("The report goes to RESULTS/studies/STUDY/.", default=None, callback=None)
+@options.out("Instead, the folder of the report.")
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
 def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
     """Evaluate the votes: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import as_one, data_root_option, lpips_option, path_type
+from refsr_bench.cli import options
+from refsr_bench.cli.common import metric_files
+from refsr_bench.cli.grammar import Group
+from refsr_bench.cli.options import as_one, path_type
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -47,7 +50,7 @@ class Report:
         return bool(more)
 
 
-@click.group()
+@click.group(cls=Group)
 def submit() -> None:
     """Share results: check a run file, or start a repository that collects them."""
 
@@ -63,12 +66,13 @@ def _count(context: click.Context, option: click.Parameter, sample: str) -> int 
 
 @submit.command("check")
 @click.argument("files", nargs=-1, required=True, type=path_type())
-@click.option("--images", type=path_type(), help="SR images of the run. Default: images/ beside the file, when there.")
+@options.images("Of the run; default: images/ beside the file, when there.", type=path_type())
 @click.option("--sample", default=str(SAMPLE), callback=_count, show_default=True,
               help="Images to measure again: a number, or 'all'.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
-@data_root_option
-@lpips_option
+@options.json_option
+@options.data_root_option
+@options.metric_weights_option
+@options.lpips_option
 @as_one
 def check(asked: Any) -> None:
     """Check run files as a leaderboard would: schema, means, protocol, data set, plausibility.
@@ -155,9 +159,9 @@ def _check(path: Path, asked: Any) -> Report:
         why = "the protocol is unknown" if protocol is None else "--sample 0" if asked.sample == 0 else ""
         report.note += f"{why or f'no folder {folder}'}."
         return report
-    stated = {metric.name for metric in result.run.metrics}.intersection(protocol.metrics)
-    wanted = tuple(name for name in protocol.metrics if name in stated)
-    metrics = _metrics(wanted, asked.lpips_weights)
+    known = catalogue.collect("METRICS")
+    stated = {metric.name: metric for metric in result.run.metrics if metric.name in known}
+    metrics = _metrics(tuple(stated), tuple(metric_files(asked).items()))
     chosen = remeasure.draw_records(result, asked.sample)
     again = remeasure.Remeasurement(result, folder, dataset, protocol, metrics)
     with progress_bar("measuring again") as progress:
@@ -166,7 +170,7 @@ def _check(path: Path, asked: Any) -> Report:
             report.measured_again += 1
             progress(report.measured_again, len(chosen))
     names = [metric.card.name for metric in metrics]
-    left = ", ".join(sorted(stated.difference(names)))
+    left = ", ".join(sorted(stated.keys() - names))
     report.note = (
         f"{report.measured_again} of {len(result.images)} images measured again with {', '.join(names)}"
         f"{f', not with {left}' if left else ''}."
@@ -199,8 +203,8 @@ def _dataset(result: Result, data_root: Path | None, report: Report) -> Any:
 
 
 @cache
-def _metrics(names: tuple[str, ...], lpips_weights: Path | None) -> tuple[Metric, ...]:
+def _metrics(names: tuple[str, ...], files: tuple[tuple[str, Path], ...]) -> tuple[Metric, ...]:
     """Return the metrics that can be computed on this machine; the others are left out with one notice."""
     from refsr_bench.evaluation.metrics import load_metrics
 
-    return tuple(metric for metric in load_metrics(names, "cpu", lpips_weights) if metric.compute)
+    return tuple(metric for metric in load_metrics(names, "cpu", dict(files)) if metric.compute)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli.common import as_one, path_type, with_options
+from refsr_bench.cli import options
+from refsr_bench.cli.grammar import Group, renamed
+from refsr_bench.cli.options import as_one, path_type, with_options
+from refsr_bench.cli.training import Training, device_of, photos_option, recipe_option
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -18,13 +21,7 @@ UNSTAGED = {"stage": "restoration", "gan": False, "teacher": None, "vgg16": None
 """The values of STAGED and the stage for a system without stages of its own, whose command lacks these options."""
 
 
-def configurations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from refsr_bench.learning.training.config import named
-
-    return [name for name in named() if name.startswith(incomplete)]
-
-
-class Methods(click.Group):
+class Methods(Group):
     """A subcommand for every method that can be trained, made from its card."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -46,42 +43,29 @@ def train() -> None:
     """Train a method on photos of your own."""
 
 
-HELP = """The configuration is printed first. Ctrl-C or SIGTERM saves and exits; the same command with --resume
+HELP = """The recipe is printed first. Ctrl-C or SIGTERM saves and exits; the same command with --resume
 continues to the very weights that an uninterrupted training gives. Several GPUs or machines: torchrun (or
-accelerate launch) --nproc-per-node N -m refsr_bench.cli train ..."""
+accelerate launch) --nproc-per-node N -m refsr_bench train ..."""
 
 COMMON = [
-    click.option(
-        "--data",
-        "folders",
-        type=path_type(),
-        multiple=True,
-        required=True,
-        help="Photos, a folder of photos per scene, or pairs (input/ or hr/, with ref/). May be given again.",
-    ),
-    click.option("--out", type=path_type(), required=True, help="Folder of this training: weights, checkpoint, log."),
-    click.option(
-        "--config",
-        "configs",
-        multiple=True,
-        shell_complete=configurations,
-        help="Differences from the paper's configuration: paper, as-executed, light, small-cpu, robust, or a TOML "
-        "file. May be given again; later ones win.",
-    ),
-    click.option("--set", "settings", multiple=True, metavar="[TABLE.]FIELD=VALUE", help="Override one value."),
+    photos_option,
+    options.out("The folder of this training: weights, checkpoint, log.", required=True),
+    recipe_option,
+    options.setting("A value of the recipe.", "settings", metavar="[TABLE.]FIELD=VALUE"),
     click.option("--student", type=path_type(), help="C2-Matching's student, for networks that match or read with it."),
-    click.option("--weights", "start", type=path_type(), help="Start from these weights of the network itself."),
-    click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline."),
+    click.option("--from-weights", "start", type=path_type(), help="Start from these weights of the network itself."),
+    renamed("--weights", "start", "--from-weights", type=path_type()),
+    options.vgg19_option,
     click.option("--resume", is_flag=True, help="Continue the training in --out."),
-    click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True),
-    click.option("--budget", type=click.IntRange(1), help="Iterations, instead of the configuration's."),
+    options.device_option,
+    click.option("--budget", type=click.IntRange(1), help="Iterations, instead of the recipe's."),
     click.option("--small", is_flag=True, help="The method's small network, which the fixed-budget track compares."),
-    click.option("--name", help="What results call these weights; default: the folder's name."),
+    options.name("Of these weights; default: the folder's."),
 ]
 STAGED = [
     click.option("--gan", is_flag=True, help="Restoration with perceptual and adversarial losses."),
     click.option("--teacher", type=path_type(), help="The teacher's weights, for the student."),
-    click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline."),
+    options.vgg16_option,
 ]
 
 
@@ -89,13 +73,13 @@ def command_of(card: MethodCard) -> click.Command:
     """Return the command that trains one method, as a whole or one stage of it."""
     stages = card.system.stages
     if stages:
-        options = [click.argument("stage", type=click.Choice(stages.names)), *COMMON, *STAGED]
+        taken = [click.argument("stage", type=click.Choice(stages.names)), *COMMON, *STAGED]
         text = f"Train one stage of {card.title}: {', then '.join(stages.names)}."
     else:
-        options = COMMON
-        text = f"Train {card.title} from photos of your own, with the losses of its row; [restoration] configures it."
+        taken = COMMON
+        text = f"Train {card.title} from your photos, with the losses of its row and [restoration] of the recipe."
     call = partial(as_one(partial(run, card)), **({} if stages else UNSTAGED))
-    return click.command(card.name, help=f"{text}\n\n{HELP}")(with_options(options)(call))
+    return click.command(card.name, cls=Training, help=f"{text}\n\n{HELP}")(with_options(taken)(call))
 
 
 def run(card: MethodCard, asked: Any) -> None:
@@ -107,10 +91,10 @@ def run(card: MethodCard, asked: Any) -> None:
     if asked.small and not card.system.small:
         raise Misuse(f"--small: {card.name} has one size.")
     budget = [f"iterations={asked.budget}"] if asked.budget else []
-    training = config.load(prepare.configuration(card), asked.configs, [*asked.settings, *budget], asked.stage)
+    training = config.load(prepare.configuration(card), asked.recipes, [*asked.settings, *budget], asked.stage)
     photos = find_photos(asked.folders)
     trainer.check_folder(asked.out, asked.resume)
-    parallel = parallel_of(training.run.precision, asked.device)
+    parallel = parallel_of(training.run.precision, device_of(asked.device))
     say = partial(click.echo, err=True) if parallel.process == 0 else lambda text: None
     say(config.as_toml(training))
     gan = asked.gan or (card.gan and asked.stage == "restoration")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli.common import names, path_type
+from refsr_bench.cli import options
+from refsr_bench.cli.grammar import Group, renamed
+from refsr_bench.cli.options import path_type
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@click.group()
+@click.group(cls=Group)
 def weights() -> None:
     """Weights: list, describe, import the authors', pack and verify them."""
 
@@ -41,11 +43,10 @@ def _found(name: str) -> Path:
         raise Misuse(f"{name} is neither a file nor bundled weights ({', '.join(bundled)}).") from None
 
 
-def _check_out(out: Path, force: bool) -> None:
+def _check_out(out: Path, overwrite: bool) -> None:
     if out.suffix != ".safetensors":
         raise Misuse(f"--out {out}: must end in .safetensors.")
-    if out.exists() and not force:
-        raise Misuse(f"{out} exists. Give another --out, or --force to replace it.")
+    options.refuse_existing(out, overwrite)
 
 
 @weights.command("list")
@@ -90,12 +91,13 @@ def info(name: str) -> None:
 
 
 @weights.command("import")
-@click.option("--method", required=True, shell_complete=names("METHODS"), help="The method that the weights belong to.")
+@options.method("To which the weights belong.", required=True)
 @click.argument("files", nargs=-1, required=True, type=path_type())
-@click.option("--out", type=path_type(), help="The .safetensors file to write; default: where methods look for theirs.")
-@click.option("--name", help="What results call these weights; default: the first file's name.")
-@click.option("--force", is_flag=True, help="Replace --out.")
-def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | None, force: bool) -> None:
+@options.out("A .safetensors file; default: where methods look for theirs.")
+@options.name("Of these weights; default: the first file's.")
+@options.overwrite()
+@renamed("--force", "overwrite", "--overwrite", is_flag=True)
+def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | None, overwrite: bool) -> None:
     """Turn the authors' files into one file that runs anywhere and states its origin.
 
     Nothing in them is executed. `refsr-bench methods info METHOD` names the files. Without --out, METHOD uses these
@@ -108,7 +110,7 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
     if card.system is None:
         raise Misuse(f"{method} has no weights to import.")
     out = out or folder() / f"{method}.safetensors"
-    _check_out(out, force)
+    _check_out(out, overwrite)
     used = import_files(card, files, out, name or files[0].stem)
     known = ", ".join(file.name for file in used)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {known}. Use it with --weights {method}={out}.")
@@ -116,16 +118,17 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
 
 @weights.command()
 @click.argument("file", type=path_type())
-@click.option("--out", type=path_type(), required=True, help="The .safetensors file to write.")
-@click.option("--name", help="What results call these weights; default: the file's name.")
-@click.option("--force", is_flag=True, help="Replace --out.")
-def pack(file: Path, out: Path, name: str | None, force: bool) -> None:
+@options.out("A .safetensors file.", required=True)
+@options.name("Of these weights; default: the file's.")
+@options.overwrite()
+@renamed("--force", "overwrite", "--overwrite", is_flag=True)
+def pack(file: Path, out: Path, name: str | None, overwrite: bool) -> None:
     """Rewrite trained weights as float16, half the size, for sharing. They are read as float32."""
     from refsr_bench.learning import weights as files
 
     if file.suffix != ".safetensors":
         raise Misuse(f"{file} is no .safetensors file of training, and no imported one.")
-    _check_out(out, force)
+    _check_out(out, overwrite)
     files.owner(file).load(file, "cpu")  # damaged weights, or those of another network, are not passed on
     files.pack(file, out, name or out.stem)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, was {file.stat().st_size / 1e6:.1f} MB.")

@@ -36,12 +36,22 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights that its authors publish: its name, its place, and notes (training data, terms)."""
+
+    file: str
+    home: str
+    facts: str = ""
+
+
+@dataclass(frozen=True)
 class MetricCard:
     """One metric. ``load(device, weights) -> compute``; ``compute(sr, hr, border, y_rounded) -> float``.
 
     Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better. version: raised
     when the metric gives different values. get: what to do when the weights of its network are missing, in a sentence;
-    "" for a metric without weights.
+    "" for a metric without weights. file: these weights. package: a distribution that it needs and that is installed on
+    its own.
     """
 
     name: str
@@ -53,6 +63,8 @@ class MetricCard:
     load: Callable[[str, Path | None], Callable[[Image, Image, int, bool], float]]
     version: int = 1
     get: str = ""
+    file: WeightsFile | None = None
+    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,15 +122,6 @@ class MatcherCard:
     description: str
     load: Callable[[Path | None, str], LoadedMatcher]
     version: int = 1
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """A checkpoint that the authors of a method publish: its file name, its place, and notes (training data, terms)."""
-
-    file: str
-    home: str
-    facts: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""Names that are safe as files and folders on every system."""
+"""Names: those that are safe as files and folders on every system, and the nearest to a mistyped one."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
+from collections.abc import Iterable
 
 
 def slug(text: str) -> str:
@@ -19,3 +21,11 @@ def stem(pair_id: str) -> str:
     """
     name = slug(pair_id)
     return name if name == pair_id else f"{name[:100]}-{hashlib.sha256(pair_id.encode()).hexdigest()[:12]}"
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return a sentence that offers the known names nearest to a wrong one, or all of them when none is near."""
+    known = list(known)
+    folded = {each.casefold().replace("_", "-"): each for each in known}
+    near = difflib.get_close_matches(name.casefold().replace("_", "-"), folded, n=2, cutoff=cutoff)
+    return f"Did you mean {' or '.join(folded[each] for each in near)}?" if near else f"Known: {', '.join(known)}."

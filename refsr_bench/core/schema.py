@@ -43,7 +43,7 @@ Tiling = Literal["whole", "strips", "tiles", "unknown"]
 NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
-Lacking = Literal["nothing", "weights"]
+Lacking = Literal["nothing", "weights", "package"]
 FoundBy = Literal["sift", "orb", "akaze", "aliked", "disk", "xfeat", "turns", "matches", "flow", "truth", "unknown"]
 
 VERIFIED: dict[Verified, str] = {
@@ -213,7 +213,8 @@ class MetricInfo(Format):
     """One column.
 
     direction: "higher" or "lower" is better. digits: decimals when printed. lacks: what was missing to measure it;
-    "weights" if the protocol asks for the metric and no image has it, because its network's weights were not there.
+    "weights" if the metric was asked for and no image has it, because its network's weights were not there, "package"
+    if a package was not installed.
     version: the card's for a metric of this package, a digest of its code for one from somebody else's.
     """
 

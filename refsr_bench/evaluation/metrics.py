@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MetricCard
-from refsr_bench.core.errors import BenchError
-from refsr_bench.core.schema import MetricInfo
+from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.schema import Lacking, MetricInfo
 from refsr_bench.core.types import Image, Sample
 from refsr_bench.evaluation.code_identity import code_of_card
 from refsr_bench.protocols.base import Protocol
@@ -24,36 +25,56 @@ Compute = Callable[[Image, Image, int, bool], float]
 class Metric:
     """A metric ready to be computed: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``.
 
-    compute: None if the weights of its network are missing.
+    compute: None if something that it needs is missing, which ``lacks`` names.
     """
 
     card: MetricCard
     compute: Compute | None
+    lacks: Lacking = "nothing"
 
     @property
     def info(self) -> MetricInfo:
         card, code = self.card, code_of_card(self.card)
-        lacks = "weights" if self.compute is None else "nothing"
         version = code.sha256 or code.version
-        return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits, lacks, version)
+        return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits, self.lacks, version)
 
 
-def load_metrics(names: Iterable[str], device: str, lpips_weights: Path | None = None) -> tuple[Metric, ...]:
-    """Load metrics of the catalogue.
+NO_FILES: Mapping[str, Path] = {}
 
-    A metric whose weights cannot be had stays without values, which the log says once and results state, unless its
-    file was given: then its BenchError is raised.
+
+def files_by_name(options: Sequence[str]) -> dict[str, Path]:
+    """Return ``METRIC=FILE`` options as files by metric. Raises Misuse for an unknown metric or one without a file."""
+    found = {}
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not equals or not path:
+            raise Misuse(f"--metric-weights {option}: write METRIC=FILE, for example dists=vgg16.pth.")
+        if catalogue.get("METRICS", name).file is None:
+            raise Misuse(f"--metric-weights {option}: {name} needs no file.")
+        found[name] = Path(path)
+    return found
+
+
+def load_metrics(names: Iterable[str], device: str, files: Mapping[str, Path] = NO_FILES) -> tuple[Metric, ...]:
+    """Load metrics of the catalogue. files: of their networks, by the metric's name, where a person names them.
+
+    A metric whose weights or package are missing stays without values, which the log says once and results state,
+    unless its file was given: then its BenchError is raised.
     """
     ready = []
     for card in [catalogue.get("METRICS", name) for name in names]:
-        given = lpips_weights if card.name == "lpips" else None
+        given = files.get(card.name)
+        if card.package and find_spec(card.package) is None:
+            log.warning("%s stays empty: %s is not installed.", card.title, card.package)
+            ready.append(Metric(card, None, "package"))
+            continue
         try:
             ready.append(Metric(card, card.load(device, given)))
         except BenchError as error:
             if given is not None:
                 raise
             log.warning("%s stays empty: %s", card.title, error.__cause__ or error)  # tables say what to do
-            ready.append(Metric(card, None))
+            ready.append(Metric(card, None, "weights"))
     return tuple(ready)
 
 

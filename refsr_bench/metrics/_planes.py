@@ -29,6 +29,16 @@ def measured(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool) -
 
     Raises BenchError when the sizes differ or nothing is left.
     """
+    # The border is removed before the conversion: luma is pointwise, so the values are the same and less is computed.
+    sr, hr = inside(sr, hr, border)
+    return planes(sr, channel, y_rounded), planes(hr, channel, y_rounded)
+
+
+def inside(sr: Image, hr: Image, border: int) -> tuple[Image, Image]:
+    """Return both uint8 images without ``border`` pixels on each side.
+
+    Raises BenchError when the sizes differ or nothing is left.
+    """
     if sr.shape != hr.shape:
         raise BenchError(f"SR is {sr.shape[1]}x{sr.shape[0]} pixels but HR is {hr.shape[1]}x{hr.shape[0]}.")
     height, width = hr.shape[0] - 2 * border, hr.shape[1] - 2 * border
@@ -37,6 +47,5 @@ def measured(sr: Image, hr: Image, channel: str, border: int, y_rounded: bool) -
             f"Nothing is left to measure: the image is {hr.shape[1]}x{hr.shape[0]} pixels and the protocol leaves out "
             f"{border} on every side. Use a larger image or --set border=0."
         )
-    # The border is removed before the conversion: luma is pointwise, so the values are the same and less is computed.
-    inside = (slice(border, border + height), slice(border, border + width))
-    return planes(sr[inside], channel, y_rounded), planes(hr[inside], channel, y_rounded)
+    area = (slice(border, border + height), slice(border, border + width))
+    return sr[area], hr[area]

@@ -13,17 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.cards import MetricCard, WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
+from refsr_bench.learning.imagenet import MODELS
+from refsr_bench.metrics._planes import inside
 
-ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+ALEXNET = WeightsFile("alexnet-owt-7be5be79.pth", f"{MODELS}/", "AlexNet, ImageNet")
+ALEXNET_URL = ALEXNET.home + ALEXNET.file
 MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
 _GET = (
-    f"get {ALEXNET_URL} on any machine and name the file with --lpips-weights FILE, or put it into the torch hub cache"
+    f"get {ALEXNET_URL} on any machine and name the file with --metric-weights lpips=FILE, or put it into the torch "
+    "hub cache"
 )
 _HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 
@@ -74,19 +78,17 @@ def distance(model: Any, sr: Image, hr: Image, border: int) -> float:
     """
     import torch
 
-    height, width = hr.shape[0] - 2 * border, hr.shape[1] - 2 * border
-    if sr.shape != hr.shape:
-        raise BenchError(f"SR is {sr.shape[1]}x{sr.shape[0]} pixels but HR is {hr.shape[1]}x{hr.shape[0]}.")
-    if min(height, width) < MIN_SIDE:
+    whole = hr.shape
+    sr, hr = inside(sr, hr, border)
+    if min(hr.shape[:2]) < MIN_SIDE:
         raise BenchError(
             f"LPIPS needs at least {MIN_SIDE}x{MIN_SIDE} pixels after the border is left out; of "
-            f"{hr.shape[1]}x{hr.shape[0]} a border of {border} leaves {max(width, 0)}x{max(height, 0)}."
+            f"{whole[1]}x{whole[0]} a border of {border} leaves {hr.shape[1]}x{hr.shape[0]}."
         )
     device = next(model.parameters()).device
 
     def tensor(image: Image):
-        inside = image[border : border + height, border : border + width]
-        chw = np.ascontiguousarray(inside.transpose(2, 0, 1), dtype=np.float32)
+        chw = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
         return torch.from_numpy(chw)[None].to(device) / 127.5 - 1.0
 
     with torch.inference_mode():
@@ -110,5 +112,6 @@ METRICS = (
         "Learned perceptual distance, AlexNet v0.1, RGB. Needs the ImageNet AlexNet file.",
         load,
         get=_GET,
+        file=ALEXNET,
     ),
 )

@@ -79,9 +79,9 @@ def _check(wish: Wish, names: Sequence[str], origin: Origin) -> None:
     if not 0 <= wish.seed < 10**MOST_DIGITS:
         raise Misuse(f"--seed is a whole number of at most {MOST_DIGITS} digits.")
     if wish.reference == "hr" and not origin.hr:
-        raise Misuse("HR images are not known here: give --hr DIR.")
+        raise Misuse("HR images are not known here: give --hr-images DIR.")
     if wish.reference == "ref" and not origin.refs:
-        raise Misuse("References are not known here: give --refs DIR.")
+        raise Misuse("References are not known here: give --ref-images DIR.")
 
 
 def _chosen(sources: Sequence[Source], origin: Origin, wish: Wish) -> tuple[list[str], list[str]]:

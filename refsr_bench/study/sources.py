@@ -49,7 +49,7 @@ def gather(places: Places, pictures: bool) -> tuple[list[Source], Origin]:
         if not places.dataset:
             raise Misuse("--methods needs --dataset: results lie in <results>/<protocol>/<dataset>/<method>/.")
         if places.hr or places.refs:
-            raise Misuse("--hr and --refs are for --images alone; results know their data set.")
+            raise Misuse("--hr-images and --ref-images are for --images alone; results know their data set.")
         folder = places.results / slug(places.protocol) / slug(places.dataset)
         names = [name.strip() for name in places.methods.split(",") if name.strip()]
         sources, origin = from_results(folder, names, places.data_root, pictures)

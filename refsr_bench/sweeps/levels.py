@@ -59,7 +59,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
 
 
 def _split_levels(dataset: Dataset) -> list[str]:
-    """Return the level of every pair of a split that 'data build transform' wrote, none for other data sets."""
+    """Return the level of every pair of a split that 'build transform' wrote, none for other data sets."""
     return [pair.variation.level for pair in dataset.pairs if pair.variation]
 
 

@@ -22,7 +22,7 @@ from refsr_bench.builder.selection import decisions
 from refsr_bench.builder.similarity import levels
 from refsr_bench.builder.stated import Statements
 from refsr_bench.cli import build_wrsr as cli
-from refsr_bench.cli.common import Commands
+from refsr_bench.cli.grammar import Commands
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.data.verification import verify

@@ -34,7 +34,7 @@ def test_the_whole_ablation_in_miniature(tmp_path):
         settings += [f"{stage}.iterations=2", f"{stage}.batch=1"]
     settings += ["restoration.crop=64", "student.warm_up=0"]
     options = [option for setting in settings for option in ("--set", setting)]
-    command = ["ablation", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--config", "small-cpu"]
+    command = ["ablation", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--recipe", "small-cpu"]
     first = CliRunner().invoke(main, [*command, *options, "--device", "cpu"])
     assert first.exit_code == 0, first.output
     assert first.output.count("training: ") == 7 and "+ dynamic aggregation" in first.output

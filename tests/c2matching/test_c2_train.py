@@ -53,7 +53,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 def command(*arguments) -> list[str]:
-    options = [option for name in SMALL for option in ("--config", name)]
+    options = [option for name in SMALL for option in ("--recipe", name)]
     options += [option for setting in TINY for option in ("--set", setting)]
     return ["train", "c2matching", *options, "--device", "cpu", *map(str, arguments)]
 
@@ -285,7 +285,7 @@ def test_sigterm_saves_and_exits(stages, photos, tmp_path):
     """A training killed at any point, then resumed, ends with the weights of an uninterrupted one."""
     options = ["student", "--data", photos, "--teacher", stages / "teacher/last.safetensors", "--set", "iterations=8"]
     out = tmp_path / "out"
-    program = [sys.executable, "-m", "refsr_bench.cli", *command(*options, "--out", out)]
+    program = [sys.executable, "-m", "refsr_bench", *command(*options, "--out", out)]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     log = out / "log.jsonl"
     while process.poll() is None and not (log.is_file() and log.read_text().count("\n") >= 2):
@@ -306,8 +306,8 @@ def test_torchrun_passes_every_option_on():
     from torch.distributed.run import get_args_parser
 
     options = [word for option in command_of(METHODS[0]).params for name in option.opts for word in (name, "x")]
-    assert "--weights" in options
-    parsed = get_args_parser().parse_args(["--nproc-per-node", "2", "-m", "refsr_bench.cli", "train", *options])
+    assert "--from-weights" in options
+    parsed = get_args_parser().parse_args(["--nproc-per-node", "2", "-m", "refsr_bench", "train", *options])
     assert parsed.training_script_args == ["train", *options]
 
 
@@ -317,7 +317,7 @@ def test_two_processes_train_as_one(photos, tmp_path):
     options = ["teacher", "--data", photos, "--set", "batch=4", "--set", "iterations=5"]
     run(*options, "--out", tmp_path / "one")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    program = [*launcher, "-m", "refsr_bench.cli", *command(*options, "--out", tmp_path / "two")]
+    program = [*launcher, "-m", "refsr_bench", *command(*options, "--out", tmp_path / "two")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr

@@ -48,7 +48,7 @@ def test_run_leaves_results_a_table_and_a_page(refsr, tmp_path: Path) -> None:
     result = refsr(*BENCH, "sample", "--limit", "2")
     assert result.exit_code == 0, result.output
     assert "PSNR-Y" in result.output and "Bicubic" in result.output
-    assert "LPIPS stays empty" in result.output and "--lpips-weights FILE" in result.output
+    assert "LPIPS stays empty" in result.output and "lpips=FILE" in result.output
     value = json.loads((tmp_path / "results/c2/sample/bicubic/result.json").read_text())
     assert [image["refs"] for image in value["images"]] == [["motorcycle_1.png"], ["shelf_1.png"]]
     assert "Bicubic" in (tmp_path / "results/site/index.html").read_text(encoding="utf-8")

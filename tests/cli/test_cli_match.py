@@ -40,13 +40,13 @@ def test_a_figure_and_a_summary(photos, tmp_path, suffix):
     assert out.stat().st_size > 5_000 and "1140 patches" in text
     shares = [float(line.split(": ")[1].split("%")[0]) for line in text.splitlines() if "% of the patches" in line]
     assert shares[0] > 60 and sum(shares) == pytest.approx(100, abs=0.2)
-    assert "--force" in run("--lr", photos / "lr.png", *references, "--out", out, code=2)
+    assert "--overwrite" in run("--lr", photos / "lr.png", *references, "--out", out, code=2)
 
 
 def test_one_reference_and_coarse_matching(photos, tmp_path):
     out = tmp_path / "match.png"
     for mode in ("exact", "coarse", "half"):
-        options = ("--ref", photos / "true.png", "--matching", mode, "--lines", 0, "--force")
+        options = ("--ref", photos / "true.png", "--matching", mode, "--lines", 0, "--overwrite")
         assert "100.0% of the patches" in run("--lr", photos / "lr.png", *options, "--out", out)
     assert Image.open(out).size[0] == 1440
 

@@ -168,7 +168,7 @@ def photos(tmp_path, photo) -> Path:
 
 
 SETTINGS = ("crop=64", "batch=2", "run.validation=1")
-SHORT = ("--config", "small-cpu", "--device", "cpu", *(word for s in SETTINGS for word in ("--set", s)))
+SHORT = ("--recipe", "small-cpu", "--device", "cpu", *(word for s in SETTINGS for word in ("--set", s)))
 
 
 def test_any_method_is_trained_by_the_common_trainer_and_resumed_to_the_same_weights(photos, tmp_path, wrsr) -> None:

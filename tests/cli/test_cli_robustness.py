@@ -16,7 +16,7 @@ from leaderboard.figures import style
 from leaderboard.statistics import robustness as runs
 from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.robustness import Row
-from refsr_bench.cli.common import Commands
+from refsr_bench.cli.grammar import Commands
 from refsr_bench.cli.robustness import _report, robustness, tables
 from refsr_bench.core import catalogue, reader, results, schema
 from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard

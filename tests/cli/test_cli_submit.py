@@ -251,7 +251,7 @@ def test_the_check_passes_a_good_submission_and_stops_a_bad_one(repository, meas
     script = "\n".join(step["run"] for step in steps if "run" in step and step["name"] != "Install")
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
-    (bin_folder / "refsr-bench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m refsr_bench.cli "$@"\n')
+    (bin_folder / "refsr-bench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m refsr_bench "$@"\n')
     (bin_folder / "refsr-bench").chmod(0o755)
     git(repository, "init")
     git(repository, "add", ".")

@@ -68,8 +68,8 @@ def test_imported_weights_give_the_same_output(authors):
     digest = "0" * 64
     assert "damaged or another" in run("verify", out, "--sha256", digest, code=1)
     again = run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, code=2)
-    assert "--force" in again
-    run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, "--force")
+    assert "--overwrite" in again
+    run("import", "--method", "c2matching", authors / "c2_matching_restoration_mse.pth", "--out", out, "--overwrite")
 
 
 def test_keys_that_do_not_fit_are_named(authors):

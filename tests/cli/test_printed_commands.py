@@ -228,7 +228,7 @@ def data_sets(person: Person, wrsr_folder: Path) -> None:
     person.reads("data", "prepare", "wrsr", "--from", "WR-SR.zip", "--data-root", "my data")
     Path("my data/WR-SR/manifest.json").unlink()
     person.reads("data", "verify", "wrsr", "--data-root", "my data")
-    split = ("--from", "sample", "--transform", "rotation", "--limit", "1", "--out", "a split")
+    split = ("--dataset", "sample", "--transform", "rotation", "--limit", "1", "--out", "a split")
     person.reads("build", "transform", *split)
     person.reads("run", "--method", "bicubic", "--dataset", "transform", "--data-root", "a split", code=2)
     Path("ppm/one").mkdir(parents=True)

@@ -30,7 +30,7 @@ def test_the_split_keeps_the_subset_of_its_source(tmp_path):
     assert len(chosen) == 4 and robustness.texture_ids(sample) == chosen
     levels = robustness.open_levels(sample, "rotation", ("small", "unrelated"), only=chosen)
     assert [sorted(pair.id for pair in level.pairs) for level in levels] == [chosen, chosen]
-    command = "data build transform --from sample --transform rotation --levels small --subset texture"
+    command = "build transform --dataset sample --transform rotation --levels small --subset texture"
     made = CliRunner().invoke(main, [*command.split(), "--out", str(tmp_path / "split")])
     assert made.exit_code == 0 and "4 inputs" in made.output
     split = open_dataset("transform", tmp_path / "split")

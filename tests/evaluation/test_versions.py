@@ -69,7 +69,8 @@ def protocol(name: str) -> np.ndarray:
 
 
 MAKERS = {"METHODS": method, "MATCHERS": matcher, "METRICS": metric, "PROTOCOLS": protocol}
-LEFT_OUT = ("external", "teacher", "vgg", "lpips")  # the user's own code, and those whose weights do not come with us
+# the user's own code, and those whose weights do not come with us
+LEFT_OUT = ("external", "teacher", "vgg", *(name for name, card in catalogue.collect("METRICS").items() if card.file))
 OPTIONAL = ("akaze", "aliked", "disk", "xfeat")  # matchers that need more than comes with us; run where that is there
 CARDS = [(kind, name) for kind in MAKERS for name in catalogue.collect(kind) if name not in LEFT_OUT]
 

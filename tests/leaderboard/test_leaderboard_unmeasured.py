@@ -8,8 +8,10 @@ from runs import make, store
 from site_pages import Page
 
 from leaderboard.pages.site import build
+from leaderboard.tables.unmeasured import unmeasured
 from refsr_bench.cli.tables import means_table
 from refsr_bench.core.errors import BenchError
+from refsr_bench.evaluation import metrics as metrics_of_runs
 from refsr_bench.evaluation.metrics import load_metrics
 from refsr_bench.formats import checkpoints
 from refsr_bench.metrics.lpips import ALEXNET_URL
@@ -35,6 +37,16 @@ def test_a_metric_without_weights_stays_a_column_and_is_told_once(offline, caplo
     assert [(metric.info.name, metric.info.lacks) for metric in found] == [("psnr_y", "nothing"), ("lpips", "weights")]
     assert len(caplog.records) == 1 and "LPIPS stays empty" in caplog.text and ALEXNET_URL in caplog.text
     assert [metric.info.name for metric in load_metrics(("psnr_y",), "cpu")] == ["psnr_y"] and len(caplog.records) == 1
+
+
+def test_a_metric_without_its_package_says_what_to_install(monkeypatch, caplog):
+    monkeypatch.setattr(metrics_of_runs, "find_spec", lambda name: None)
+    with caplog.at_level(logging.WARNING, logger="refsr_bench"):
+        (metric,) = load_metrics(("dists",), "cpu")
+    assert metric.info.lacks == "package" and "DISTS stays empty: torchmetrics is not installed." in caplog.text
+    result = make("a")
+    told = unmeasured([structs.replace(result, run=structs.replace(result.run, metrics=(metric.info,)))])
+    assert told == ("DISTS not measured: package missing, pip install torchmetrics.",)
 
 
 def test_the_printed_table_and_the_page_say_how_to_get_the_weights_once(tmp_path):

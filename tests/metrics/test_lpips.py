@@ -99,7 +99,7 @@ class Evil:
 
 
 def test_files_that_are_no_alexnet_are_refused(tmp_path, alexnet):
-    with pytest.raises(BenchError, match=r"no weights file .*none\.pth.*--lpips-weights FILE"):
+    with pytest.raises(BenchError, match=r"no weights file .*none\.pth.*--metric-weights lpips=FILE"):
         metric.load("cpu", tmp_path / "none.pth")
     (tmp_path / "text.pth").write_text("not weights")
     with pytest.raises(BenchError, match=r"text\.pth cannot be read"):
@@ -130,7 +130,7 @@ def test_without_a_network_it_says_what_to_get(tmp_path, monkeypatch):
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth could not be downloaded .*--lpips-weights"):
+    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth could not be downloaded .*--metric-weights lpips"):
         metric.load("cpu", None)
 
 

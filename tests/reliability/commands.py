@@ -84,7 +84,7 @@ def _measured(folder: Path) -> None:
 
 
 _TRAIN = (
-    "train c2matching teacher --data photos --out out --config small-cpu --set batch=1 --set crop=64 "
+    "train c2matching teacher --data photos --out out --recipe small-cpu --set batch=1 --set crop=64 "
     "--set run.validate_every=2 --set run.log_every=1 --set run.validation=1 --budget 6 --device cpu"
 )
 _SMALL = "--set query_min_long_side=100 --set ref_min_long_side=100 --set contact=tests@example.org"

@@ -225,7 +225,7 @@ def _votes(place: Bench, chance: random.Random, most: int) -> int:
     place.begin(SERVE, _asked)
     journal, kills, code = place.work / OUT / "votes.jsonl", 0, ""
     answers: list[str] = []  # those the page was told are saved
-    words = ("study", "serve", OUT, "--no-open")
+    words = ("study", "serve", OUT, "--no-browser")
     while True:
         hit, which = kills < most, chance.choice(SIGNALS)
         event = chance.randint(1, 12) if hit and chance.random() < 0.5 else 0

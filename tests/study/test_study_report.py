@@ -267,7 +267,7 @@ def test_the_commands(
         assert result.exit_code == code, result.output
         return result.output
 
-    assert "18 comparisons of 3 methods" in run("init", study, *options, "--hr", folders["hr"], "--ties")
+    assert "18 comparisons of 3 methods" in run("init", study, *options, "--hr-images", folders["hr"], "--ties")
     assert "exists already" in run("init", study, *options, code=2)
     assert "nobody has chosen" in run("report", study, "--results", out, code=2)
     take_part(study, "A")

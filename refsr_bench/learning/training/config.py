@@ -157,7 +157,7 @@ def load(kind: type[Kind], sources: Sequence[str] = (), settings: Sequence[str] 
     for source in sources:
         path = CONFIGS / f"{source}.toml" if source in named() else Path(source)
         if not path.is_file():
-            raise Misuse(f"--config {source}: neither a file nor one of {', '.join(named())}.")
+            raise Misuse(f"--recipe {source}: neither a file nor one of {', '.join(named())}.")
         try:
             tables = read_toml(path)
         except BenchError as error:

@@ -77,7 +77,9 @@ def begun(root: Path) -> str:
 
     card, protocol = catalogue.get("METHODS", "bicubic"), catalogue.get("PROTOCOLS", "c2")
     cards = [catalogue.get("METRICS", name) for name in protocol.metrics]
-    metrics = tuple(Metric(each, None if each.name == "lpips" else each.load("cpu", None)) for each in cards)
+    metrics = tuple(
+        Metric(each, None, "weights") if each.file else Metric(each, each.load("cpu", None)) for each in cards
+    )
     predictor = method_predictor(card, card.load(None, "cpu"), "cpu")
     return reader.dumps(Plan(predictor, open_dataset("folder", root), protocol, metrics).describe())
 

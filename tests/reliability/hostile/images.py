@@ -52,7 +52,7 @@ def _verified(folder: Path, name: str, write: Callable[[Path], object]) -> list[
 def _for_training(folder: Path, name: str, write: Callable[[Path], object]) -> list[str]:
     (folder / "photos").mkdir()
     write(folder / "photos" / name)
-    words = ["train", "srcnn", "--data", "photos", "--out", "training", "--device", "cpu", "--config", "small-cpu"]
+    words = ["train", "srcnn", "--data", "photos", "--out", "training", "--device", "cpu", "--recipe", "small-cpu"]
     return [*words, "--budget", "1", "--set", "restoration.crop=64", "--set", "restoration.batch=1"]
 
 

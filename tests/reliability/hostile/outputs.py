@@ -40,7 +40,7 @@ def _nothing(folder: Path) -> None:
 
 # Command, its inputs, and what it writes. A link leads to nothing, or to what there is beside the case's folder.
 COMMANDS: tuple[tuple[str, Callable[[Path], None], list[str]], ...] = (
-    ("leaderboard build --images none", _results, SITE),
+    ("leaderboard build --pictures none", _results, SITE),
     ("leaderboard figures --format svg", _several, ["figures", "figures/cost-cufed5-c2-73ce2ec3.svg"]),
     ("compare results/fine results/coarse --json a.json --csv a.csv", _results, ["a.json", "a.csv"]),
     (

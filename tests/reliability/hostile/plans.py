@@ -110,7 +110,7 @@ def _looping_study(folder: Path) -> list[str]:
 
 def _served(folder: Path) -> list[str]:
     (study(folder) / "plan.json").write_text("{}", encoding="utf-8")
-    return ["study", "serve", "S", "--no-open"]
+    return ["study", "serve", "S", "--no-browser"]
 
 
 PLANS = (

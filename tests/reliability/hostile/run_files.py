@@ -95,7 +95,7 @@ def _in_results(folder: Path, data: bytes) -> Path:
 
 def _built(folder: Path, data: bytes) -> list[str]:
     _in_results(folder, data)
-    return ["leaderboard", "build", "--images", "none"]
+    return ["leaderboard", "build", "--pictures", "none"]
 
 
 def _exported(folder: Path, data: bytes) -> list[str]:

@@ -91,7 +91,7 @@ def _trained(folder: Path, data: bytes) -> list[str]:
     good.png(folder / "photos/a.png", 160)
     (folder / "mine.toml").write_bytes(data)
     words = ["train", "srcnn", "--data", "photos", "--out", "training", "--device", "cpu", "--budget", "1"]
-    return [*words, "--config", "mine.toml"]
+    return [*words, "--recipe", "mine.toml"]
 
 
 def _on_pairs(words: list[str], more: Sequence[str] = ()) -> Callable[[Path], list[str]]:

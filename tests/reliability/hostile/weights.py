@@ -492,12 +492,12 @@ def run(folder: Path, path: Path) -> list[str]:
 
 
 def taught(folder: Path, path: Path) -> list[str]:
-    words = ["train", "c2matching", "student", "--config", "small-cpu", "--data", photos(folder), "--device", "cpu"]
+    words = ["train", "c2matching", "student", "--recipe", "small-cpu", "--data", photos(folder), "--device", "cpu"]
     return [*words, "--teacher", str(path), "--out", str(folder / "out")]
 
 
 def restored(folder: Path, path: Path) -> list[str]:
-    words = ["train", "c2matching", "restoration", "--config", "small-cpu", "--data", photos(folder), "--device", "cpu"]
+    words = ["train", "c2matching", "restoration", "--recipe", "small-cpu", "--data", photos(folder), "--device", "cpu"]
     return [*words, "--student", str(path), "--out", str(folder / "out")]
 
 
