@@ -16,6 +16,7 @@ from refsr_bench.cli import (
     protocols,
     robustness,
     run,
+    sr,
     study,
     submit,
     train,
@@ -33,7 +34,7 @@ def main() -> None:
 for command in (
     run.run,
     run.score,
-    run.sr,
+    sr.sr,
     match.match,
     train.train,
     ablation.ablation,

@@ -141,6 +141,7 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
         cost=cost,
         leak=plan.leak(pair),
         views=views,
+        tile=prediction.tile,
     )
     return Outcome(record, sample, prediction)
 

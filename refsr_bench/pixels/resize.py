@@ -27,6 +27,8 @@ def resize_pil_bicubic(image: Image, height: int, width: int) -> Image:
     """
     if image.dtype == np.uint16:
         return np.stack([_resize_deep(image[..., n], height, width) for n in range(image.shape[2])], -1)
+    if image.shape[2] == 1:
+        return resize_pil_bicubic(image.repeat(3, 2), height, width)[..., :1]
     return np.asarray(PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BICUBIC))
 
 
