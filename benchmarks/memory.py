@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +35,18 @@ def watched(command: Sequence[str], limit: float = float("inf")) -> tuple[float,
     Raises SystemExit when it fails or takes more than ``limit`` MiB.
     """
     start, peak, before = time.perf_counter(), 0.0, os.times()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while process.poll() is None:
-        try:
-            resident = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * PAGE / 2**20
-        except (OSError, IndexError):
-            break
-        peak = max(peak, resident)
-        if peak > limit:
-            process.kill()
-            raise SystemExit(f"killed at {peak:.0f} MiB, the limit is {limit:.0f}")
-        time.sleep(EVERY)
-    output, _ = process.communicate()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            with suppress(OSError, IndexError):  # it ended meanwhile
+                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+                peak = max(peak, pages * PAGE / 2**20)
+            if peak > limit:
+                process.kill()
+                raise SystemExit(f"killed at {peak:.0f} MiB, the limit is {limit:.0f}")
+            time.sleep(EVERY)
+        said.seek(0)
+        output = said.read()
     after = os.times()
     if process.returncode:
         raise SystemExit(output[-2000:])

@@ -100,7 +100,9 @@ class _Run:
             parts = [each.part(tile) for each in self.finders]
             made = self._one(tile, parts)
             joining.add(tile, parts, made)
-            track(next(done), total)
+            number = next(done)
+            log.debug("tile %d of %d", number, total)
+            track(number, total)
             return made.sr
 
         # Filled band by band: a list of bands would hold the image twice when it is put together.
