@@ -42,7 +42,7 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
     """
     height, width = lr.shape[-2:]
     spare = 0 if net.training else 1  # the least number of pixels added
-    sides = (net.window * math.ceil((side + spare) / net.window) for side in (height, width))
+    sides = (side + spare + -(side + spare) % net.window for side in (height, width))
     return net(mirrored(lr, *sides))[..., : SCALE * height, : SCALE * width]
 
 
@@ -51,7 +51,8 @@ def mirrored(x: Tensor, height: int, width: int) -> Tensor:
     import torch
 
     for dim, size in ((-2, height), (-1, width)):
-        there_and_back = torch.arange(size, device=x.device) % (2 * x.shape[dim])
+        place = torch.arange(size, device=x.device)
+        there_and_back = place % place.new_full((1,), 2 * x.shape[dim])
         x = x.index_select(dim, torch.minimum(there_and_back, 2 * x.shape[dim] - 1 - there_and_back))
     return x
 

@@ -65,24 +65,25 @@ def match_files(
     weights: Path | None,
     matching: str = MATCHING[0],
     viewing: Viewing | None = None,
+    device: str = "cpu",
 ) -> Matched:
     """Match an LR image with one or several references. weights: None takes those that come with the package.
 
-    viewing: makes views of the references to match with, too. Raises BenchError naming an image that cannot be read or
-    is too small.
+    viewing: makes views of the references to match with, too. device: torch's name for it. Raises BenchError naming an
+    image that cannot be read or is too small.
     """
     import torch
 
     lr, refs = read_image(lr_path), [read_image(path) for path in ref_paths]
     check_sizes(MIN_SIDE, lr, refs)
-    net = read(SYSTEM, METHODS[0].name, [weights or METHODS[0].bundled]).net.eval().requires_grad_(False)
+    net = read(SYSTEM, METHODS[0].name, [weights or METHODS[0].bundled]).net.eval().requires_grad_(False).to(device)
     net.matching = matching
     enlarged = resize_pil_bicubic(lr, CELL * lr.shape[0], CELL * lr.shape[1])
     cut = [mod_crop(ref, CELL) for ref in refs]
     names = [lr_path.name, *(path.name for path in ref_paths)]
     if viewing is not None:
-        return _matched_with_views(net, (lr, enlarged), cut, names, viewing(lr, refs, CELL))
-    _, lr_up, ref_tensors = tensors("cpu", lr, refs)
+        return _matched_with_views(net, (lr, enlarged), cut, names, Asking(viewing(lr, refs, CELL), device))
+    _, lr_up, ref_tensors = tensors(device, lr, refs)
     with torch.inference_mode():
         (found,) = net.correspondences(lr_up, ref_tensors)
     own, there = matched_points(found, [ref.shape[0] // CELL for ref in cut])
@@ -90,13 +91,12 @@ def match_files(
 
 
 def _matched_with_views(
-    net: nn.Module, images: tuple[Image, Image], refs: Sequence[Image], names: Sequence[str], propose: Propose
+    net: nn.Module, images: tuple[Image, Image], refs: Sequence[Image], names: Sequence[str], ask: Asking
 ) -> Matched:
     import torch
 
-    ask = Asking(propose)
     with torch.inference_mode():
-        _, found = restore_views(net, *tensors("cpu", images[0], refs), ask)
+        _, found = restore_views(net, *tensors(ask.device, images[0], refs), ask)
     views = ask.views
     upright = [upright_of(views, n) for n in range(len(refs))]
     shown = [ref if stands is None else stands.image for ref, stands in zip(refs, upright, strict=True)]

@@ -9,7 +9,7 @@ from c2matching.checkpoints import BUNDLE, BUNDLED, COMPANIONS, HOME, convert, f
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.types import Correspondence
 from refsr_bench.learning.method import method_card
-from refsr_bench.learning.system import Located, Stages, System
+from refsr_bench.learning.system import Graph, Located, Stages, System
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,6 +105,12 @@ def _stage(name: str, plan: Any) -> Any:
     return make(name, plan)
 
 
+def _graph(net: C2Matching) -> Graph:
+    from c2matching.graph import graph
+
+    return graph(net)
+
+
 SYSTEM = System(
     build,
     restore,
@@ -119,6 +125,7 @@ SYSTEM = System(
     stages=Stages(STAGES, _configuration, _stage),
     restore_views=restore_views,
     bytes_per_pixel=3200,
+    graph=_graph,
 )
 
 _COMMON = {

@@ -41,8 +41,11 @@ MEASURED, MISSING, FAILED = STATUSES = ("measured", "missing", "failed")
 
 
 def load_results(folder: str | Path) -> pd.DataFrame:
-    """Read every run below ``folder``, of any kind, as ``frame`` describes; invalid files are left out.
+    """Read every run below a results folder into one tidy pandas frame, a row for each image and metric.
 
+        refsr_bench.load_results("results").groupby(["method", "metric"]).value.mean()
+
+    folder: runs of any kind below it are read, as ``frame`` describes. Invalid files are left out;
     ``frame.attrs["left_out"]`` holds their (path, reason). Raises BenchError when ``folder`` is not a folder, when it
     holds no readable run, and when two files hold the same method, weights, data set and protocol.
     """

@@ -1,44 +1,73 @@
-"""refsr-bench: data, protocols, metrics and results for reference-based super-resolution."""
+"""refsr-bench: data, protocols, metrics and results for reference-based super-resolution.
+
+    import refsr_bench
+
+    result = refsr_bench.evaluate("bicubic", "sample", limit=2)
+    result.frame  # a pandas frame
+
+Every public name is in ``__all__``. Nothing is loaded before it is asked for.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import datasets
-    import pandas
-
-    from refsr_bench.core.types import Dataset
+    from leaderboard.frame import load_results as load_results
+    from refsr_bench.api.conventions import protocol as protocol
+    from refsr_bench.api.evaluating import evaluate as evaluate
+    from refsr_bench.api.pairs import load_dataset as load_dataset
+    from refsr_bench.api.pairs import pair as pair
+    from refsr_bench.api.pairs import to_hf as to_hf
+    from refsr_bench.api.result import Result as Result
+    from refsr_bench.api.scoring import measure as measure
+    from refsr_bench.api.scoring import score as score
+    from refsr_bench.api.upscaling import upscale as upscale
+    from refsr_bench.core.cards import LoadedMethod as LoadedMethod
+    from refsr_bench.core.cards import MethodCard as MethodCard
+    from refsr_bench.core.errors import BenchError as BenchError
+    from refsr_bench.core.errors import Misuse as Misuse
+    from refsr_bench.core.errors import NoWeights as NoWeights
+    from refsr_bench.core.types import Dataset as Dataset
+    from refsr_bench.core.types import Prediction as Prediction
+    from refsr_bench.core.types import RefPair as RefPair
+    from refsr_bench.protocols.base import Protocol as Protocol
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    "BenchError": "refsr_bench.core.errors",
+    "Dataset": "refsr_bench.core.types",
+    "LoadedMethod": "refsr_bench.core.cards",
+    "MethodCard": "refsr_bench.core.cards",
+    "Misuse": "refsr_bench.core.errors",
+    "NoWeights": "refsr_bench.core.errors",
+    "Prediction": "refsr_bench.core.types",
+    "Protocol": "refsr_bench.protocols.base",
+    "RefPair": "refsr_bench.core.types",
+    "Result": "refsr_bench.api.result",
+    "evaluate": "refsr_bench.api.evaluating",
+    "load_dataset": "refsr_bench.api.pairs",
+    "load_results": "leaderboard.frame",
+    "measure": "refsr_bench.api.scoring",
+    "pair": "refsr_bench.api.pairs",
+    "protocol": "refsr_bench.api.conventions",
+    "score": "refsr_bench.api.scoring",
+    "to_hf": "refsr_bench.api.pairs",
+    "upscale": "refsr_bench.api.upscaling",
+}
+__all__ = ["__version__", *_HOMES]
 
-def load_dataset(name: str, root: str | Path | None = None) -> Dataset:
-    """Open a data set by name: ``load_dataset("wrsr", root="data/WR-SR").pairs``.
 
-    root: the folder that holds the data set; None looks in ``REFSR_DATA`` and the platform's data folder.
-    Returns a ``refsr_bench.core.types.Dataset``. Raises ``refsr_bench.core.errors.BenchError`` with a readable reason.
-    """
-    from refsr_bench.data.opening import open_dataset
-
-    return open_dataset(name, root=None if root is None else Path(root))
-
-
-def to_hf(dataset: Dataset, streaming: bool = False) -> datasets.Dataset | datasets.IterableDataset:
-    """Turn the pairs of an opened data set into a Hugging Face ``Dataset`` (``IterableDataset`` when streaming)."""
-    from refsr_bench.data import hf
-
-    return hf.to_hf(dataset, streaming=streaming)
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'refsr_bench' has no attribute '{name}'")
+    found = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
 
 
-def load_results(folder: str | Path) -> pandas.DataFrame:
-    """Read every run below a results folder into one tidy pandas frame with a row for each image and metric.
-
-    ``load_results("results")`` has columns for the run (method, weights, dataset, protocol ...), the image (pair,
-    seconds ...) and the number (metric, value, status); ``leaderboard.frame`` describes them. Raises
-    ``refsr_bench.core.errors.BenchError`` when there is nothing to read.
-    """
-    from leaderboard import frame
-
-    return frame.load_results(folder)
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,27 @@ def wrsr(tmp_path: Path, photo: Callable[..., np.ndarray]) -> Callable[..., Path
     return make
 
 
+@pytest.fixture
+def reader(
+    photo: Callable[..., np.ndarray],
+    wrsr: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Any]:
+    """A ``reader.Reader`` in a home of its own, with no data or weights but those that a page brings."""
+    from reader import Reader
+
+    from refsr_bench.core import catalogue
+
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.chdir(home)
+    monkeypatch.setattr("sys.path", [str(home), *sys.path])  # and whatever the page installs leaves with it
+    monkeypatch.delenv("REFSR_DATA", raising=False)
+    monkeypatch.setenv("REFSR_WEIGHTS", str(home / "weights"))
+    yield Reader(home, photo, wrsr)
+    catalogue.collect.cache_clear()  # a page may have installed a package of methods
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium, a playwright Browser: Debian's (``apt-get install chromium``), or playwright's own."""
@@ -80,4 +102,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_printed_commands.py"))
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_printed_commands.py", "test_pages.py"))

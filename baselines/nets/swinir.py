@@ -81,7 +81,7 @@ class WindowAttention(nn.Module):
         q, k, v = self.qkv(x).view(b, pixels, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.index].permute(2, 0, 1)[None]  # (1, heads, w * w, w * w)
         if mask is not None:
-            bias = (bias + mask).repeat(b // len(mask), 1, 1, 1)
+            bias = (bias + mask).repeat(b // mask.shape[0], 1, 1, 1)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         return self.proj(x.transpose(1, 2).reshape(b, pixels, c))
 

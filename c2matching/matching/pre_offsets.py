@@ -35,7 +35,7 @@ def pre_offsets(
         padded = F.pad(flow, (0, 0, 2, 2, 2, 2))
     else:
         padded = F.pad(flow.permute(2, 0, 1)[None], (2, 2, 2, 2), mode="replicate")[0].permute(1, 2, 0)
-    top, end = rows or (0, len(flow) + 2)
+    top, end = rows or (0, flow.shape[0] + 2)
     # (end - top + 2, w + 2, 2) -> the same with every cell repeated scale x scale times, in pixels of that resolution
     padded = padded[top : end + 2].repeat_interleave(scale, 0).repeat_interleave(scale, 1) * scale
     h, w = (end - top) * scale, (flow.shape[1] + 2) * scale

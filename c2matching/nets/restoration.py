@@ -110,7 +110,7 @@ class DynAggRestoration(nn.Module):
         """
         if self.copies:
             return copy_patches(ref, pre_offset, origin)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.compiler.is_exporting():
             return self.aggregate_at_once(scale, x, ref, pre_offset, origin)
 
         def strip(top: int, end: int) -> Tensor:  # offsets and masks have several times the size of the features
@@ -122,7 +122,7 @@ class DynAggRestoration(nn.Module):
     def aggregate_at_once(
         self, scale: str, x: Tensor, ref: Tensor, pre_offset: Tensor, origin: tuple[int, int]
     ) -> Tensor:
-        """Aggregate without strips, which gradients need."""
+        """Aggregate without strips, as gradients and exported graphs need it."""
         features = torch.cat((x, self.ref_for_offsets(scale, ref, pre_offset, origin)), dim=1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv1")(features), 0.1)
         features = F.leaky_relu(getattr(self, f"{scale}_offset_conv2")(features), 0.1)

@@ -128,8 +128,8 @@
     const methods = usable.filter((item) => item.key !== "hr" && item.key !== "lr");
     const best = methods.reduce((x, y) => (parseFloat(y.line) > parseFloat(x.line) ? y : x), methods[0]);
     const first = methods.find((item) => item !== best) || usable[0];
-    pick(left, a, first.key);
-    pick(right, b, best.key);
+    pick(left, a, scene.section.dataset.left || first.key);
+    pick(right, b, scene.section.dataset.right || best.key);
     errors.disabled = !scene.panels.some((item) => item.error);
     setDrawing(false);
     tools = scene.tools;

@@ -135,7 +135,7 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
     )
     site = Site(title, tuple(entry for entry, shown in entries if shown))
     failed = failed_runs(found.results.runs)
-    shown = index.context(found.tables, found.problems, published(), failed, found.pictures.images)
+    shown = index.context(found.tables, found.problems, published(), failed, found.pictures)
     yield "leaderboard.json", all_json(shown["measured"])
     yield from ((f"assets/{path.name}", path.read_text(encoding="utf-8")) for path in sorted(ASSETS.iterdir()))
     yield "leaderboard.csv", to_csv(found.tables)

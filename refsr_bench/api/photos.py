@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from refsr_bench.api.upscaling import Upscaler, require_refs
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.schema import FoundBy
 from refsr_bench.core.types import Image, Prediction
 from refsr_bench.pixels import images, photos
 from refsr_bench.pixels.photos import Photo
@@ -33,12 +35,25 @@ class Job:
     there: bool = False
 
 
+class Seen(NamedTuple):
+    """A view of a reference. reference: its number. share: of the image that was taken from it, or that it shows."""
+
+    reference: int
+    found_by: FoundBy
+    share: float
+
+
 @dataclass(frozen=True)
 class Restored:
-    """What became of a photo. size: (width, height) of SR. bits: per channel, as written; lr_bits: as read."""
+    """What became of a photo.
 
-    prediction: Prediction
+    size: (width, height) of SR. tile: the side of the tiles, LR pixels; None for the whole image at once. views: those
+    that were used of a whole image. bits: per channel, as written; lr_bits: as read.
+    """
+
     size: tuple[int, int]
+    tile: int | None
+    views: tuple[Seen, ...]
     bits: int
     lr_bits: int
 
@@ -138,7 +153,7 @@ class Restorer:
         made = self.upscaler(low.pixels, self._references(job, photo), track)
         photos.write(job.out, low.enlarged(made.sr))
         height, width = made.sr.shape[:2]
-        return Restored(made, (width, height), low.bits, photo.bits)
+        return Restored((width, height), made.tile, _seen(made), low.bits, photo.bits)
 
     def _references(self, job: Job, photo: Photo) -> list[Image]:
         if self.upscaler.card.references == "none":
@@ -147,6 +162,11 @@ class Restorer:
             self.kept = ((), [])  # lets the old ones go first
             self.kept = (job.refs, [photos.read(path).eight() for path in job.refs])
         return [photos.in_space_of(ref, photo).pixels for ref in self.kept[1]]
+
+
+def _seen(made: Prediction) -> tuple[Seen, ...]:
+    shares = made.shares or [float(view.valid.mean()) for view in made.views]
+    return tuple(Seen(v.reference, v.found_by, share) for v, share in zip(made.views, shares, strict=True))
 
 
 def restored(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import options
+from refsr_bench.cli import options, output
 from refsr_bench.cli.common import command_line, pair_progress
-from refsr_bench.cli.options import as_one, path_type
+from refsr_bench.cli.options import as_one
 from refsr_bench.cli.training import Training, device_of, photos_option, recipe_option
 from refsr_bench.core.errors import BenchError
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 @options.dataset("To measure on.", default="sample", show_default=True)
 @recipe_option
 @options.setting("A value of the recipe.", "settings", metavar="TABLE.FIELD=VALUE")
-@click.option("--teacher", type=path_type(), help="The teacher's weights, so that none is trained.")
+@options.teacher("So that none is trained.")
 @options.vgg16_option
 @options.vgg19_option
 @options.device_option
 @options.data_root_option
+@options.json_option
 @as_one
 def ablation(asked: Any) -> None:
     """Train and measure C2-Matching with one component after the other, beside the paper's Fig. 5.
@@ -54,9 +55,9 @@ def ablation(asked: Any) -> None:
     measured, subset = _measured(weights, opened, made), texture_subset(opened)
     write_text(asked.out / study.FILE, study.document(measured, subset, made))
     scores = {name: {i.id: i.metrics["psnr_y"] for i in result.images} for name, (result, _) in measured.items()}
-    click.echo(f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images")
-    click.echo(study.table(scores, subset))
-    click.echo(f"\n{study.budget_line(made)}")
+    head = f"PSNR-Y in dB, {opened.name}, {len(opened.pairs)} images; texture subset: {len(subset)} images"
+    document = {"file": asked.out / study.FILE, "dataset": opened.name, "texture_subset": subset, "psnr_y": scores}
+    output.answer(asked.as_json, document, f"{head}\n{study.table(scores, subset)}\n\n{study.budget_line(made)}")
 
 
 def _ablation(asked: Any, say: partial) -> Ablation:

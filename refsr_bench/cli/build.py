@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from refsr_bench.cli import build_wrsr, options
+from refsr_bench.cli import build_wrsr, options, output
 from refsr_bench.cli.grammar import Group, renamed
 from refsr_bench.cli.options import as_one
 from refsr_bench.core.commands import command
@@ -32,6 +32,7 @@ build.add_command(build_wrsr.levels)
 @options.subset_option
 @options.out("The folder to make.", required=True)
 @options.data_root_option
+@options.json_option
 @as_one
 def transform(asked: Any) -> None:
     """References made from the inputs themselves, so that every pixel's place is known (the paper's Fig. 6).
@@ -53,6 +54,7 @@ def transform(asked: Any) -> None:
     only = only[: asked.limit]
     with progress_bar(f"{kind} of {asked.dataset}") as progress:
         folder = build(opened, kind, wanted, asked.out, only, progress)
-    click.echo(f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {BY_CONSTRUCTION}")
     verify = command("data", "verify", "transform", "--data-root", folder.absolute())
-    click.echo(f"Check it at any time: {verify}")
+    text = f"{folder}: {len(only)} inputs, {', '.join(wanted)}; {BY_CONSTRUCTION}\nCheck it at any time: {verify}"
+    document = {"folder": folder, "transform": kind, "levels": wanted, "inputs": len(only), "next": verify}
+    output.answer(asked.as_json, document, text)

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from refsr_bench.builder.engine import ENGINES, Workers
-from refsr_bench.cli import complete, options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.grammar import Command, Group, renamed
 from refsr_bench.cli.options import as_one, path_type, with_options
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import progress_bar
 
-if TYPE_CHECKING:
-    from refsr_bench.builder.pool import Gathered
-
 WEB = ("openverse", "commons", "flickr", "serpapi")
 
 project_argument = click.argument("project", type=path_type())
 engine_options = [
-    click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True),
-    click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes; ray: 0 for all."),
+    click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default="local",
+        show_default=True,
+        help="Processes of this machine, or those of a Ray cluster.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(0),
+        default=1,
+        show_default=True,
+        help="Processes that work at once. 0: all of the Ray cluster.",
+    ),
 ]
 source_options = [
     click.option("--license", help="Licence of these images: cc0, pdm, by, by-sa, ... (Creative Commons' words)."),
@@ -46,13 +56,15 @@ def wrsr() -> None:
 @wrsr.command("init")
 @project_argument
 @options.setting("A setting, as in build.toml.", "settings", metavar="NAME=VALUE")
-def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
+@options.json_option
+def wrsr_init(project: Path, settings: tuple[str, ...], as_json: bool) -> None:
     """Make a project folder."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.settings import FILE, parse
 
     made = Project.create(project, **parse(settings))
-    click.echo(f"{made.path} is ready; its settings are in {made.path / FILE}.")
+    document = {"project": made.path, "settings": made.path / FILE}
+    output.answer(as_json, document, f"{made.path} is ready; its settings are in {made.path / FILE}.")
 
 
 @wrsr.command("queries")
@@ -62,6 +74,7 @@ def wrsr_init(project: Path, settings: tuple[str, ...]) -> None:
 @click.option("--only", "categories", multiple=True, help="Take only images of this category. May be given again.")
 @options.limit("Queries in all.")
 @with_options(source_options)
+@options.json_option
 @as_one
 def wrsr_queries(asked: Any) -> None:
     """Add input images from folders or from the web."""
@@ -80,7 +93,7 @@ def wrsr_queries(asked: Any) -> None:
         else:
             stated = Statements.read(_common(asked), asked.facts, queries=True)
             added = queries.add_folders(project, asked.folders, stated, wanted, progress)
-    _tell("looked at", added)
+    output.answer(asked.as_json, {"counts": added}, _told("looked at", added))
 
 
 @wrsr.command("pool")
@@ -92,6 +105,7 @@ def wrsr_queries(asked: Any) -> None:
 @click.option("--captions", type=path_type(), help="CSV: what to search for (columns query, text, category, place).")
 @with_options(source_options)
 @with_options(engine_options)
+@options.json_option
 @as_one
 def wrsr_pool(asked: Any) -> None:
     """Gather candidate references for every query, from folders and from the web.
@@ -108,29 +122,37 @@ def wrsr_pool(asked: Any) -> None:
     providers = [name for name in wanted if name != folders.NAME]
     if not asked.folders and not providers:
         raise Misuse(f"Give --from FOLDER or --provider {'|'.join(WEB)} (any number of either).")
+    gathered = {}
     if asked.folders:
         stated = Statements.read(_common(asked), asked.facts, queries=False)
         workers = Workers(asked.engine, asked.workers)
         with progress_bar("indexing") as progress:
             found = folders.gather(project, asked.folders, stated, asked.index, workers, progress)
-        _tell_gathered(f"{len(asked.folders)} folders", found)
+        gathered[f"{len(asked.folders)} folders"] = found
     if providers:
         with progress_bar("searching") as progress:
             found = web.from_web(project, providers, asked.captions, progress)
-        _tell_gathered("the web", found)
+        gathered["the web"] = found
+    text = "\n".join(_told(f"candidates from {where}", found.added) for where, found in gathered.items())
+    added = {name: n for found in gathered.values() for name, n in found.added.items()}
+    notes = [note for found in gathered.values() for note in found.notes]
+    output.answer(asked.as_json, {"counts": added, "notes": notes}, text)
+    for note in notes:
+        output.notice(f"  {note}")
 
 
 @wrsr.command("clean")
 @project_argument
 @with_options(engine_options)
-def wrsr_clean(project: Path, engine: str, workers: int) -> None:
+@options.json_option
+def wrsr_clean(project: Path, engine: str, workers: int, as_json: bool) -> None:
     """Drop candidates that cannot be references, with reasons, and rank the others."""
     from refsr_bench.builder.clean import clean
     from refsr_bench.builder.project import Project
 
     with progress_bar("cleaning") as progress:
         tally = clean(Project.open(project), Workers(engine, workers), progress)
-    _tell("cleaned", tally)
+    output.answer(as_json, {"counts": tally}, _told("cleaned", tally))
 
 
 @wrsr.command("select")
@@ -140,35 +162,39 @@ def wrsr_clean(project: Path, engine: str, workers: int) -> None:
 @click.option("--annotator", help="Who chooses. Default: the page asks.")
 @options.port_option
 @options.browser()
-def wrsr_select(project: Path, auto: bool, resolve: bool, annotator: str | None, port: int, browser: bool) -> None:
+@options.json_option
+@as_one
+def wrsr_select(asked: Any) -> None:
     """Choose a reference for each query on a local page, or automatically."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.selection import agreement, decisions, server
 
-    opened = Project.open(project)
+    opened = Project.open(asked.project)
     if not opened.cleaned:
-        clean = command("build", "wrsr", "clean", project)
-        raise Misuse(f"{project}: nothing to choose from yet. Clean the pool: {clean}")
-    if auto and resolve:
+        clean = command("build", "wrsr", "clean", asked.project)
+        raise Misuse(f"{asked.project}: nothing to choose from yet. Clean the pool: {clean}")
+    if asked.auto and asked.resolve:
         raise Misuse("--auto and --resolve exclude each other.")
-    if not (auto or resolve):
-        server.serve(opened, annotator, port, browser, click.echo)
-    rows = decisions.settle(opened, auto)
-    click.echo(f"{sum(bool(row.file) for row in rows)} of {len(opened.kept_queries)} queries have a reference.")
-    if not auto:
-        click.echo(agreement.agreement(opened))
+    if not (asked.auto or asked.resolve):
+        server.serve(opened, asked.annotator, asked.port, asked.browser, partial(click.echo, err=asked.as_json))
+    rows = decisions.settle(opened, asked.auto)
+    chosen, queries = sum(bool(row.file) for row in rows), len(opened.kept_queries)
+    agreed = "" if asked.auto else agreement.agreement(opened)
+    text = "\n".join(filter(None, (f"{chosen} of {queries} queries have a reference.", agreed)))
+    output.answer(asked.as_json, {"queries": queries, "chosen": chosen, "agreement": agreed}, text)
 
 
 @wrsr.command("rescale")
 @project_argument
-def wrsr_rescale(project: Path) -> None:
+@options.json_option
+def wrsr_rescale(project: Path, as_json: bool) -> None:
     """Cut inputs to a multiple of the scale and bring references to a comparable scale."""
     from refsr_bench.builder.project import Project
     from refsr_bench.builder.rescale import rescale
 
     with progress_bar("rescaling") as progress:
         made = rescale(Project.open(project), progress)
-    click.echo(f"{made} pairs made")
+    output.answer(as_json, {"pairs": made}, f"{made} pairs made")
 
 
 @wrsr.command("export")
@@ -176,7 +202,8 @@ def wrsr_rescale(project: Path) -> None:
 @click.option("--by-reference", is_flag=True, help="Publish addresses and digests with a script, not the images.")
 @click.option("--push-to-hub", "repository", metavar="REPO", help="Upload to this data set repository (NAME/SET).")
 @click.option("--public", is_flag=True, help="Make the repository of --push-to-hub public; otherwise it is private.")
-def wrsr_export(project: Path, by_reference: bool, repository: str | None, public: bool) -> None:
+@options.json_option
+def wrsr_export(project: Path, by_reference: bool, repository: str | None, public: bool, as_json: bool) -> None:
     """Write the data set with its documents, and publish it."""
     from refsr_bench.builder.export import files, hub
     from refsr_bench.builder.project import Project
@@ -185,23 +212,26 @@ def wrsr_export(project: Path, by_reference: bool, repository: str | None, publi
     folder = files.export(opened, by_reference)
     if by_reference:
         make = command(folder / "fetch.py", program="python")
-        click.echo(f"{folder} holds addresses and digests. Make the images: {make}")
+        text = f"{folder} holds addresses and digests. Make the images: {make}"
     else:
-        run = command("run", "--method", "bicubic", "--dataset", "wrsr", "--data-root", folder)
-        click.echo(f"{folder} holds the data set. Try it: {run}")
-    if repository:
-        click.echo(f"Published: {hub.push(opened, repository, public)}")
+        make = command("run", "--method", "bicubic", "--dataset", "wrsr", "--data-root", folder)
+        text = f"{folder} holds the data set. Try it: {make}"
+    published = hub.push(opened, repository, public) if repository else None
+    text += f"\nPublished: {published}" if published else ""
+    output.answer(as_json, {"folder": folder, "next": make, "published": published}, text)
 
 
 @wrsr.command("status")
 @project_argument
-def wrsr_status(project: Path) -> None:
+@options.json_option
+def wrsr_status(project: Path, as_json: bool) -> None:
     """Show how far every stage is."""
     from refsr_bench.builder.project import Project
     from refsr_bench.core.terminal import text_table
 
-    rows = [(s.name, f"{s.done}/{s.total}", s.detail) for s in Project.open(project).status()]
-    click.echo(text_table(("stage", "done", ""), rows))
+    stages = Project.open(project).status()
+    rows = [(stage.name, f"{stage.done}/{stage.total}", stage.detail) for stage in stages]
+    output.answer(as_json, {"stages": stages}, text_table(("stage", "done", ""), rows))
 
 
 @click.command("levels", cls=Command)
@@ -210,16 +240,20 @@ def wrsr_status(project: Path) -> None:
 @click.option("--per-album", type=click.IntRange(1), default=1, show_default=True, help="Inputs from each album.")
 @click.option("--long-side", type=click.IntRange(32), default=500, show_default=True, help="Larger images are reduced.")
 @with_options(engine_options)
-def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str, workers: int) -> None:
+@options.json_option
+@as_one
+def levels(asked: Any) -> None:
     """Make a CUFED5-style set from albums: references L1 .. L5 per input, by falling number of verified matches."""
     from refsr_bench.builder.similarity.levels import Shape, build
 
     with progress_bar("albums") as progress:
-        count, notes = build(albums, out, Shape(per_album, long_side), Workers(engine, workers), progress)
+        shape, workers = Shape(asked.per_album, asked.long_side), Workers(asked.engine, asked.workers)
+        count, notes = build(asked.albums, asked.out, shape, workers, progress)
     for note in notes:
-        click.echo(f"left out: {note}", err=True)
-    run = command("run", "--method", "bicubic", "--dataset", "cufed5", "--data-root", out)
-    click.echo(f"{out}: {count} groups. Try them: {run}")
+        output.warn(f"left out: {note}")
+    run = command("run", "--method", "bicubic", "--dataset", "cufed5", "--data-root", asked.out)
+    document = {"folder": asked.out, "groups": count, "left_out": notes, "next": run}
+    output.answer(asked.as_json, document, f"{asked.out}: {count} groups. Try them: {run}")
 
 
 @click.command("stats", cls=Command)
@@ -228,7 +262,8 @@ def levels(albums: Path, out: Path, per_album: int, long_side: int, engine: str,
 @options.file_format(["png", "svg"], "Of the charts.", default="png")
 @renamed("--svg", "form", "--format svg", change=lambda _: "svg", is_flag=True)
 @options.data_root_option
-def stats(name: str, out: Path | None, form: str, data_root: Path | None) -> None:
+@options.json_option
+def stats(name: str, out: Path | None, form: str, data_root: Path | None, as_json: bool) -> None:
     """Describe a data set: categories, sizes, and how alike inputs and references are (the paper's Fig. 3)."""
     from refsr_bench.builder import stats as builder
     from refsr_bench.data.opening import open_dataset
@@ -236,10 +271,9 @@ def stats(name: str, out: Path | None, form: str, data_root: Path | None) -> Non
     opened = open_dataset(name, data_root)
     with progress_bar(f"matching {name}") as progress:
         found = builder.stats(opened, progress)
-    click.echo(found.table())
-    if out:
-        for path in builder.plot(found, out, f".{form}"):
-            click.echo(f"chart: {path}")
+    charts = builder.plot(found, out, f".{form}") if out else ()
+    text = "\n".join([found.table(), *(f"chart: {path}" for path in charts)])
+    output.answer(as_json, {"stats": found, "charts": charts}, text)
 
 
 def _common(asked: Any) -> dict[str, str]:
@@ -248,12 +282,6 @@ def _common(asked: Any) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def _tell_gathered(where: str, found: Gathered) -> None:
-    _tell(f"candidates from {where}", found.added)
-    for note in found.notes:
-        click.echo(f"  {note}", err=True)
-
-
-def _tell(what: str, counts: Mapping[str, int]) -> None:
+def _told(what: str, counts: Mapping[str, int]) -> str:
     words = ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda item: -item[1]) if n)
-    click.echo(f"{sum(counts.values())} {what}" + (f": {words}" if words else ""))
+    return f"{sum(counts.values())} {what}" + (f": {words}" if words else "")

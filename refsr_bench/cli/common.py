@@ -6,11 +6,11 @@ import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import sources
+from refsr_bench.cli import output, sources
 from refsr_bench.core.terminal import one_line
 
 if TYPE_CHECKING:
@@ -65,27 +65,49 @@ def pair_progress(what: str) -> Track:
     return functools.partial(tracked, what=what)
 
 
-def report_runs(done: Sequence[Result], out: Path) -> None:
-    """Print the means of these runs, then build the pages of everything in the results folder, with small pictures."""
+def report_runs(done: Sequence[tuple[Result, Path]], out: Path, as_json: bool) -> None:
+    """Build the pages of everything in the results folder, with small pictures, and print the means of these runs.
+
+    done: each result and its folder.
+    """
     from leaderboard.pages.site import build
     from leaderboard.reading.failures import reasons
-    from refsr_bench.cli.tables import means_table
+    from leaderboard.tables.terminal import means_table
 
-    for label in dict.fromkeys(result.run.protocol.label for result in done):
-        group = [result for result in done if result.run.protocol.label == label]
-        click.echo(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{means_table(group)}")
-    for result in done:
+    text = []
+    for label in dict.fromkeys(result.run.protocol.label for result, _ in done):
+        group = [result for result, _ in done if result.run.protocol.label == label]
+        text.append(f"\nProtocol {label} ({group[0].run.protocol.digest[:8]})\n{means_table(group)}")
+    for result, _ in done:
         for reason, number in reasons(result.failed):
             where = f"{result.run.method.name}, {result.run.dataset.name}"
-            click.echo(one_line(f"failed: {where}, {number} of {len(result.run.pair_ids)} pairs: {reason}"), err=True)
+            output.warn(one_line(f"failed: {where}, {number} of {len(result.run.pair_ids)} pairs: {reason}"))
     built = build(out, out / "site", images="thumbs", drawn=False)
     for problem in built.problems:
-        click.echo(one_line(f"left out of the page: {problem.path}: {problem.reason}"), err=True)
-    click.echo(f"\nPage: {built.pages[0]}")
+        output.warn(one_line(f"left out of the page: {problem.path}: {problem.reason}"))
+    document = {"results": [_document(result, folder) for result, folder in done], "page": built.pages[0]}
+    output.answer(as_json, document, "\n".join([*text, f"\nPage: {built.pages[0]}"]))
+
+
+def _document(result: Result, folder: Path) -> dict[str, Any]:
+    run = result.run
+    return {
+        "file": folder / "result.json",
+        "method": run.method.name,
+        "title": run.method.title,
+        "weights": run.method.weights.name,
+        "dataset": run.dataset.name,
+        "protocol": run.protocol.label,
+        "protocol_digest": run.protocol.digest,
+        "pairs": run.dataset.n_pairs,
+        "measured": len(result.measured),
+        "means": result.means,
+        "failed": {record.id: record.error for record in result.failed},
+    }
 
 
 def exit_on_failures(done: Sequence[tuple[Result, Path]]) -> None:
     failed = sum(len(result.failed) for result, _ in done)
     if failed:
-        click.echo(f"{failed} images failed, for the reasons above. The same command tries them again.", err=True)
+        output.warn(f"{failed} images failed, for the reasons above. The same command tries them again.")
         sys.exit(1)

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 
-from refsr_bench.cli import complete, options
-from refsr_bench.cli.grammar import Command
-from refsr_bench.cli.options import path_type
+from refsr_bench.cli import complete, options, output
+from refsr_bench.cli.grammar import Command, warn_of_old
+
+OLD_FILE = f"{__name__}.file"  # a key of a context's ``meta``
 
 
-@click.command(cls=Command)
+class Compare(Command):
+    """A command whose --json once took the file to write. A new file's name behind it is still taken so."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for n, (word, file) in enumerate(pairwise(args)):
+            if word == "--json" and file.endswith(".json") and not Path(file).exists():
+                ctx.meta[OLD_FILE] = Path(file)
+                args = [*args[: n + 1], *args[n + 2 :]]
+                break
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Compare)
 @click.argument("methods", metavar="A B [C ...]", nargs=-1, required=True, shell_complete=complete.runs)
 @options.results(callback=None)
 @options.dataset("Default: every one that all of them have.")
 @options.protocol("Or its label, or the start of its digest. Default: every one.")
 @options.metric("Default: the PSNR of the protocol.")
-@click.option("--json", "json_file", type=path_type(), help="Also write every number, unrounded.")
-@click.option("--csv", "csv_file", type=path_type(), help="Also write the pairs, unrounded.")
-def compare(json_file: Path | None, csv_file: Path | None, **asked: Any) -> None:
+@click.option("--csv", "csv_file", type=options.path_type(), help="A file for the pairs, unrounded.")
+@options.overwrite()
+@options.json_option
+@click.pass_context
+def compare(ctx: click.Context, csv_file: Path | None, overwrite: bool, as_json: bool, **asked: Any) -> None:
     """Say which differences between methods are more than chance.
 
     A, B, ... are names of methods in the results folder, or run files (or their folders). p values are corrected over
@@ -32,14 +48,17 @@ def compare(json_file: Path | None, csv_file: Path | None, **asked: Any) -> None
     from refsr_bench.core.reader import dumps
     from refsr_bench.core.terminal import one_line
 
+    if csv_file:
+        options.refuse_existing(csv_file, overwrite, "--csv")
     found, problems = comparison.compare(comparison.Asked(**asked))
     for problem in problems:
-        click.echo(one_line(f"left out: {problem.path}: {problem.reason}"), err=True)
-    for one in found:
-        click.echo(comparison.text_of(one))
+        output.warn(one_line(f"left out: {problem.path}: {problem.reason}"))
+    document = {"comparisons": [comparison.document(one) for one in found]}
+    file = ctx.meta.get(OLD_FILE)
+    if file:
+        warn_of_old(f"--json {file}", f"--json > {file}")
+        write_text(file, dumps(document))
+    written = [f"\n{path}" for path in (csv_file, file) if path]
     if csv_file:
         write_text(csv_file, records.to_csv(line for one in found for line in records.records(one.contest, one.pairs)))
-        click.echo(f"\n{csv_file}")
-    if json_file:
-        write_text(json_file, dumps({"comparisons": [comparison.document(one) for one in found]}))
-        click.echo(f"\n{json_file}")
+    output.answer(as_json and not file, document, "\n".join([*map(comparison.text_of, found), *written]))

@@ -78,8 +78,14 @@ def _runs(ctx: click.Context) -> Iterable[str]:
     return sorted({path.parent.name for path in folder.glob("*/*/*/run.json")})
 
 
+def _bundled(_: click.Context) -> Iterable[str]:
+    from refsr_bench.core import catalogue
+
+    return [card.bundled.stem for card in catalogue.collect("METHODS").values() if card.bundled]
+
+
 matchings, transformations, fields, views = map(_of, (_matchings, _transformations, _fields, _views))
-recipes, runs = map(_of, (_recipes, _runs))
+recipes, runs, bundled = map(_of, (_recipes, _runs, _bundled))
 
 
 def weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[click.shell_completion.CompletionItem]:

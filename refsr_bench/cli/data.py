@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from refsr_bench.cli import complete, options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.build_wrsr import stats
 from refsr_bench.cli.grammar import Group
 from refsr_bench.core.commands import command
@@ -21,7 +21,8 @@ def data() -> None:
 
 @data.command("list")
 @options.data_root_option
-def data_list(data_root: Path | None) -> None:
+@options.json_option
+def data_list(data_root: Path | None, as_json: bool) -> None:
     """List every data set that refsr-bench knows and whether it is on this machine."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.terminal import text_table
@@ -31,33 +32,44 @@ def data_list(data_root: Path | None) -> None:
     states = {card.name: state_of(card, data_root) for card in cards}
     rows = [(c.name, str(c.n_pairs or "-"), c.refs_per_pair, states[c.name].words, c.description) for c in cards]
     damaged = [f"{name}: {state.fault}" for name, state in states.items() if state.fault]
-    click.echo("\n".join([text_table(("name", "pairs", "refs", "here", "what"), rows), *damaged]))
+    known = [
+        {"name": c.name, "pairs": c.n_pairs, "references": c.refs_per_pair, "state": states[c.name].words,
+         "fault": states[c.name].fault, "description": c.description}
+        for c in cards
+    ]  # fmt: skip
+    text = "\n".join([text_table(("name", "pairs", "refs", "here", "what"), rows), *damaged])
+    output.answer(as_json, {"datasets": known}, text)
 
 
 @data.command("info")
 @click.argument("name", shell_complete=complete.names("DATASETS"))
-def data_info(name: str) -> None:
+@options.json_option
+def data_info(name: str, as_json: bool) -> None:
     """Print a data set's origin, terms and layout on disk."""
     from refsr_bench.core import catalogue
 
     card = catalogue.get("DATASETS", name)
-    click.echo(f"{card.title} ({card.name})\n{card.description}")
-    for label, value in (
+    rows = (
         ("pairs", card.n_pairs or "any number"),
         ("references per pair", card.refs_per_pair),
         ("home", card.home),
         ("terms", card.terms),
         ("layout", card.layout),
         ("folder below the data root", card.folder or "-"),
-    ):
-        click.echo(f"  {label}: {value}")
+    )
+    text = "\n".join([f"{card.title} ({card.name})", card.description, *(f"  {name}: {value}" for name, value in rows)])
+    fields = ("name", "title", "description", "home", "terms", "layout", "folder")
+    counts = {"pairs": card.n_pairs, "references": card.refs_per_pair}
+    document = {name: getattr(card, name) for name in fields} | counts
+    output.answer(as_json, document, text)
 
 
 @data.command("prepare")
 @click.argument("name", shell_complete=complete.names("DATASETS"))
 @options.source("The archive or folder you downloaded.", "source", required=True)
 @options.data_root_option
-def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
+@options.json_option
+def data_prepare(name: str, source: Path, data_root: Path | None, as_json: bool) -> None:
     """Unpack a download safely, check it, and write its manifest."""
     from refsr_bench.data.opening import data_root as find_root
     from refsr_bench.data.prepare import prepare
@@ -66,19 +78,22 @@ def data_prepare(name: str, source: Path, data_root: Path | None) -> None:
     with progress_bar(f"checking {name}") as progress:
         folder = prepare(name, source, root, progress)
     check = command("data", "verify", name, "--data-root", root.absolute())
-    click.echo(f"{name} is ready in {folder}. Check it at any time: {check}")
+    text = f"{name} is ready in {folder}. Check it at any time: {check}"
+    output.answer(as_json, {"dataset": name, "folder": folder, "next": check}, text)
 
 
 @data.command("verify")
 @click.argument("name", shell_complete=complete.names("DATASETS"))
 @options.data_root_option
-def data_verify(name: str, data_root: Path | None) -> None:
+@options.json_option
+def data_verify(name: str, data_root: Path | None, as_json: bool) -> None:
     """Check every file against the manifest and look for references that give the answer away."""
+    from refsr_bench.core.reader import to_json
     from refsr_bench.data.verification import verify
 
     with progress_bar(f"verifying {name}") as progress:
         report = verify(name, data_root, progress)
-    click.echo("\n".join(map(one_line, report.lines())))
+    output.answer(as_json, {**to_json(report), "ok": report.ok}, "\n".join(map(one_line, report.lines())))
     if not report.ok:
         sys.exit(1)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import options
+from refsr_bench.cli import options, output
 from refsr_bench.cli.grammar import Group, renamed
 from refsr_bench.core.terminal import one_line
 
@@ -41,14 +41,19 @@ def leaderboard() -> None:
     metavar="DATASET",
     help="Publish pictures of a data set whose owners do not allow it to everyone. May be given again.",
 )
-def leaderboard_build(results_dir: Path, out: Path, title: str | None, pictures: str, publish: tuple[str, ...]) -> None:
+@options.json_option
+@options.as_one
+def leaderboard_build(asked: Any) -> None:
     """Build the static site of every result below a folder: tables, statistics, figures, methods, images."""
     from leaderboard.pages.site import build
 
-    report = build(results_dir, out, images=pictures, publish=publish, **({"title": title} if title else {}))
+    title = {"title": asked.title} if asked.title else {}
+    report = build(asked.results_dir, asked.out, images=asked.pictures, publish=asked.publish, **title)
     for name, reason in report.withheld:
-        click.echo(f"no pictures of {name}: {reason}; --publish-inputs {name} if you may.", err=True)
-    click.echo(f"{report.pages[0]} ({len(report.pages)} pages)")
+        output.notice(f"no pictures of {name}: {reason}; --publish-inputs {name} if you may.")
+    document = {"page": report.pages[0], "pages": report.pages, "exports": report.exports,
+                "withheld": [name for name, _ in report.withheld], "left_out": report.problems}  # fmt: skip
+    output.answer(asked.as_json, document, f"{report.pages[0]} ({len(report.pages)} pages)")
     _left_out(report.problems)
 
 
@@ -74,7 +79,8 @@ def leaderboard_export(
 @options.out("The folder of the figures.", default=Path("figures"), show_default=True)
 @options.file_format(["svg", "png", "pdf"], default="pdf")
 @click.option("--narrow", is_flag=True, help="One column wide (3.6 inches) instead of two (7.2).")
-def leaderboard_figures(results_dir: Path, out: Path, form: str, narrow: bool) -> None:
+@options.json_option
+def leaderboard_figures(results_dir: Path, out: Path, form: str, narrow: bool, as_json: bool) -> None:
     """Draw every figure that has enough data, as a file for a paper with its data as CSV beside it.
 
     Robustness, quality against cost, ablation, levels of similarity, protocol sensitivity.
@@ -82,16 +88,17 @@ def leaderboard_figures(results_dir: Path, out: Path, form: str, narrow: bool) -
     from leaderboard.pages.figures import write
 
     report = write(results_dir, out, form, narrow)
-    for path in report.files:
-        click.echo(path)
-    for missing in report.missing:
-        click.echo(f"no {missing.key} figure: needs {missing.needs}\n    {missing.command(results_dir)}", err=True)
+    missing = {kind.key: kind.needs for kind in report.missing}
+    document = {"files": report.files, "missing": missing, "left_out": report.problems}
+    output.answer(as_json, document, "\n".join(map(str, report.files)))
+    for kind in report.missing:
+        output.notice(f"no {kind.key} figure: needs {kind.needs}\n    {kind.command(results_dir)}")
     _left_out(report.problems)
 
 
 def _left_out(problems: Sequence[Problem]) -> None:
     """Say which files were left out and why; the command fails if there were any."""
     for problem in problems:
-        click.echo(one_line(f"left out: {problem.path}: {problem.reason}"), err=True)
+        output.warn(one_line(f"left out: {problem.path}: {problem.reason}"))
     if problems:
         sys.exit(1)

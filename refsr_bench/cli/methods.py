@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from refsr_bench.cli import complete
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.grammar import Listing
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.schema import VERIFIED
@@ -18,13 +20,24 @@ def methods() -> None:
 
 
 @methods.command("list")
-def list_() -> None:
+@options.json_option
+def list_(as_json: bool) -> None:
     """Print one line per method. GMACs are for an LR image of 160x160 and a reference of 640x640."""
     from refsr_bench.core import catalogue
     from refsr_bench.core.terminal import text_table
 
     cards = sorted(catalogue.collect("METHODS").values(), key=lambda card: (card.group != "SISR", card.year, card.name))
-    click.echo(text_table(HEAD, [_row(card) for card in cards]))
+    text = text_table(HEAD, [_row(card) for card in cards])
+    output.answer(as_json, {"methods": [_document(card) for card in cards]}, text)
+
+
+def _document(card: MethodCard) -> dict[str, Any]:
+    """Return the facts of a card as JSON values."""
+    from refsr_bench.learning.weights import state_of
+
+    fields = ("name", "title", "group", "year", "references", "gan", "parameters", "gmacs", "verified", "paper")
+    more = {"weights": state_of(card), "guesses": card.guesses, "matching": card.matching}
+    return {name: getattr(card, name) for name in fields} | more | {"description": card.description}
 
 
 def _row(card: MethodCard) -> tuple[str, ...]:
@@ -41,7 +54,8 @@ def _row(card: MethodCard) -> tuple[str, ...]:
 
 @methods.command()
 @click.argument("name", shell_complete=complete.names("METHODS"))
-def info(name: str) -> None:
+@options.json_option
+def info(name: str, as_json: bool) -> None:
     """Show one method: its paper, its size, its weights, how it was verified, and which guesses it contains."""
     from refsr_bench.core import catalogue
     from refsr_bench.learning.weights import state_of
@@ -60,5 +74,6 @@ def info(name: str) -> None:
         ("here", state_of(card)),
     ]
     width = max(len(label) for label, _ in lines)
-    for label, text in lines:
-        click.echo(f"{label:<{width}}  {text}")
+    files = [{"file": file.file, "home": file.home, "facts": file.facts} for file in card.files]
+    text = "\n".join(f"{label:<{width}}  {text}" for label, text in lines)
+    output.answer(as_json, {**_document(card), "files": files}, text)

@@ -69,10 +69,17 @@ json_option = click.option(
 )
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise Misuse for a file that exists, unless it may be replaced."""
+def file_format(choices: Sequence[str], more: str = "", **attrs: Any) -> Callable:
+    """Return the option --format of a command that writes one of these formats."""
+    return shared("--format", "The format of what is written.", type=click.Choice(choices), show_default=True)(
+        more, "form", **attrs
+    )
+
+
+def refuse_existing(path: Path, overwrite: bool, option: str = "--out") -> None:
+    """Raise Misuse for a file that exists, unless it may be replaced. option: that which named it."""
     if path.exists() and not overwrite:
-        raise Misuse(f"{path} exists. Choose another --out, or give --overwrite to replace it.")
+        raise Misuse(f"{path} exists. Choose another {option}, or give --overwrite to replace it.")
 
 
 # -- what is read --------------------------------------------------------------------------------------------------
@@ -90,11 +97,11 @@ data_root_option = click.option(
     type=path_type(),
     help="Folder that holds the data sets, or one data set itself. Default: $REFSR_DATA.",
 )
-dataset = shared("--dataset", "A data set, by name.", shell_complete=complete.names("DATASETS"))
-method = shared("--method", "A method, by name.", shell_complete=complete.names("METHODS"))
-matcher = shared("--matcher", "A matcher, by name.", shell_complete=complete.names("MATCHERS"))
-metric = shared("--metric", "A metric, by name.", shell_complete=complete.names("METRICS"))
-protocol = shared("--protocol", "A protocol, by name.", shell_complete=complete.names("PROTOCOLS"))
+dataset = shared("--dataset", "A data set, by name.", metavar="NAME", shell_complete=complete.names("DATASETS"))
+method = shared("--method", "A method, by name.", metavar="NAME", shell_complete=complete.names("METHODS"))
+matcher = shared("--matcher", "A matcher, by name.", metavar="NAME", shell_complete=complete.names("MATCHERS"))
+metric = shared("--metric", "A metric, by name.", metavar="NAME", shell_complete=complete.names("METRICS"))
+protocol = shared("--protocol", "A protocol, by name.", metavar="NAME", shell_complete=complete.names("PROTOCOLS"))
 results = shared(
     "--results", "A folder of results.", type=path_type(), default=Path("results"), show_default=True, callback=_there
 )
@@ -109,7 +116,10 @@ metric_weights_option = click.option(
     metavar="METRIC=FILE",
     help="A file that a metric needs, when it is not found or offline. May be given again.",
 )
-metric_options = [metric("Measured beside those of the protocol.", "more_metrics", multiple=True), metric_weights_option]
+metric_options = [
+    metric("Measured beside those of the protocol.", "more_metrics", multiple=True),
+    metric_weights_option,
+]
 lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 vgg16_option = click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
@@ -143,6 +153,8 @@ def tile_option(name: str) -> Callable:
     )
 
 
+gan = shared("--gan", "With an adversarial loss.", is_flag=True)
+teacher = shared("--teacher", "The teacher's weights.", type=path_type())
 limit = shared("--limit", "Take at most N.", type=click.IntRange(1), metavar="N")
 name = shared("--name", "The name in results.")
 setting = shared("--set", "Override one value.", multiple=True)
@@ -154,14 +166,6 @@ subset_option = click.option(
 )
 matching = shared("--matching", "How C2-Matching matches: exact (as published), sub-cell (to parts of a pixel), half "
                   "(16 bits) or coarse (faster).", shell_complete=complete.matchings)  # fmt: skip
-
-
-def file_format(choices: Sequence[str], more: str = "", **attrs: Any) -> Callable:
-    """Return the option --format of a command that writes one of these formats."""
-    return shared("--format", "The format of what is written.", type=click.Choice(choices), show_default=True)(
-        more, "form", **attrs
-    )
-
 
 save_images = shared(
     "--save-images/--no-save-images", "Keep SR, HR, LR and references as PNG, which the pages show."
@@ -201,7 +205,7 @@ def views_option(name: str, more: str = "", multiple: bool = False) -> Callable:
         metavar="auto|none|N[:KEYPOINTS]",
         shell_complete=complete.views,
         help="Views of the references that the method is given: warped into the frame of the image by the motions that "
-        f"are found, at most N.{more}",
+        f"are found, at most N. {more}".strip() + (f" {AGAIN}" if multiple else ""),
     )
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refsr_bench.cli import complete, options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.common import protocol_of
 from refsr_bench.cli.grammar import Listing
 from refsr_bench.core.errors import BenchError, Misuse
 
 if TYPE_CHECKING:
     from refsr_bench.core.types import Dataset
+
+SAID_OF = ("cufed5",)  # the data set whose references the list names in words: the field's first
 
 
 @click.group(cls=Listing)
@@ -24,27 +26,44 @@ def protocols() -> None:
 
 
 @protocols.command("list")
-def protocols_list() -> None:
-    """Print the name, the digest and a summary of every protocol."""
+@options.json_option
+def protocols_list(as_json: bool) -> None:
+    """Print the name and digest of every protocol, what it does in a sentence, and its fields in short."""
     from refsr_bench.core import catalogue
+    from refsr_bench.protocols.wording import sentence
 
-    for protocol in catalogue.collect("PROTOCOLS").values():
-        click.echo(f"{protocol.name} (v{protocol.version}, {protocol.digest[:8]})\n  {protocol.summary}")
+    titles = {card.name: card.title for card in (catalogue.get("DATASETS", name) for name in SAID_OF)}
+    known = catalogue.collect("PROTOCOLS").values()
+    said = {each.name: sentence(each.fields(), titles) for each in known}
+    lines = [
+        f"{each.name} (v{each.version}, {each.digest[:8]})\n  {said[each.name]}\n  {each.summary}" for each in known
+    ]
+    document = [
+        {"name": each.name, "version": each.version, "digest": each.digest, "sentence": said[each.name],
+         "summary": each.summary, "fields": each.fields()}
+        for each in known
+    ]  # fmt: skip
+    output.answer(as_json, {"protocols": document}, "\n".join(lines))
 
 
 @protocols.command("diff")
 @click.argument("a", shell_complete=complete.names("PROTOCOLS"))
 @click.argument("b", shell_complete=complete.names("PROTOCOLS"))
-def protocols_diff(a: str, b: str) -> None:
+@options.json_option
+def protocols_diff(a: str, b: str, as_json: bool) -> None:
     """Explain how two protocols differ, in words and, if measured, in dB."""
-    from refsr_bench.protocols.effects import explain
+    from refsr_bench.protocols.effects import differences, explain
 
-    click.echo("\n".join(explain(protocol_of(a), protocol_of(b))))
+    first, second = protocol_of(a), protocol_of(b)
+    found = differences(first.fields(), second.fields())
+    document = {"a": first.label, "b": second.label, "differences": found}
+    output.answer(as_json, document, "\n".join(explain(first, second)))
 
 
 @protocols.command("selftest")
 @options.data_root_option
-def protocols_selftest(data_root: Path | None) -> None:
+@options.json_option
+def protocols_selftest(data_root: Path | None, as_json: bool) -> None:
     """Measure bicubic on the standard sets that you have and compare with the published rows."""
     from refsr_bench.core.terminal import text_table
     from refsr_bench.evaluation.selftest import ANCHORS, selftest
@@ -60,7 +79,8 @@ def protocols_selftest(data_root: Path | None) -> None:
         )
         for check in checks
     ]
-    click.echo(text_table(("bicubic x4", "published", "measured", "", "off"), rows))
+    text = text_table(("bicubic x4", "published", "measured", "", "off"), rows)
+    output.answer(as_json, {"checks": checks}, text)
     if any(check.status in ("differs", "failed") for check in checks):
         sys.exit(1)
 
@@ -76,5 +96,5 @@ def _usable(names: Iterable[str], data_root: Path | None) -> list[Dataset]:
         except Misuse:
             continue
         except BenchError as error:
-            click.echo(f"{name} skipped: {error}", err=True)
+            output.warn(f"{name} skipped: {error}")
     return opened

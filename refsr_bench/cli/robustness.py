@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import complete, options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.common import command_line, exit_on_failures, pair_progress
 from refsr_bench.cli.grammar import Command
 from refsr_bench.cli.options import as_one, views_option
@@ -43,12 +43,12 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @click.option("--matchers-only", is_flag=True, help="Compare only correspondences, without restoration.")
 @options.dataset("", "dataset_name", default="sample", show_default=True)
 @options.levels("An unrelated reference is always measured with methods.", show_default="identity,small,medium,large")
-@options.weights("Also of a matcher.", multiple=True, metavar="[NAME=]PATH")
+@options.weights("Also of a matcher.", multiple=True, metavar="[METHOD=]PATH")
 @options.matching("All that are given are measured.", multiple=True)
 @views_option(
     "robustness",
-    " 'truth' gives the reference put back by its true transformation, the most that any view could give. May be given "
-    "again: all are measured.",
+    "'truth' gives the reference put back by its true transformation, the most that any view could give. All that are "
+    "given are measured.",
     multiple=True,
 )
 @options.limit("The first pairs.")
@@ -57,6 +57,7 @@ MATCHERS = ("student", "vgg", "pixels", "sift", "dis")
 @options.reuse_option
 @options.data_root_option
 @options.results_out
+@options.json_option
 @as_one
 def robustness(asked: Any) -> None:
     """Measure matching and restoration while the reference turns, shrinks or spoils (the paper's Fig. 6).
@@ -68,16 +69,18 @@ def robustness(asked: Any) -> None:
 
     studies = [_study(asked, transform) for transform in dict.fromkeys(asked.transforms)]
     plans = [plan_of(study, asked.out) for study in studies]  # all of them first, so that misuse is told at once
-    measured = []
+    measured, documents = [], []
     for study, plan in zip(studies, plans, strict=True):
         done = list(run_study(study, plan, asked.reuse, pair_progress))
-        _report(study, plan, done, asked.out)
+        documents.append(_report(study, plan, done, asked))
         measured += [pair for results in done for pair in results.values()]
+    if asked.as_json:
+        output.answer(True, {"transformations": documents}, "")
     exit_on_failures(measured)
 
 
-def _report(study: RobustnessStudy, plan: RobustnessPlan, done: Sequence[Measured], out: Path) -> None:
-    """Print the tables of one transformation, and write its files."""
+def _report(study: RobustnessStudy, plan: RobustnessPlan, done: Sequence[Measured], asked: Any) -> dict[str, Any]:
+    """Write the files of one transformation; print its tables, or return them as JSON values."""
     from leaderboard.reading.load import method_key
     from leaderboard.statistics.robustness import rows_by_series
     from refsr_bench.core.names import slug
@@ -88,11 +91,15 @@ def _report(study: RobustnessStudy, plan: RobustnessPlan, done: Sequence[Measure
     rows = [row for found in rows_by_series(by_series).values() for row in found]
     metrics = [metric.info for metric in plan.metrics]
     title = _title(study, max(len(level.pairs) for level in plan.levels))
-    click.echo(f"\n{title}; protocol {plan.protocol.label}\n\n{tables(rows, metrics)}")
-    click.echo(f"\n{remarks(rows, study.transform)}")
     _report_failures(done)
-    target = folder(study, out) / (slug(study.transform) + ("-texture" if study.textured else ""))
-    _write(rows, plan, study, title, target)
+    target = folder(study, asked.out) / (slug(study.transform) + ("-texture" if study.textured else ""))
+    files = _write(rows, plan, study, title, target)
+    if not asked.as_json:
+        click.echo(f"\n{title}; protocol {plan.protocol.label}\n\n{tables(rows, metrics)}")
+        click.echo(f"\n{remarks(rows, study.transform)}")
+        click.echo("\n" + "\n".join(f"Written: {path}" for path in files))
+    return {"transform": study.transform, "dataset": study.dataset.name, "protocol": plan.protocol.label,
+            "rows": rows, "files": files}  # fmt: skip
 
 
 def _study(asked: Any, transform: str) -> RobustnessStudy:
@@ -130,11 +137,11 @@ def _report_failures(done: Sequence[Measured]) -> None:
     for results in done:
         for level, (result, _) in results.items():
             for record in result.failed:
-                click.echo(f"failed: {result.run.method.name}, {level}, {record.id}: {record.error}", err=True)
+                output.warn(f"failed: {result.run.method.name}, {level}, {record.id}: {record.error}")
 
 
-def _write(rows: Sequence[Row], plan: RobustnessPlan, study: RobustnessStudy, title: str, target: Path) -> None:
-    """Write the table as CSV and draw what the levels allow."""
+def _write(rows: Sequence[Row], plan: RobustnessPlan, study: RobustnessStudy, title: str, target: Path) -> list[Path]:
+    """Write the table as CSV and draw what the levels allow; return the files."""
     from leaderboard.figures.robustness import write
     from leaderboard.statistics.robustness import columns_of, to_csv
     from refsr_bench.core.files import make_folder, write_text
@@ -144,7 +151,7 @@ def _write(rows: Sequence[Row], plan: RobustnessPlan, study: RobustnessStudy, ti
     table = make_folder(target, below=target.parent) / "table.csv"
     write_text(table, to_csv(rows, columns, study.transform, study.dataset.name))
     drawn = write(rows, plan.protocol.psnr, study.transform, title, target)
-    click.echo("\n" + "\n".join(f"Written: {path}" for path in (table, *drawn)))
+    return [table, *drawn]
 
 
 MATCHING_REMARK = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import complete, options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.common import (
     command_line,
     exit_on_failures,
@@ -73,10 +73,11 @@ if TYPE_CHECKING:
 @options.lpips_option
 @options.leaks_option
 @options.results_out
+@options.json_option
 @as_one
 def run(asked: Any) -> None:
     """Run methods on data sets under one protocol, record every image, and write results and a page."""
-    from refsr_bench.cli.tables import draws_table
+    from leaderboard.tables.terminal import draws_table
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluation.loading import EXTERNAL, Choice
     from refsr_bench.evaluation.machine import resolve_device
@@ -119,9 +120,9 @@ def run(asked: Any) -> None:
         command=command_line(),
     )
     done = list(run_session(session, asked.out, asked.reuse, pair_progress))
-    report_runs([result for result, _ in done], asked.out)
+    report_runs(done, asked.out, asked.as_json)
     _report_pictures(done, asked.out, pictures)
-    if draws:
+    if draws and not asked.as_json:
         click.echo(f"\nOver the draws (mean ± standard deviation)\n{draws_table([result for result, _ in done])}")
     exit_on_failures(done)
 
@@ -134,13 +135,12 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
     if pictures == "none":
         return
     count, size = saved.size(picture_folders(folder for _, folder in done))
-    click.echo(f"Pictures: {count} files, {size / 2**20:.1f} MiB below {out}")
+    output.notice(f"Pictures: {count} files, {size / 2**20:.1f} MiB below {out}")
     for result, folder in done:
         if missing := missing_pictures(folder, result):
-            click.echo(
+            output.warn(
                 f"{result.run.method.name}, {result.run.dataset.name}: {len(missing)} images were measured before "
-                "without being saved; --reuse never measures and saves them.",
-                err=True,
+                "without being saved; --reuse never measures and saves them."
             )
 
 
@@ -149,8 +149,10 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @options.dataset("", "dataset_name", required=True)
 @with_options(options.protocol_options)
 @options.name("Of the method that made the images.", required=True)
-@click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True)
-@click.option("--gan", is_flag=True, help="Trained with an adversarial loss (such rows are shaded).")
+@click.option("--group", type=click.Choice(["SISR", "Ref-SR"]), default="Ref-SR", show_default=True,
+              help="Of methods: without references, or with them.")  # fmt: skip
+@options.gan("The method was trained so; such rows are shaded.")
+@options.device_option
 @click.option("--partial", is_flag=True, help="Measure the others when images are missing; never ranked.")
 @options.save_images("Default: none.", default=False)
 @options.reuse_option
@@ -159,6 +161,7 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @options.lpips_option
 @options.leaks_option
 @options.results_out
+@options.json_option
 @as_one
 def score(asked: Any) -> None:
     """Measure SR images that any other code produced.
@@ -169,6 +172,7 @@ def score(asked: Any) -> None:
     from refsr_bench.data.opening import open_dataset
     from refsr_bench.evaluation.checks import refuse_leaks
     from refsr_bench.evaluation.loop import evaluate
+    from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.evaluation.plan import Plan
     from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 
@@ -181,14 +185,14 @@ def score(asked: Any) -> None:
         predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
         dataset=dataset,
         protocol=protocol,
-        metrics=metrics_of(protocol, "cpu", asked),
+        metrics=metrics_of(protocol, resolve_device(asked.device), asked),
         pairs=pairs,
         leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
         pictures="images" if asked.save_images else "none",
         command=command_line(),
     )
     done = [evaluate(plan, asked.out, reuse=asked.reuse, track=pair_progress(asked.name))]
-    report_runs([result for result, _ in done], asked.out)
+    report_runs(done, asked.out, asked.as_json)
     _report_pictures(done, asked.out, plan.pictures)
     exit_on_failures(done)
 

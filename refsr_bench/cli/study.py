@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from refsr_bench.cli import complete, options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.grammar import Group, renamed
 from refsr_bench.cli.options import path_type
 from refsr_bench.core.commands import command
@@ -64,7 +64,8 @@ class InitOptions(Wish, Places):
 @click.option("--question", default=Wish.question, show_default=True, help="Asked above every two images.")
 @click.option("--seed", type=click.IntRange(0), default=Wish.seed, show_default=True, help="Of everything random.")
 @options.data_root_option
-def study_init(**options: Any) -> None:
+@options.json_option
+def study_init(as_json: bool, **options: Any) -> None:
     """Make a study: a folder with everything that will be shown, names and metadata removed."""
     from refsr_bench.study import prepare, sources
 
@@ -72,13 +73,16 @@ def study_init(**options: Any) -> None:
     methods, origin = sources.gather(asked, asked.needs_pictures)
     with progress_bar("images") as progress:
         plan = prepare.init(asked.folder, methods, origin, asked, progress)
-    click.echo(
+    serve = command("study", "serve", asked.folder)
+    text = (
         f"{asked.folder}: {len(plan.pairs)} comparisons of {len(plan.methods)} methods; {plan.length} questions per "
         f"person ({plan.per_person} comparisons, {plan.checks_per_person} checks, {plan.repeats_per_person} repeats)."
     )
     for note in plan.notes:
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"Next: {command('study', 'serve', asked.folder)}")
+        output.notice(f"note: {note}")
+    document = {"study": asked.folder, "comparisons": len(plan.pairs), "methods": len(plan.methods),
+                "questions_per_person": plan.length, "notes": plan.notes, "next": serve}  # fmt: skip
+    output.answer(as_json, document, f"{text}\nNext: {serve}")
 
 
 @study.command("serve")
@@ -96,14 +100,18 @@ def study_serve(folder: Path, port: int, browser: bool) -> None:
 @study.command("import")
 @folder_argument
 @click.argument("files", nargs=-1, required=True, type=path_type())
-def study_import(folder: Path, files: tuple[Path, ...]) -> None:
+@options.json_option
+def study_import(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
     """Merge votes from a copy's votes.jsonl, or from a platform's CSV (participant, left, right, choice)."""
     from refsr_bench.study.exchange import bring
 
+    lines, brought = [], []
     for file in files:
         done = bring(folder, file)
-        line = f"{file}: {done.votes} new votes, {done.known} known lines"
-        click.echo(line + (f", {done.conflicts} left out (answered otherwise here)" if done.conflicts else ""))
+        more = f", {done.conflicts} left out (answered otherwise here)" if done.conflicts else ""
+        lines.append(f"{file}: {done.votes} new votes, {done.known} known lines{more}")
+        brought.append({"file": file, "votes": done.votes, "known": done.known, "conflicts": done.conflicts})
+    output.answer(as_json, {"files": brought}, "\n".join(lines))
 
 
 @study.command("export")
@@ -122,7 +130,8 @@ def study_export(folder: Path, tasks: bool) -> None:
 @options.results("The report goes to RESULTS/studies/STUDY/.", default=None, callback=None)
 @options.out("Instead, the folder of the report.")
 @click.option("--keep-unchecked", is_flag=True, help="Count participants who answered no attention check.")
-def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool) -> None:
+@options.json_option
+def study_report(folder: Path, results: Path | None, out: Path | None, keep_unchecked: bool, as_json: bool) -> None:
     """Evaluate the votes: study.json (for the site), votes.csv, preferences.csv, preferences.svg."""
     from leaderboard.pages.study import preferences_csv, svg
     from refsr_bench.core.files import make_folder, write_text
@@ -137,4 +146,5 @@ def study_report(folder: Path, results: Path | None, out: Path | None, keep_unch
     for name, text in (("preferences.csv", preferences_csv(report)), ("preferences.svg", svg(report))):
         write_text(out / name, text)
         files.append(out / name)
-    click.echo("\n".join([in_words(report), *map(str, files)]))
+    text = "\n".join([in_words(report), *map(str, files)])
+    output.answer(as_json, {"report": report, "files": files}, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import options
+from refsr_bench.cli import options, output
 from refsr_bench.cli.common import metric_files
 from refsr_bench.cli.grammar import Group
 from refsr_bench.cli.options import as_one, path_type
@@ -87,7 +86,7 @@ def check(asked: Any) -> None:
         if not asked.as_json:
             _print(reports[-1])
     if asked.as_json:
-        click.echo(json.dumps([{**asdict(report), "ok": report.ok} for report in reports], indent=1))
+        output.answer(True, {"files": [{**asdict(report), "ok": report.ok} for report in reports]}, "")
     if not all(report.ok for report in reports):
         sys.exit(1)
 
@@ -95,14 +94,15 @@ def check(asked: Any) -> None:
 @submit.command("template")
 @click.argument("folder", type=path_type())
 @click.option("--package", default="", metavar="ADDRESS", help="What the workflows install: git+https://... or a path.")
-def template(folder: Path, package: str) -> None:
+@options.json_option
+def template(folder: Path, package: str, as_json: bool) -> None:
     """Start a repository that collects results: README, folder of results, checks of pull requests, publishing."""
     from leaderboard.submissions.repository import write
 
-    for path in write(folder, package):
-        click.echo(path)
+    files = write(folder, package)
+    output.answer(as_json, {"files": files}, "\n".join(map(str, files)))
     if not package:
-        click.echo("The workflows need the address of refsr-bench: set the repository's variable REFSR_BENCH_PACKAGE.")
+        output.notice("The workflows need refsr-bench's address: set the repository's variable REFSR_BENCH_PACKAGE.")
 
 
 def _refuse_misuse(asked: Any) -> None:

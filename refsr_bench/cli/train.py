@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import options
+from refsr_bench.cli import options, output
 from refsr_bench.cli.grammar import Group, renamed
 from refsr_bench.cli.options import as_one, path_type, with_options
 from refsr_bench.cli.training import Training, device_of, photos_option, recipe_option
@@ -61,10 +61,11 @@ COMMON = [
     click.option("--budget", type=click.IntRange(1), help="Iterations, instead of the recipe's."),
     click.option("--small", is_flag=True, help="The method's small network, which the fixed-budget track compares."),
     options.name("Of these weights; default: the folder's."),
+    options.json_option,
 ]
 STAGED = [
-    click.option("--gan", is_flag=True, help="Restoration with perceptual and adversarial losses."),
-    click.option("--teacher", type=path_type(), help="The teacher's weights, for the student."),
+    options.gan("And with a perceptual one, for the restoration."),
+    options.teacher("For the student."),
     options.vgg16_option,
 ]
 
@@ -114,4 +115,7 @@ def run(card: MethodCard, asked: Any) -> None:
         raise SystemExit(128 + stopped.signal_number) from None
     last, best = asked.out / trainer.LAST, asked.out / trainer.BEST
     what = asked.stage if card.system.stages else card.name
-    say(f"{what}: {state.iteration} iterations done. Weights: {last}, and the best by validation, {best}.")
+    text = f"{what}: {state.iteration} iterations done. Weights: {last}, and the best by validation, {best}."
+    if parallel.process == 0:
+        made = {"iterations": state.iteration, "last": last, "best": best}
+        output.answer(asked.as_json, {"method": card.name, "stage": asked.stage, **made}, text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from refsr_bench.cli import options
+from refsr_bench.cli import complete, options, output
 from refsr_bench.cli.grammar import Group, renamed
 from refsr_bench.cli.options import path_type
 from refsr_bench.core.commands import command
@@ -50,44 +50,55 @@ def _check_out(out: Path, overwrite: bool) -> None:
 
 
 @weights.command("list")
-def list_() -> None:
+@options.json_option
+def list_(as_json: bool) -> None:
     """List the weights that come with the package, and those that were imported."""
     from refsr_bench.formats.checkpoints import read_metadata, sha256
     from refsr_bench.learning.weights import folder, owner
 
-    for path in (*_bundled().values(), *sorted(folder().glob("*.safetensors"))):
-        size, method = f"{path.stat().st_size / 1e6:.1f} MB", read_metadata(path).get("method") or owner(path).name
-        click.echo(f"{path.stem}  {method}  {size}  sha256 {sha256(path)[:12]}  {path}")
+    found = [
+        {"name": path.stem, "method": read_metadata(path).get("method") or owner(path).name, "file": path,
+         "bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in (*_bundled().values(), *sorted(folder().glob("*.safetensors")))
+    ]  # fmt: skip
+    lines = [
+        f"{each['name']}  {each['method']}  {each['bytes'] / 1e6:.1f} MB  sha256 {each['sha256'][:12]}  {each['file']}"
+        for each in found
+    ]
     bring = command("weights", "import", "--help")
-    click.echo(f"Others: --weights FILE, a .safetensors of training or of `{bring}`, or a file of the authors.")
+    lines.append(f"Others: --weights FILE, a .safetensors of training or of `{bring}`, or a file of the authors.")
+    output.answer(as_json, {"weights": found}, "\n".join(lines))
 
 
 @weights.command()
-@click.argument("name", metavar="FILE|NAME")
-def info(name: str) -> None:
+@click.argument("name", metavar="FILE|NAME", shell_complete=complete.bundled)
+@options.json_option
+def info(name: str, as_json: bool) -> None:
     """Show what a file of weights holds and how it was made."""
     from refsr_bench.core.reader import parse_json
     from refsr_bench.formats.checkpoints import read_metadata, read_weights, sha256, shown
 
     path = _found(name)
     state, metadata = read_weights(path), read_metadata(path)
-    click.echo(f"{path}\nsha256      {sha256(path)}")
+    lines = [f"{path}", f"sha256      {sha256(path)}"]
     if "method" in metadata:
-        click.echo(f"method      {shown(metadata['method'])}")
+        lines.append(f"method      {shown(metadata['method'])}")
     parts: dict[str, list[Tensor]] = {}
     for key, value in state.items():
         parts.setdefault(key.partition(".")[0], []).append(value)
+    sizes = {}
     for part, own in parts.items():
-        kinds = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in own}))
-        click.echo(f"{shown(part):<24}{sum(value.numel() for value in own):,} values, {kinds}")
+        kinds = sorted({str(value.dtype).removeprefix("torch.") for value in own})
+        sizes[part] = {"values": sum(value.numel() for value in own), "types": kinds}
+        lines.append(f"{shown(part):<24}{sizes[part]['values']:,} values, {', '.join(kinds)}")
     if "format" not in metadata:
         bring = command("weights", "import", "--method", "METHOD", path)
-        click.echo(f"{len(state)} tensors under other names. Are they a file of the authors? Bring it in: {bring}")
-    for key in ("name", "network", "options", "sources", "training"):
-        if key in metadata:
-            text = metadata[key]
-            value = shown(text) if key == "name" else json.dumps(parse_json(text, f"{path}: its {key}"), indent=2)
-            click.echo(f"{key:<12}{value}")
+        lines.append(f"{len(state)} tensors under other names. Are they a file of the authors? Bring it in: {bring}")
+    said = {key: metadata[key] for key in ("name", "network", "options", "sources", "training") if key in metadata}
+    read = {key: text if key == "name" else parse_json(text, f"{path}: its {key}") for key, text in said.items()}
+    lines += [f"{key:<12}{shown(it) if key == 'name' else json.dumps(it, indent=2)}" for key, it in read.items()]
+    document = {"file": path, "sha256": sha256(path), "method": metadata.get("method"), "parts": sizes, **read}
+    output.answer(as_json, document, "\n".join(lines))
 
 
 @weights.command("import")
@@ -97,7 +108,9 @@ def info(name: str) -> None:
 @options.name("Of these weights; default: the first file's.")
 @options.overwrite()
 @renamed("--force", "overwrite", "--overwrite", is_flag=True)
-def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | None, overwrite: bool) -> None:
+@options.json_option
+@options.as_one
+def import_(asked: Any) -> None:
     """Turn the authors' files into one file that runs anywhere and states its origin.
 
     Nothing in them is executed. `refsr-bench methods info METHOD` names the files. Without --out, METHOD uses these
@@ -106,14 +119,15 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
     from refsr_bench.core import catalogue
     from refsr_bench.learning.weights import folder, import_files
 
-    card = catalogue.get("METHODS", method)
+    card = catalogue.get("METHODS", asked.method)
     if card.system is None:
-        raise Misuse(f"{method} has no weights to import.")
-    out = out or folder() / f"{method}.safetensors"
-    _check_out(out, overwrite)
-    used = import_files(card, files, out, name or files[0].stem)
-    known = ", ".join(file.name for file in used)
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {known}. Use it with --weights {method}={out}.")
+        raise Misuse(f"{asked.method} has no weights to import.")
+    out = asked.out or folder() / f"{asked.method}.safetensors"
+    _check_out(out, asked.overwrite)
+    used = import_files(card, asked.files, out, asked.name or asked.files[0].stem)
+    known, size = ", ".join(file.name for file in used), out.stat().st_size
+    text = f"{out}: {size / 1e6:.1f} MB from {known}. Use it with --weights {asked.method}={out}."
+    output.answer(asked.as_json, {"file": out, "bytes": size, "method": asked.method, "sources": used}, text)
 
 
 @weights.command()
@@ -122,7 +136,8 @@ def import_(method: str, files: tuple[Path, ...], out: Path | None, name: str | 
 @options.name("Of these weights; default: the file's.")
 @options.overwrite()
 @renamed("--force", "overwrite", "--overwrite", is_flag=True)
-def pack(file: Path, out: Path, name: str | None, overwrite: bool) -> None:
+@options.json_option
+def pack(file: Path, out: Path, name: str | None, overwrite: bool, as_json: bool) -> None:
     """Rewrite trained weights as float16, half the size, for sharing. They are read as float32."""
     from refsr_bench.learning import weights as files
 
@@ -131,13 +146,16 @@ def pack(file: Path, out: Path, name: str | None, overwrite: bool) -> None:
     _check_out(out, overwrite)
     files.owner(file).load(file, "cpu")  # damaged weights, or those of another network, are not passed on
     files.pack(file, out, name or out.stem)
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, was {file.stat().st_size / 1e6:.1f} MB.")
+    sizes = {"bytes": out.stat().st_size, "bytes_before": file.stat().st_size}
+    text = f"{out}: {sizes['bytes'] / 1e6:.1f} MB, was {sizes['bytes_before'] / 1e6:.1f} MB."
+    output.answer(as_json, {"file": out, **sizes}, text)
 
 
 @weights.command()
-@click.argument("name", metavar="FILE|NAME")
+@click.argument("name", metavar="FILE|NAME", shell_complete=complete.bundled)
 @click.option("--sha256", "digest", metavar="HEX", help="The expected beginning of the file's digest.")
-def verify(name: str, digest: str | None) -> None:
+@options.json_option
+def verify(name: str, digest: str | None, as_json: bool) -> None:
     """Check that a file is whole: digest, names, shapes, finite values, and that it runs.
 
     Tensors that its method does not take are named.
@@ -159,6 +177,8 @@ def verify(name: str, digest: str | None) -> None:
     loaded = card.load(path, "cpu")
     if unknown := left_out(card, path):
         names_ = ", ".join(map(shown, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        click.echo(f"{path}: {card.name} does not take {names_}.")
+        output.warn(f"{path}: {card.name} does not take {names_}.")
     sr = loaded.predict(lr, [ref], 4).sr
-    click.echo(f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}.")
+    text = f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}."
+    facts = {"method": card.name, "parameters": loaded.parameters, "not_taken": unknown}
+    output.answer(as_json, {"file": path, "sha256": found, **facts}, text)

@@ -74,10 +74,11 @@ class LoadedMethod:
     parameters: the network's, a count; None if unknown. variant: a word for the deviation from the method's card; it
     becomes part of the name in results. options: the same deviation as fields. match: finds the method's own
     correspondences with one reference; None if it has none to show. origin: "command" for a program that runs once per
-    image. code: the code that runs, if it is not the card's own module. arithmetic: tiling and numbers of the network.
-    predict_views: like ``predict``, for a method that chooses between views of a reference and the reference itself.
-    bytes_per_pixel: memory that it takes for each pixel of SR, with a reference of that size; None if nobody measured
-    it, 0 for a method that looks after its memory itself. deep: LR may be uint16 too, and SR is then uint16.
+    image, "function" for somebody's own Python. code: the code that runs, if it is not the card's own module.
+    arithmetic: tiling and numbers of the network. predict_views: like ``predict``, for a method that chooses between
+    views of a reference and the reference itself. bytes_per_pixel: memory that it takes for each pixel of SR, with a
+    reference of that size; None if nobody measured it, 0 for a method that looks after its memory itself. deep: LR may
+    be uint16 too, and SR is then uint16.
     """
 
     predict: Predict

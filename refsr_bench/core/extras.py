@@ -8,6 +8,7 @@ from refsr_bench.core.errors import Misuse
 
 EXTRAS: dict[str, tuple[str, dict[str, str]]] = {
     "build": ("Building a data set", {"faiss": "faiss-cpu", "httpcore2": "httpcore2", "protego": "protego"}),
+    "onnx": ("Exporting weights to ONNX", {"onnx": "onnx", "onnxruntime": "onnxruntime", "onnxscript": "onnxscript"}),
     "study": ("The report of a study", {"krippendorff": "krippendorff"}),
 }
 """By the name of an extra in pyproject.toml: what needs it, and the package for each module it imports."""

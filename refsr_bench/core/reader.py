@@ -17,7 +17,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -154,7 +154,7 @@ def _deeper(value: Any, most: int) -> bool:
 
 
 def to_json(value: Any) -> Any:
-    """Convert structs, dataclasses, mappings and sequences to plain JSON values; infinite numbers become strings."""
+    """Convert structs, dataclasses, mappings and sequences to plain JSON values; paths and infinities become text."""
     if isinstance(value, msgspec.Struct):
         return {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
     if hasattr(value, "__dataclass_fields__"):
@@ -163,7 +163,7 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, PurePath) or (isinstance(value, float) and not math.isfinite(value)):
         return str(value)
     return value
 

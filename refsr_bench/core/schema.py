@@ -32,7 +32,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-
 FILE = Path(__file__).with_name("result.schema.json")
 
 Kind = Literal["benchmark", "robustness", "ablation"]  # only benchmarks are ranked
-Origin = Literal["measured", "folder", "command", "published", "unknown"]
+Origin = Literal["measured", "function", "folder", "command", "published", "unknown"]
 WeightsKind = Literal["none", "bundled", "authors", "own", "synthetic", "unknown"]
 Verified = Literal[
     "real weights", "golden vectors", "golden vectors in part", "unofficial code", "text alone", "nothing", "unknown"
@@ -72,6 +72,7 @@ IN_WORDS: dict[str, dict[str, str]] = {
     },
     "origin": {
         "measured": "a method of the catalogue",
+        "function": "a function or network of somebody's own, called from Python",
         "command": "a program, run once for each image",
         "folder": "images that other code made",
         "published": "a publication",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
+log = logging.getLogger("refsr_bench")
 
 UNBOUNDED = 100_000  # columns, so that a pipe wraps nothing
 
@@ -57,7 +59,8 @@ def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True
     times = (rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
     note = rich.TextColumn("{task.fields[note]}", markup=False)
     console = Console(stderr=True)
-    with rich.Progress(*columns, *times, note, console=console, disable=not (shown and console.is_terminal)) as bar:
+    shown = shown and console.is_terminal and log.level <= logging.INFO  # --quiet raises the level
+    with rich.Progress(*columns, *times, note, console=console, disable=not shown) as bar:
         task = bar.add_task(what.replace("[", r"\["), total=None, completed=done, note="")
         yield lambda now, total, note="": bar.update(task, completed=now, total=total, note=note)
 

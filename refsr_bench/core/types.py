@@ -6,10 +6,10 @@ An *image* is always ``uint8 H x W x 3 RGB``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, overload
 
 import numpy as np
 
@@ -161,11 +161,14 @@ class Sample:
 class Dataset:
     """A data set opened at a root: cards and pairs; a pair reads its pixels when asked.
 
-    manifest_sha256: digest over the names and contents of every file of the pairs.
+    It counts, yields and indexes its pairs: ``len(data)``, ``data[0]``. A slice, ``data[:10]``, is a part of the same
+    data set: runs of parts share records and are never ranked.
+
+    manifest_sha256: digest over the names and contents of every file of the pairs, those of the whole set in a part.
     official: True when the pairs are the published ones; otherwise ``notes`` says why not.
     variation: the data set that this one was made from, and how; None for an original one.
     leak: "by construction" if the references were made from HR images. "none" says nothing about single pairs, which
-    ``data.leaks`` checks.
+    ``data.leaks`` checks. whole: the number of pairs of the whole set, in a part of it; None for the whole set.
     """
 
     name: str
@@ -177,3 +180,29 @@ class Dataset:
     root: Path | None = None
     variation: Variation | None = None
     leak: LeakKind = "none"
+    whole: int | None = None
+
+    @property
+    def n_pairs(self) -> int:
+        """The number of pairs of the whole data set."""
+        return len(self.pairs) if self.whole is None else self.whole
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[RefPair]:
+        return iter(self.pairs)
+
+    @overload
+    def __getitem__(self, place: int) -> RefPair: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Dataset: ...
+
+    def __getitem__(self, place: int | slice) -> RefPair | Dataset:
+        if isinstance(place, slice):
+            return replace(self, pairs=self.pairs[place], whole=self.n_pairs)
+        return self.pairs[place]
+
+    def __bool__(self) -> bool:
+        return True

@@ -18,6 +18,7 @@ from refsr_bench.core.lists import some
 from refsr_bench.core.types import Dataset, ImageSource, RefPair
 from refsr_bench.data.manifests import file_sha256
 from refsr_bench.pixels.images import image_files, image_size
+from refsr_bench.pixels.saved import pixels_digest
 
 MOST_NAMES = 100_000  # limit of a pairs file; the largest set of the field, CUFED's training pairs, has 23,742
 NO_DIGESTS = "names and counts are those published; this version does not know the digests of the official files"
@@ -101,13 +102,17 @@ def assemble(
 
 
 def manifest_digest(pairs: Sequence[RefPair]) -> str:
-    """Return SHA-256 over ids, names, levels and the contents of every file of the pairs, wherever the files lie."""
-    sources = {src.path: src for pair in pairs for src in (pair.hr, *pair.refs)}
+    """Return SHA-256 over ids, names, levels and the contents of every file of the pairs, wherever the files lie.
+
+    The pixels of an image without a file stand for its contents.
+    """
+    sources = [src for pair in pairs for src in (pair.hr, *pair.refs)]
+    paths = list(dict.fromkeys(src.path for src in sources if src.path is not None))
     with ThreadPoolExecutor(4) as pool:  # hashing releases the interpreter lock
-        digests = dict(zip(sources, pool.map(file_sha256, sources), strict=True))
+        digests = dict(zip(paths, pool.map(file_sha256, paths), strict=True))
 
     def entry(src: ImageSource) -> list[str | int | None]:
-        return [src.name, src.level, digests[src.path]]
+        return [src.name, src.level, pixels_digest(src.load()) if src.path is None else digests[src.path]]
 
     content = [[pair.id, entry(pair.hr), [entry(ref) for ref in pair.refs]] for pair in pairs]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

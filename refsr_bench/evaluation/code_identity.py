@@ -58,6 +58,14 @@ def code_of_command(command: str, depends: Iterable[Path] = ()) -> Code:
     return Code(command, "", _digest([*files, *_below(depends)]))
 
 
+def digest_of_files(depends: Iterable[Path]) -> str | None:
+    """Return the digest over files, and folders of which every file counts; None without any.
+
+    Raises Misuse for one that is not there or holds too much.
+    """
+    return _digest(_below(depends))
+
+
 def _script(word: str) -> Path | None:
     """Return the file of a script that is found on the search path; None for a compiled program."""
     found = None if os.sep in word else shutil.which(word)
@@ -72,12 +80,12 @@ def _below(depends: Iterable[Path]) -> Iterator[Path]:
     count = 0
     for path in depends:
         if not path.exists():
-            raise Misuse(f"--depends {path}: no such file or folder.")
+            raise Misuse(f"depends {path}: no such file or folder.")
         found = [path] if path.is_file() else path.rglob("*")
         files = [file for file in found if file.is_file() and file.suffix != ".pyc"]
         count += len(files)
         if count > MOST_DEPENDS:
-            raise Misuse(f"--depends {path}: over {MOST_DEPENDS:,} files. Name the folder that holds the code alone.")
+            raise Misuse(f"depends {path}: over {MOST_DEPENDS:,} files. Name the folder that holds the code alone.")
         yield from sorted(files)
 
 

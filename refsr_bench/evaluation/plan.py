@@ -133,7 +133,7 @@ def _dataset_info(dataset: Dataset, notes: tuple[str, ...]) -> DatasetInfo:
         manifest_sha256=dataset.manifest_sha256,
         official=dataset.official,
         notes=(*dataset.notes, *notes),
-        n_pairs=len(dataset.pairs),
+        n_pairs=dataset.n_pairs,
         variation=dataset.variation,
     )
 

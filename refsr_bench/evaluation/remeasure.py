@@ -68,8 +68,8 @@ def card_disagreements(result: Result, card: DatasetCard | None) -> Iterator[Dis
 def dataset_disagreements(result: Result, dataset: Dataset) -> Iterator[Disagreement]:
     """Return the facts in which a run's data set differs from the installed one."""
     stated = result.run.dataset
-    if stated.n_pairs != len(dataset.pairs):
-        yield Disagreement("run.dataset.n_pairs", f"is {stated.n_pairs}; there are {len(dataset.pairs)} pairs here")
+    if stated.n_pairs != dataset.n_pairs:
+        yield Disagreement("run.dataset.n_pairs", f"is {stated.n_pairs}; there are {dataset.n_pairs} pairs here")
     if stated.manifest_sha256 != dataset.manifest_sha256:
         yield Disagreement(
             "run.dataset.manifest_sha256", f"is {stated.manifest_sha256[:12]}; here {dataset.manifest_sha256[:12]}"

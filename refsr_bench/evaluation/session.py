@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Dataset
@@ -29,7 +30,8 @@ class Session:
     """The measurements that a person asks for.
 
     name: another name for the one method's row and folder. limit: only the first pairs; such runs are never ranked.
-    allow_leaks: measure pairs whose reference gives the answer away; their records say so.
+    allow_leaks: measure pairs whose reference gives the answer away; their records say so. made: methods that are ready
+    already, instead of those of ``choice``.
     """
 
     choice: Choice
@@ -41,6 +43,7 @@ class Session:
     allow_leaks: bool = False
     pictures: Pictures = "none"
     command: str = ""
+    made: tuple[tuple[MethodCard, LoadedMethod], ...] = ()
 
 
 def run_session(
@@ -54,7 +57,7 @@ def run_session(
     """
     if session.name and (len(session.choice.names) > 1 or ALL in session.choice.names):
         raise Misuse("--name is for a single --method.")
-    loading = load_methods(session.choice)
+    loading = iter(session.made) if session.made else load_methods(session.choice)
     if ALL not in session.choice.names:
         loading = iter(list(loading))  # loads named methods now; of ``all``, one at a time is held
     tasks = []

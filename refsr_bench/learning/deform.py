@@ -27,10 +27,13 @@ def sample_reference(
     outside the reference are zero.
 
     CUDA tensors are sampled through torchvision's operator and all others through ``grid_sample``, in all threads,
-    unless ``BACKEND`` decides otherwise. The two differ by rounding.
+    unless ``BACKEND`` decides otherwise. The two differ by rounding. An exported graph samples at once, because the
+    number of strips would depend on the size of the image.
     """
     backend = BACKEND if BACKEND != "auto" else "torchvision" if ref.is_cuda else "grid"
-    sample = {"grid": sample_by_grid, "torchvision": sample_by_torchvision}[backend]
+    if torch.compiler.is_exporting():
+        backend = "at once"
+    sample = {"grid": sample_by_grid, "torchvision": sample_by_torchvision, "at once": sample_at_once}[backend]
     return sample(ref, offset, mask, weight, bias, origin)
 
 
@@ -82,6 +85,16 @@ def sample_by_grid(
     with torch.autocast(ref.device.type, enabled=False):
         out = _GridSampling.apply(ref.float(), offset.float(), mask.float(), weight.float(), origin)
         return out.add_(bias.float().view(-1, 1, 1))
+
+
+def sample_at_once(
+    ref: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, origin: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """Compute ``sample_reference`` through ``grid_sample`` with stock operators alone; all samples are held at once."""
+    n, _, h, w = offset.shape
+    samples, _, factor = _samples(ref, offset, mask, origin, 0)
+    columns = (samples * factor).view(n, weight[0].numel(), h * w)  # (N, C * 9, h * w)
+    return (weight.flatten(1) @ columns).view(n, weight.shape[0], h, w) + bias.view(-1, 1, 1)
 
 
 class _GridSampling(torch.autograd.Function):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,5 +30,7 @@ def at_grid(ref: Tensor, size: tuple[int, int], origin: tuple[int, int]) -> Tens
     A map that is too short is padded with zeros at the bottom and right.
     """
     h, w = size
+    if torch.compiler.is_exporting():  # one graph for all sizes cannot choose between cutting and filling
+        return F.pad(ref, (0, w, 0, h)).narrow(-2, origin[0], h).narrow(-1, origin[1], w)
     cut = ref[..., origin[0] : origin[0] + h, origin[1] : origin[1] + w]
     return F.pad(cut, (0, w - cut.shape[-1], 0, h - cut.shape[-2]))

@@ -50,6 +50,32 @@ class Stages:
 
 
 @dataclass(frozen=True)
+class Port:
+    """One float32 input of a graph.
+
+    shape: a number for a side of fixed length, else a word such as ``height``, ``4*height`` or ``height-2``. meaning:
+    what it holds, for the people who fill it.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network for programs that do not have this package: one fixed computation from tensors to SR.
+
+    module: takes a tensor for each of ``inputs``, in this order, and returns SR (1, 3, 4*height, 4*width), not clamped.
+    prepare(lr, lr_up, refs): makes these tensors from one image, which ``System.restore`` would take.
+    """
+
+    module: nn.Module
+    inputs: tuple[Port, ...]
+    prepare: Callable[[Tensor, Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
 class System:
     """A network, and everything that running, converting and training it takes.
 
@@ -80,6 +106,7 @@ class System:
     ``features.N.weight/bias`` up to conv3_1; extractor: the state dict of C2-Matching's trained extractors.
     needs_student: the network contains those extractors. small: the options of the network that the fixed-budget track
     trains. stages: None when ``restore`` is trained as a whole, in one stage.
+    graph(net), optional: the ``Graph`` of a network that takes references. SISR networks need none.
     """
 
     build: Callable[..., nn.Module]
@@ -98,6 +125,7 @@ class System:
     stages: Stages | None = None
     restore_views: Callable[..., tuple[Tensor, Located]] | None = None
     bytes_per_pixel: int | None = None
+    graph: Callable[[nn.Module], Graph] | None = None
 
     def network(self, **options: Any) -> nn.Module:
         """Build the network and keep its options as ``net.options``, for whoever writes its weights."""

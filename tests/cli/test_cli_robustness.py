@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -321,7 +322,7 @@ def test_a_measured_ceiling_gives_shares_and_their_figure(folder, tmp_path, caps
         predictor = dataclasses.replace(method_predictor(card, method, "cpu"), predict=predict)
         levels = plan.levels if method is loaded[0] else plan.levels[:-1]  # no truth about an unrelated reference
         done.append(measure(dataclasses.replace(plan, levels=levels), predictor))
-    _report(asked, plan, done, tmp_path)
+    _report(asked, plan, done, SimpleNamespace(out=tmp_path, as_json=False))
     text, rows = capsys.readouterr().out, table(tmp_path)
     share = {level: row["share"] for (method, level), row in rows.items() if method == "bicubic"}
     assert float(share["0"]) == 1 > float(share["4"]) > float(share["30"]) and share["unrelated"] == ""

@@ -47,9 +47,9 @@ def test_a_real_run_passes_with_every_image_measured_again(run):
     done = invoke("submit", "check", run / "result.json", "--sample", "all")
     assert done.exit_code == 0, done.output
     assert "result.json: ok" in done.output and "2 of 2 images measured again with psnr_y" in done.output
-    report = json.loads(invoke("submit", "check", run / "result.json", "--sample", 1, "--json").stdout)
-    assert report[0]["ok"] and report[0]["measured_again"] == 1
-    assert [(f["level"], f["text"]) for f in report[0]["findings"]] == [("warning", "2 of 8 pairs: never ranked")]
+    (report,) = json.loads(invoke("submit", "check", run / "result.json", "--sample", 1, "--json").stdout)["files"]
+    assert report["ok"] and report["measured_again"] == 1
+    assert [(f["level"], f["text"]) for f in report["findings"]] == [("warning", "2 of 8 pairs: never ranked")]
 
 
 def test_numbers_that_the_images_do_not_make_are_found(run):

@@ -13,8 +13,8 @@ from leaderboard.reading.failures import in_words, reasons, shortfall
 from leaderboard.reading.load import read_folder
 from leaderboard.statistics.contests import contests
 from leaderboard.tables.tables import build_tables
+from leaderboard.tables.terminal import means_table
 from refsr_bench.cli import main
-from refsr_bench.cli.tables import means_table
 
 
 def words_of(folder: Path, out: Path) -> str:

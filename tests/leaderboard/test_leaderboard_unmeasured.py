@@ -8,8 +8,8 @@ from runs import make, store
 from site_pages import Page
 
 from leaderboard.pages.site import build
+from leaderboard.tables.terminal import means_table
 from leaderboard.tables.unmeasured import unmeasured
-from refsr_bench.cli.tables import means_table
 from refsr_bench.core.errors import BenchError
 from refsr_bench.evaluation import metrics as metrics_of_runs
 from refsr_bench.evaluation.metrics import load_metrics

@@ -1,0 +1,31 @@
+"""The site of the documentation. Its source is the whole repository, so that links are the same here and on a host."""
+
+from refsr_bench import __version__
+
+project = "refsr-bench"
+author = "refsr-bench contributors"
+version = release = __version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+root_doc = "docs/index"
+include_patterns = [
+    "docs/*.md",
+    "docs/**/*.md",
+    "docs/**/*.ipynb",
+    "data_cards/*.md",
+    "benchmarks/README.md",
+    "c2matching/weights/MODEL_CARD.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+]
+
+myst_heading_anchors = 3  # links to headings are written as a host of repositories writes them
+nb_execution_mode = "off"  # tests/docs runs the notebook; the page shows what is stored in it
+
+html_theme = "furo"  # its fonts are the system's and its script is its own, so that a page needs no network
+html_title = f"refsr-bench {release}"
+html_static_path: list[str] = []
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
