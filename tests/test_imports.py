@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "api": (
         *BELOW,
         *("data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation", "sweeps"),
-        "leaderboard",
+        *("tiles", "leaderboard"),
     ),
     "local_page": ("core",),
     "builder": (*BELOW, "data", "learning", "local_page"),
