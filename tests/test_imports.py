@@ -29,6 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "views": (*BELOW, "learning", "matchers"),
     "tiles": (*BELOW, "views"),
     "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "tiles"),
+    "doctor": (*BELOW, "formats", "data", "datasets", "metrics", "learning", "evaluation"),
     "sweeps": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation"),
     "api": (
         *BELOW,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from refsr_bench.api.inputs import Picture, image_of, images_of, several
@@ -12,8 +13,10 @@ from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import NumberType
 from refsr_bench.core.types import Image, Prediction
+from refsr_bench.evaluation.checks import lr_psnr, tell_unlike
 from refsr_bench.evaluation.loading import Choice, load_method
 from refsr_bench.evaluation.machine import resolve_device
+from refsr_bench.learning.recognise import recognise
 from refsr_bench.pixels.colour import eight_bits
 from refsr_bench.tiles.running import Track, in_tiles
 from refsr_bench.tiles.sizes import Tiling
@@ -22,6 +25,8 @@ from refsr_bench.views.proposals import Views, parse, propose
 from refsr_bench.views.using import predict_with_views
 
 SCALE = 4
+METHOD = "c2matching"
+"""The method when nothing is said."""
 VIEWS = "auto"
 """The views of references when nothing is said, for the methods alone that choose between them."""
 TILE = "auto"
@@ -34,12 +39,13 @@ BEST_MATCHING = "sub-cell"
 class Manner:
     """The way to super-resolve.
 
-    method: its name in the catalogue. weights: a file instead of the method's own. matching: one of the card's; None
-    for the best it offers. views: a spelling of ``views.proposals.parse``; None for what suits the method. device:
-    "auto", or torch's name of one. dtype: the number format of the network. tile: a spelling of ``tiles.sizes.parse``.
+    method: its name in the catalogue; None for what ``weights`` are recognised as, or ``METHOD`` without weights.
+    weights: a file instead of the method's own. matching: one of the card's; None for the best it offers. views: a
+    spelling of ``views.proposals.parse``; None for what suits the method. device: "auto", or torch's name of one.
+    dtype: the number format of the network. tile: a spelling of ``tiles.sizes.parse``.
     """
 
-    method: str = "c2matching"
+    method: str | None = None
     weights: Path | None = None
     matching: str | None = None
     views: str | None = None
@@ -47,10 +53,15 @@ class Manner:
     dtype: NumberType = "float32"
     tile: str = TILE
 
-    @property
+    @cached_property
     def card(self) -> MethodCard:
-        """The method's card. Raises Misuse for an unknown name, with the nearest known one."""
-        card: MethodCard = catalogue.get("METHODS", self.method)
+        """The method's card.
+
+        Raises Misuse for an unknown name, with the nearest known one, and like ``recognise`` for weights alone.
+        """
+        if self.method is None and self.weights is not None:
+            return recognise(self.weights)
+        card: MethodCard = catalogue.get("METHODS", self.method or METHOD)
         return card
 
 
@@ -76,6 +87,12 @@ class Upscaler:
         that it cannot take.
         """
         require_refs(self.card, len(refs))
+        made = self._in_tiles(lr, refs, track)
+        if self.loaded.guessed:
+            tell_unlike(self.card.title, lr_psnr(eight_bits(made.sr), eight_bits(lr)))
+        return made
+
+    def _in_tiles(self, lr: Image, refs: Sequence[Image], track: Track) -> Prediction:
         if self.tiling is None:
             return self._whole(lr, refs, SCALE)
         # The views of all tiles together would be larger than the image, and nobody asks for them.
@@ -117,7 +134,7 @@ def upscaler(manner: Manner) -> Upscaler:
 def upscale(
     image: Picture,
     refs: Picture | Iterable[Picture] = (),
-    method: str = "c2matching",
+    method: str | None = None,
     *,
     weights: str | Path | None = None,
     matching: str | None = None,
@@ -131,8 +148,9 @@ def upscale(
         sr = refsr_bench.upscale("small.png", ["similar.jpg"])
 
     image: a path, an array ``uint8 H x W x 3 RGB``, or a Pillow image. refs: one such, or several; methods without
-    references ignore them. method: a name that ``refsr-bench methods list`` shows. weights: a file instead of the
-    method's own. matching: how C2-Matching matches: "exact", "sub-cell" (the default), "half" or "coarse". views:
+    references ignore them. method: a name that ``refsr-bench methods list`` shows; None for "c2matching", or for what
+    ``weights``, a file instead of the method's own, are recognised as. matching: how C2-Matching matches: "exact",
+    "sub-cell" (the default), "half" or "coarse". views:
     "auto", "none", or a number of motions: whether the reference is also warped into the frame of the image; None takes
     what suits the method. device: "auto", "cpu", "cuda", "cuda:N" or "mps". dtype: "float32", "bfloat16" or "float16",
     the number format of the network. tile: "auto" makes large images in tiles, "off" never, a number in tiles of so

@@ -10,6 +10,7 @@ from refsr_bench.cli import (
     build,
     compare,
     data,
+    doctor,
     leaderboard,
     match,
     methods,
@@ -20,7 +21,9 @@ from refsr_bench.cli import (
     study,
     submit,
     train,
+    view,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -36,6 +39,7 @@ for command in (
     run.score,
     sr.sr,
     match.match,
+    view.view,
     train.train,
     ablation.ablation,
     robustness.robustness,
@@ -48,5 +52,7 @@ for command in (
     study.study,
     submit.submit,
     compare.compare,
+    doctor.doctor,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)

@@ -74,6 +74,7 @@ def method_predictor(
         origin=loaded.origin,
         code=_code(card, loaded, depends),
         arithmetic=loaded.arithmetic,
+        guessed=loaded.guessed,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.schema import Arithmetic, NumberType
+from refsr_bench.core.schema import Arithmetic, NumberType, Weights
 from refsr_bench.core.types import Correspondence, Image, Prediction, PredictViews, Propose, Upright, View
 from refsr_bench.learning.hardware import Hardware
 from refsr_bench.learning.system import SCALE, Located, System
@@ -175,9 +175,7 @@ class Loader:
         self, weights: Path | None, device: str, matching: str = "", numbers: NumberType = "float32"
     ) -> LoadedMethod:
         system, on = self.system, Hardware(device, numbers)
-        path = weights or self._found()
-        net, about = opened(system, self.name, path, self.bundled)
-        net = net.eval()
+        net, about = self.network(weights)
         trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
         net = net.requires_grad_(False).to(device)
         if system.channels_last and device == "cpu":
@@ -198,9 +196,15 @@ class Loader:
             match=partial(match, system, net, on) if system.match else None,
             arithmetic=Arithmetic(system.tiling, numbers),
             predict_views=with_views(system, net, on) if system.restore_views else None,
+            scale=SCALE,
             bytes_per_pixel=system.bytes_per_pixel,
             deep=True,
         )
+
+    def network(self, weights: Path | None = None) -> tuple[nn.Module, Weights]:
+        """Return the network on the CPU, in evaluation mode, and its weights as results record them."""
+        net, about = opened(self.system, self.name, weights or self._found(), self.bundled)
+        return net.eval(), about
 
     def _found(self) -> Path:
         path = find(self.name, self.bundled)

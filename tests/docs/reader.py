@@ -34,6 +34,7 @@ from refsr_bench.formats.checkpoints import synthetic
 ROOT = Path(__file__).resolve().parents[2]
 RUN, DATA = ("bash", "python"), ("toml", "text")  # the languages of the blocks that a page may have
 SETUP = ("pip install ", "pip uninstall ", "apt-get ", "pytest", "python tests/", "python docs/", "python benchmarks/")
+SETUP += ("ruff ", "python -m build", "twine ")
 NAMED = re.compile(r"^# ([\w./-]+\.(?:py|toml))\n")  # the first line of a block that is a file
 FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.M | re.S)
 TRAINED_AS = re.compile(r"^(?:torchrun|accelerate launch)\b.* -m refsr_bench ")
@@ -125,8 +126,8 @@ class Reader:
 
     def type(self, line: str) -> None:
         """Do what a line of a shell says. Long work is cut to its first images and steps."""
-        if line == "pip install ./my-methods":
-            self._install("my-methods")
+        if line.startswith("pip install ./"):
+            self._install(line.removeprefix("pip install "))
         elif line.startswith(SETUP):
             return
         elif line.startswith("refsr-bench "):

@@ -7,9 +7,10 @@ import pytest
 from reader import DATA, RUN, Reader, fences, typed
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(ROOT.glob("docs/**/*.md"))
+PAGES = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "CONTRIBUTING.md"]
 LISTS = ("docs/index.md",)  # where pages are listed and nothing is explained
-TEXTS = [ROOT / "README.md", *PAGES, *sorted(ROOT.glob("data_cards/*.md")), *sorted(ROOT.glob("*.md"))]
+TEXTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+CARDS = sorted(ROOT.glob("data_cards/*.md"))
 
 
 def name(page: Path) -> str:
@@ -35,7 +36,7 @@ def test_what_is_typed_stands_in_blocks_that_are_run(page: Path) -> None:
             assert "refsr-bench " not in fence.body, f"{name(page)}: a command in a block of {fence.language}"
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=name)
+@pytest.mark.parametrize("page", [*TEXTS, *CARDS], ids=name)
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert page.parent.joinpath(target).exists(), target
