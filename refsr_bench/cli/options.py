@@ -132,9 +132,33 @@ vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 fr
 
 # -- how it is done ------------------------------------------------------------------------------------------------
 
-device = shared("--device", "What computes: auto, cpu, cuda or cuda:N.", default="auto", show_default=True,
-                shell_complete=complete.words("auto", "cpu", "cuda"))  # fmt: skip
+device = shared("--device", "What computes: auto, cpu, cuda, cuda:N or mps.", default="auto", show_default=True,
+                shell_complete=complete.words("auto", "cpu", "cuda", "mps"))  # fmt: skip
 device_option = device()
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="The number format that a network computes with; matches stay in float32.",
+)
+TILE = {"run": "off", "sr": "auto"}
+"""The tiles of commands that are not told. ``run`` measures methods as they were published; ``sr`` keeps the memory."""
+
+
+def tile_option(name: str) -> Callable:
+    """Return the option --tile of a command."""
+    return click.option(
+        "--tile",
+        default=TILE[name],
+        show_default=True,
+        metavar="auto|off|N",
+        shell_complete=complete.words("auto", "off"),
+        help="Make large images in tiles of N LR pixels a side, each with the part of the references that shows the "
+        "same. auto: tiles where the whole would take more than 3 GB, and smaller ones when memory runs out.",
+    )
+
+
 gan = shared("--gan", "With an adversarial loss.", is_flag=True)
 teacher = shared("--teacher", "The teacher's weights.", type=path_type())
 limit = shared("--limit", "Take at most N.", type=click.IntRange(1), metavar="N")

@@ -93,6 +93,8 @@ class LoadedMethod:
     arithmetic: tiling and numbers of the network. predict_views: like ``predict``, for a method that chooses between
     views of a reference and the reference itself. scale: the only scale that it gives; None if it takes any. guessed:
     its file was recognised and does not tell all that the network depends on, so each SR image is compared with LR.
+    bytes_per_pixel: memory that it takes for each pixel of SR, with a reference of that size; None if nobody measured
+    it, 0 for a method that looks after its memory itself. deep: LR may be uint16 too, and SR is then uint16.
     """
 
     predict: Predict
@@ -105,6 +107,8 @@ class LoadedMethod:
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
     predict_views: PredictViews | None = None
+    bytes_per_pixel: int | None = None
+    deep: bool = False
     scale: int | None = None
     guessed: bool = False
 

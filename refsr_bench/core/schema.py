@@ -39,7 +39,7 @@ Verified = Literal[
 ]
 LeakKind = Literal["none", "duplicate", "crop", "by construction", "unknown"]
 Timing = Literal["measured", "not measurable", "unknown"]
-Tiling = Literal["whole", "strips", "unknown"]
+Tiling = Literal["whole", "strips", "tiles", "unknown"]
 NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
@@ -84,7 +84,12 @@ IN_WORDS: dict[str, dict[str, str]] = {
         "not measurable": "not measurable, as other code made the images",
         "unknown": "not recorded",
     },
-    "tiling": {"whole": "whole images", "strips": "images in strips", "unknown": "not recorded"},
+    "tiling": {
+        "whole": "whole images",
+        "strips": "images in strips",
+        "tiles": "images in tiles",
+        "unknown": "not recorded",
+    },
     "leak": {
         "none": "no leak found",
         "duplicate": "a reference is the ground truth itself",
@@ -270,7 +275,10 @@ class Machine(Format):
 
 
 class Arithmetic(Format):
-    """The way the network ran: on whole images or in strips, and in which number format."""
+    """The way the network ran, and its number format.
+
+    tiling: on whole images; in strips, which give the same numbers; in tiles, which do not.
+    """
 
     tiling: Tiling
     numbers: NumberType
@@ -372,7 +380,8 @@ class ImageRecord(Format):
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
     cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
     for an image that was measured. views: those of the references that the method was given, if any. lr_psnr: PSNR in
-    dB of SR, scaled down, against LR, for a method that was recognised by its weights; None for others.
+    dB of SR, scaled down, against LR, for a method that was recognised by its weights; None for others. tile: the side
+    of the tiles that the image was made in, LR pixels; None for the whole image at once.
     """
 
     id: Text
@@ -393,6 +402,9 @@ class ImageRecord(Format):
     views: tuple[ViewRecord, ...] = ()
     lr_psnr: Annotated[
         Real | None, Meta(description="PSNR in dB of SR, scaled down, against LR; null where it was not checked.")
+    ] = None
+    tile: Annotated[
+        _Side | None, Meta(description="Side of the tiles it was made in, LR pixels; null for the whole image at once.")
     ] = None
 
     def __post_init__(self) -> None:

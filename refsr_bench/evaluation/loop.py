@@ -147,6 +147,7 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
         cost=cost,
         leak=plan.leak(pair),
         views=views,
+        tile=prediction.tile,
         lr_psnr=likeness,
     )
     return Outcome(record, sample, prediction)
