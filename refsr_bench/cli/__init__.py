@@ -22,6 +22,7 @@ from refsr_bench.cli import (
     train,
     view,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -53,3 +54,4 @@ for command in (
     doctor.doctor,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)

@@ -22,11 +22,10 @@ from refsr_bench.cli.grammar import Command
 from refsr_bench.cli.options import as_one, path_type, views_option, with_options
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.lists import some
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
-    from refsr_bench.core.types import Dataset, Prediction
+    from refsr_bench.core.types import Prediction
     from refsr_bench.evaluation.plan import Pictures
 
 
@@ -165,41 +164,25 @@ def score(asked: Any) -> None:
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
+    from refsr_bench.api import scoring
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluation.checks import refuse_leaks
     from refsr_bench.evaluation.loop import evaluate
     from refsr_bench.evaluation.machine import resolve_device
-    from refsr_bench.evaluation.plan import Plan
-    from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
-    dataset = open_dataset(asked.dataset_name, asked.data_root)
-    found = find_predictions(asked.pred, protocol, dataset)
-    _refuse_missing(asked, dataset, found)
-    pairs = tuple(pair for pair in dataset.pairs if pair.id in found)
-    plan = Plan(
-        predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
-        dataset=dataset,
-        protocol=protocol,
+    plan = scoring.plan_of(
+        scoring.Outside(asked.pred, asked.name, asked.group, asked.gan, asked.partial),
+        open_dataset(asked.dataset_name, asked.data_root),
+        protocol,
         metrics=metrics_of(protocol, resolve_device(asked.device), asked),
-        pairs=pairs,
-        leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
-        pictures="images" if asked.save_images else "none",
+        allow_leaks=asked.allow_leaks,
+        save_images=asked.save_images,
         command=command_line(),
     )
     done = [evaluate(plan, asked.out, reuse=asked.reuse, track=pair_progress(asked.name))]
     report_runs(done, asked.out, asked.as_json)
     _report_pictures(done, asked.out, plan.pictures)
     exit_on_failures(done)
-
-
-def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> None:
-    missing = [pair.id for pair in dataset.pairs if pair.id not in found]
-    if missing and not (asked.partial and found):
-        raise Misuse(
-            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {some(missing)}. "
-            "Add them, or give --partial to measure the others."
-        )
 
 
 @click.command(cls=Command)
