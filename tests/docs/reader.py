@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,8 @@ def shortened(arguments: list[str]) -> Iterator[str]:
     if "--budget" in words:
         words[words.index("--budget") + 1] = "1"
     yield from words
-    if words[0] == "run" and "sample" in words and "--limit" not in words:
+    methods = {value for name, value in pairwise(words) if name == "--method"}
+    if words[0] == "run" and "sample" in words and "--limit" not in words and methods != {"bicubic"}:
         yield from ("--limit", "2")
     if words[0] == "ablation" and "--dataset" not in words:
         yield from ("--dataset", "wrsr", "--data-root", "data")
