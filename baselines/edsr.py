@@ -38,10 +38,13 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """Convert a file of the authors or of BasicSR.
 
-    No file holds the residual scale. It is 0.1 for the published network of 256 channels, else 1.
+    No file holds the residual scale. It is 0.1 for the published network of 256 channels, else 1. The authors' files
+    hold their mean, a constant here; one without is of a network that was trained without it, and is not taken.
     """
     state = dict(states[0])
     if "head.0.weight" in state:
+        if "sub_mean.weight" not in state:
+            return None
         state = renamed({k: v for k, v in state.items() if "_mean." not in k}, OFFICIAL)
     if "upsample.2.weight" not in state or "body.0.conv1.weight" not in state:
         return None

@@ -38,9 +38,14 @@ def restore(net: nn.Module, lr: Tensor, lr_up: Tensor, refs: Sequence[Tensor]) -
 
 
 def convert(states: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Convert a file of the authors, whose frozen ``sub_mean`` and ``add_mean`` are constants here, or of BasicSR."""
+    """Convert a file of the authors, whose frozen ``sub_mean`` and ``add_mean`` are constants here, or of BasicSR.
+
+    Others train the authors' network without these, which gives other images: their files are not taken.
+    """
     state = dict(states[0])
     if "head.0.weight" in state:
+        if "sub_mean.weight" not in state:
+            return None
         state = renamed({k: v for k, v in state.items() if "_mean." not in k}, OFFICIAL)
     squeeze = state.get("body.0.residual_group.0.rcab.3.attention.1.weight")
     if "upsample.2.weight" not in state or squeeze is None:

@@ -28,6 +28,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "learning": ("core", "formats", "pixels"),
     "views": (*BELOW, "learning", "matchers"),
     "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views"),
+    "doctor": (*BELOW, "formats", "data", "datasets", "metrics", "learning", "evaluation"),
     "sweeps": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "evaluation"),
     "api": (
         *BELOW,

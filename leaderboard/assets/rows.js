@@ -45,6 +45,13 @@ function prepareTable(table, fields, sorted) {
   });
 }
 
+/** Returns the mark of a rank among those of the rows shown: numbers that print alike share a rank, and a mark needs as
+ * many numbers as its template says (leaderboard/tables/best_values.py). */
+function markOf(rank, ranks) {
+  const name = rank && ["best", "second"][ranks.filter((other) => other < rank).length];
+  return name && ranks.length >= Number(by(name).dataset.fewest) ? name : "";
+}
+
 /** Returns the rows that match the filters, in order, each with its counting cells and marks by data set. */
 function rowsOf(table, asked) {
   const words = plainText(asked.search).split(/\s+/);
@@ -58,9 +65,7 @@ function rowsOf(table, asked) {
   });
   const ranks = table.sets.map((_, s) => table.metrics.map((_, m) => found.map((row) => row.counted[s]?.ranks[m]).filter(Boolean)));
   for (const row of found) {
-    // Best and second best of the rows shown; numbers that print alike share a rank, and a single one is not marked.
-    row.marks = row.counted.map((result, s) => result && result.ranks.map((rank, m) => (
-      rank && ranks[s][m].length > 1 && ["best", "second"][ranks[s][m].filter((other) => other < rank).length]) || ""));
+    row.marks = row.counted.map((result, s) => result && result.ranks.map((rank, m) => markOf(rank, ranks[s][m])));
   }
   return asked.sort ? sortedRows(found, asked.sort, asked.down) : found;
 }
@@ -77,7 +82,7 @@ function sortedRows(rows, { key, s, m }, down) {
 }
 
 function mark(number, name) {
-  const before = number.querySelector("b, u");
+  const before = number.querySelector("b, mark");
   if ((before?.className || "") === name) return;
   const text = (before || number.lastChild).textContent;
   const made = name ? by(name).content.cloneNode(true) : text;
@@ -112,6 +117,9 @@ function showTable(table, view) {
     item.head.removeAttribute("aria-sort");
     item.button.setAttribute("aria-pressed", String(item === view.sort));
     item.button.lastChild.textContent = item !== view.sort ? "" : view.down ? "↓" : "↑";
+  }
+  for (const note of by(table.key).querySelectorAll("[data-metric]")) { // explains the marks of one metric
+    note.hidden = !view.metrics.some((m) => table.metrics[m].key === note.dataset.metric);
   }
   if (view.sort) view.sort.head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
   for (const row of view.rows) showRow(row, view, columns, table.first);

@@ -75,6 +75,7 @@
     view = { ...asked, sort, down };
     view.rows = rowsOf(table, view);
     for (const section of document.querySelectorAll("section.grid")) section.hidden = section.id !== table.key;
+    for (const line of document.querySelectorAll("section.lineup")) line.hidden = line.dataset.table !== table.key;
     by("published").hidden = table.measured;
     by("empty").hidden = view.rows.length > 0;
     showTable(table, view);

@@ -7,7 +7,7 @@ and references belong to the data set and protocol that their ``inputs.json`` st
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from leaderboard.pages.gallery import Gallery, ImagePage, Matches, Scene, Shot, View, withheld
+from leaderboard.pages import lineup
+from leaderboard.pages.gallery import Gallery, ImagePage, Lineup, Matches, Scene, Shot, View, withheld
 from leaderboard.reading import pictures
 from leaderboard.reading.load import Problem, dataset_key, method_key
 from leaderboard.reading.pictures import Picture, PictureError, Store
@@ -23,7 +24,7 @@ from leaderboard.tables.model import Cell, Table
 from leaderboard.text import anchor, clean, number, view_text
 from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.lists import natural, some
+from refsr_bench.core.lists import grouped, natural, some
 from refsr_bench.core.reader import Format, digest
 from refsr_bench.core.schema import DatasetInfo, ImageRecord
 from refsr_bench.metrics.psnr import psnr
@@ -41,13 +42,23 @@ class Group(NamedTuple):
     cells: list[Cell]
     image_id: str
 
+    @property
+    def dataset(self) -> tuple:
+        """The identity of the data set."""
+        return dataset_key(self.cells[0].run.result.run.dataset)
+
 
 @dataclass
 class Inputs:
-    """The pictures of one image that were scored, and those that methods were given."""
+    """The pictures of one image that were scored, and those that methods were given.
+
+    corner: (top, left) of HR in the frame that LR was made from.
+    """
 
     hr: Stored | None = None
     lr: Stored | None = None
+    scale: int = 1
+    corner: tuple[int, int] = (0, 0)
     refs: list[tuple[str, Picture]] = field(default_factory=list)
 
 
@@ -78,11 +89,12 @@ def collect(
             finder.find([cell for _, cell in cells], pool)
             groups = _groups(cells, finder)
             scenes = list(pool.map(finder.scene, groups))
+        images = _pages(groups, scenes)
+        lineups = dict(finder.lineups(groups, scenes, images))
     except PictureError as error:
         raise BenchError(f"{results_dir}: a picture was changed while the site was built: it {error}") from None
     problems = tuple(sorted(finder.problems, key=lambda problem: (problem.path, problem.reason)))
-    images = _pages(groups, scenes)
-    return Gallery(tuple(images.values()), problems, tuple(kept_back.items()), images, finder.store)
+    return Gallery(tuple(images.values()), problems, tuple(kept_back.items()), lineups, images, finder.store)
 
 
 def _pages(groups: Iterable[Group], scenes: Iterable[Scene]) -> dict[tuple[Any, str], ImagePage]:
@@ -180,7 +192,7 @@ class _Finder:
         facts = self._index(folder / saved.INPUTS, saved.Inputs)
         if (facts.manifest_sha256, facts.protocol_digest) not in wanted:
             return
-        found = Inputs()
+        found = Inputs(scale=facts.scale, corner=facts.crop[:2])
         for item in facts.files:
             stored = self._stated(folder, item)
             if item.role == "ref":
@@ -239,7 +251,7 @@ class _Finder:
         size = (first.shape[1], first.shape[0])
         if hr is not None and hr.shape != first.shape:
             hr = hr_luma = None
-        box = pictures.telling_crop([luma for _, _, luma in shots if luma.shape == first_luma.shape], hr_luma)
+        box, spread = pictures.telling_crop([luma for _, _, luma in shots if luma.shape == first_luma.shape], hr_luma)
         x, y, w, h = box
         part = np.s_[y : y + h, x : x + w]
         tiles = [] if hr is None else [("HR", "", hr[part])]
@@ -263,7 +275,36 @@ class _Finder:
             size,
             box,
             figure,
+            spread,
         )
+
+    def lineups(
+        self, groups: Sequence[Group], scenes: Sequence[Scene], pages: Mapping[tuple[Any, str], ImagePage]
+    ) -> Iterator[tuple[str, Lineup]]:
+        """Return the line of pictures of every table, by its key: of its first data set that has pictures."""
+        for own in grouped(zip(groups, scenes, strict=True), lambda item: item[0].table.key).values():
+            table = own[0][0].table
+            keys = [dataset_key(column.dataset) for column in table.columns]
+            first = min(keys.index(group.dataset) for group, _ in own)
+            found = {id(scene): group for group, scene in own if group.dataset == keys[first]}
+            scene = lineup.most_telling(scene for _, scene in own if id(scene) in found)
+            group = found[id(scene)]
+            yield table.key, self._lineup(group, scene, pages[group.dataset, group.image_id])
+
+    def _lineup(self, group: Group, scene: Scene, page: ImagePage) -> Lineup:
+        """Return the line of one scene; its pictures are read once more."""
+        run = group.cells[0].run.result.run
+        inputs = self.inputs.get((run.dataset.manifest_sha256, run.protocol.digest, group.image_id), Inputs())
+        places = [self.shots[shot.cell.run.path, shot.record.sr_sha256][0] for shot in scene.shots]
+        lr = None
+        if scene.lr and inputs.lr:
+            lr = lineup.lr_part(pictures.read(inputs.lr[0], self.root)[1], scene, inputs.corner, inputs.scale)
+        pixels = lineup.Pixels(
+            tuple(pictures.read(path, self.root)[1] for path in places),
+            pictures.read(inputs.hr[0], self.root)[1] if scene.hr and inputs.hr else None,
+            lr,
+        )
+        return lineup.lineup(scene, page, pixels, self.store)
 
     def _shown(
         self, cell: Cell, image_id: str, inputs: Inputs, hr_luma: np.ndarray | None

@@ -67,7 +67,7 @@ class Scene:
     """One image under one protocol.
 
     refs: names with pictures. size: (width, height) of SR. crop: (x, y, width, height), the part on which methods
-    differ most; ``crops`` is its figure.
+    differ most; ``crops`` is its figure, spread the variance of their luma in it.
     """
 
     table: Table
@@ -78,6 +78,7 @@ class Scene:
     size: tuple[int, int]
     crop: tuple[int, int, int, int]
     crops: str
+    spread: float
 
     @property
     def aligned(self) -> bool:
@@ -112,12 +113,49 @@ class ImagePage:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """One picture of a line.
+
+    path: from the site's root. size: (width, height) of the file. alt: what it shows. view: the state of the image's
+    page, behind "#". line: the number below the title.
+    """
+
+    title: str
+    path: str
+    size: tuple[int, int]
+    alt: str
+    view: str
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """The line of pictures of one table. whole: whole pictures. tiles: the part. more: methods left out of it."""
+
+    scene: Scene
+    page: ImagePage
+    whole: tuple[Tile, ...]
+    tiles: tuple[Tile, ...]
+    more: int = 0
+
+    @property
+    def columns(self) -> int:
+        """The number of columns in a wide window: at most 7, and rows of nearly equal length."""
+        count = len(self.whole) + len(self.tiles)
+        return -(-count // -(-count // 7))
+
+
+@dataclass(frozen=True)
 class Gallery:
-    """All pictures of a site. withheld: data sets whose pictures stay out, with the reason."""
+    """All pictures of a site.
+
+    withheld: data sets whose pictures stay out, with the reason. lineups: of tables, by key, that have pictures.
+    """
 
     images: tuple[ImagePage, ...] = ()
     problems: tuple[Problem, ...] = ()
     withheld: tuple[tuple[str, str], ...] = ()
+    lineups: Mapping[str, Lineup] = field(default_factory=dict)
     _paths: Mapping[tuple[Any, str], ImagePage] = field(default_factory=dict, repr=False)
     _store: Store | None = field(default=None, repr=False, compare=False)
 

@@ -11,16 +11,19 @@ from markupsafe import Markup
 from leaderboard.exports import export
 from leaderboard.exports.csv_json import value_of
 from leaderboard.exports.sheet import FIELDS, field_text
-from leaderboard.pages.gallery import ImagePage
+from leaderboard.pages.gallery import Gallery
 from leaderboard.reading.failures import FailedRun
 from leaderboard.reading.load import Problem
 from leaderboard.reading.published import Published, Source
+from leaderboard.tables.best_values import FEWEST
 from leaderboard.tables.model import Cell, Table
 from leaderboard.tables.published import as_published, single_reports, title_of, with_published
 from leaderboard.text import cleaned
 from refsr_bench.protocols.effects import sentences
+from refsr_bench.protocols.wording import SUBJECTS, words
 
-COVERS = 8  # images on the first page; they fill one line of a wide window
+COVERS = 8  # images on the first page beside that of the line; they fill one line of a wide window
+NO_PICTURES = Gallery()
 
 
 def every_table(measured: Iterable[Table], entries: Iterable[Published]) -> tuple[Table, ...]:
@@ -34,7 +37,7 @@ def context(
     problems: Sequence[Problem],
     entries: Iterable[Published],
     failed: Sequence[FailedRun] = (),
-    images: Sequence[ImagePage] = (),
+    gallery: Gallery = NO_PICTURES,
 ) -> dict[str, Any]:
     """Return the values that ``index.html.j2`` shows."""
     entries = tuple(entries)
@@ -43,7 +46,9 @@ def context(
     return {
         "problems": problems,
         "failed": failed,
-        "images": images[:COVERS],
+        "images": gallery.images[:COVERS],
+        "more_images": len(gallery.images[COVERS:]),
+        "lineups": gallery.lineups,
         "measured": [table for table in found if table.kind == "measured"],
         "published": [table for table in found if table.kind == "published"],
         "changes": {table.key: _changes(table, measured) for table in measured},
@@ -60,6 +65,9 @@ def context(
         "data": data_block([facts(table) for table in found]),
         "source_link": source_link,
         "dataset_title": title_of,
+        "fewest": FEWEST,
+        "decides": SUBJECTS,
+        "words": words,
     }
 
 

@@ -2,8 +2,10 @@
 
     files/<sha256>.png     a picture as the run left it, byte for byte
     thumbs/<sha256>.webp   the same, at most THUMB pixels wide and high
+    icons/<sha256>.webp    the same, at most ICON pixels wide and high
     errors/<sha256>.webp   |SR - HR| of luma in colours; the digest is that of both pictures' digests
     crops/<sha256>.svg     the same crop of every method side by side, pictures embedded
+    parts/<sha256>.webp    one of the crops that open the first page, without loss
 
 Pictures and their small ones are written once the pages are known, and only those that a page refers to. A file that
 exists is not made again, and all are written whole or not at all.
@@ -27,13 +29,14 @@ from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError
 from refsr_bench.pixels.colour import luma_bt601
 
-THUMB = 320
+THUMB, ICON = 320, 96
 MOST_BYTES = 256 * 2**20
 MOST_PIXELS = 64_000_000
+WIDEST = 96  # pixels of a close-up: in a larger part, details are smaller than a reader's screen shows
 ERROR_MOST = 32  # luma levels of 8 bits; the brightest colour of error maps stands for this and more
 MODES = ("all", "thumbs", "none")
 _ERROR_VERSION = "1"
-_REFERENCE = re.compile(r"(?:files|thumbs)/([0-9a-f]{64})\.(?:png|webp)")
+_REFERENCE = re.compile(r"(?:files|thumbs|icons)/([0-9a-f]{64})\.(?:png|webp)")
 # Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
 _ANCHORS = ((0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10),
             (249, 201, 50), (252, 255, 164))  # fmt: skip
@@ -69,7 +72,19 @@ class Picture:
     @property
     def thumb_size(self) -> tuple[int, int]:
         """The (width, height) of the thumbnail."""
-        factor = min(1.0, THUMB / max(self.width, self.height))
+        return self._within(THUMB)
+
+    @property
+    def icon(self) -> str:
+        return f"icons/{self.digest}.webp"
+
+    @property
+    def icon_size(self) -> tuple[int, int]:
+        """The (width, height) of the icon."""
+        return self._within(ICON)
+
+    def _within(self, most: int) -> tuple[int, int]:
+        factor = min(1.0, most / max(self.width, self.height))
         return max(1, round(self.width * factor)), max(1, round(self.height * factor))
 
 
@@ -142,13 +157,14 @@ class Store:
 
     def _keep(self, name: str, digest: str) -> None:
         picture, path, root = self._found[digest]
-        size = None if name == picture.thumb else picture.size
+        small = {picture.thumb: picture.thumb_size, picture.icon: picture.icon_size}.get(name)
+        size = None if small else picture.size
         if self._there(name, size):
             return
         data, image = read(path, root)
         if hashlib.sha256(data).hexdigest() != digest:
             raise PictureError(f"({path.name}) is another picture now")
-        self._write(name, lambda: _webp(image, picture.thumb_size, 80) if name == picture.thumb else data, size)
+        self._write(name, lambda: _webp(image, small, 80) if small else data, size)
 
     def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
         """Store |SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; return its path.
@@ -167,6 +183,13 @@ class Store:
         self._write(path, lambda: data, len(data))
         return path
 
+    def part(self, image: np.ndarray) -> str:
+        """Store a part of a picture, uint8 (H, W, 3), without loss; return its path. Raises BenchError."""
+        data = _webp(image, (image.shape[1], image.shape[0]), 100, lossless=True)
+        path = f"parts/{hashlib.sha256(data).hexdigest()}.webp"
+        self._write(path, lambda: data, len(data))
+        return path
+
     def _write(self, name: str, make: Callable[[], bytes], size: int | None = None) -> None:
         if not self._there(name, size):
             files.make_folder((self.out / name).parent, below=self.out)
@@ -177,14 +200,14 @@ class Store:
         return target.is_file() and target.stat().st_size > 0 and size in (None, target.stat().st_size)
 
 
-def _webp(image: np.ndarray, size: tuple[int, int], quality: int) -> bytes:
+def _webp(image: np.ndarray, size: tuple[int, int], quality: int, lossless: bool = False) -> bytes:
     from PIL import Image
 
-    picture = Image.fromarray(image)
+    picture = Image.fromarray(np.ascontiguousarray(image))
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     data = io.BytesIO()
-    picture.save(data, "WEBP", quality=quality, method=2)
+    picture.save(data, "WEBP", quality=quality, method=6 if lossless else 2, lossless=lossless)
     return data.getvalue()
 
 
@@ -200,10 +223,11 @@ def palette() -> np.ndarray:
     return np.stack([np.interp(at, range(len(anchors)), channel) for channel in anchors.T], 1).round().astype(np.uint8)
 
 
-def telling_crop(images: Sequence[np.ndarray], hr: np.ndarray | None) -> tuple[int, int, int, int]:
-    """Return (x, y, width, height) of the part of an image on which its SR images disagree most.
+def telling_crop(images: Sequence[np.ndarray], hr: np.ndarray | None) -> tuple[tuple[int, int, int, int], float]:
+    """Return (x, y, width, height) of the part of an image on which its SR images disagree most, and their variance.
 
-    images: luma (H, W) each, at least one; a single one is compared with HR. The part is a fifth of the image wide.
+    images: luma (H, W) each, at least one; a single one is compared with HR. The part is a fifth of the image wide, at
+    most WIDEST pixels. The variance is the mean over the part, in squared levels.
     """
     height, width = images[0].shape
     compared = [*images, *([hr] if len(images) < 2 and hr is not None else [])]
@@ -212,14 +236,14 @@ def telling_crop(images: Sequence[np.ndarray], hr: np.ndarray | None) -> tuple[i
         total += image
         squares += np.square(image, dtype=np.float64)
     spread = np.maximum(squares / len(compared) - np.square(total / len(compared)), 0)
-    w = min(width, max(24, round(width / 5)))
+    w = min(width, max(24, min(WIDEST, round(width / 5))))
     h = min(height, max(18, round(w * 0.75)))
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = spread.cumsum(0).cumsum(1)
     windows = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
     windows = windows[::4, ::4]
     y, x = np.unravel_index(int(windows.argmax()), windows.shape)
-    return int(x) * 4, int(y) * 4, w, h
+    return (int(x) * 4, int(y) * 4, w, h), float(windows[y, x]) / (w * h)
 
 
 def crops_figure(

@@ -237,6 +237,11 @@ class Table:
         return next(metric for metric in self.metrics if metric.name == self.protocol.ssim)
 
     @property
+    def shown_names(self) -> tuple[str, ...]:
+        """The names of the metrics that are shown at first."""
+        return tuple(self.metrics[place].name for place in self.shown)
+
+    @property
     def groups(self) -> tuple[Group, ...]:
         """Rows by group, in order."""
         names = dict.fromkeys(row.group for row in self.rows)

@@ -29,6 +29,7 @@ from leaderboard.tables.unmeasured import unmeasured
 from leaderboard.text import anchor, of_metric
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import DatasetInfo, MethodInfo, MetricInfo, Result
+from refsr_bench.protocols.wording import sentence
 
 GAIN = MetricInfo("reference_gain", "Reference gain", "higher", "dB", 2)
 SECONDS = MetricInfo("seconds", "Time", "lower", "s", 2)
@@ -94,7 +95,7 @@ def _table(runs: Sequence[LoadedRun], unrelated: Unrelated) -> Table:
         key=f"{anchor(protocol.label)}-{anchor(protocol.digest)[:12]}",
         kind="measured",
         title=protocol.label,
-        about=protocol.summary,
+        about=sentence(protocol.fields, {c.dataset.name: c.title for c in columns}) or protocol.summary,
         columns=columns,
         metrics=tuple(metrics),
         shown=tuple(dict.fromkeys((places[protocol.psnr], places[protocol.ssim]))),

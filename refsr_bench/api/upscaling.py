@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from refsr_bench.api.inputs import Picture, image_of, images_of, several
@@ -11,12 +12,16 @@ from refsr_bench.core import catalogue
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.types import Image, Prediction
+from refsr_bench.evaluation.checks import lr_psnr, tell_unlike
 from refsr_bench.evaluation.loading import Choice, load_method
 from refsr_bench.evaluation.machine import resolve_device
+from refsr_bench.learning.recognise import recognise
 from refsr_bench.views.proposals import Views, parse, propose
 from refsr_bench.views.using import predict_with_views
 
 SCALE = 4
+METHOD = "c2matching"
+"""The method when nothing is said."""
 VIEWS = "auto"
 """The views of references when nothing is said, for the methods alone that choose between them."""
 MOST_PIXELS_OF_VIEWS = 1 << 22
@@ -29,21 +34,27 @@ BEST_MATCHING = "sub-cell"
 class Manner:
     """The way to super-resolve.
 
-    method: its name in the catalogue. weights: a file instead of the method's own. matching: one of the card's; None
+    method: its name in the catalogue; None for what ``weights`` are recognised as, or ``METHOD`` without weights.
+    weights: a file instead of the method's own. matching: one of the card's; None
     for the best it offers. views: a spelling of ``views.proposals.parse``; None for what suits the method and the size.
     device: "auto", or torch's name of one.
     """
 
-    method: str = "c2matching"
+    method: str | None = None
     weights: Path | None = None
     matching: str | None = None
     views: str | None = None
     device: str = "auto"
 
-    @property
+    @cached_property
     def card(self) -> MethodCard:
-        """The method's card. Raises Misuse for an unknown name, with the nearest known one."""
-        card: MethodCard = catalogue.get("METHODS", self.method)
+        """The method's card.
+
+        Raises Misuse for an unknown name, with the nearest known one, and like ``recognise`` for weights alone.
+        """
+        if self.method is None and self.weights is not None:
+            return recognise(self.weights)
+        card: MethodCard = catalogue.get("METHODS", self.method or METHOD)
         return card
 
 
@@ -76,11 +87,15 @@ class Upscaler:
         require_refs(self.card, len(refs))
         large = max([SCALE**2 * lr.shape[0] * lr.shape[1], *(ref.shape[0] * ref.shape[1] for ref in refs)])
         left_out = bool(self.views) and self.manner.views is None and large > MOST_PIXELS_OF_VIEWS
-        if not self.views or left_out:
-            return Upscaled(self.loaded.predict(lr, refs, SCALE), False, left_out)
-        proposals = propose(self.views, lr, refs, SCALE)
-        made = predict_with_views(self.loaded, self.card.references, lr, refs, SCALE, proposals)
-        return Upscaled(made, True, False)
+        asked = bool(self.views) and not left_out
+        if self.views and asked:
+            proposals = propose(self.views, lr, refs, SCALE)
+            made = predict_with_views(self.loaded, self.card.references, lr, refs, SCALE, proposals)
+        else:
+            made = self.loaded.predict(lr, refs, SCALE)
+        if self.loaded.guessed:
+            tell_unlike(self.card.title, lr_psnr(made.sr, lr))
+        return Upscaled(made, asked, left_out)
 
 
 def check(manner: Manner, refs: int) -> None:
@@ -110,7 +125,7 @@ def upscaler(manner: Manner) -> Upscaler:
 def upscale(
     image: Picture,
     refs: Picture | Iterable[Picture] = (),
-    method: str = "c2matching",
+    method: str | None = None,
     *,
     weights: str | Path | None = None,
     matching: str | None = None,
@@ -122,8 +137,9 @@ def upscale(
         sr = refsr_bench.upscale("small.png", ["similar.jpg"])
 
     image: a path, an array ``uint8 H x W x 3 RGB``, or a Pillow image. refs: one such, or several; methods without
-    references ignore them. method: a name that ``refsr-bench methods list`` shows. weights: a file instead of the
-    method's own. matching: how C2-Matching matches: "exact", "sub-cell" (the default), "half" or "coarse". views:
+    references ignore them. method: a name that ``refsr-bench methods list`` shows; None for "c2matching", or for what
+    ``weights``, a file instead of the method's own, are recognised as. matching: how C2-Matching matches: "exact",
+    "sub-cell" (the default), "half" or "coarse". views:
     "auto", "none", or a number of motions: whether the reference is also warped into the frame of the image; None takes
     what suits the method and the size. device: "auto", "cpu", "cuda" or "cuda:N".
 

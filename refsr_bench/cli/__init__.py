@@ -10,6 +10,7 @@ from refsr_bench.cli import (
     build,
     compare,
     data,
+    doctor,
     leaderboard,
     match,
     methods,
@@ -19,7 +20,9 @@ from refsr_bench.cli import (
     study,
     submit,
     train,
+    view,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -35,6 +38,7 @@ for command in (
     run.score,
     run.sr,
     match.match,
+    view.view,
     train.train,
     ablation.ablation,
     robustness.robustness,
@@ -47,5 +51,7 @@ for command in (
     study.study,
     submit.submit,
     compare.compare,
+    doctor.doctor,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)

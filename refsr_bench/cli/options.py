@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from refsr_bench.cli import complete
+from refsr_bench.cli.grammar import renamed
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 
@@ -116,11 +117,15 @@ metric_weights_option = click.option(
     metavar="METRIC=FILE",
     help="A file that a metric needs, when it is not found or offline. May be given again.",
 )
+lpips_option = renamed(
+    "--lpips-weights", to="metric_weights", now="--metric-weights lpips=FILE", type=path_type(),
+    change=lambda path: (f"lpips={path}",),
+)  # fmt: skip
 metric_options = [
     metric("Measured beside those of the protocol.", "more_metrics", multiple=True),
     metric_weights_option,
+    lpips_option,
 ]
-lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
 vgg16_option = click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 

@@ -17,6 +17,8 @@ from refsr_bench.core.errors import BenchError, Misuse
 if TYPE_CHECKING:
     from refsr_bench.core.types import Dataset
 
+SAID_OF = ("cufed5",)  # the data set whose references the list names in words: the field's first
+
 
 @click.group(cls=Listing)
 def protocols() -> None:
@@ -26,14 +28,19 @@ def protocols() -> None:
 @protocols.command("list")
 @options.json_option
 def protocols_list(as_json: bool) -> None:
-    """Print the name, the digest and a summary of every protocol."""
+    """Print the name and digest of every protocol, what it does in a sentence, and its fields in short."""
     from refsr_bench.core import catalogue
+    from refsr_bench.protocols.wording import sentence
 
+    titles = {card.name: card.title for card in (catalogue.get("DATASETS", name) for name in SAID_OF)}
     known = catalogue.collect("PROTOCOLS").values()
-    lines = [f"{each.name} (v{each.version}, {each.digest[:8]})\n  {each.summary}" for each in known]
+    said = {each.name: sentence(each.fields(), titles) for each in known}
+    lines = [
+        f"{each.name} (v{each.version}, {each.digest[:8]})\n  {said[each.name]}\n  {each.summary}" for each in known
+    ]
     document = [
-        {"name": each.name, "version": each.version, "digest": each.digest, "summary": each.summary,
-         "fields": each.fields()}
+        {"name": each.name, "version": each.version, "digest": each.digest, "sentence": said[each.name],
+         "summary": each.summary, "fields": each.fields()}
         for each in known
     ]  # fmt: skip
     output.answer(as_json, {"protocols": document}, "\n".join(lines))

@@ -22,11 +22,10 @@ from refsr_bench.cli.grammar import Command
 from refsr_bench.cli.options import as_one, path_type, views_option, with_options
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.lists import some
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
-    from refsr_bench.core.types import Dataset, Prediction
+    from refsr_bench.core.types import Prediction
     from refsr_bench.evaluation.plan import Pictures
 
 
@@ -56,7 +55,10 @@ if TYPE_CHECKING:
 @with_options(options.protocol_options)
 @click.option("--draws", type=click.IntRange(2, 1000), help="Repeat with references drawn at random from N seeds.")
 @options.weights(
-    "'synthetic': made by formula, to try methods without weights.", multiple=True, metavar="[METHOD=]PATH"
+    "Without --method: a model from anywhere, which is recognised. 'synthetic': made by formula, to try methods that "
+    "have none.",
+    multiple=True,
+    metavar="[METHOD=]PATH",
 )
 @options.matching()
 @views_option("run")
@@ -68,7 +70,6 @@ if TYPE_CHECKING:
 @options.reuse_option
 @options.data_root_option
 @with_options(options.metric_options)
-@options.lpips_option
 @options.leaks_option
 @options.results_out
 @options.json_option
@@ -83,9 +84,9 @@ def run(asked: Any) -> None:
     from refsr_bench.evaluation.session import Session, run_session
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
-    if not methods:
+    if not methods and not asked.weights:
         known = command("methods", "list")
-        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, or --command.")
+        raise Misuse(f"Give --method NAME (`{known}` has the names), --method all, --command, or --weights FILE.")
     if asked.draws and asked.refs:
         raise Misuse("--draws chooses references at random itself; leave --refs out.")
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
@@ -153,7 +154,6 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @options.reuse_option
 @options.data_root_option
 @with_options(options.metric_options)
-@options.lpips_option
 @options.leaks_option
 @options.results_out
 @options.json_option
@@ -164,26 +164,19 @@ def score(asked: Any) -> None:
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
+    from refsr_bench.api import scoring
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluation.checks import refuse_leaks
     from refsr_bench.evaluation.loop import evaluate
     from refsr_bench.evaluation.machine import resolve_device
-    from refsr_bench.evaluation.plan import Plan
-    from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
-    dataset = open_dataset(asked.dataset_name, asked.data_root)
-    found = find_predictions(asked.pred, protocol, dataset)
-    _refuse_missing(asked, dataset, found)
-    pairs = tuple(pair for pair in dataset.pairs if pair.id in found)
-    plan = Plan(
-        predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
-        dataset=dataset,
-        protocol=protocol,
+    plan = scoring.plan_of(
+        scoring.Outside(asked.pred, asked.name, asked.group, asked.gan, asked.partial),
+        open_dataset(asked.dataset_name, asked.data_root),
+        protocol,
         metrics=metrics_of(protocol, resolve_device(asked.device), asked),
-        pairs=pairs,
-        leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
-        pictures="images" if asked.save_images else "none",
+        allow_leaks=asked.allow_leaks,
+        save_images=asked.save_images,
         command=command_line(),
     )
     done = [evaluate(plan, asked.out, reuse=asked.reuse, track=pair_progress(asked.name))]
@@ -192,20 +185,11 @@ def score(asked: Any) -> None:
     exit_on_failures(done)
 
 
-def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> None:
-    missing = [pair.id for pair in dataset.pairs if pair.id not in found]
-    if missing and not (asked.partial and found):
-        raise Misuse(
-            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {some(missing)}. "
-            "Add them, or give --partial to measure the others."
-        )
-
-
 @click.command(cls=Command)
 @options.lr(required=True)
 @options.ref("", "refs")
-@options.method(default="c2matching", show_default=True)
-@options.weights(type=path_type())
+@options.method("Default: what --weights are recognised as, else c2matching.")
+@options.weights("Without --method: a model from anywhere, which is recognised.", type=path_type())
 @options.matching()
 @views_option("sr")
 @options.device_option

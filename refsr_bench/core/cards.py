@@ -37,11 +37,15 @@ class DatasetCard:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights that its authors publish: its name, its place, and notes (training data, terms)."""
+    """A file of weights that its authors publish: its name, its place, and notes (training data, terms).
+
+    sha256: the digest, or its beginning; "" if it is not known.
+    """
 
     file: str
     home: str
     facts: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class LoadedMethod:
     correspondences with one reference; None if it has none to show. origin: "command" for a program that runs once per
     image, "function" for somebody's own Python. code: the code that runs, if it is not the card's own module.
     arithmetic: tiling and numbers of the network. predict_views: like ``predict``, for a method that chooses between
-    views of a reference and the reference itself.
+    views of a reference and the reference itself. scale: the only scale that it gives; None if it takes any. guessed:
+    its file was recognised and does not tell all that the network depends on, so each SR image is compared with LR.
     """
 
     predict: Predict
@@ -89,6 +94,8 @@ class LoadedMethod:
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
     predict_views: PredictViews | None = None
+    scale: int | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,17 +111,27 @@ _Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Weights(Format):
-    """The weights behind a run. name: what people call them. sha256: of the file or files; None if there are none."""
+    """The weights behind a run. name: what people call them. sha256: of the file or files; None if there are none.
+
+    license: the terms under which their owners give them out; "" if unknown.
+    """
 
     kind: WeightsKind
     name: Text
     sha256: Sha256 | None
+    license: Text = ""
 
     @property
     def key(self) -> str:
         """The identity of a set of weights: the digest, or the name if there is none."""
         return self.sha256 or f"name:{self.name}"
 
+
+LEAST_LR_PSNR = 20.0
+"""PSNR in dB of SR, scaled down, against LR, below which the two are different images.
+
+Networks that run as they were trained reach 25 dB even where they invent details; a wrong range gives 5 to 15.
+"""
 
 NO_WEIGHTS = Weights("none", "none", None)
 
@@ -241,12 +251,20 @@ class Code(Format):
 
 
 class Machine(Format):
-    """The machine that ran it. processor, threads: None if unknown. device: torch's name. versions: of libraries."""
+    """The machine that ran it. What is unknown is None.
+
+    device: torch's name. versions: of libraries. threads: processor threads that the process may use. system: the
+    operating system with its version, and the kind of processor. memory_mb: MiB that the process may use at most.
+    accelerator: the GPU behind ``device``, by name.
+    """
 
     device: Text
     versions: Mapping[str, Text]
     processor: Text | None = None
     threads: Count | None = None
+    system: Text | None = None
+    memory_mb: Annotated[Count | None, Meta(description="MiB that the process may use at most.")] = None
+    accelerator: Text | None = None
 
 
 class Arithmetic(Format):
@@ -351,7 +369,8 @@ class ImageRecord(Format):
 
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
     cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
-    for an image that was measured. views: those of the references that the method was given, if any.
+    for an image that was measured. views: those of the references that the method was given, if any. lr_psnr: PSNR in
+    dB of SR, scaled down, against LR, for a method that was recognised by its weights; None for others.
     """
 
     id: Text
@@ -370,6 +389,9 @@ class ImageRecord(Format):
     ] = {}
     leak: Leak = UNKNOWN_LEAK
     views: tuple[ViewRecord, ...] = ()
+    lr_psnr: Annotated[
+        Real | None, Meta(description="PSNR in dB of SR, scaled down, against LR; null where it was not checked.")
+    ] = None
 
     def __post_init__(self) -> None:
         if "inf" in self.metrics.values():

@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.schema import NO_LEAK, MethodInfo
+from refsr_bench.core.schema import LEAST_LR_PSNR, NO_LEAK, MethodInfo
 from refsr_bench.core.schema import Leak as LeakInfo
-from refsr_bench.core.types import Dataset, RefPair
+from refsr_bench.core.types import Dataset, Image, RefPair
 from refsr_bench.data.leaks import BY_CONSTRUCTION, Leak, describe, find_leaks
+from refsr_bench.metrics.psnr import psnr
+from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols.base import Protocol
+
+log = logging.getLogger(__name__)
+
+MOST_LR_PSNR = 100.0  # dB, for an SR image that scales down to LR exactly
+
+
+def lr_psnr(sr: Image, lr: Image) -> float:
+    """Return PSNR in dB, at most 100, of SR scaled down to LR's size against LR; both uint8 H x W x 3.
+
+    Weights do not tell everything that a network depends on, the range of its values for one. A guess that is wrong
+    shows here: SR is another image then.
+    """
+    found = psnr(resize_pil_bicubic(sr, *lr.shape[:2]), lr, "rgb", 0)
+    return min(found, MOST_LR_PSNR)
+
+
+def tell_unlike(name: str, *likenesses: float) -> None:
+    """Say so when SR images, scaled down, are other images than LR. likenesses: of each image, see ``lr_psnr``."""
+    if unlike := [likeness for likeness in likenesses if likeness < LEAST_LR_PSNR]:
+        log.warning(
+            "%s: %d of %d SR images are not like LR when they are scaled down (%.1f dB; %.0f are expected). "
+            "The file does not tell all that its network depends on. What was assumed seems wrong: do not trust it.",
+            *(name, len(unlike), len(likenesses), min(unlike), LEAST_LR_PSNR),
+        )
 
 
 def must_stack(info: MethodInfo, protocol: Protocol, dataset: Dataset, pairs: Sequence[RefPair]) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse, NoWeights
+from refsr_bench.core.lists import grouped
+from refsr_bench.learning.recognise import recognise
 from refsr_bench.learning.weights import SYNTHETIC
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ EXTERNAL = "external"  # the card of a method that is a command line
 class Choice:
     """The methods that a person asks for.
 
-    names: of the catalogue, or ``all``. weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none
+    names: of the catalogue, or ``all``; none at all for the methods that the files of ``weights`` are recognised as.
+    weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none
     installed. matching: for methods that offer a choice. command, time_limit, depends: for ``external``; seconds per
     image, and the files and folders that the command runs beside those that it names. views: those of references that
     methods are given; None gives them the references alone.
@@ -48,6 +51,8 @@ def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
     ``all`` means every method whose weights are installed; the log names the others. Raises Misuse for unknown names
     and impossible options before the first method is loaded, NoWeights for a named method without weights.
     """
+    if not choice.names:
+        return _recognised(choice)
     everything = ALL in choice.names
     if choice.command and EXTERNAL not in choice.names:
         raise Misuse("--command is for --method external.")
@@ -58,6 +63,15 @@ def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
     cards = [catalogue.get("METHODS", name) for name in names]
     files = weights_by_name([option for option in choice.weights if option != str(SYNTHETIC)], names)
     return _loaded(choice, cards, files)
+
+
+def _recognised(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
+    """Load what each file of weights is recognised as. Raises Misuse when two of them would have one name."""
+    cards = [recognise(Path(option)) for option in choice.weights]
+    for name, same in grouped(cards, lambda card: card.name).items():
+        if len(same) > 1:
+            raise Misuse(f"Two files of --weights would both be the method {name}. Rename one, or run them apart.")
+    return ((card, load_method(card, None, choice, choice.matching)) for card in cards)
 
 
 def _loaded(

@@ -20,6 +20,7 @@ from refsr_bench.core.errors import BenchError
 from refsr_bench.core.lists import some
 from refsr_bench.core.schema import ImageRecord, Result
 from refsr_bench.core.types import Image, Prediction, RefPair, Sample
+from refsr_bench.evaluation.checks import lr_psnr, tell_unlike
 from refsr_bench.evaluation.cost import measured
 from refsr_bench.evaluation.metrics import score
 from refsr_bench.evaluation.pictures import save_pictures
@@ -83,6 +84,7 @@ def evaluate(
         if reused := total - len(todo):
             what = f"{run.method.name} on {run.dataset.name}"
             log.info("%s: reused %d of %d, measured %d.", what, reused, total, len(todo))
+        tell_unlike(run.method.title, *(r.lr_psnr for r in folder.records.values() if r.lr_psnr is not None))
         unchanged = not todo and (folder.path / "result.json").exists()
         return folder.seal(None if unchanged else now()), folder.path
 
@@ -121,7 +123,7 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
     """Predict and score one pair. A pair that fails becomes a record with its reason; nothing is raised."""
     try:
         sample = plan.protocol.prepare(pair, plan.dataset.name)
-        prediction, cost = _predict(plan, pair, sample)
+        prediction, cost, likeness = _predict(plan, pair, sample)
         views = records(prediction, sample)
         values = score(prediction.sr, sample, plan.protocol, plan.metrics)
         if plan.extra:
@@ -141,29 +143,39 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
         cost=cost,
         leak=plan.leak(pair),
         views=views,
+        lr_psnr=likeness,
     )
     return Outcome(record, sample, prediction)
 
 
-def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dict[str, float]]:
-    """Return the prediction with SR cut to the scored size, and its cost, which is empty if the time says nothing."""
+def _predict(plan: Plan, pair: RefPair, sample: Sample) -> tuple[Prediction, dict[str, float], float | None]:
+    """Return the prediction with SR cut to the scored size, its cost, and its likeness to LR where that is checked.
+
+    The cost is empty if the time says nothing.
+    """
     predictor = plan.predictor
     with measured(predictor.device) as cost:
         prediction = predictor.predict(pair, sample)
     if not isinstance(prediction, Prediction):
         raise BenchError(f"{predictor.info.name} returned {type(prediction).__name__}, not a Prediction.")
-    prediction = replace(prediction, sr=_scored_area(prediction.sr, sample, predictor.info.name))
+    _check_size(prediction.sr, sample, predictor.info.name)
+    likeness = lr_psnr(prediction.sr, sample.lr) if predictor.guessed else None
+    prediction = replace(prediction, sr=_scored_area(prediction.sr, sample))
     wanted = plan.extra is not None or plan.pictures == "matches"
     if wanted and prediction.correspondence is None and predictor.match and sample.refs:
         prediction = replace(prediction, correspondence=predictor.match(sample, prediction))
-    return prediction, {} if predictor.origin == "folder" else cost
+    return prediction, {} if predictor.origin == "folder" else cost, likeness
 
 
-def _scored_area(output: Image, sample: Sample, what: str) -> Image:
-    """Cut a method's output to the scored area. Raises BenchError when its size is not LR x scale."""
+def _check_size(output: Image, sample: Sample, what: str) -> None:
+    """Raise BenchError when a method's output is no image of LR's size x scale."""
     height, width = (side * sample.scale for side in sample.lr.shape[:2])
     found = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
     if found != f"uint8 {(height, width, 3)}":
         raise BenchError(f"{what} returned {found} for pair '{sample.id}' instead of uint8 {(height, width, 3)}.")
+
+
+def _scored_area(output: Image, sample: Sample) -> Image:
+    """Cut a method's output to the scored area."""
     top, left, h, w = sample.crop
     return output[top : top + h, left : left + w]

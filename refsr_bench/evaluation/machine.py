@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import re
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.schema import Machine
+from refsr_bench.core.schema import LIBRARIES, Machine
 
-PACKAGES = ("refsr-bench", "torch", "torchvision", "numpy", "pillow", "scikit-image", "opencv-python", "lpips", "numba")
+PACKAGES = ("refsr-bench", *LIBRARIES, "scipy", "torchmetrics", "spandrel")
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # see cgroups(7), version 2
 
 
 def resolve_device(text: str) -> str:
@@ -39,7 +41,31 @@ def describe_machine(device: str) -> Machine:
         versions={"python": platform.python_version(), **_versions()},
         processor=_processor(),
         threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}".strip() or None,
+        memory_mb=_memory_mb(),
+        accelerator=accelerator(device),
     )
+
+
+def accelerator(device: str) -> str | None:
+    """Return the name of the GPU behind a device of torch; None for the processor."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+@cache
+def _memory_mb() -> int | None:
+    """Return the memory of the machine, or of the container that the process runs in, in MiB."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
+    with suppress(OSError, ValueError):  # "max" for a container without a limit
+        total = min(total, int(_CONTAINER.read_text()))
+    return total >> 20
 
 
 @cache

@@ -14,6 +14,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import Lacking, MetricInfo
 from refsr_bench.core.types import Image, Sample
 from refsr_bench.evaluation.code_identity import code_of_card
+from refsr_bench.metrics._files import find
 from refsr_bench.protocols.base import Protocol
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,13 @@ def files_by_name(options: Sequence[str]) -> dict[str, Path]:
             raise Misuse(f"--metric-weights {option}: {name} needs no file.")
         found[name] = Path(path)
     return found
+
+
+def lacking(card: MetricCard) -> Lacking:
+    """Return what a metric lacks on this machine, without a download. Raises BenchError for a damaged file."""
+    if card.package and find_spec(card.package) is None:
+        return "package"
+    return "weights" if card.file and find(card.file) is None else "nothing"
 
 
 def load_metrics(names: Iterable[str], device: str, files: Mapping[str, Path] = NO_FILES) -> tuple[Metric, ...]:

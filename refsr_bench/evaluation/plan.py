@@ -38,7 +38,7 @@ class Predictor:
 
     predict(pair, sample): SR of size LR x scale, uint8 (h, w, 3). match(sample, prediction): the correspondence with
     the first reference, seen as the prediction saw it; None if there is none to show. always_matches: its predictions
-    already hold their correspondence.
+    already hold their correspondence. guessed: see ``LoadedMethod``.
     """
 
     info: MethodInfo
@@ -49,6 +49,7 @@ class Predictor:
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
     always_matches: bool = False
+    guessed: bool = False
 
     @property
     def shows_matches(self) -> bool:

@@ -72,6 +72,7 @@ def method_predictor(
         origin=loaded.origin,
         code=_code(card, loaded, depends),
         arithmetic=loaded.arithmetic,
+        guessed=loaded.guessed,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -55,11 +55,13 @@ def run_session(
     the first pair is predicted. track: makes a progress bar from a few words. Raises like ``evaluate`` and
     ``load_methods``.
     """
-    if session.name and (len(session.choice.names) > 1 or ALL in session.choice.names):
+    several = len(session.choice.names or session.choice.weights) > 1
+    if session.name and (several or ALL in session.choice.names):
         raise Misuse("--name is for a single --method.")
     loading = iter(session.made) if session.made else load_methods(session.choice)
     if ALL not in session.choice.names:
-        loading = iter(list(loading))  # loads named methods now; of ``all``, one at a time is held
+        loading = list(loading)  # loads named methods now; of ``all``, one at a time is held
+        _check_scales(loading, session.protocols)
     tasks = []
     for dataset, protocol in product(session.datasets, session.protocols):
         pairs = dataset.pairs[: session.limit]
@@ -77,3 +79,14 @@ def run_session(
             plan = replace(plan, predictor=viewing(plan.predictor, loaded, views))
             what = f"{plan.predictor.info.name} on {plan.dataset.name}"
             yield evaluate(plan, out, reuse=reuse, standing=True, **({"track": track(what)} if track else {}))
+
+
+def _check_scales(loading: Sequence[tuple[MethodCard, LoadedMethod]], protocols: Sequence[Protocol]) -> None:
+    """Raise Misuse for a method that gives another scale than a protocol asks for."""
+    for card, loaded in loading:
+        for protocol in protocols:
+            if loaded.scale not in (None, protocol.scale):
+                raise Misuse(
+                    f"{card.title} is for x{loaded.scale}, and the protocol {protocol.label} asks for "
+                    f"x{protocol.scale}. --set scale={loaded.scale} measures it, under a protocol of its own."
+                )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import parse_json
 from refsr_bench.formats.foreign import MOST_BYTES, Refused
+from refsr_bench.formats.keys import bare, unwrapped
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 NETWORK_TIMEOUT_S = 20.0
 MOST_HEADER = 8 << 20  # bytes of a .safetensors header; RCAN's, with the most tensors, has 0.2 MB
 DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")  # safetensors' names of those read
-WRAPPERS = ("params_ema", "params", "state_dict", "model")  # keys under which trainers keep the state dict
 
 
 def sha256(*paths: Path) -> str:
@@ -59,10 +59,10 @@ def check_file(path: Path) -> Path:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict, on the CPU, from a ``.safetensors``, PyTorch, TensorFlow V1 or ``.npz`` file.
 
-    A PyTorch file loses its wrapper keys (``WRAPPERS``) and the prefix ``module.``. TensorFlow V1 checkpoints and
-    ``.npz`` files, TensorLayer's among them, keep the names of their arrays. Raises Misuse when there is no such file,
-    BenchError when it is damaged, holds code, is no state dict, or holds more than ``MOST_BYTES`` or anything but plain
-    tensors of numbers, which it names.
+    A PyTorch file loses what trainers and wrappers of modules put around it (``keys.unwrapped``, ``keys.bare``).
+    TensorFlow V1 checkpoints and ``.npz`` files, TensorLayer's among them, keep the names of their arrays. Raises
+    Misuse when there is no such file, BenchError when it is damaged, holds code, is no state dict, or holds more than
+    ``MOST_BYTES`` or anything but plain tensors of numbers, which it names.
     """
     import torch
 
@@ -101,9 +101,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, pytorch.Stored]:
     """Find the state dict in the content of a PyTorch file, as descriptions of its tensors."""
     from refsr_bench.formats.pytorch import Odd, Stored
 
-    for key in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
+    content = unwrapped(content)
     if not isinstance(content, Mapping) or not content:
         raise BenchError(f"The weights file {path} holds no state dict (a table of named tensors).")
     for key, value in content.items():
@@ -115,7 +113,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, pytorch.Stored]:
             raise BenchError(
                 f"The weights file {path} holds no state dict (a table of named tensors): {shown(key)} is {what}."
             )
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return {bare(key): value for key, value in content.items()}
 
 
 def shown(key: Any) -> str:
@@ -180,6 +178,13 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
             raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
 
 
+def hub_file(name: str) -> Path:
+    """Return the path of a file in torch hub's cache, where it may be missing."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
+
+
 def fetch(url: str) -> Path:
     """Return a weights file from torch hub's cache, downloading it from ``url`` first if necessary.
 
@@ -190,7 +195,7 @@ def fetch(url: str) -> Path:
 
     name = url.rsplit("/", 1)[1]
     prefix = re.search(r"-([0-9a-f]{8})\.", name)[1]  # type: ignore[index]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+    cached = hub_file(name)
     if not cached.is_file():
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)

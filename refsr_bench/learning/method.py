@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.schema import Arithmetic
+from refsr_bench.core.schema import Arithmetic, Weights
 from refsr_bench.core.types import Correspondence, Image, Prediction, PredictViews, Propose, Upright, View
 from refsr_bench.learning.system import SCALE, Located, System
 from refsr_bench.learning.weights import SYNTHETIC, find, opened
@@ -174,9 +174,7 @@ class Loader:
 
     def __call__(self, weights: Path | None, device: str, matching: str = "") -> LoadedMethod:
         system = self.system
-        path = weights or self._found()
-        net, about = opened(system, self.name, path, self.bundled)
-        net = net.eval()
+        net, about = self.network(weights)
         trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
         net = net.requires_grad_(False).to(device)
         if system.channels_last and device == "cpu":
@@ -195,7 +193,13 @@ class Loader:
             match=partial(match, system, net, device) if system.match else None,
             arithmetic=Arithmetic(system.tiling, "float32"),
             predict_views=with_views(system, net, device) if system.restore_views else None,
+            scale=SCALE,
         )
+
+    def network(self, weights: Path | None = None) -> tuple[nn.Module, Weights]:
+        """Return the network on the CPU, in evaluation mode, and its weights as results record them."""
+        net, about = opened(self.system, self.name, weights or self._found(), self.bundled)
+        return net.eval(), about
 
     def _found(self) -> Path:
         path = find(self.name, self.bundled)

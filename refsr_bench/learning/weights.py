@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder, write_bytes
+from refsr_bench.core.files import make_folder, read_text, write_bytes
 from refsr_bench.core.reader import parse_json
 from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.formats.checkpoints import (
@@ -40,7 +40,7 @@ from refsr_bench.formats.checkpoints import (
     shown,
     synthetic,
 )
-from refsr_bench.formats.keys import without_prefix
+from refsr_bench.formats.keys import readings, without_prefix
 from refsr_bench.learning.system import Converted, State, System
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 FORMAT = "refsr-bench weights 1"
 ENVIRONMENT = "REFSR_WEIGHTS"
+DIGESTS = "digests.json"  # beside the files that come with the package
 SYNTHETIC = Path("synthetic")  # stands for weights made by formula, which show that a method runs
 # Errors that reading sizes off a foreign file may raise: a key is missing, a tensor has another shape.
 ILL_FITTING = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError, AssertionError)
@@ -91,6 +92,20 @@ def state_of(card: MethodCard) -> str:
         return "needs none"
     path = find(card.name, card.bundled)
     return "none" if path is None else "bundled" if path == card.bundled else "imported"
+
+
+def whole(card: MethodCard, path: Path) -> str:
+    """Read a file of a method's weights to its end and return its SHA-256.
+
+    Raises BenchError when it is damaged, or is not the file that comes with the package.
+    """
+    digest = sha256(path)
+    if path == card.bundled:
+        wanted = parse_json(read_text(path.parent / DIGESTS), str(path.parent / DIGESTS))[path.name]
+        if digest != wanted:
+            raise BenchError(f"{path} is damaged: its SHA-256 begins with {digest[:12]}, not with {wanted[:12]}.")
+    check_finite(read_weights(path), path)
+    return digest
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -153,7 +168,7 @@ def _network(system: System, options: Mapping[str, Any], state: State, where: st
     try:
         if any(size > most for size in _whole_numbers(options)):
             raise ValueError("sizes larger than anything in the file")
-        with torch.device("meta"), _at_most(2 * len(state)):
+        with torch.device("meta"), at_most(2 * len(state)):
             check_fit(system.build(**options), state, where, name)
         net = system.network(**options)
     except ILL_FITTING as error:
@@ -163,7 +178,7 @@ def _network(system: System, options: Mapping[str, Any], state: State, where: st
 
 
 @contextmanager
-def _at_most(parameters: int) -> Iterator[None]:
+def at_most(parameters: int) -> Iterator[None]:
     """Raise ValueError when networks built in the block have more parameters than that.
 
     Options from a stranger's file may ask for millions of layers, which take minutes even without memory.
@@ -258,10 +273,15 @@ def _companion(missing: Incomplete, beside: Path) -> Path:
 
 
 def _fit(system: System, states: Sequence[State]) -> Converted | None:
-    try:
-        return system.convert(states)
-    except ILL_FITTING:
-        return None
+    """Convert foreign files, of which the first may be a trainer's that holds its network under a prefix."""
+    first, *others = states
+    for reading in readings(first):
+        try:
+            if (converted := system.convert([reading, *others])) is not None:
+                return converted
+        except ILL_FITTING:
+            continue
+    return None
 
 
 def family(system: System) -> str:
@@ -328,7 +348,7 @@ def left_out(card: MethodCard, path: Path) -> list[str]:
 
     def result(kept: State) -> Converted | None:
         try:
-            return older(metadata, kept) if older else card.system.convert([kept, *others])
+            return older(metadata, kept) if older else _fit(card.system, [kept, *others])
         except (*ILL_FITTING, BenchError):
             return None
 

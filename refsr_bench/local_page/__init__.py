@@ -92,8 +92,8 @@ class LocalServer(ThreadingHTTPServer):
     def run(self, open_browser: bool, announce: Callable[[str], None], hello: str, goodbye: str) -> None:
         """Serve until Ctrl-C. hello, goodbye: the messages before and after."""
         announce(hello)
-        if open_browser and _has_display():
-            webbrowser.open(self.one_time_url())
+        if open_browser:
+            show(self.one_time_url())
         try:
             self.serve_forever()
         except KeyboardInterrupt:
@@ -102,6 +102,11 @@ class LocalServer(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):  # a browser that left is no error
             super().handle_error(request, client_address)
+
+
+def show(address: str) -> bool:
+    """Open an address in the person's browser; False where a browser has no window to open."""
+    return _has_display() and webbrowser.open(address)
 
 
 def _has_display() -> bool:

@@ -17,16 +17,17 @@ from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
 from refsr_bench.learning.imagenet import FILES, MODELS
+from refsr_bench.metrics._files import find_or_fetch
 from refsr_bench.metrics._planes import inside
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-VGG16 = WeightsFile(FILES["vgg16"], f"{MODELS}/", "VGG16, ImageNet")
+VGG16 = WeightsFile(FILES["vgg16"], f"{MODELS}/", "VGG16, ImageNet", "397923af")
 
 _URL = VGG16.home + VGG16.file
 _GET = (
-    f"get {_URL} on any machine and name the file with --metric-weights dists=FILE, or put it into the torch hub cache"
+    f"get {_URL} on any machine and name the file with --metric-weights dists=FILE, or put it into $REFSR_WEIGHTS"
 )
 _HELP = f"DISTS needs torchvision's ImageNet VGG16: {_GET}."
 # Layers of torchvision's VGG16 between two poolings, and the channels that the pooling in front of them has; the
@@ -37,12 +38,12 @@ _STAGES = ((0, 4, 0), (5, 9, 64), (10, 16, 128), (17, 23, 256), (24, 30, 512))
 def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool], float]:
     """Return a ``compute(sr, hr, border, y_rounded)`` on ``device``.
 
-    weights: a VGG16 state dict with torchvision's names (``features.*``; other entries are ignored); None takes torch
-    hub's copy or downloads it. Nothing in the file is executed. Raises BenchError when the weights cannot be had or are
-    not VGG16's. A download gives up after seconds when the network does not answer.
+    weights: a VGG16 state dict with torchvision's names (``features.*``; other entries are ignored); None takes the
+    copy of $REFSR_WEIGHTS or of torch hub, or downloads it. Nothing in the file is executed. Raises BenchError when the
+    weights cannot be had or are not VGG16's. A download gives up after seconds when the network does not answer.
     """
     try:
-        vgg16 = checkpoints.read_weights(weights or checkpoints.fetch(_URL))
+        vgg16 = checkpoints.read_weights(weights or find_or_fetch(VGG16))
     except BenchError as error:
         raise BenchError(f"{error} {_HELP}") from error
     model = build(vgg16, str(weights or _URL)).to(device)

@@ -18,16 +18,17 @@ from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
 from refsr_bench.learning.imagenet import MODELS
+from refsr_bench.metrics._files import find_or_fetch
 from refsr_bench.metrics._planes import inside
 
-ALEXNET = WeightsFile("alexnet-owt-7be5be79.pth", f"{MODELS}/", "AlexNet, ImageNet")
+ALEXNET = WeightsFile("alexnet-owt-7be5be79.pth", f"{MODELS}/", "AlexNet, ImageNet", "7be5be79")
 ALEXNET_URL = ALEXNET.home + ALEXNET.file
 MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
 _GET = (
-    f"get {ALEXNET_URL} on any machine and name the file with --metric-weights lpips=FILE, or put it into the torch "
-    "hub cache"
+    f"get {ALEXNET_URL} on any machine and name the file with --metric-weights lpips=FILE, or put it into "
+    "$REFSR_WEIGHTS"
 )
 _HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 
@@ -97,7 +98,7 @@ def distance(model: Any, sr: Image, hr: Image, border: int) -> float:
 
 def _weights(path: Path | None) -> Mapping[str, Any]:
     try:
-        return checkpoints.read_weights(path or checkpoints.fetch(ALEXNET_URL))
+        return checkpoints.read_weights(path or find_or_fetch(ALEXNET))
     except BenchError as error:
         raise BenchError(f"{error} {_HELP}") from error
 

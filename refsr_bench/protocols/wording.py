@@ -75,6 +75,81 @@ RULES = {
 """The rules of references whose names do not say enough by themselves."""
 
 
+SHORT = {
+    "hr_fit": {"mod-crop": "cut to multiples of", "pad-replicate": "padded to multiples of"},
+    "lr_resizer": {"pil-bicubic": "Pillow's bicubic", "matlab-bicubic": "MATLAB's bicubic"},
+    "channel": {"y": "luma", "y-full": "full-range luma", "rgb": "RGB"},
+    "ssim_window": {"gauss11": "", "uniform7": "SSIM in a 7x7 box"},
+}
+"""The names of some values in ``sentence``; an empty one is what everybody does and needs no words."""
+
+WITH = {
+    "level:1": "with {its} most similar reference",
+    "all": "with all of {its} references",
+    "first": "with {its} first reference",
+    "list": "with a reference drawn once, from the list that ships",
+    "lr": "with the LR image as {its} reference",
+    "none": "without a reference",
+}
+"""The rules of references as ``sentence`` says them of one data set ("its") or several ("their")."""
+
+
+def sentence(fields: Mapping[str, Any], datasets: Mapping[str, str]) -> str:
+    """Return a protocol in the words of a person, as one sentence; "" if its fields say nothing that can be put so.
+
+    fields: by name; those of run files may have any value, or be absent. datasets: title by name of the data sets whose
+    references are of interest.
+    """
+    made = " by ".join(
+        (*([f"x{words('scale', fields['scale'])}"] if "scale" in fields else []), *_short("lr_resizer", fields))
+    )
+    multiple = fields.get("hr_multiple")
+    usual = multiple in (None, fields.get("scale"))  # every protocol cuts HR to multiples of the scale
+    fitted = [] if usual else [f"HR {fit} {words('hr_multiple', multiple)}" for fit in _short("hr_fit", fields)]
+    rounded = "rounded " if fields.get("y_rounded") is True and fields.get("channel") != "rgb" else ""
+    measured = [f"PSNR on {rounded}{channel}" for channel in _short("channel", fields)]
+    border = fields.get("border")
+    left_out = words("border", border) if border else "no"
+    cut = [] if border is None else [f"{left_out} border pixel{'s' * (border != 1)} cut"]
+    first = ", ".join(filter(None, (made, *fitted, *measured, *_short("ssim_window", fields), *cut)))
+    said = "; ".join(filter(None, (first, _of_datasets(fields, datasets))))
+    return f"{said}." if said else ""
+
+
+def _short(name: str, fields: Mapping[str, Any]) -> list[str]:
+    """Return a field's value in SHORT words; nothing if it is absent."""
+    value = fields.get(name)
+    if value is None:
+        return []
+    known = SHORT[name].get(value) if isinstance(value, str) else None
+    return [words(name, value) if known is None else known]
+
+
+def _of_datasets(fields: Mapping[str, Any], datasets: Mapping[str, str]) -> str:
+    """Return the references of data sets, those with the same rule together."""
+    table = fields.get("standard_refs")
+    rules: dict[str, list[str]] = {}
+    for name, title in datasets.items():
+        rule = fields.get("refs")
+        if rule == "standard":
+            rule = table.get(name, table.get("*")) if isinstance(table, Mapping) else None
+        if isinstance(rule, str):
+            rules.setdefault(rule, []).append(title)
+    joined = ", joined into one" if fields.get("stitch", "none") != "none" else ""
+    return ", ".join(
+        f"{' and '.join(titles)} {_with(rule, 'its' if len(titles) == 1 else 'their')}{joined if rule == 'all' else ''}"
+        for rule, titles in rules.items()
+    )
+
+
+def _with(rule: str, its: str) -> str:
+    if rule in WITH:
+        return WITH[rule].format(its=its)
+    if match := re.fullmatch(r"level:(\d+)", rule):
+        return f"with {its} reference of similarity level {match[1]}"
+    return f"with references: {words('refs', rule)}"
+
+
 def words(name: str, value: Any) -> str:
     """Return a field's value in words, at most LONGEST characters.
 

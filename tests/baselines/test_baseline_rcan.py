@@ -6,6 +6,7 @@ from golden import closeness, golden, official
 
 from baselines import edsr, rcan
 
+MEAN = {"sub_mean.weight": torch.eye(3)[..., None, None]}  # of the authors' files, which the vectors leave out
 PUBLISHED = {"channels": 64, "groups": 10, "blocks": 20, "reduction": 16}
 SMALL = {"channels": 16, "groups": 2, "blocks": 3, "reduction": 4}
 
@@ -13,7 +14,7 @@ SMALL = {"channels": 16, "groups": 2, "blocks": 3, "reduction": 4}
 @pytest.mark.parametrize(("name", "peak"), [("rcan", 1), ("rcan_official", 255)])
 def test_same_output_as_basicsr_and_the_authors_module_in_their_own_names(shared, name, peak) -> None:
     arrays, meta = golden(shared, name)
-    options, state = rcan.convert([official(meta)])
+    options, state = rcan.convert([official(meta) | (MEAN if name == "rcan_official" else {})])
     assert options == PUBLISHED
     net = rcan.build(**options)
     net.load_state_dict(state)
@@ -34,6 +35,12 @@ def test_the_frozen_means_of_the_authors_file_are_left_out() -> None:
     theirs = {names.get(key, key): value for key, value in state.items()} | {"sub_mean.weight": torch.zeros(3, 3, 1, 1)}
     options, converted = rcan.convert([theirs])
     assert options == SMALL and converted.keys() == state.keys()
+
+
+def test_the_same_network_without_the_means_is_another_one() -> None:
+    theirs = {"head.0.weight": torch.zeros(16, 3, 3, 3), "upsample.2.weight": torch.zeros(64, 16, 3, 3)}
+    theirs |= {"body.0.body.0.body.3.conv_du.0.weight": torch.zeros(4, 16, 1, 1)}
+    assert rcan.convert([theirs]) is None and rcan.convert([theirs | MEAN]) is not None
 
 
 def test_a_file_of_another_model_is_not_taken() -> None:

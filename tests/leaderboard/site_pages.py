@@ -64,7 +64,7 @@ class Page(HTMLParser):
             self.text.append(data)
         if self.cell is not None:
             self.cell["text"] += data
-            if self.open[-1] in ("b", "u"):
+            if self.open[-1] in ("b", "mark"):
                 self.cell["marks"].append((self.open[-1], data))
         elif "caption" in self.open:
             self.tables[-1]["caption"] += data

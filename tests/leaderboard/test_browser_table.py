@@ -333,7 +333,7 @@ def test_an_export_is_of_what_is_shown(visit):
 def marks(page, method: str) -> list[tuple[str, str]]:
     """The marked numbers of a method's row, as (class, text)."""
     row = board(page).locator("tr", has=page.locator(".method", has_text=method))
-    found = row.locator("b:visible, u:visible").evaluate_all("all => all.map(e => [e.className, e.textContent])")
+    found = row.locator("b:visible, mark:visible").evaluate_all("all => all.map(e => [e.className, e.textContent])")
     return [tuple(one) for one in found]
 
 

@@ -93,9 +93,9 @@ def test_the_authors_own_number_comes_before_what_others_quote():
 
 
 def test_published_numbers_take_no_part_in_the_ranking():
-    (found,) = grids(rec(20.0), make("a", [21] * 3))
+    (found,) = grids(rec(20.0), make("a", [21] * 3), make("b", [19] * 3))
     marks = {row.title: row.cells[0].scores["psnr_y"].mark for row in found.rows}
-    assert marks == {"C²-Matching-rec": "second", "a": "best"}
+    assert marks == {"C²-Matching-rec": "second", "a": "best", "b": ""}
 
 
 def test_as_published_every_number_of_a_table_once():
@@ -156,11 +156,14 @@ def test_latex(mixed):
     lines = export(mixed, whole(mixed), "latex").splitlines()
     assert lines[2] == r"\begin{tabular}{lcc}" and lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
     assert r"A & \textbf{$\infty$} / \textbf{.9000} & 30.00 / .9000 \\" in lines
-    assert (
-        r"C\textsuperscript{2}-Matching-rec & \underline{28.00} / \underline{.8400} (published 28.24 / .841) & - \\"
-        in lines
-    )
+    assert r"C\textsuperscript{2}-Matching-rec & 28.00 / .8400 (published 28.24 / .841) & - \\" in lines
     assert r"\rowcolor[gray]{0.92} G & \textit{27.00 / .8000 (2 of 3 images)} & - \\" in lines
+
+
+def test_the_second_best_of_three_is_underlined_as_in_papers():
+    (found,) = grids(rec(), make("a", [30.0] * 3), make("b", [20.0] * 3))
+    assert r"\underline{28.00}" in export(found, whole(found), "latex")
+    assert "<ins>28.00</ins>" in export(found, whole(found), "markdown")
 
 
 def test_markdown(mixed):

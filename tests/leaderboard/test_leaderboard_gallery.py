@@ -283,14 +283,14 @@ def test_fewer_pictures(results: Path, tmp_path: Path, mode: str) -> None:
     found, pages = build(results, tmp_path / "site", mode=mode)
     check(pages, tmp_path / "site")
     names = {name.split("/")[0] for name in files(tmp_path / "site")}
-    assert names == ({"thumbs", "errors"} if mode == "thumbs" else set())
+    assert names == ({"thumbs", "errors", "parts"} if mode == "thumbs" else set())
     assert bool(found.images) == (mode == "thumbs") and len([n for n in pages if n.startswith("methods/")]) == 2
 
 
 @pytest.mark.parametrize("mode", ["thumbs", "all"])
 def test_a_site_has_only_pictures_that_a_page_refers_to(results: Path, tmp_path: Path, mode: str) -> None:
-    _, pages = build(results, tmp_path / "site", mode=mode)
-    text = "".join(pages.values())
+    found, pages = build(results, tmp_path / "site", mode=mode)
+    text = "".join((*pages.values(), *(tile.path for line in found.lineups.values() for tile in line.tiles)))
     written = [name for name in files(tmp_path / "site") if not name.startswith("crops/")]
     assert len(written) > 10 and not [name for name in written if name not in text]
 

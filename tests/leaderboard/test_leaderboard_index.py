@@ -49,7 +49,7 @@ def test_tables_as_published(results):
     ]
     assert rows["C²-Matching-rec"]["cells"][1]["marks"] == [("b", "28.00"), ("b", ".9000")]
     gan = rows["C²-Matching (GAN-trained)"]
-    assert gan["cells"][1]["marks"] == [("u", "27.00"), ("u", ".8000")]
+    assert gan["cells"][1]["marks"] == [("mark", "27.00"), ("mark", ".8000")]
     assert rows["Bicubic"]["cells"][1]["marks"] == []
     assert gan["class"] == "gan" and rows["C²-Matching-rec"]["class"] == ""
     assert "gan.pth" in gan["cells"][0]["text"]

@@ -128,13 +128,15 @@ def test_error_map_is_made_once_and_named_by_both(tmp_path: Path) -> None:
 def test_the_telling_crop_is_where_methods_differ() -> None:
     images = [np.full((100, 200), 50.0, np.float32) for _ in range(3)]
     images[1][60:75, 120:150] = 200
-    x, y, w, h = pictures.telling_crop(images, None)
+    (x, y, w, h), spread = pictures.telling_crop(images, None)
+    assert spread == pytest.approx(450 * 150**2 * 2 / 9 / 1200)  # two of three images at 50, one at 200, in 450 of 1200
     assert (w, h) == (40, 30) and x <= 120 and x + w >= 150 and y <= 60 and y + h >= 75
     hr = images[0].copy()
     hr[4:20, 4:30] = 255
-    x, y, w, h = pictures.telling_crop(images[:1], hr)
+    (x, y, w, h), _ = pictures.telling_crop(images[:1], hr)
     assert x <= 4 and y <= 4 and x + w >= 30 and y + h >= 20
-    assert pictures.telling_crop([np.zeros((8, 9), np.float32)], None) == (0, 0, 9, 8)
+    assert pictures.telling_crop([np.zeros((8, 9), np.float32)], None) == ((0, 0, 9, 8), 0)
+    assert pictures.telling_crop([np.zeros((1500, 2040), np.float32)], None)[0][2:] == (96, 72)
 
 
 def test_the_figure_of_close_ups_stands_alone() -> None:

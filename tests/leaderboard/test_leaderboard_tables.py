@@ -56,8 +56,15 @@ def test_a_single_result_is_not_called_the_best():
     assert [cell.psnr.rank for cell in table.cells] == [1, 1]
 
 
+def test_of_two_results_the_worse_is_not_called_second_best():
+    (table,) = tables(make("a", [20, 20]), make("b", [25, 25]), make("partial", [30, 30], limit=1))
+    assert [marks(table)[name][1] for name in ("a", "b", "partial")] == ["", "best", ""]
+    (table,) = tables(make("a", [20]), make("b", [25]), make("c", [24]))
+    assert [marks(table)[name][1] for name in "abc"] == ["", "best", "second"]
+
+
 def test_identical_images_rank_first_as_infinity():
-    (table,) = tables(make("a", [math.inf, 20]), make("b", [50, 50]))
+    (table,) = tables(make("a", [math.inf, 20]), make("b", [50, 50]), make("c", [40, 40]))
     assert marks(table)["a"][:2] == ("∞", "best")
     assert marks(table)["b"][:2] == ("50.00", "second")
 
@@ -67,7 +74,7 @@ def test_identical_images_rank_first_as_infinity():
     [({"limit": 1}, "partial"), ({"failures": {1: "out of memory"}}, "failed")],
 )
 def test_partial_and_failed_runs_are_shown_and_never_ranked(odd, status):
-    (table,) = tables(make("top", [90, 90, 90], **odd), make("a"), make("b", [20, 20, 20]))
+    (table,) = tables(make("top", [90, 90, 90], **odd), make("a"), make("b", [20, 20, 20]), make("c", [10, 10, 10]))
     assert marks(table)["top"][:2] == ("90.00", "")
     assert marks(table)["a"][1] == "best" and marks(table)["b"][1] == "second"
     cell = next(cell for cell in table.cells if cell.run.result.run.method.name == "top")
@@ -200,6 +207,7 @@ def test_every_metric_is_ranked_in_its_own_direction():
         with_lpips(make("a", [20, 20]), [0.1, 0.3]),
         with_lpips(make("b", [30, 30]), [0.4, 0.4]),
         make("c", [25, 25]),
+        with_lpips(make("e", [10, 10]), [0.5, 0.5]),
         with_lpips(make("d", [90, 90, 90], limit=2), [0.0, 0.0]),
     )
     assert [metric.name for metric in table.metrics] == ["psnr_y", "ssim_y", "lpips", "seconds"]
@@ -208,6 +216,7 @@ def test_every_metric_is_ranked_in_its_own_direction():
         "a": (".2000", 1, "best"),
         "b": (".4000", 2, "second"),
         "c": ("-", None, ""),
+        "e": (".5000", 3, ""),
         "d": (".0000", None, ""),
     }
     assert all(cell.scores["psnr_y"] == cell.psnr and cell.scores["ssim_y"] == cell.ssim for cell in table.cells)

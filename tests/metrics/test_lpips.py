@@ -140,5 +140,5 @@ def test_a_damaged_cache_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"half")
-    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth is damaged"):
+    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth is damaged: its SHA-256 begins with"):
         metric.load("cpu", None)

@@ -67,3 +67,39 @@ def test_random_references():
     assert sentences(info(a), info(b))[0].startswith(
         "Which references: c2+refs=random:7, one drawn with seed 7; c2+refs=all, all. Worth for CUFED5, as published"
     )
+
+
+# -- a protocol in one sentence ------------------------------------------------------------------------------------
+
+TITLES = {"cufed5": "CUFED5", "sample": "Sample", "urban100": "Urban100", "mine": "Mine"}
+
+
+def test_a_protocol_in_a_persons_words():
+    assert wording.sentence(SHIPPED["c2"].fields(), {"cufed5": "CUFED5"}) == (
+        "x4 by Pillow's bicubic, PSNR on luma, 4 border pixels cut; CUFED5 with its most similar reference."
+    )
+    assert wording.sentence(SHIPPED["masa"].fields(), TITLES) == (
+        "x4 by Pillow's bicubic, HR padded to multiples of 32, PSNR on luma, no border pixels cut; CUFED5 and Sample "
+        "with all of their references, joined into one, Urban100 with the LR image as its reference, Mine with its "
+        "first reference."
+    )
+    changed = SHIPPED["matlab"].changed({"refs": "L3", "border": "1", "ssim_window": "uniform7"})
+    assert wording.sentence(changed.fields(), {"cufed5": "CUFED5"}) == (
+        "x4 by MATLAB's bicubic, PSNR on rounded luma, SSIM in a 7x7 box, 1 border pixel cut; CUFED5 with its "
+        "reference of similarity level 3."
+    )
+
+
+def test_the_sentences_of_shipped_protocols_differ():
+    assert len({wording.sentence(protocol.fields(), TITLES) for protocol in SHIPPED.values()}) == len(SHIPPED)
+
+
+def test_every_value_has_its_short_words():
+    assert all(set(wording.SHORT[name]) == set(wording.WORDS[name]) for name in wording.SHORT)
+
+
+@pytest.mark.parametrize("value", [None, [1, 2], {"a": {"b": 1}}, "<script>", 10**30, True, "x" * 9999])
+def test_a_strangers_fields_make_a_short_sentence_or_none(value):
+    fields = dict.fromkeys(SHIPPED["c2"].fields(), value)
+    assert len(wording.sentence(fields, TITLES)) < 2000
+    assert wording.sentence({}, TITLES) == ""
