@@ -85,7 +85,7 @@ def test_every_command_and_option_has_a_reference(site: Path) -> None:
 @pytest.mark.parametrize("kind", catalogue.KINDS)
 def test_every_name_of_the_catalogue_is_in_a_page(kind: str) -> None:
     for name in catalogue.collect(kind):
-        assert re.search(rf"`(?:--\w+ )?{re.escape(name)}`|^\| *{re.escape(name)} *\|", TEXT, flags=re.M), f"{kind}: {name}"
+        assert re.search(rf"`(?:--\w+ )?{re.escape(name)}`", TEXT), f"{kind}: {name} is in no page"
 
 
 def test_every_environment_variable_is_in_a_page() -> None:
