@@ -155,7 +155,7 @@ class Reader:
         subprocess.run([sys.executable, "-m", "pip", *words], check=True)
         sys.path.insert(0, place)
         importlib.invalidate_caches()
-        catalogue.collect.cache_clear()
+        catalogue.forget()
 
     def _makers(self) -> dict[str, Callable[[], Any]]:
         """By the name of a file or folder that pages take for granted, what makes it in this folder."""

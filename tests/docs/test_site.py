@@ -23,7 +23,8 @@ VARIABLE = re.compile(r"[\"'](REFSR_[A-Z_]*[A-Z])[\"']")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site. The build fails when a page is in no table of contents, and when a link leads nowhere."""
-    pytest.importorskip("sphinx", reason="needs Sphinx: pip install '.[docs]'")
+    for module in ("sphinx", "myst_nb", "furo", "sphinx_click"):
+        pytest.importorskip(module, reason="needs Sphinx and its parts: pip install '.[docs]'")
     out = tmp_path_factory.mktemp("site")
     built = subprocess.run([sys.executable, ROOT / "docs/build.py", out], capture_output=True, text=True, cwd=ROOT)
     assert built.returncode == 0, built.stderr
