@@ -79,7 +79,7 @@ class Graph:
 class System:
     """A network, and everything that running, converting and training it takes.
 
-    build(**options): makes the network with arbitrary weights; options are plain JSON values with defaults.
+    ``build(**options)``: makes the network with arbitrary weights; options are plain JSON values with defaults.
     restore(net, lr, lr_up, refs): upscales a batch, with gradients. It takes lr (N, 3, h, w); lr_up (N, 3, 4h, 4w),
     enlarged by Pillow's bicubic in 8 bits; refs, a list of (N, 3, H, W) of any sizes, one for methods that take one and
     none for SISR; all RGB in [0, 1]. It returns SR (N, 3, 4h, 4w) RGB, roughly in [0, 1], not clamped. Conversion to
