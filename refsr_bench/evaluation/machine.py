@@ -42,6 +42,14 @@ def resolve_device(text: str) -> str:
     return text
 
 
+def number_format(text: str) -> NumberType:
+    """Return the number format of a network. Raises Misuse for one that is not offered."""
+    for known in NUMBERS:
+        if text == known:
+            return known
+    raise Misuse(f"dtype {text:.40}: known are {', '.join(NUMBERS)}.")
+
+
 def describe_machine(device: str) -> Machine:
     """Return the facts that accompany every time measured on this machine. device: torch's name for it."""
     return Machine(
