@@ -58,8 +58,8 @@ def evaluate(
     SR image; a ``torch.nn.Module``; a ``MethodCard``. dataset, protocol: see ``load_dataset`` and ``protocol``. refs:
     another rule of references ("all", "level:5", "none"). adapter: ``adapter(net, lr, refs)`` runs a network on tensors
     (1, 3, h, w) in [0, 1]; None calls ``net(lr)``. references: what a method of one's own takes, "none", "one" or
-    "many". depends: files that it reads. weights, matching, views, device, dtype, tile: as of ``upscale``. metrics: names
-    of further ones beside the protocol's ("dists"). name: of its row.
+    "many". depends: files that it reads. weights, matching, views, device, dtype, tile: as of ``upscale``. metrics:
+    names of further ones beside the protocol's ("dists"). name: of its row.
 
     limit: only the first pairs. out: a results folder, in which the same call goes on where it stopped; None for a
     temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only".

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.schema import LIBRARIES, Machine
+from refsr_bench.core.schema import LIBRARIES, Machine, NumberType
+from refsr_bench.learning.hardware import NUMBERS
 
 PACKAGES = ("refsr-bench", *LIBRARIES, "scipy", "torchmetrics", "spandrel")
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")  # see cgroups(7), version 2
