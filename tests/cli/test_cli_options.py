@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import click
 import pytest
 
@@ -32,6 +35,7 @@ DEFAULTS = {
     "out": "results, a site and figures have usual places",
     "protocol": "a measurement uses c2; a comparison takes every one",
     "results": "a report is written there only when asked",
+    "tile": "a run measures methods as they were published, whole; sr fits images into the memory",
     "title": "a study has a name of its own",
     "views": "see cli.options.VIEWS",
 }
@@ -111,3 +115,13 @@ def test_old_spellings_end_together() -> None:
     old = [param for _, found in every_command(main) for param in found.params if isinstance(param, Renamed)]
     assert len(old) >= 10 and all(param.hidden for param in old)
     assert tuple(map(int, __version__.split(".")[:2])) < tuple(map(int, REMOVED.split("."))), "remove old spellings"
+
+
+def test_the_page_shows_the_options_as_they_are() -> None:
+    from docs.scripts.options_table import written
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "guide" / "command-line.md").read_text(encoding="utf-8")
+    assert "| `--device` |" in page and written(page) == page, "run python docs/scripts/options_table.py"
+    for _, found in every_command(main):
+        for old in (param for param in found.params if isinstance(param, Renamed)):
+            assert re.search(rf"`[^`|]*{old.opts[0]}\b[^`]*` \|", page), f"{old.opts[0]} is no row of old spellings"
