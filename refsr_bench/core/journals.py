@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.files import MOST_BYTES, alone, cannot_write, read_bytes, synchronise
@@ -107,7 +107,7 @@ def _whole_lines(data: bytes) -> Iterator[bytes]:
         start = end + 1
 
 
-def _end_of_last_line(file) -> int:
+def _end_of_last_line(file: BinaryIO) -> int:
     """Return the offset after the last newline, read backwards in blocks because journals may be long."""
     end = file.seek(0, os.SEEK_END)
     while end:

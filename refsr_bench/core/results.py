@@ -26,7 +26,7 @@ from refsr_bench.core.schema import ImageRecord, Result, Run
 def means(images: Iterable[ImageRecord], metrics: Iterable[str]) -> dict[str, float]:
     """Return the plain mean of each metric over the images that have it (the field averages dB values)."""
     measured = [image for image in images if image.error is None]
-    columns = {name: [image.metrics[name] for image in measured if name in image.metrics] for name in metrics}
+    columns = {name: [float(image.metrics[name]) for image in measured if name in image.metrics] for name in metrics}
     return {name: math.fsum(v) / len(v) if all(map(math.isfinite, v)) else math.inf for name, v in columns.items() if v}
 
 
@@ -110,6 +110,6 @@ def contradiction(result: Result) -> str | None:
     expected = means(result.images, names)
     for name in sorted(expected.keys() | result.means.keys()):
         stated, measured = result.means.get(name), expected.get(name)
-        if stated is None or measured is None or not math.isclose(stated, measured, rel_tol=1e-9, abs_tol=1e-12):
+        if stated is None or measured is None or not math.isclose(float(stated), measured, rel_tol=1e-9, abs_tol=1e-12):
             return f"the mean of {name} is given as {stated}, its images make {measured}"
     return None
