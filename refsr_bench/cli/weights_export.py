@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import options
-from refsr_bench.cli.options import path_type
+from refsr_bench.cli import options, output
+from refsr_bench.cli.grammar import Command
+from refsr_bench.cli.options import as_one, path_type
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -21,13 +23,15 @@ SIZES = ((32, 40), (24, 52), (41, 27))
 """LR rows and columns of the images that an exported file is checked on: traced, wider, higher."""
 
 
-@click.command()
+@click.command(cls=Command)
 @options.method("Needed without --weights.")
 @options.weights("'synthetic': made by formula.", type=path_type())
 @click.option("--licence", default="", metavar="TEXT", help="The weights' licence, which the file then states.")
 @options.out("An .onnx file.", required=True)
 @options.overwrite()
-def export(method: str | None, weights: Path | None, licence: str, out: Path, overwrite: bool) -> None:
+@options.json_option
+@as_one
+def export(asked: Any) -> None:
     """Write a network as an ONNX file, for programs without this package.
 
     Images may have any size. SISR methods take LR alone; c2matching takes LR, a reference and the matches. The file is
@@ -35,18 +39,28 @@ def export(method: str | None, weights: Path | None, licence: str, out: Path, ov
     """
     from refsr_bench.learning import onnx
 
+    out = asked.out
     if out.suffix != ".onnx":
         raise Misuse(f"--out {out}: must end in .onnx.")
-    options.refuse_existing(out, overwrite)
-    card = _card(method, weights)
+    options.refuse_existing(out, asked.overwrite)
+    card = _card(asked.method, asked.weights)
     onnx.check(card)
-    net, about = card.load.network(weights)
-    done = onnx.export(card, net, out, _examples(), _facts(card, about, licence))
-    for port in done.inputs:
-        click.echo(f"input  {port.name} ({', '.join(map(str, port.shape))}): {port.meaning}")
-    for (width, height), difference in done.differences.items():
-        click.echo(f"checked on {width}x{height} pixels: {difference:.2g} grey levels from {card.name} itself")
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {card.title}, weights {about.name}")
+    net, about = card.load.network(asked.weights)
+    done = onnx.export(card, net, out, _examples(), _facts(card, about, asked.licence))
+    lines = [f"input  {port.name} ({', '.join(map(str, port.shape))}): {port.meaning}" for port in done.inputs]
+    lines += [
+        f"checked on {width}x{height} pixels: {difference:.2g} grey levels from {card.name} itself"
+        for (width, height), difference in done.differences.items()
+    ]
+    lines.append(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {card.title}, weights {about.name}")
+    document = {
+        "file": out,
+        "method": card.name,
+        "weights": about.name,
+        "inputs": [asdict(port) for port in done.inputs],
+        "grey_levels": max(done.differences.values()),
+    }
+    output.answer(asked.as_json, document, "\n".join(lines))
 
 
 def _card(method: str | None, weights: Path | None) -> MethodCard:

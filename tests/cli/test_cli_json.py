@@ -115,6 +115,8 @@ BESIDE = {  # with reasons
     "build wrsr export": "needs a set with choices; tests/builder reads its document",
     "build wrsr rescale": "see build wrsr export",
     "data prepare": "tests/data/test_prepare.py reads its document",
+    "submit prepare": "needs a clone; tests/cli/test_cli_submit.py reads its document",
+    "weights export": "needs the extra onnx; tests/cli/test_cli_weights.py reads its document",
 }
 
 

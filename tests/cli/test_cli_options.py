@@ -46,7 +46,7 @@ IN_A_FOLDER = {  # commands whose folder is their argument or --data-root, and t
     "build wrsr queries", "build wrsr pool", "build wrsr clean", "build wrsr select", "build wrsr rescale",
     "build wrsr export",
 }  # fmt: skip
-FILES = {"match", "view", "sr", "weights import", "weights pack", "compare"}
+FILES = {"match", "view", "sr", "weights import", "weights pack", "weights export", "compare"}
 NETWORKS = {"run", "score", "sr", "match", "robustness", "ablation", *TRAINING}
 MANY = {"run", "robustness", "build transform", "build wrsr queries", "study init"}
 NO_ANSWER = {"leaderboard export", "study export", "study serve"}  # tables in a format of choice, CSV, a server

@@ -329,7 +329,9 @@ def test_a_run_becomes_a_branch_with_the_text_of_a_pull_request(run, clone):
 
 
 def test_what_is_there_stays(run, clone):
-    assert invoke("submit", "prepare", run, "--repository", clone).exit_code == 0
+    told = json.loads(invoke("submit", "prepare", run, "--repository", clone, "--json").stdout)
+    assert told["branch"] == "result-c2-sample-bicubic" and told["check"]["ok"] and len(told["files"]) == 3
+    assert told["text"].startswith("### ") and told["check"]["measured_again"] == 2
     asked = ("submit", "prepare", run, "--repository", clone)
     before = state(clone)
     assert "has a branch result-c2-sample-bicubic already" in invoke(*asked).output
