@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from refsr_bench import __version__
 from refsr_bench.cli import options, output
 from refsr_bench.cli.grammar import Command
-from refsr_bench.cli.options import as_one, path_type
+from refsr_bench.cli.options import path_type
 from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -26,11 +25,11 @@ SIZES = ((32, 40), (24, 52), (41, 27))
 @click.command(cls=Command)
 @options.method("Needed without --weights.")
 @options.weights("'synthetic': made by formula.", type=path_type())
-@click.option("--licence", default="", metavar="TEXT", help="The weights' licence, which the file then states.")
+@options.licence("Of the weights, which the file then states.", default="")
 @options.out("An .onnx file.", required=True)
 @options.overwrite()
 @options.json_option
-@as_one
+@options.as_one
 def export(asked: Any) -> None:
     """Write a network as an ONNX file, for programs without this package.
 
@@ -46,21 +45,19 @@ def export(asked: Any) -> None:
     card = _card(asked.method, asked.weights)
     onnx.check(card)
     net, about = card.load.network(asked.weights)
-    done = onnx.export(card, net, out, _examples(), _facts(card, about, asked.licence))
+    done = onnx.export(card, net, out, _examples(), _facts(card, about, asked.license))
     lines = [f"input  {port.name} ({', '.join(map(str, port.shape))}): {port.meaning}" for port in done.inputs]
     lines += [
         f"checked on {width}x{height} pixels: {difference:.2g} grey levels from {card.name} itself"
         for (width, height), difference in done.differences.items()
     ]
-    lines.append(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {card.title}, weights {about.name}")
-    document = {
-        "file": out,
-        "method": card.name,
-        "weights": about.name,
-        "inputs": [asdict(port) for port in done.inputs],
-        "grey_levels": max(done.differences.values()),
-    }
-    output.answer(asked.as_json, document, "\n".join(lines))
+    size = out.stat().st_size
+    inputs = [{"name": port.name, "shape": port.shape, "meaning": port.meaning} for port in done.inputs]
+    checks = [{"width": width, "height": height, "difference": difference}
+              for (width, height), difference in done.differences.items()]  # fmt: skip
+    document = {"file": out, "bytes": size, "method": card.name, "weights": about, "inputs": inputs, "checks": checks}
+    text = "\n".join([*lines, f"{out}: {size / 1e6:.1f} MB, {card.title}, weights {about.name}"])
+    output.answer(asked.as_json, document, text)
 
 
 def _card(method: str | None, weights: Path | None) -> MethodCard:
