@@ -122,7 +122,7 @@ def _features(luma: np.ndarray, side: int) -> np.ndarray:
     deviation = np.sqrt(np.abs(local_mean(luma**2) - mean**2))
     normalised = (luma - mean) / (deviation + 1)  # Eq. 1; one grey level keeps flat areas from dividing by zero
     # Where all pixels are equal only rounding is left. Signs are counted below, so that on photos with burnt-out areas
-    # it would move the value by 0.03 from one machine to the next; without it the value is BasicSR's to 0.002.
+    # it would move the value by 0.03 from one machine to the next; without it the value is BasicSR's to 0.003.
     normalised[np.abs(normalised) < _ROUNDING] = 0
     height, width = luma.shape
     blocks = normalised.reshape(height // side, side, width // side, side).swapaxes(1, 2).reshape(-1, side, side)
