@@ -78,7 +78,7 @@ def _measured(session: Session, more: Sequence[str], out: str | Path | None, reu
     if session.limit is not None and session.limit < 1:
         raise Misuse(f"limit={session.limit}: give a number of pairs, or None for all.")
     if ALL in session.choice.names:
-        raise Misuse("evaluate measures one method; call it for each, or use refsr-bench run --method all.")
+        raise Misuse("evaluate measures one method; call it for each. The command run takes --method all.")
     names = dict.fromkeys((*session.protocols[0].metrics, *more))
     metrics = load_metrics(names, session.choice.device)
     place, temporary = place_of(out)

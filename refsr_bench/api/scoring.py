@@ -57,7 +57,10 @@ def measure(
 @functools.cache
 def _compute(name: str, device: str) -> Callable[[Image, Image, int, bool], float]:
     """Load a metric once, because some have a network."""
-    return catalogue.get("METRICS", name).load(device, None)
+    card = catalogue.get("METRICS", name)
+    if card.level == "set":
+        raise Misuse(f"{card.title} compares many images; `evaluate` and `score` measure it over a data set.")
+    return card.load(device, None)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from refsr_bench.cli import (
     protocols,
     robustness,
     run,
+    sr,
     study,
     submit,
     train,
@@ -36,7 +37,7 @@ def main() -> None:
 for command in (
     run.run,
     run.score,
-    run.sr,
+    sr.sr,
     match.match,
     view.view,
     train.train,

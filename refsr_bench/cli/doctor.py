@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from refsr_bench.cli import options
+from refsr_bench.cli import options, output
 from refsr_bench.cli.grammar import Command
 from refsr_bench.cli.options import as_one
 
@@ -22,15 +22,13 @@ def doctor(asked: Any) -> None:
 
     The report holds no names of people or machines, no home folders and no secrets. Exit code 1: something is broken.
     """
-    from refsr_bench.core.reader import dumps
+    from refsr_bench.core.reader import to_json
     from refsr_bench.core.terminal import printable
     from refsr_bench.doctor import words
     from refsr_bench.doctor.examine import examine
 
     report = examine(asked.data_root)
-    if asked.as_json:
-        click.echo(dumps(report), nl=False)
-    else:
-        click.echo(printable((words.markdown if asked.markdown else words.text)(report)))
+    text = (words.markdown if asked.markdown else words.text)(report)
+    output.answer(asked.as_json, to_json(report), printable(text))
     if not report.usable:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The commands that run methods, measure SR images, and super-resolve one photo."""
+"""The commands that run methods and measure SR images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from refsr_bench.core.errors import Misuse
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
-    from refsr_bench.core.types import Prediction
     from refsr_bench.evaluation.plan import Pictures
 
 
@@ -62,9 +61,11 @@ if TYPE_CHECKING:
 )
 @options.matching()
 @views_option("run")
+@options.tile_option("run")
 @options.name("Of the method's row and folder; default: its own.")
 @options.limit("The first pairs; such runs are never ranked.")
 @options.device_option
+@options.dtype_option
 @options.save_images("Default: of at most 20 pairs.", default=None)
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @options.reuse_option
@@ -82,6 +83,7 @@ def run(asked: Any) -> None:
     from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.evaluation.pictures import pictures_of
     from refsr_bench.evaluation.session import Session, run_session
+    from refsr_bench.tiles.sizes import parse as tiles_of
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
     if not methods and not asked.weights:
@@ -92,9 +94,10 @@ def run(asked: Any) -> None:
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
     datasets = tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets)
-    asked_for = {None: pictures_of(datasets, asked.limit), True: "images", False: "none"}
-    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     device = resolve_device(asked.device)
+    metrics = metrics_of(protocol, device, asked)
+    asked_for = {None: pictures_of(datasets, asked.limit, metrics), True: "images", False: "none"}
+    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     session = Session(
         choice=Choice(
             methods,
@@ -105,10 +108,12 @@ def run(asked: Any) -> None:
             asked.time_limit,
             asked.depends,
             views_of(asked.views),
+            tiles_of(asked.tile),
+            asked.dtype,
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
-        metrics=metrics_of(protocol, device, asked),
+        metrics=metrics,
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,
@@ -183,60 +188,3 @@ def score(asked: Any) -> None:
     report_runs(done, asked.out, asked.as_json)
     _report_pictures(done, asked.out, plan.pictures)
     exit_on_failures(done)
-
-
-@click.command(cls=Command)
-@options.lr(required=True)
-@options.ref("", "refs")
-@options.method("Default: what --weights are recognised as, else c2matching.")
-@options.weights("Without --method: a model from anywhere, which is recognised.", type=path_type())
-@options.matching()
-@views_option("sr")
-@options.device_option
-@options.out("The SR image, a .png.", required=True)
-@options.overwrite()
-@options.json_option
-@as_one
-def sr(asked: Any) -> None:
-    """Super-resolve one photo x4 with the help of reference photos of any size."""
-    from refsr_bench.api import upscaling
-    from refsr_bench.core.terminal import steps
-    from refsr_bench.pixels import images
-
-    manner = upscaling.Manner(asked.method, asked.weights, asked.matching, asked.views, asked.device)
-    card = manner.card
-    if asked.out.suffix.lower() != ".png":
-        raise Misuse(f"--out {asked.out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
-    options.refuse_existing(asked.out, asked.overwrite)
-    upscaling.check(manner, len(asked.refs))
-    with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
-        step()
-        low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
-        step()
-        upscaler = upscaling.upscaler(manner)
-        step()
-        made = upscaler(low, high)
-        step()
-        sr = made.prediction.sr
-        images.write_png(asked.out, sr)
-    seen = _views_in_words(made.prediction, asked.refs) if made.views_asked else ""
-    if made.views_left_out:
-        seen = "; views were left out, because they take much memory for so large an image: --views auto takes them"
-    weights = upscaler.loaded.weights
-    document = {"file": asked.out, "width": sr.shape[1], "height": sr.shape[0], "method": card.name,
-                "weights": weights, "views_left_out": made.views_left_out}  # fmt: skip
-    text = f"{asked.out}: {sr.shape[1]}x{sr.shape[0]}, {card.title}, weights {weights.name}{seen}"
-    output.answer(asked.as_json, document, text)
-
-
-def _views_in_words(made: Prediction, refs: Sequence[Path]) -> str:
-    """Return what the method took from views, or could take if it does not tell."""
-    from refsr_bench.core.schema import IN_WORDS
-
-    shares = made.shares or [view.valid.mean() for view in made.views]
-    told = [
-        f"; {f'{refs[view.reference]}: ' if len(refs) > 1 else ''}view by {IN_WORDS['found_by'][view.found_by]}, "
-        f"{100 * share:.0f} % of the image"
-        for view, share in zip(made.views, shares, strict=True)
-    ]
-    return "".join(told) or "; no view of a reference was believed"

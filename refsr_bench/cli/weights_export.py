@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refsr_bench import __version__
-from refsr_bench.cli import options
+from refsr_bench.cli import options, output
+from refsr_bench.cli.grammar import Command
 from refsr_bench.cli.options import path_type
 from refsr_bench.core.errors import Misuse
 
@@ -21,13 +22,15 @@ SIZES = ((32, 40), (24, 52), (41, 27))
 """LR rows and columns of the images that an exported file is checked on: traced, wider, higher."""
 
 
-@click.command()
+@click.command(cls=Command)
 @options.method("Needed without --weights.")
 @options.weights("'synthetic': made by formula.", type=path_type())
-@click.option("--licence", default="", metavar="TEXT", help="The weights' licence, which the file then states.")
+@options.licence("Of the weights, which the file then states.", default="")
 @options.out("An .onnx file.", required=True)
 @options.overwrite()
-def export(method: str | None, weights: Path | None, licence: str, out: Path, overwrite: bool) -> None:
+@options.json_option
+@options.as_one
+def export(asked: Any) -> None:
     """Write a network as an ONNX file, for programs without this package.
 
     Images may have any size. SISR methods take LR alone; c2matching takes LR, a reference and the matches. The file is
@@ -35,18 +38,26 @@ def export(method: str | None, weights: Path | None, licence: str, out: Path, ov
     """
     from refsr_bench.learning import onnx
 
+    out = asked.out
     if out.suffix != ".onnx":
         raise Misuse(f"--out {out}: must end in .onnx.")
-    options.refuse_existing(out, overwrite)
-    card = _card(method, weights)
+    options.refuse_existing(out, asked.overwrite)
+    card = _card(asked.method, asked.weights)
     onnx.check(card)
-    net, about = card.load.network(weights)
-    done = onnx.export(card, net, out, _examples(), _facts(card, about, licence))
-    for port in done.inputs:
-        click.echo(f"input  {port.name} ({', '.join(map(str, port.shape))}): {port.meaning}")
-    for (width, height), difference in done.differences.items():
-        click.echo(f"checked on {width}x{height} pixels: {difference:.2g} grey levels from {card.name} itself")
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {card.title}, weights {about.name}")
+    net, about = card.load.network(asked.weights)
+    done = onnx.export(card, net, out, _examples(), _facts(card, about, asked.license))
+    lines = [f"input  {port.name} ({', '.join(map(str, port.shape))}): {port.meaning}" for port in done.inputs]
+    lines += [
+        f"checked on {width}x{height} pixels: {difference:.2g} grey levels from {card.name} itself"
+        for (width, height), difference in done.differences.items()
+    ]
+    size = out.stat().st_size
+    inputs = [{"name": port.name, "shape": port.shape, "meaning": port.meaning} for port in done.inputs]
+    checks = [{"width": width, "height": height, "difference": difference}
+              for (width, height), difference in done.differences.items()]  # fmt: skip
+    document = {"file": out, "bytes": size, "method": card.name, "weights": about, "inputs": inputs, "checks": checks}
+    text = "\n".join([*lines, f"{out}: {size / 1e6:.1f} MB, {card.title}, weights {about.name}"])
+    output.answer(asked.as_json, document, text)
 
 
 def _card(method: str | None, weights: Path | None) -> MethodCard:

@@ -18,12 +18,20 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max")  # see cgroups(7), version 2
 
 
 def resolve_device(text: str) -> str:
-    """Turn "auto", "cpu", "cuda" or "cuda:N" into an existing device. Raises Misuse otherwise."""
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?", text):
-        raise Misuse(f"--device takes auto, cpu, cuda or cuda:N, not '{text:.40}'.")
+    """Turn "auto", "cpu", "cuda", "cuda:N" or "mps" into an existing device. Raises Misuse otherwise.
+
+    "auto" is a CUDA device if there is one, and else the CPU: "mps" gives slightly other images, so it is asked for.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", text):
+        raise Misuse(f"--device takes auto, cpu, cuda, cuda:N or mps, not '{text:.40}'.")
     if text == "cpu":
         return text
     import torch
+
+    if text == "mps":
+        if not torch.backends.mps.is_available():
+            raise Misuse("--device mps: torch sees no Apple GPU on this machine. Use --device cpu or auto.")
+        return text
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if text == "auto":

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import album
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -24,7 +25,10 @@ from refsr_bench.cli.output import SCHEMA
 from refsr_bench.data.opening import open_dataset
 
 SHAPES = Path(__file__).with_name("shapes.json")
-BY_NAME = ("means", "counts", "missing", "fields", "parts", "values", "failed", "psnr_y", "a", "b", "categories")
+BY_NAME = (
+    *("means", "counts", "missing", "fields", "parts", "values", "failed", "psnr_y", "categories", "versions"),
+    *("a", "b"),
+)
 """Keys of objects whose own keys are names, such as those of metrics, and of values of any kind."""
 
 
@@ -58,7 +62,7 @@ def looking() -> Iterator[dict[str, Any]]:
     for words in (
         ("data", "list"), ("data", "info", "wrsr"), ("data", "verify", "sample"), ("methods",),
         ("methods", "info", "c2matching"), ("protocols",), ("protocols", "diff", "c2", "ttsr"),
-        ("protocols", "selftest"), ("weights", "list"), ("weights", "info", "c2matching-nano-v2"),
+        ("doctor",), ("protocols", "selftest"), ("weights", "list"), ("weights", "info", "c2matching-nano-v2"),
         ("weights", "verify", "c2matching-nano-v2"), ("data", "stats", "sample"),
     ):  # fmt: skip
         yield document(*words)
@@ -76,9 +80,14 @@ def measuring() -> Iterator[dict[str, Any]]:
     yield document("leaderboard", "figures", "--format", "svg")
     yield document("submit", "check", "results/c2/sample/one/result.json", "--sample", 0)
     yield document("submit", "template", "repository")
-    robust = ("--transform", "rotation", "--method", "bicubic", "--matcher", "pixels", "--levels", "small", "--limit", 1)
-    yield document("robustness", *robust)
-    yield document("study", "init", "study", "--methods", "one,two", "--dataset", "sample", "--attention", 0)
+    small = ("--levels", "small", "--limit", 1)
+    yield document("robustness", "--transform", "rotation", "--method", "bicubic", "--matcher", "pixels", *small)
+    images = Path("results/c2/sample/one/images")
+    Path("turned").mkdir()
+    for path in images.glob("*.png"):
+        Image.open(path).rotate(180).save(f"turned/{path.name}")
+    folders = ("--images", f"A={images}", "--images", "B=turned")
+    yield document("study", "init", "study", *folders, "--attention", 0)
     done = CliRunner().invoke(main, ["study", "export", "study", "--tasks"]).output.splitlines()
     rows = [f"{who},{','.join(task.split(',')[1:3])},left" for who in ("a", "b") for task in done[1:]]
     Path("answers.csv").write_text("\n".join(["participant,left,right,choice", *rows]))
@@ -95,10 +104,11 @@ def making() -> Iterator[dict[str, Any]]:
     pair = ("--lr", "lr.png", "--ref", "photos/1.png", "--device", "cpu")
     yield document("sr", *pair, "--out", "sr.png", "--matching", "exact")
     yield document("match", *pair, "--out", "match.png")
-    quick = ("--recipe", "small-cpu", "--set", "run.validation=1", "--set", "batch=1", "--set", "crop=64", "--budget", 1)
-    yield document("train", "srcnn", "--data", "photos", "--out", "trained", "--device", "cpu", *quick)
+    quick = ("--recipe", "small-cpu", "--set", "run.validation=1", "--set", "batch=1", "--set", "crop=64")
+    yield document("train", "srcnn", "--data", "photos", "--out", "trained", "--device", "cpu", "--budget", 1, *quick)
     yield document("weights", "pack", "trained/last.safetensors", "--out", "packed.safetensors")
     yield document("weights", "import", "--method", "srcnn", "packed.safetensors", "--out", "imported.safetensors")
+    yield document("weights", "export", "--method", "srcnn", "--weights", "packed.safetensors", "--out", "net.onnx")
     rotation = ("--transform", "rotation", "--levels", "small", "--limit", 1)
     yield document("build", "transform", *rotation, "--out", "split")
     small = ("--set", "query_min_long_side=100", "--set", "ref_min_long_side=100")
@@ -106,15 +116,19 @@ def making() -> Iterator[dict[str, Any]]:
     for stage in (("queries", "--from", "photos"), ("pool", "--from", "photos"), ("clean",), ("select", "--auto")):
         yield document("build", "wrsr", stage[0], "project", *stage[1:])
     yield document("build", "wrsr", "status", "project")
+    for which, n in ((4, 0), (4, 1), (4, 2), (0, 0), (1, 0), (5, 0)):
+        album.save(album.view(which, n), Path("albums/one") / f"{which}{n}.png")
+    yield document("build", "levels", "--albums", "albums", "--out", "levels")
+    yield document("view", "sr.png", "lr.png", "--no-browser")
 
 
 PARTS = {part.__name__: part for part in (looking, measuring, making)}
 BESIDE = {  # with reasons
     "ablation": "trains many networks; tests/c2matching/test_c2_ablation.py reads its document",
-    "build levels": "matches albums for long; tests/builder reads its document",
     "build wrsr export": "needs a set with choices; tests/builder reads its document",
     "build wrsr rescale": "see build wrsr export",
-    "data prepare": "tests/data/test_prepare.py reads its document",
+    "submit prepare": "needs a clone; tests/cli/test_cli_submit.py reads its document",
+    "data prepare": "a test below reads its document",
 }
 
 
