@@ -51,7 +51,10 @@ def files() -> dict[str, WeightsFile]:
 
     A file without one is called as it is called on the disk, behind its method where others have the same name.
     """
-    return {_name(file): file for file in (*PARTS, *MODELS, *_of_cards())}
+    found: dict[str, WeightsFile] = {}
+    for file in (*PARTS, *MODELS, *_of_cards()):
+        found.setdefault(_name(file), file)
+    return found
 
 
 def _name(file: WeightsFile) -> str:

@@ -130,7 +130,7 @@ def test_vgg19_that_is_not_here(official, monkeypatch, tmp_path):
     (official.parent / NAMES[2]).unlink()
     for name in ("TORCH_HOME", "REFSR_WEIGHTS"):
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
-    with pytest.raises(BenchError, match=r"beside it .*is not on this machine. Get it: .refsr-bench weights fetch vgg19"):
+    with pytest.raises(BenchError, match=r"beside it .*not on this machine. Get it: .refsr-bench weights fetch vgg19"):
         load(official, "cpu")
 
 

@@ -195,7 +195,7 @@ def test_a_file_placed_by_hand_counts_by_its_digest(listed, tmp_path):
 
 
 def test_names_that_are_nearly_right_are_suggested():
-    with pytest.raises(Misuse, match="Did you mean .*vgg19"):
+    with pytest.raises(Misuse, match=r"Did you mean .*vgg19"):
         weights_file("vgg91")
     assert {file.name for file in known.named("c2matching")} >= {"vgg19"}
 
