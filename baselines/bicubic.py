@@ -11,9 +11,11 @@ from refsr_bench.core.schema import Arithmetic
 from refsr_bench.core.types import Image, Prediction
 from refsr_bench.pixels.resize import resize_pil_bicubic
 
+BYTES = 16  # for each pixel of SR: of Pillow's image, its copy as an array, and the pass along rows
+
 
 def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
-    """Enlarge by Pillow's bicubic (a = -0.5), rounded to uint8; references are ignored."""
+    """Enlarge by Pillow's bicubic (a = -0.5), rounded to the type of LR; references are ignored."""
     height, width = lr.shape[:2]
     return Prediction(resize_pil_bicubic(lr, height * scale, width * scale))
 
@@ -21,7 +23,7 @@ def upscale(lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
 def load(weights: Path | None, device: str) -> LoadedMethod:
     if weights is not None:
         raise Misuse(f"bicubic has no weights; leave --weights {weights} out.")
-    return LoadedMethod(upscale, arithmetic=Arithmetic("whole", "fixed point"))
+    return LoadedMethod(upscale, arithmetic=Arithmetic("whole", "fixed point"), bytes_per_pixel=BYTES, deep=True)
 
 
 METHODS = (

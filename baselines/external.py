@@ -111,7 +111,9 @@ def load(
         raise Misuse("external needs --command, for example --command 'python mymodel.py {lr} {ref} {out}'.")
     behind = Weights("unknown", f"command {command}", None)
     predict = partial(upscale, arguments(command), time_limit)
-    return LoadedMethod(predict, behind, parameters=None, options={"command": command}, origin="command")
+    return LoadedMethod(
+        predict, behind, parameters=None, options={"command": command}, origin="command", bytes_per_pixel=0
+    )
 
 
 METHODS = (

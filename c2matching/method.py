@@ -124,6 +124,7 @@ SYSTEM = System(
     channels_last=True,
     stages=Stages(STAGES, _configuration, _stage),
     restore_views=restore_views,
+    bytes_per_pixel=3200,
     graph=_graph,
 )
 

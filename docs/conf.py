@@ -1,12 +1,14 @@
 """The site of the documentation. Its source is the whole repository, so that links are the same here and on a host."""
 
+from typing import Any
+
 from refsr_bench import __version__
 
 project = "refsr-bench"
 author = "refsr-bench contributors"
 version = release = __version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_click"]
 root_doc = "docs/index"
 include_patterns = [
     "docs/*.md",
@@ -29,3 +31,15 @@ html_static_path: list[str] = []
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+
+
+def _code_as_code(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Mark the indented lines of a docstring as code; they would become quotations."""
+    for number in reversed(range(1, len(lines))):
+        begins = lines[number].startswith("    ") and not lines[number - 1].strip()
+        if begins and (number < 2 or not lines[number - 2].startswith("    ")):
+            lines[number:number] = [".. code-block:: python", ""]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _code_as_code)

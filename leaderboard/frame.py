@@ -64,13 +64,14 @@ def frame(runs: Iterable[LoadedRun]) -> pd.DataFrame:
     weights ...: of its method. base, variation, level: for a data set made from another, missing otherwise. protocol:
     the label. pair: the image's id. value: float64, unrounded; inf for the PSNR of identical images, nan if status is
     not "measured". seconds, peak_memory_mb, load: of the image; nan if not recorded. Pairs without a record have no
-    row.
+    row, and neither have metrics of all images together.
     """
     runs = list(runs)
     images = [image for loaded in runs for image in loaded.result.images]
-    cards = [metric for loaded in runs for metric in loaded.result.run.metrics]
+    own = [[metric for metric in loaded.result.run.metrics if metric.level == "image"] for loaded in runs]
+    cards = [metric for metrics in own for metric in metrics]
     sizes = np.array([len(loaded.result.images) for loaded in runs], int)
-    metrics = np.array([len(loaded.result.run.metrics) for loaded in runs], int)
+    metrics = np.array([len(metrics) for metrics in own], int)
     rows = sizes * metrics
     of_run = np.repeat(np.arange(len(runs)), rows)
     of_image = np.repeat(np.arange(len(images)), np.repeat(metrics, sizes))

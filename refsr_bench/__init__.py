@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leaderboard.frame import load_results as load_results
+    from refsr_bench.api.comparing import Comparison as Comparison
+    from refsr_bench.api.comparing import compare as compare
     from refsr_bench.api.conventions import protocol as protocol
     from refsr_bench.api.evaluating import evaluate as evaluate
     from refsr_bench.api.pairs import load_dataset as load_dataset
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from refsr_bench.api.result import Result as Result
     from refsr_bench.api.scoring import measure as measure
     from refsr_bench.api.scoring import score as score
+    from refsr_bench.api.sweeping import Sweep as Sweep
+    from refsr_bench.api.sweeping import robustness as robustness
     from refsr_bench.api.upscaling import upscale as upscale
     from refsr_bench.core.cards import LoadedMethod as LoadedMethod
     from refsr_bench.core.cards import MethodCard as MethodCard
@@ -38,6 +42,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BenchError": "refsr_bench.core.errors",
+    "Comparison": "refsr_bench.api.comparing",
     "Dataset": "refsr_bench.core.types",
     "LoadedMethod": "refsr_bench.core.cards",
     "MethodCard": "refsr_bench.core.cards",
@@ -47,12 +52,15 @@ _HOMES = {
     "Protocol": "refsr_bench.protocols.base",
     "RefPair": "refsr_bench.core.types",
     "Result": "refsr_bench.api.result",
+    "Sweep": "refsr_bench.api.sweeping",
+    "compare": "refsr_bench.api.comparing",
     "evaluate": "refsr_bench.api.evaluating",
     "load_dataset": "refsr_bench.api.pairs",
     "load_results": "leaderboard.frame",
     "measure": "refsr_bench.api.scoring",
     "pair": "refsr_bench.api.pairs",
     "protocol": "refsr_bench.api.conventions",
+    "robustness": "refsr_bench.api.sweeping",
     "score": "refsr_bench.api.scoring",
     "to_hf": "refsr_bench.api.pairs",
     "upscale": "refsr_bench.api.upscaling",

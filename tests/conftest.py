@@ -77,7 +77,7 @@ def reader(
     monkeypatch.delenv("REFSR_DATA", raising=False)
     monkeypatch.setenv("REFSR_WEIGHTS", str(home / "weights"))
     yield Reader(home, photo, wrsr)
-    catalogue.collect.cache_clear()  # a page may have installed a package of methods
+    catalogue.forget()  # a page may have installed a package of methods
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from torch import Tensor
 from c2matching.matching.coarse import match_coarse
 from c2matching.matching.patch_correlation import match
 from c2matching.matching.patches import index_to_flow
+from refsr_bench.learning.hardware import in_float32
 
 GAP = 16  # rows of zeros between references on their canvas, in descriptor cells: more than learned offsets reach
 
@@ -33,6 +34,7 @@ class Correspondence:
     certainty: Tensor | None = None
 
 
+@in_float32
 def correspond(features: Tensor, ref_features: Tensor | Sequence[Tensor], mode: str = "exact") -> Correspondence:
     """Match the descriptors of an image with those of one or several references of any sizes; the best match wins.
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from c2matching.matching import pruned
 from c2matching.matching.patches import PATCH, check_size, patch_norms
+from refsr_bench.learning.hardware import in_float32
 
 TILE = {"cpu": 3 << 20, "cuda": 1 << 26}  # pixel correlations held at once; 12 MiB on CPUs, which fit the cache
 STRIP = 256  # input columns at once, which bounds the memory of wide images
@@ -31,6 +32,7 @@ ROWS = 8  # reference rows that share a maximum, because long stretches of memor
 EQUAL_NORMS = 2**-20  # relative; norms that differ by less, eight roundings of float32, count as equal
 
 
+@in_float32
 @torch.no_grad()
 def match(
     features: Tensor,
@@ -110,7 +112,7 @@ def _match_strip(features: Tensor, ref_features: Tensor, norms: Tensor, precisio
         image, keys = ((t.half() if t.is_cuda else t.bfloat16()) for t in (image, keys))
         if not (image.is_cuda or torch.cpu._is_avx512_bf16_supported()):  # multiplied several times slower there
             image, keys = image.float(), keys.float()
-    step, most = _tile_rows(w, ref_rows, ref_w, TILE[features.device.type])
+    step, most = _tile_rows(w, ref_rows, ref_w, TILE.get(features.device.type, TILE["cuda"]))
     best = features.new_full((h - 2, w - 2), -torch.inf)
     index = torch.zeros((h - 2, w - 2), dtype=torch.int64, device=features.device)
     for top in range(0, ref_rows, most):

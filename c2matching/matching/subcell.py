@@ -28,6 +28,7 @@ from torch import Tensor
 from c2matching.matching.correspondence import Correspondence
 from c2matching.matching.pruned import available, in_threads
 from c2matching.matching.window import CELL, FLAT, LEAST_BEND, REACH, STEADY, WINDOW
+from refsr_bench.learning.hardware import in_float32
 from refsr_bench.pixels.resize import LR_BLUR
 
 MOST = REACH + 1  # shifts that are ever looked at: a parabola needs the neighbours of the furthest
@@ -36,6 +37,7 @@ PATCHES = 1 << 12  # patches refined at once by tensors; their windows take 10 M
 LUMA = (0.299, 0.587, 0.114)
 
 
+@in_float32
 @torch.no_grad()
 def refine(found: Correspondence, enlarged: Tensor, refs: Sequence[Tensor]) -> Correspondence:
     """Move every match of ``found`` to its place below a cell, and state its certainty.
@@ -85,13 +87,13 @@ def _padded(image: Tensor, rim: int) -> Tensor:
 def _variances(image: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance of every WINDOW x WINDOW pixels of (H, W), by the window's top-left pixel.
 
-    float64 inside, because the variance is a small difference of large numbers.
+    float64 inside where the device has it, because the variance is a small difference of large numbers.
     """
 
     def mean_of(x: Tensor) -> Tensor:
         return F.avg_pool2d(F.avg_pool2d(x[None, None], (WINDOW, 1), 1), (1, WINDOW), 1)[0, 0]
 
-    x = image.double()
+    x = image if image.device.type == "mps" else image.double()  # which has no float64
     mean, square = mean_of(x), mean_of(x.square())
     return mean.to(image.dtype), (square - mean.square()).clamp_min(0).to(image.dtype)
 

@@ -1,4 +1,7 @@
-"""Writes the tables of methods in README and of matchers in methods.md from the catalogue."""
+"""Writes tables from the catalogue into the pages that have their marks: python docs/scripts/methods_table.py
+
+Methods are in README, matchers in methods.md, metrics in metrics.md, data sets in own-data.md.
+"""
 
 import re
 from pathlib import Path
@@ -6,7 +9,10 @@ from pathlib import Path
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = ("methods", "what", "year", "references", "parameters", "GMACs", "verified against")
+METRICS_HEAD = ("metric", "title", "better", "unit", "what")
+DATASETS_HEAD = ("data set", "what", "pairs", "references of each")
 MATCHERS_HEAD = ("matcher", "what", "year", "how it finds correspondences")
 
 
@@ -39,6 +45,24 @@ def matcher_rows() -> list[tuple[str, ...]]:
     return [(f"`{card.name}`", card.title, str(card.year), card.description) for card in cards]
 
 
+def metric_rows() -> list[tuple[str, ...]]:
+    """A row per metric."""
+    cards = catalogue.collect("METRICS").values()
+    return [(f"`{card.name}`", card.title, card.direction, card.unit or "-", card.description) for card in cards]
+
+
+def dataset_rows() -> list[tuple[str, ...]]:
+    """A row per data set."""
+    cards = catalogue.collect("DATASETS").values()
+    return [(f"`{card.name}`", card.description, str(card.n_pairs or "any"), card.refs_per_pair) for card in cards]
+
+
+def pages() -> list[Path]:
+    """The pages that have marks of a table."""
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [path for path in found if "written by docs/scripts/methods_table.py" in path.read_text(encoding="utf-8")]
+
+
 def _table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     lines = (head, tuple("---" for _ in head), *body)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -46,7 +70,12 @@ def _table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
 
 def written(page: str) -> str:
     """Return a page with those of its tables brought up to date that it has."""
-    tables = {"methods": _table(HEAD, rows()), "matchers": _table(MATCHERS_HEAD, matcher_rows())}
+    tables = {
+        "methods": _table(HEAD, rows()),
+        "matchers": _table(MATCHERS_HEAD, matcher_rows()),
+        "metrics": _table(METRICS_HEAD, metric_rows()),
+        "data sets": _table(DATASETS_HEAD, dataset_rows()),
+    }
     for name, table in tables.items():
         begin, end = f"<!-- {name}: written by docs/scripts/methods_table.py -->\n", f"<!-- end of {name} -->"
         page = re.sub(f"{begin}.*?{end}", lambda _, new=f"{begin}{table}\n{end}": new, page, flags=re.S)
@@ -54,6 +83,5 @@ def written(page: str) -> str:
 
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parents[2]
-    for path in (root / "README.md", root / "docs" / "reference" / "methods.md"):
+    for path in pages():
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")

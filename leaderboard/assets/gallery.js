@@ -341,8 +341,8 @@
     if (mine !== turn) return;
     shots = made.filter(Boolean);
     let readable = true;
+    const hr = shots.find((shot) => shot.item.key === "hr");
     try {
-      const hr = shots.find((shot) => shot.item.key === "hr");
       const truth = shots.length && luma((hr || shots[0]).canvas.getContext("2d"), w, h);
       if (hr) for (const shot of shots) if (shot !== hr) shot.line = psnr(luma(shot.canvas.getContext("2d"), w, h), truth);
     } catch { // SecurityError: this page came from a disk
@@ -351,7 +351,7 @@
     here.list.replaceChildren(...shots.map((shot) => make("li", {}, shot.canvas,
       make("b", { textContent: shot.item.name }), make("span", { textContent: shot.line }))));
     here.save.disabled = !readable;
-    here.note.textContent = readable || !own
+    here.note.textContent = !hr ? "" : readable || !own
       ? "PSNR of luma (BT.601) in the part shown."
       : "A page opened from a disk may show its pictures but not read them: PSNR is that of the whole image.";
     if (!readable) {

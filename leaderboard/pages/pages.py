@@ -47,7 +47,20 @@ def render(template: str, *, here: str, root: str, site: Site, **context: Any) -
 
     here: the key of its Entry. root: "" for pages in the site's root, "../" one folder below, and so on.
     """
-    return _environment().get_template(template).render(here=here, root=root, site=site, **context)
+    return render_alone(template, here=here, root=root, site=site, **context)
+
+
+def render_alone(template: str, **context: Any) -> str:
+    """Render a page that belongs to no site as text."""
+    return _environment().get_template(template).render(**context)
+
+
+def has(path: Path, mark: str) -> bool:
+    """Tell whether the beginning of a text file holds ``mark``."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return mark in file.read(4096)
 
 
 @functools.cache

@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from leaderboard.exports import site_index
 from leaderboard.exports.export import all_json, script, script_name
 from leaderboard.frame import frame
 from leaderboard.pages import evidence, figures, finder, gallery, index, statistics_page, study
-from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, render
+from leaderboard.pages.pages import ASSETS, GENERATOR, Entry, Site, has, render
 from leaderboard.reading.failures import failed_runs
 from leaderboard.reading.load import Problem, Results, read_folder
 from leaderboard.reading.published import published
@@ -137,6 +138,7 @@ def _files(found: _Content, title: str) -> Iterator[tuple[str, str]]:
     failed = failed_runs(found.results.runs)
     shown = index.context(found.tables, found.problems, published(), failed, found.pictures)
     yield "leaderboard.json", all_json(shown["measured"])
+    yield site_index.NAME, site_index.text(title, found.tables, found.pictures, site.entries)
     yield from ((f"assets/{path.name}", path.read_text(encoding="utf-8")) for path in sorted(ASSETS.iterdir()))
     yield "leaderboard.csv", to_csv(found.tables)
     yield from ((table.csv_name, to_csv((table,))) for table in found.tables)
@@ -161,15 +163,7 @@ def _refuse_foreign(out: Path, names: Iterable[str]) -> None:
     Our pages say themselves that they are ours. Other files count as ours in a folder whose leaderboard.json, or whose
     first page, is ours.
     """
-    ours = any(_has(out / name, mark) for name, mark in (("leaderboard.json", MARK), ("index.html", GENERATOR)))
+    ours = any(has(out / name, mark) for name, mark in (("leaderboard.json", MARK), ("index.html", GENERATOR)))
     for path in (out / name for name in names):
-        if path.exists() and not (_has(path, GENERATOR) if path.suffix == ".html" else ours):
+        if path.exists() and not (has(path, GENERATOR) if path.suffix == ".html" else ours):
             raise BenchError(f"{path} was not written by refsr-bench and stays; choose another folder for the site")
-
-
-def _has(path: Path, mark: str) -> bool:
-    """Tell whether the beginning of a file holds ``mark``."""
-    if not path.is_file():
-        return False
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return mark in file.read(4096)

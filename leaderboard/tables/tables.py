@@ -212,6 +212,8 @@ def _score(result: Result, metric: MetricInfo) -> Score:
     """Return the mean of one metric; rank 0 if it may be ranked, and ``ranked`` then finds its place."""
     value = None if metric is GAIN else result.means.get(metric.name)
     covered = sum(metric.name in image.metrics for image in result.measured)
+    if metric.name in result.sets:
+        covered = result.sets[metric.name].images
     may = result.complete and result.run.method.ranked and value is not None
     return Score(value, of_metric(value, metric), 0 if may and covered == result.run.dataset.n_pairs else None)
 

@@ -35,6 +35,7 @@ def evaluate(
     depends: Sequence[str | Path] = (),
     matching: str | None = None,
     views: str = "none",
+    metrics: Sequence[str] = (),
     name: str | None = None,
     device: str = "auto",
     limit: int | None = None,
@@ -52,7 +53,8 @@ def evaluate(
     SR image; a ``torch.nn.Module``; a ``MethodCard``. dataset, protocol: see ``load_dataset`` and ``protocol``. refs:
     another rule of references ("all", "level:5", "none"). adapter: ``adapter(net, lr, refs)`` runs a network on tensors
     (1, 3, h, w) in [0, 1]; None calls ``net(lr)``. references: what a method of one's own takes, "none", "one" or
-    "many". depends: files that it reads. weights, matching, views, device: as of ``upscale``. name: of its row.
+    "many". depends: files that it reads. weights, matching, views, device: as of ``upscale``. metrics: names of
+    further ones beside the protocol's ("dists"). name: of its row.
 
     limit: only the first pairs. out: a results folder, in which the same call goes on where it stopped; None for a
     temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only".
@@ -68,16 +70,17 @@ def evaluate(
     pictures = {None: pictures_of((data,), limit), True: "images", False: "none"}[save_images]
     with methods.ready(method, own, chosen) as ready:
         session = Session(ready.choice, (data,), (convention,), (), name, limit, allow_leaks, pictures, made=ready.made)
-        return _measured(session, out, ready.reuse or reuse)
+        return _measured(session, metrics, out, ready.reuse or reuse)
 
 
-def _measured(session: Session, out: str | Path | None, reuse: Reuse) -> Result:
+def _measured(session: Session, more: Sequence[str], out: str | Path | None, reuse: Reuse) -> Result:
     """Carry out a session of one method on one data set under one protocol."""
     if session.limit is not None and session.limit < 1:
         raise Misuse(f"limit={session.limit}: give a number of pairs, or None for all.")
     if ALL in session.choice.names:
-        raise Misuse("evaluate measures one method; call it for each, or use refsr-bench run --method all.")
-    metrics = load_metrics(session.protocols[0].metrics, session.choice.device)
+        raise Misuse("evaluate measures one method; call it for each. The command run takes --method all.")
+    names = dict.fromkeys((*session.protocols[0].metrics, *more))
+    metrics = load_metrics(names, session.choice.device)
     place, temporary = place_of(out)
     (done,) = run_session(replace(session, metrics=metrics), place, reuse, lambda what: partial(tracked, what=what))
     return Result(*done, temporary)

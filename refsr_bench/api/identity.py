@@ -234,10 +234,10 @@ def _packaged(thing: Any) -> str:
         return ""  # an object that can be called: its values count
     module = "numpy" if isinstance(thing, np.ufunc) else getattr(thing, "__module__", None)
     name = getattr(thing, "__qualname__", None) or thing.__name__
-    if not isinstance(module, str):
-        return "" if isinstance(thing, types.FunctionType) else f"Python {name}"
     if "<locals>" in name or isinstance(thing, types.MethodType) or _bound(thing):
         return ""  # made by a call, or bound to an object: arguments and object count
+    if not isinstance(module, str):
+        return "" if isinstance(thing, types.FunctionType) else f"Python {name}"
     found = _package(module, getattr(sys.modules.get(module), "__file__", None))
     return f"{found} {module}.{name}" if found else ""
 

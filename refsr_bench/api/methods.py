@@ -110,11 +110,9 @@ def _named(method: str | Path, choice: Choice) -> Choice:
     if isinstance(method, str) and method in catalogue.collect("METHODS"):
         return replace(choice, names=(method,))
     if isinstance(method, Path) or Path(method).is_file():
-        from refsr_bench.learning.weights import owner
-
         if choice.weights:
             raise Misuse(f"{method} is a file of weights itself; leave weights out.")
-        return replace(choice, names=(owner(Path(method)).name,), weights=(str(method),))
+        return replace(choice, names=(), weights=(str(method),))  # recognised when it is loaded
     return replace(choice, names=(catalogue.get("METHODS", method).name,))
 
 

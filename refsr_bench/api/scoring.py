@@ -57,7 +57,10 @@ def measure(
 @functools.cache
 def _compute(name: str, device: str) -> Callable[[Image, Image, int, bool], float]:
     """Load a metric once, because some have a network."""
-    return catalogue.get("METRICS", name).load(device, None)
+    card = catalogue.get("METRICS", name)
+    if card.level == "set":
+        raise Misuse(f"{card.title} compares many images; `evaluate` and `score` measure it over a data set.")
+    return card.load(device, None)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def plan_of(
     if missing and not (images.partial and found):
         raise Misuse(
             f"{images.folder} has no SR image for {len(missing)} of {len(dataset)} pairs: {some(missing)}. "
-            "Add them, or measure the others (partial)."
+            "Add them, or measure the others: --partial, partial=True."
         )
     pairs = tuple(pair for pair in dataset if pair.id in found)
     return Plan(
@@ -113,6 +116,7 @@ def score(
     *,
     name: str,
     refs: str | None = None,
+    metrics: Sequence[str] = (),
     group: Literal["SISR", "Ref-SR"] = "Ref-SR",
     gan: bool = False,
     partial: bool = False,
@@ -126,7 +130,7 @@ def score(
         result = refsr_bench.score("outputs", "wrsr", name="My method")
 
     folder: SR images, one for each pair. A file belongs to a pair when it is called like the pair's id, its HR file or
-    its reference file, with or without something after "_", "-" or ".". dataset, protocol, refs, out, reuse,
+    its reference file, with or without something after "_", "-" or ".". dataset, protocol, refs, metrics, out, reuse,
     allow_leaks: as of ``evaluate``. name: the method's in tables. group, gan: statements about the method; rows trained
     with an adversarial loss are shaded. partial: measure the others when images are missing; such runs are never
     ranked. save_images: keep SR, HR, LR and references for pages and notebooks.
@@ -135,9 +139,11 @@ def score(
     """
     convention = with_refs(protocol, refs)
     images = Outside(Path(folder), name, group, gan, partial)
-    metrics = load_metrics(convention.metrics, "cpu")
     plan = plan_of(
-        *(images, load_dataset(dataset), convention), metrics=metrics, allow_leaks=allow_leaks, save_images=save_images
+        *(images, load_dataset(dataset), convention),
+        metrics=load_metrics(dict.fromkeys((*convention.metrics, *metrics)), "cpu"),
+        allow_leaks=allow_leaks,
+        save_images=save_images,
     )
     place, temporary = place_of(out)
     return Result(*evaluate(plan, place, reuse=reuse, track=functools.partial(tracked, what=name)), temporary)

@@ -10,16 +10,20 @@ from refsr_bench.cli import (
     build,
     compare,
     data,
+    doctor,
     leaderboard,
     match,
     methods,
     protocols,
     robustness,
     run,
+    sr,
     study,
     submit,
     train,
+    view,
     weights,
+    weights_export,
 )
 from refsr_bench.cli.grammar import Commands
 
@@ -33,8 +37,9 @@ def main() -> None:
 for command in (
     run.run,
     run.score,
-    run.sr,
+    sr.sr,
     match.match,
+    view.view,
     train.train,
     ablation.ablation,
     robustness.robustness,
@@ -47,5 +52,7 @@ for command in (
     study.study,
     submit.submit,
     compare.compare,
+    doctor.doctor,
 ):
     main.add_command(command)
+weights.weights.add_command(weights_export.export)

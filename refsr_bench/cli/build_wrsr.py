@@ -37,7 +37,7 @@ engine_options = [
     ),
 ]
 source_options = [
-    click.option("--license", help="Licence of these images: cc0, pdm, by, by-sa, ... (Creative Commons' words)."),
+    options.licence("Of these images: cc0, pdm, by, by-sa, ... (Creative Commons' words)."),
     click.option("--license-version", help="Its version, such as 4.0."),
     click.option("--creator", help="The photographer or author."),
     click.option("--category", help="Their category: outdoor, indoor, building, landmark, animal, plant, ..."),

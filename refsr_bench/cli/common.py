@@ -51,11 +51,10 @@ def metrics_of(protocol: Protocol, device: str, asked: Any) -> tuple[Metric, ...
 
 
 def metric_files(asked: Any) -> dict[str, Path]:
-    """Return the files of --metric-weights and --lpips-weights by the names of their metrics."""
+    """Return the files of --metric-weights by the names of their metrics."""
     from refsr_bench.evaluation.metrics import files_by_name
 
-    old = {"lpips": asked.lpips_weights} if asked.lpips_weights else {}
-    return old | files_by_name(asked.metric_weights)
+    return files_by_name(asked.metric_weights)
 
 
 def pair_progress(what: str) -> Track:

@@ -36,29 +36,31 @@ class Compare(Command):
 @options.overwrite()
 @options.json_option
 @click.pass_context
-def compare(ctx: click.Context, csv_file: Path | None, overwrite: bool, as_json: bool, **asked: Any) -> None:
+def compare(
+    ctx: click.Context, methods: tuple[str, ...], csv_file: Path | None, overwrite: bool, as_json: bool, **asked: Any
+) -> None:
     """Say which differences between methods are more than chance.
 
     A, B, ... are names of methods in the results folder, or run files (or their folders). p values are corrected over
     all methods that the folder has on the data set, as on the leaderboard's page. If run files are given by path, p
     values are corrected only over these.
     """
-    from leaderboard.statistics import comparison, records
+    from refsr_bench.api import comparing
     from refsr_bench.core.files import write_text
     from refsr_bench.core.reader import dumps
     from refsr_bench.core.terminal import one_line
 
     if csv_file:
         options.refuse_existing(csv_file, overwrite, "--csv")
-    found, problems = comparison.compare(comparison.Asked(**asked))
-    for problem in problems:
+    made = comparing.compare(*methods, **asked)
+    for problem in made.problems:
         output.warn(one_line(f"left out: {problem.path}: {problem.reason}"))
-    document = {"comparisons": [comparison.document(one) for one in found]}
+    document = made.document()
     file = ctx.meta.get(OLD_FILE)
     if file:
         warn_of_old(f"--json {file}", f"--json > {file}")
         write_text(file, dumps(document))
-    written = [f"\n{path}" for path in (csv_file, file) if path]
     if csv_file:
-        write_text(csv_file, records.to_csv(line for one in found for line in records.records(one.contest, one.pairs)))
-    output.answer(as_json and not file, document, "\n".join([*map(comparison.text_of, found), *written]))
+        write_text(csv_file, made.to_csv())
+    written = [f"\n{path}" for path in (csv_file, file) if path]
+    output.answer(as_json and not file, document, "\n".join([f"\n{made}", *written]))

@@ -16,8 +16,9 @@ def _of(look: Callable[[click.Context], Iterable[str]]) -> Completer:
     """Return a completer of what a function finds. A comma begins another name."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        given, comma, begun = incomplete.rpartition(",")
         try:
-            return [name for name in dict.fromkeys(look(ctx)) if name.startswith(incomplete)]
+            return [f"{given}{comma}{name}" for name in dict.fromkeys(look(ctx)) if name.startswith(begun)]
         except (BenchError, OSError):
             return []
 
@@ -90,6 +91,13 @@ def _known_weights(_: click.Context) -> Iterable[str]:
     return files()
 
 
+def _levels(_: click.Context) -> Iterable[str]:
+    from refsr_bench.geometry.kinds import LEVELS, WIDE
+
+    return (*LEVELS, WIDE)
+
+
+levels = _of(_levels)
 matchings, transformations, fields, views = map(_of, (_matchings, _transformations, _fields, _views))
 recipes, runs, bundled = map(_of, (_recipes, _runs, _bundled))
 known_weights = _of(_known_weights)

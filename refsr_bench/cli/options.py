@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from refsr_bench.cli import complete
+from refsr_bench.cli.grammar import renamed
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
 
@@ -116,19 +117,48 @@ metric_weights_option = click.option(
     metavar="METRIC=FILE",
     help="A file that a metric needs, when it is not found or offline. May be given again.",
 )
+lpips_option = renamed(
+    "--lpips-weights", to="metric_weights", now="--metric-weights lpips=FILE", type=path_type(),
+    change=lambda path: (f"lpips={path}",),
+)  # fmt: skip
 metric_options = [
     metric("Measured beside those of the protocol.", "more_metrics", multiple=True),
     metric_weights_option,
+    lpips_option,
 ]
-lpips_option = click.option("--lpips-weights", type=path_type(), help="AlexNet file from torchvision, when offline.")
+licence = shared("--license", "The licence.", metavar="TEXT")
 vgg16_option = click.option("--vgg16", type=path_type(), help="ImageNet VGG16 from torchvision, when offline.")
 vgg19_option = click.option("--vgg19", type=path_type(), help="ImageNet VGG19 from torchvision, when offline.")
 
 # -- how it is done ------------------------------------------------------------------------------------------------
 
-device = shared("--device", "What computes: auto, cpu, cuda or cuda:N.", default="auto", show_default=True,
-                shell_complete=complete.words("auto", "cpu", "cuda"))  # fmt: skip
+device = shared("--device", "What computes: auto, cpu, cuda, cuda:N or mps.", default="auto", show_default=True,
+                shell_complete=complete.words("auto", "cpu", "cuda", "mps"))  # fmt: skip
 device_option = device()
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="The number format that a network computes with; matches stay in float32.",
+)
+TILE = {"run": "off", "sr": "auto"}
+"""The tiles of commands that are not told. ``run`` measures methods as they were published; ``sr`` keeps the memory."""
+
+
+def tile_option(name: str) -> Callable:
+    """Return the option --tile of a command."""
+    return click.option(
+        "--tile",
+        default=TILE[name],
+        show_default=True,
+        metavar="auto|off|N",
+        shell_complete=complete.words("auto", "off"),
+        help="Make large images in tiles of N LR pixels a side, each with the part of the references that shows the "
+        "same. auto: tiles where the whole would take more than 3 GB, and smaller ones when memory runs out.",
+    )
+
+
 gan = shared("--gan", "With an adversarial loss.", is_flag=True)
 teacher = shared("--teacher", "The teacher's weights.", type=path_type())
 limit = shared("--limit", "Take at most N.", type=click.IntRange(1), metavar="N")
@@ -136,7 +166,7 @@ name = shared("--name", "The name in results.")
 setting = shared("--set", "Override one value.", multiple=True)
 transform = shared("--transform", "A change of the reference.", shell_complete=complete.transformations)
 levels = shared("--levels", "Levels of the change: groups, numbers of your own (0,15,30; 45x1.5 of rotation+scale), or "
-                "'wide', the kind's grid.")  # fmt: skip
+                "'wide', the kind's grid.", shell_complete=complete.levels)  # fmt: skip
 subset_option = click.option(
     "--subset", type=click.Choice(["texture"]), help="Only the more textured half, as in the ablation."
 )

@@ -1,4 +1,4 @@
-"""The commands that run methods, measure SR images, and super-resolve one photo."""
+"""The commands that run methods and measure SR images."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ from refsr_bench.cli.grammar import Command
 from refsr_bench.cli.options import as_one, path_type, views_option, with_options
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.lists import some
 
 if TYPE_CHECKING:
     from refsr_bench.core.schema import Result
-    from refsr_bench.core.types import Dataset, Prediction
     from refsr_bench.evaluation.plan import Pictures
 
 
@@ -63,15 +61,16 @@ if TYPE_CHECKING:
 )
 @options.matching()
 @views_option("run")
+@options.tile_option("run")
 @options.name("Of the method's row and folder; default: its own.")
 @options.limit("The first pairs; such runs are never ranked.")
 @options.device_option
+@options.dtype_option
 @options.save_images("Default: of at most 20 pairs.", default=None)
 @click.option("--save-matches", is_flag=True, help="Also save pictures of correspondences.")
 @options.reuse_option
 @options.data_root_option
 @with_options(options.metric_options)
-@options.lpips_option
 @options.leaks_option
 @options.results_out
 @options.json_option
@@ -84,6 +83,7 @@ def run(asked: Any) -> None:
     from refsr_bench.evaluation.machine import resolve_device
     from refsr_bench.evaluation.pictures import pictures_of
     from refsr_bench.evaluation.session import Session, run_session
+    from refsr_bench.tiles.sizes import parse as tiles_of
 
     methods = asked.methods or ((EXTERNAL,) if asked.command else ())
     if not methods and not asked.weights:
@@ -94,9 +94,10 @@ def run(asked: Any) -> None:
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
     draws = [protocol.changed({"refs": f"random:{seed}"}) for seed in range(asked.draws or 0)]
     datasets = tuple(open_dataset(dataset, asked.data_root) for dataset in asked.datasets)
-    asked_for = {None: pictures_of(datasets, asked.limit), True: "images", False: "none"}
-    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     device = resolve_device(asked.device)
+    metrics = metrics_of(protocol, device, asked)
+    asked_for = {None: pictures_of(datasets, asked.limit, metrics), True: "images", False: "none"}
+    pictures = "matches" if asked.save_matches else asked_for[asked.save_images]
     session = Session(
         choice=Choice(
             methods,
@@ -107,10 +108,12 @@ def run(asked: Any) -> None:
             asked.time_limit,
             asked.depends,
             views_of(asked.views),
+            tiles_of(asked.tile),
+            asked.dtype,
         ),
         datasets=datasets,
         protocols=tuple(draws or [protocol]),
-        metrics=metrics_of(protocol, device, asked),
+        metrics=metrics,
         name=asked.name,
         limit=asked.limit,
         allow_leaks=asked.allow_leaks,
@@ -156,7 +159,6 @@ def _report_pictures(done: Sequence[tuple[Result, Path]], out: Path, pictures: P
 @options.reuse_option
 @options.data_root_option
 @with_options(options.metric_options)
-@options.lpips_option
 @options.leaks_option
 @options.results_out
 @options.json_option
@@ -167,95 +169,22 @@ def score(asked: Any) -> None:
     A file belongs to a pair when it is called like the pair's id, its HR file or its reference file, with or without
     something after "_", "-" or "." (000.png, 000_0.png, 000_mymethod.png).
     """
+    from refsr_bench.api import scoring
     from refsr_bench.data.opening import open_dataset
-    from refsr_bench.evaluation.checks import refuse_leaks
     from refsr_bench.evaluation.loop import evaluate
     from refsr_bench.evaluation.machine import resolve_device
-    from refsr_bench.evaluation.plan import Plan
-    from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 
     protocol = protocol_of(asked.protocol_name, asked.settings, asked.refs)
-    dataset = open_dataset(asked.dataset_name, asked.data_root)
-    found = find_predictions(asked.pred, protocol, dataset)
-    _refuse_missing(asked, dataset, found)
-    pairs = tuple(pair for pair in dataset.pairs if pair.id in found)
-    plan = Plan(
-        predictor=folder_predictor(found, asked.name, asked.group, asked.gan),
-        dataset=dataset,
-        protocol=protocol,
+    plan = scoring.plan_of(
+        scoring.Outside(asked.pred, asked.name, asked.group, asked.gan, asked.partial),
+        open_dataset(asked.dataset_name, asked.data_root),
+        protocol,
         metrics=metrics_of(protocol, resolve_device(asked.device), asked),
-        pairs=pairs,
-        leaks=refuse_leaks(dataset, protocol, pairs, asked.allow_leaks),
-        pictures="images" if asked.save_images else "none",
+        allow_leaks=asked.allow_leaks,
+        save_images=asked.save_images,
         command=command_line(),
     )
     done = [evaluate(plan, asked.out, reuse=asked.reuse, track=pair_progress(asked.name))]
     report_runs(done, asked.out, asked.as_json)
     _report_pictures(done, asked.out, plan.pictures)
     exit_on_failures(done)
-
-
-def _refuse_missing(asked: Any, dataset: Dataset, found: dict[str, Path]) -> None:
-    missing = [pair.id for pair in dataset.pairs if pair.id not in found]
-    if missing and not (asked.partial and found):
-        raise Misuse(
-            f"{asked.pred} has no SR image for {len(missing)} of {len(dataset.pairs)} pairs: {some(missing)}. "
-            "Add them, or give --partial to measure the others."
-        )
-
-
-@click.command(cls=Command)
-@options.lr(required=True)
-@options.ref("", "refs")
-@options.method("Default: what --weights are recognised as, else c2matching.")
-@options.weights("Without --method: a model from anywhere, which is recognised.", type=path_type())
-@options.matching()
-@views_option("sr")
-@options.device_option
-@options.out("The SR image, a .png.", required=True)
-@options.overwrite()
-@options.json_option
-@as_one
-def sr(asked: Any) -> None:
-    """Super-resolve one photo x4 with the help of reference photos of any size."""
-    from refsr_bench.api import upscaling
-    from refsr_bench.core.terminal import steps
-    from refsr_bench.pixels import images
-
-    manner = upscaling.Manner(asked.method, asked.weights, asked.matching, asked.views, asked.device)
-    card = manner.card
-    if asked.out.suffix.lower() != ".png":
-        raise Misuse(f"--out {asked.out}: SR images are written as PNG, without loss. Give a name that ends in .png.")
-    options.refuse_existing(asked.out, asked.overwrite)
-    upscaling.check(manner, len(asked.refs))
-    with steps("reading images", f"loading {card.title}", "restoring", "writing") as step:
-        step()
-        low, high = images.read_image(asked.lr), [images.read_image(ref) for ref in asked.refs]
-        step()
-        upscaler = upscaling.upscaler(manner)
-        step()
-        made = upscaler(low, high)
-        step()
-        sr = made.prediction.sr
-        images.write_png(asked.out, sr)
-    seen = _views_in_words(made.prediction, asked.refs) if made.views_asked else ""
-    if made.views_left_out:
-        seen = "; views were left out, because they take much memory for so large an image: --views auto takes them"
-    weights = upscaler.loaded.weights
-    document = {"file": asked.out, "width": sr.shape[1], "height": sr.shape[0], "method": card.name,
-                "weights": weights, "views_left_out": made.views_left_out}  # fmt: skip
-    text = f"{asked.out}: {sr.shape[1]}x{sr.shape[0]}, {card.title}, weights {weights.name}{seen}"
-    output.answer(asked.as_json, document, text)
-
-
-def _views_in_words(made: Prediction, refs: Sequence[Path]) -> str:
-    """Return what the method took from views, or could take if it does not tell."""
-    from refsr_bench.core.schema import IN_WORDS
-
-    shares = made.shares or [view.valid.mean() for view in made.views]
-    told = [
-        f"; {f'{refs[view.reference]}: ' if len(refs) > 1 else ''}view by {IN_WORDS['found_by'][view.found_by]}, "
-        f"{100 * share:.0f} % of the image"
-        for view, share in zip(made.views, shares, strict=True)
-    ]
-    return "".join(told) or "; no view of a reference was believed"

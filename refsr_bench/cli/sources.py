@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from click.core import ParameterSource
 
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.names import did_you_mean
+from refsr_bench.core.names import did_you_mean, nearest
 
+log = logging.getLogger("refsr_bench")
 PREFIX = "REFSR"
 SHARED = {"data-root": "REFSR_DATA", "device": "REFSR_DEVICE"}
 """Options that one environment variable sets for every command."""
@@ -54,13 +56,30 @@ def add(ctx: click.Context, values: Mapping[str, Any], place: str) -> None:
 
 
 def add_environment(ctx: click.Context) -> None:
-    """Take the values of a command's options from the environment. Raises Misuse for a variable that names none."""
+    """Take a command's options from the environment. Raises Misuse for a flag that is neither on nor off."""
     path, options = words(ctx), settable(ctx.command)
     for name, option in options.items():
         for variable_ in filter(None, (variable(path, name), SHARED.get(name))):
             if text := os.environ.get(variable_):
                 add(ctx, {name: _parsed(option, text, variable_)}, variable_)
                 break
+    if not isinstance(ctx.command, click.Group):
+        _tell_strays(ctx, {variable(path, name) for name in options})
+
+
+def _tell_strays(ctx: click.Context, known: set[str]) -> None:
+    """Warn of variables that look like an option of this command and are none."""
+    path = words(ctx)
+    group = ctx.parent.command if ctx.parent else None
+    others = group.list_commands(ctx.parent) if isinstance(group, click.Group) and path else ()
+    own = variable(path, "")
+    # another command's name may begin like this one's: train c2matching, train c2matching-gan
+    longer = [each for name in others if (each := variable((*path[:-1], name), "")).startswith(own) and each != own]
+    for name in sorted(os.environ):
+        if path and name.startswith(own) and name not in known and not name.startswith(tuple(longer)):
+            near = nearest(name, known, 0.8)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            log.warning("%s names no option of %s.%s", name, " ".join(path), hint)
 
 
 def _parsed(option: click.Option, text: str, variable: str) -> Any:

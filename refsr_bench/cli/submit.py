@@ -160,7 +160,7 @@ def _check(path: Path, asked: Any) -> Report:
         report.note += f"{why or f'no folder {folder}'}."
         return report
     known = catalogue.collect("METRICS")
-    stated = {metric.name: metric for metric in result.run.metrics if metric.name in known}
+    stated = {metric.name: metric for metric in result.run.metrics if metric.name in known and metric.level == "image"}
     metrics = _metrics(tuple(stated), tuple(metric_files(asked).items()))
     chosen = remeasure.draw_records(result, asked.sample)
     again = remeasure.Remeasurement(result, folder, dataset, protocol, metrics)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refsr_bench.core.schema import NO_WEIGHTS, UNKNOWN_ARITHMETIC, Arithmetic, Code, Origin, Verified, Weights
-from refsr_bench.core.types import Dataset, Image, Match, Predict, PredictViews
+from refsr_bench.core.schema import NO_WEIGHTS, UNKNOWN_ARITHMETIC, Arithmetic, Code, Level, Origin, Verified, Weights
+from refsr_bench.core.types import Dataset, Match, Predict, PredictViews
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,22 @@ class WeightsFile(PublishedFile):
 
 
 @dataclass(frozen=True)
+class GatheredSet:
+    """The value of a metric of a whole set. parts: the crops that it was computed from, a count."""
+
+    value: float
+    parts: int
+
+
+@dataclass(frozen=True)
 class MetricCard:
     """One metric. ``load(device, weights) -> compute``; ``compute(sr, hr, border, y_rounded) -> float``.
 
-    Both images are ``uint8 H x W x 3 RGB`` of equal size. direction: "higher" or "lower" is better. version: raised
-    when the metric gives different values. get: what to do when the weights of its network are missing, in a sentence;
-    "" for a metric without weights. file: these weights. package: a distribution that it needs and that is installed on
+    Both images are ``uint8 H x W x 3 RGB`` of equal size. level: "image", or "set" for a metric of all images together.
+    ``load`` of such a one returns ``gather(sizes, pairs) -> GatheredSet``: sizes are (height, width) of all images
+    without their borders, pairs these images, (SR, HR). direction: "higher" or "lower" is better. version: raised when
+    the metric gives different values. get: what to do when the weights of its network are missing, in a sentence; ""
+    for a metric without weights. file: these weights. package: a distribution that it needs and that is installed on
     its own.
     """
 
@@ -80,11 +90,12 @@ class MetricCard:
     unit: str
     digits: int
     description: str
-    load: Callable[[str, Path | None], Callable[[Image, Image, int, bool], float]]
+    load: Callable[[str, Path | None], Callable[..., Any]]
     version: int = 1
     get: str = ""
     file: WeightsFile | None = None
     package: str = ""
+    level: Level = "image"
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ class LoadedMethod:
     arithmetic: tiling and numbers of the network. predict_views: like ``predict``, for a method that chooses between
     views of a reference and the reference itself. scale: the only scale that it gives; None if it takes any. guessed:
     its file was recognised and does not tell all that the network depends on, so each SR image is compared with LR.
+    bytes_per_pixel: memory that it takes for each pixel of SR, with a reference of that size; None if nobody measured
+    it, 0 for a method that looks after its memory itself. deep: LR may be uint16 too, and SR is then uint16.
     """
 
     predict: Predict
@@ -110,6 +123,8 @@ class LoadedMethod:
     code: Code | None = None
     arithmetic: Arithmetic = UNKNOWN_ARITHMETIC
     predict_views: PredictViews | None = None
+    bytes_per_pixel: int | None = None
+    deep: bool = False
     scale: int | None = None
     guessed: bool = False
 

@@ -22,7 +22,7 @@ from typing import BinaryIO
 try:
     import fcntl
 except ImportError:  # Windows, which cannot rename a file that is open either
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 from refsr_bench.core.errors import BenchError, Busy
 from refsr_bench.core.terminal import one_line

@@ -108,7 +108,7 @@ def _whole_lines(data: bytes) -> Iterator[bytes]:
         start = end + 1
 
 
-def _end_of_last_line(file) -> int:
+def _end_of_last_line(file: BinaryIO) -> int:
     """Return the offset after the last newline, read backwards in blocks because journals may be long."""
     end = file.seek(0, os.SEEK_END)
     while end:

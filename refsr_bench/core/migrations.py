@@ -60,7 +60,7 @@ def _with_later_facts(run: Values) -> Values:
         names = [part.partition("=")[0] for part in protocol["label"].split("+")[1:]]
         run = {**run, "protocol": {**protocol, "overrides": names}}
     change = dataset.get("variation") if isinstance(dataset, dict) else None
-    if isinstance(change, dict) and isinstance(dataset.get("title"), str) and "title" not in change:
+    if dataset and isinstance(change, dict) and isinstance(dataset.get("title"), str) and "title" not in change:
         title = dataset["title"]
         for end in (", unrelated references", f", {change.get('level')}", f", {change.get('kind')}"):
             title = title.removesuffix(end)

@@ -16,7 +16,8 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -119,8 +120,8 @@ def _in_words(text: str) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"{twice[:80]!r} is there twice in one object")
     return values
 
@@ -185,7 +186,7 @@ def dump_line(value: Any) -> bytes:
         raise BenchError(f"{text[max(0, error.start - 60) : error.end + 20]!a}: no UTF-8. Rename the file.") from None
 
 
-def load_line(kind: type[T]):
+def load_line(kind: type[T]) -> Callable[[bytes, str], T]:
     """Return the ``decode`` of a ``Journal`` whose lines are ``kind``."""
     return lambda data, where: convert(parse_json(data, where), kind, where)
 

@@ -12,6 +12,7 @@ set was left out. Numbers that JSON cannot write (the PSNR of identical images) 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,20 +21,31 @@ from typing import Any
 from refsr_bench.core import files, migrations, reader
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.journals import Journal
-from refsr_bench.core.schema import ImageRecord, Result, Run
+from refsr_bench.core.schema import ImageRecord, Result, Run, SetValue
+
+NO_SETS: Mapping[str, SetValue] = {}
 
 
 def means(images: Iterable[ImageRecord], metrics: Iterable[str]) -> dict[str, float]:
     """Return the plain mean of each metric over the images that have it (the field averages dB values)."""
     measured = [image for image in images if image.error is None]
-    columns = {name: [image.metrics[name] for image in measured if name in image.metrics] for name in metrics}
+    columns = {name: [float(image.metrics[name]) for image in measured if name in image.metrics] for name in metrics}
     return {name: math.fsum(v) / len(v) if all(map(math.isfinite, v)) else math.inf for name, v in columns.items() if v}
 
 
-def seal(run: Run, records: Mapping[str, ImageRecord], finished: str = "") -> Result:
-    """Put records in the order of the run's pairs and compute the means."""
+def seal(
+    run: Run, records: Mapping[str, ImageRecord], finished: str = "", sets: Mapping[str, SetValue] = NO_SETS
+) -> Result:
+    """Put records in the order of the run's pairs and compute the means. sets: the values of metrics of all images."""
     images = tuple(records[pair_id] for pair_id in run.pair_ids if pair_id in records)
-    return Result(run, images, means(images, [metric.name for metric in run.metrics]), finished)
+    found = means(images, [metric.name for metric in run.metrics])
+    return Result(run, images, found | {name: each.value for name, each in sets.items()}, finished, dict(sets))
+
+
+def digest_of_images(images: Iterable[ImageRecord]) -> str:
+    """Return SHA-256 (hex) over the digests of the SR images that were measured, in their order."""
+    digests = [image.sr_sha256 or "" for image in images if image.error is None]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -107,9 +119,24 @@ def contradiction(result: Result) -> str | None:
         return f"the protocol's metric {absent[0]!r} is not in run.metrics"
     if reader.digest(run.protocol.fields) != run.protocol.digest:
         return "run.protocol.digest is not that of run.protocol.fields"
-    expected = means(result.images, names)
+    if wrong := _wrong_set(result):
+        return wrong
+    expected = means(result.images, names) | {name: each.value for name, each in result.sets.items()}
     for name in sorted(expected.keys() | result.means.keys()):
         stated, measured = result.means.get(name), expected.get(name)
-        if stated is None or measured is None or not math.isclose(stated, measured, rel_tol=1e-9, abs_tol=1e-12):
+        if stated is None or measured is None or not math.isclose(float(stated), measured, rel_tol=1e-9, abs_tol=1e-12):
             return f"the mean of {name} is given as {stated}, its images make {measured}"
+    return None
+
+
+def _wrong_set(result: Result) -> str | None:
+    """Return what is wrong with a value of all images together, in words; None if nothing is."""
+    whole = {metric.name for metric in result.run.metrics if metric.level == "set"}
+    for name, each in result.sets.items():
+        if name not in whole:
+            return f"sets has {name!r}, which is no metric of the whole set in run.metrics"
+        if each.images != len(result.measured) or each.of != digest_of_images(result.images):
+            return f"the value of {name} was computed from other images"
+    if stray := sorted(whole & {name for image in result.images for name in image.metrics}):
+        return f"an image has {stray[0]!r}, which is a metric of the whole set"
     return None

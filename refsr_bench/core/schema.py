@@ -39,10 +39,11 @@ Verified = Literal[
 ]
 LeakKind = Literal["none", "duplicate", "crop", "by construction", "unknown"]
 Timing = Literal["measured", "not measurable", "unknown"]
-Tiling = Literal["whole", "strips", "unknown"]
+Tiling = Literal["whole", "strips", "tiles", "unknown"]
 NumberType = Literal["float64", "float32", "float16", "bfloat16", "fixed point", "unknown"]
 References = Literal["none", "one", "many", "unknown"]
 Direction = Literal["higher", "lower"]
+Level = Literal["image", "set"]
 Lacking = Literal["nothing", "weights", "package"]
 FoundBy = Literal["sift", "orb", "akaze", "aliked", "disk", "xfeat", "turns", "matches", "flow", "truth", "unknown"]
 
@@ -83,7 +84,12 @@ IN_WORDS: dict[str, dict[str, str]] = {
         "not measurable": "not measurable, as other code made the images",
         "unknown": "not recorded",
     },
-    "tiling": {"whole": "whole images", "strips": "images in strips", "unknown": "not recorded"},
+    "tiling": {
+        "whole": "whole images",
+        "strips": "images in strips",
+        "tiles": "images in tiles",
+        "unknown": "not recorded",
+    },
     "leak": {
         "none": "no leak found",
         "duplicate": "a reference is the ground truth itself",
@@ -220,7 +226,7 @@ class MetricInfo(Format):
 
     direction: "higher" or "lower" is better. digits: decimals when printed. lacks: what was missing to measure it;
     "weights" if the metric was asked for and no image has it, because its network's weights were not there, "package"
-    if a package was not installed.
+    if a package was not installed. level: "set" for a metric of all images together.
     version: the card's for a metric of this package, a digest of its code for one from somebody else's.
     """
 
@@ -231,6 +237,7 @@ class MetricInfo(Format):
     digits: Annotated[int, Meta(ge=0, le=9)]
     lacks: Lacking = "nothing"
     version: Text = "1"
+    level: Level = "image"
 
 
 class Code(Format):
@@ -251,16 +258,27 @@ class Code(Format):
 
 
 class Machine(Format):
-    """The machine that ran it. processor, threads: None if unknown. device: torch's name. versions: of libraries."""
+    """The machine that ran it. What is unknown is None.
+
+    device: torch's name. versions: of libraries. threads: processor threads that the process may use. system: the
+    operating system with its version, and the kind of processor. memory_mb: MiB that the process may use at most.
+    accelerator: the GPU behind ``device``, by name.
+    """
 
     device: Text
     versions: Mapping[str, Text]
     processor: Text | None = None
     threads: Count | None = None
+    system: Text | None = None
+    memory_mb: Annotated[Count | None, Meta(description="MiB that the process may use at most.")] = None
+    accelerator: Text | None = None
 
 
 class Arithmetic(Format):
-    """The way the network ran: on whole images or in strips, and in which number format."""
+    """The way the network ran, and its number format.
+
+    tiling: on whole images; in strips, which give the same numbers; in tiles, which do not.
+    """
 
     tiling: Tiling
     numbers: NumberType
@@ -362,7 +380,8 @@ class ImageRecord(Format):
     metrics: by name, unrounded. refs: names of the references used. hr_size: (width, height) in pixels, as scored.
     cost: seconds, peak_memory_mb in MiB, and load, the cores that other processes kept busy. error: why it failed; None
     for an image that was measured. views: those of the references that the method was given, if any. lr_psnr: PSNR in
-    dB of SR, scaled down, against LR, for a method that was recognised by its weights; None for others.
+    dB of SR, scaled down, against LR, for a method that was recognised by its weights; None for others. tile: the side
+    of the tiles that the image was made in, LR pixels; None for the whole image at once.
     """
 
     id: Text
@@ -384,6 +403,9 @@ class ImageRecord(Format):
     lr_psnr: Annotated[
         Real | None, Meta(description="PSNR in dB of SR, scaled down, against LR; null where it was not checked.")
     ] = None
+    tile: Annotated[
+        _Side | None, Meta(description="Side of the tiles it was made in, LR pixels; null for the whole image at once.")
+    ] = None
 
     def __post_init__(self) -> None:
         if "inf" in self.metrics.values():
@@ -391,15 +413,33 @@ class ImageRecord(Format):
             msgspec.structs.force_setattr(self, "metrics", finite)
 
 
+class SetValue(Format):
+    """The origin of the value of a metric of all images together.
+
+    images: those it was computed from. parts: their crops, as the metric cuts them. of: SHA-256 over ``sr_sha256`` of
+    these images, in their order.
+    """
+
+    value: Real
+    images: Count
+    parts: Annotated[Count, Meta(description="Crops of the images, as the metric cuts them.")]
+    of: Sha256
+
+
 class Result(Format):
-    """``result.json``: a run with its records in the order of its pairs, and the plain means over measured images."""
+    """``result.json``: a run with its records in the order of its pairs, and the plain means over measured images.
+
+    sets: the values of metrics of all images together, which stand among ``means`` too.
+    """
 
     run: Run
     images: tuple[ImageRecord, ...]
     means: Annotated[
-        Mapping[str, Real | Infinite], Meta(description="Plain mean per metric over the images that have it.")
+        Mapping[str, Real | Infinite],
+        Meta(description="Plain mean per metric over the images that have it; the value of a metric of the whole set."),
     ]
     finished: Annotated[Text, Meta(description="When the last image was measured, ISO 8601, UTC.")] = ""
+    sets: Mapping[str, SetValue] = {}
 
     def __post_init__(self) -> None:
         if "inf" in self.means.values():

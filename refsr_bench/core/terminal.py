@@ -42,7 +42,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         table.add_row(*map(Text, row))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
     out = io.StringIO()
-    Console(file=out, width=width, color_system=None).print(table)
+    Console(file=out, width=width, color_system=None, force_jupyter=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 

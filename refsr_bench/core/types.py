@@ -77,12 +77,14 @@ class Prediction:
     """A method's output for one LR image. sr: (h*scale, w*scale, 3). correspondence: with its first reference.
 
     views: those that were used. shares: the share of the image that took each, 0 to 1, as far as the method tells.
+    tile: the side of the tiles that it was made in, in LR pixels; None for the whole image at once.
     """
 
     sr: Image
     correspondence: Correspondence | None = None
     views: tuple[View, ...] = ()
     shares: tuple[float, ...] = ()
+    tile: int | None = None
 
 
 Predict: TypeAlias = Callable[[Image, Sequence[Image], int], Prediction]

@@ -12,6 +12,7 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.types import Dataset
 
 ENVIRONMENT = "REFSR_DATA"
+ABSENT = "not here"
 
 
 def data_root(option: Path | None = None) -> Path:
@@ -56,7 +57,7 @@ def state_of(card: DatasetCard, root: Path | None = None) -> State:
     try:
         opened = open_dataset(card.name, root)
     except Misuse:
-        return State("not here")
+        return State(ABSENT)
     except BenchError as error:
         return State("cannot be used", str(error))
     published = opened.official or card.embedded or card.n_pairs is None

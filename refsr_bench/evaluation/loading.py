@@ -12,10 +12,12 @@ from refsr_bench.core import catalogue
 from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse, NoWeights
 from refsr_bench.core.lists import grouped
+from refsr_bench.core.schema import NumberType
 from refsr_bench.learning.recognise import recognise
 from refsr_bench.learning.weights import SYNTHETIC
 
 if TYPE_CHECKING:
+    from refsr_bench.tiles.sizes import Tiling
     from refsr_bench.views.proposals import Views
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,8 @@ class Choice:
     weights: ``[METHOD=]PATH``, or ``synthetic`` for methods that have none
     installed. matching: for methods that offer a choice. command, time_limit, depends: for ``external``; seconds per
     image, and the files and folders that the command runs beside those that it names. views: those of references that
-    methods are given; None gives them the references alone.
+    methods are given; None gives them the references alone. tiling: the tiles that images are made in; None for whole
+    images. dtype: the number format of networks.
     """
 
     names: tuple[str, ...]
@@ -43,6 +46,8 @@ class Choice:
     time_limit: float = 600.0
     depends: tuple[Path, ...] = ()
     views: Views | None = None
+    tiling: Tiling | None = None
+    dtype: NumberType = "float32"
 
 
 def load_methods(choice: Choice) -> Iterator[tuple[MethodCard, LoadedMethod]]:
@@ -92,8 +97,12 @@ def _loaded(
 
 
 def load_method(card: MethodCard, weights: Path | None, choice: Choice, matching: str | None = None) -> LoadedMethod:
-    """Load one method. Raises Misuse for a way of matching that the method does not offer."""
+    """Load one method. Raises Misuse for a way of matching or a number format that the method does not offer."""
     options: dict[str, Any] = {}
+    if choice.dtype != "float32":
+        if card.system is None:
+            raise Misuse(f"--dtype {choice.dtype}: {card.name} has no network whose numbers could be chosen.")
+        options["numbers"] = choice.dtype
     if matching is not None:
         if matching not in card.matching:
             known = f"only {', '.join(card.matching)}" if card.matching else "no choice of matching"

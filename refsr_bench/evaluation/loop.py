@@ -26,6 +26,7 @@ from refsr_bench.evaluation.metrics import score
 from refsr_bench.evaluation.pictures import save_pictures
 from refsr_bench.evaluation.plan import Plan, now
 from refsr_bench.evaluation.run_folder import Reuse, RunFolder, opened
+from refsr_bench.evaluation.sets import measure_sets, must_keep_images, of_sets
 from refsr_bench.pixels.saved import pixels_digest
 from refsr_bench.views.records import records
 
@@ -62,6 +63,7 @@ def evaluate(
     holds a run of other weights, data or options, BenchError when nothing can be written, or "only" finds a pair
     without a record.
     """
+    must_keep_images(plan)
     run = plan.describe()
     with opened(plan.folder(out), run, reuse, out if standing else None) as folder:
         todo = [] if reuse == "only" else [pair for pair in plan.chosen if not folder.done(pair.id)]
@@ -86,7 +88,9 @@ def evaluate(
             log.info("%s: reused %d of %d, measured %d.", what, reused, total, len(todo))
         tell_unlike(run.method.title, *(r.lr_psnr for r in folder.records.values() if r.lr_psnr is not None))
         unchanged = not todo and (folder.path / "result.json").exists()
-        return folder.seal(None if unchanged else now()), folder.path
+        earlier = folder.before() if of_sets(plan.metrics) else None
+        sets = measure_sets(plan, folder, earlier.sets if earlier else {})
+        return folder.seal(None if unchanged else now(), sets), folder.path
 
 
 def _all_recorded(plan: Plan, folder: RunFolder) -> None:
@@ -143,6 +147,7 @@ def measure_pair(plan: Plan, pair: RefPair) -> Outcome:
         cost=cost,
         leak=plan.leak(pair),
         views=views,
+        tile=prediction.tile,
         lr_psnr=likeness,
     )
     return Outcome(record, sample, prediction)

@@ -9,12 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from refsr_bench.core import catalogue
-from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.cards import GatheredSet, MetricCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import Lacking, MetricInfo
 from refsr_bench.core.types import Image, Sample
 from refsr_bench.evaluation.code_identity import code_of_card
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.registry.places import located
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +26,21 @@ Compute = Callable[[Image, Image, int, bool], float]
 class Metric:
     """A metric ready to be computed: ``compute(sr, hr, border, y_rounded)``, see ``MetricCard``.
 
-    compute: None if something that it needs is missing, which ``lacks`` names.
+    compute: None if something that it needs is missing, which ``lacks`` names, and for a metric of all images together,
+    which has ``gather``, see ``MetricCard``.
     """
 
     card: MetricCard
     compute: Compute | None
     lacks: Lacking = "nothing"
+    gather: Callable[[Sequence[tuple[int, int]], Iterable[tuple[Image, Image]]], GatheredSet] | None = None
 
     @property
     def info(self) -> MetricInfo:
         card, code = self.card, code_of_card(self.card)
         version = code.sha256 or code.version
-        return MetricInfo(card.name, card.title, card.direction, card.unit, card.digits, self.lacks, version)
+        facts = card.name, card.title, card.direction, card.unit, card.digits
+        return MetricInfo(*facts, self.lacks, version, card.level)
 
 
 NO_FILES: Mapping[str, Path] = {}
@@ -55,6 +59,13 @@ def files_by_name(options: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+def lacking(card: MetricCard) -> Lacking:
+    """Return what a metric lacks on this machine, without a download. Raises BenchError for a damaged file."""
+    if card.package and find_spec(card.package) is None:
+        return "package"
+    return "weights" if card.file and located(card.file) is None else "nothing"
+
+
 def load_metrics(names: Iterable[str], device: str, files: Mapping[str, Path] = NO_FILES) -> tuple[Metric, ...]:
     """Load metrics of the catalogue. files: of their networks, by the metric's name, where a person names them.
 
@@ -69,12 +80,15 @@ def load_metrics(names: Iterable[str], device: str, files: Mapping[str, Path] = 
             ready.append(Metric(card, None, "package"))
             continue
         try:
-            ready.append(Metric(card, card.load(device, given)))
+            loaded = card.load(device, given)
         except BenchError as error:
             if given is not None:
                 raise
             log.warning("%s stays empty: %s", card.title, error.__cause__ or error)  # tables say what to do
             ready.append(Metric(card, None, "weights"))
+        else:
+            whole = card.level == "set"
+            ready.append(Metric(card, None if whole else loaded, gather=loaded if whole else None))
     return tuple(ready)
 
 

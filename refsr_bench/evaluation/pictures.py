@@ -8,6 +8,7 @@ from pathlib import Path
 from refsr_bench.core.names import stem
 from refsr_bench.core.schema import Result
 from refsr_bench.core.types import Dataset, Prediction, Sample
+from refsr_bench.evaluation.metrics import Metric
 from refsr_bench.evaluation.plan import Pictures, Plan
 from refsr_bench.pixels import images, saved
 from refsr_bench.views.records import scored
@@ -17,9 +18,13 @@ from refsr_bench.views.records import scored
 SMALL = 20
 
 
-def pictures_of(datasets: Iterable[Dataset], limit: int | None) -> Pictures:
-    """Return what a run keeps that was asked for nothing: images where every data set has at most SMALL pairs."""
-    return "images" if all(len(dataset.pairs[:limit]) <= SMALL for dataset in datasets) else "none"
+def pictures_of(datasets: Iterable[Dataset], limit: int | None, metrics: Iterable[Metric] = ()) -> Pictures:
+    """Return what a run keeps that was asked for nothing: images where every data set has at most SMALL pairs.
+
+    metrics: those of the run; one of all images together reads the images when they are made.
+    """
+    small = all(len(dataset.pairs[:limit]) <= SMALL for dataset in datasets)
+    return "images" if small or any(metric.gather for metric in metrics) else "none"
 
 
 def save_pictures(plan: Plan, folder: Path, sample: Sample, prediction: Prediction | None = None) -> None:

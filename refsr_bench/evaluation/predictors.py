@@ -25,6 +25,8 @@ from refsr_bench.pixels import images
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols._references import stack
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.tiles.running import in_tiles
+from refsr_bench.tiles.sizes import Tiling
 from refsr_bench.views.records import scored
 from refsr_bench.views.using import Proposals, match_with_views, predict_with_views
 
@@ -158,6 +160,33 @@ def _viewed(info: MethodInfo, views: Proposals | None) -> MethodInfo:
         title=f"{info.title}, {views.title}",
         options={**info.options, "views": views.name, "views_version": views.version},
     )
+
+
+def tiling(predictor: Predictor, loaded: LoadedMethod, tiles: Tiling | None) -> Predictor:
+    """Return a method that makes large images in tiles; the same one without ``tiles``.
+
+    predictor: the method, with the views that it is given; of each tile, views are proposed anew. loaded: what is
+    behind it.
+    """
+    if tiles is None:
+        return predictor
+
+    def predict(pair: RefPair, sample: Sample) -> Prediction:
+        def tile(lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
+            return predictor.predict(pair, dataclasses.replace(sample, lr=lr, refs=tuple(refs)))
+
+        used = sample.refs if predictor.info.references != "none" else ()
+        return in_tiles(tile, tiles, loaded.bytes_per_pixel)(sample.lr, used, sample.scale)
+
+    info = structs.replace(
+        predictor.info,
+        name=f"{predictor.info.name}-tile-{tiles.name}",
+        title=f"{predictor.info.title}, {tiles.title}",
+        options={**predictor.info.options, **tiles.options},
+    )
+    arithmetic = structs.replace(predictor.arithmetic, tiling="tiles")
+    # Matches of the whole image are not those of its tiles.
+    return dataclasses.replace(predictor, info=info, predict=predict, arithmetic=arithmetic, match=None)
 
 
 def stacking(predictor: Predictor) -> Predictor:

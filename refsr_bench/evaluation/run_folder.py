@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from msgspec import structs
 
 from refsr_bench.core import files, reader, results
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.schema import ImageRecord, Machine, Result, Run
+from refsr_bench.core.schema import ImageRecord, Machine, Result, Run, SetValue
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,23 @@ class RunFolder:
             self.run = structs.replace(self.run, more_machines=(*self.run.more_machines, machine))
             files.write_text(self.path / "run.json", reader.dumps(self.run))
 
-    def seal(self, finished: str | None) -> Result:
-        """Write ``result.json`` from the records. finished: None keeps the date of the file that is there."""
+    def before(self) -> Result | None:
+        """Return the result that the folder holds; None if there is none, or it cannot be read any more."""
+        path = self.path / "result.json"
+        try:
+            return results.read_result(path) if path.exists() else None
+        except BenchError:
+            return None
+
+    def seal(self, finished: str | None, sets: Mapping[str, SetValue] = results.NO_SETS) -> Result:
+        """Write ``result.json`` from the records. finished: None keeps the date of the file that is there.
+
+        sets: the values of metrics of all images together.
+        """
         path = self.path / "result.json"
         if finished is None:
             finished = results.read_result(path).finished
-        result = results.seal(self.run, self.records, finished)
+        result = results.seal(self.run, self.records, finished, sets)
         results.write_result(path, result)
         return result
 

@@ -17,7 +17,7 @@ from refsr_bench.evaluation.loading import ALL, Choice, load_methods
 from refsr_bench.evaluation.loop import Track, evaluate
 from refsr_bench.evaluation.metrics import Metric
 from refsr_bench.evaluation.plan import Pictures, Plan
-from refsr_bench.evaluation.predictors import method_predictor, stacking, viewing
+from refsr_bench.evaluation.predictors import method_predictor, stacking, tiling, viewing
 from refsr_bench.evaluation.run_folder import Reuse, results_folder
 from refsr_bench.protocols.base import Protocol
 from refsr_bench.views.using import proposals_of
@@ -77,6 +77,7 @@ def run_session(
                 log.warning("%s takes one reference: all are stacked into one image.", predictor.info.name)
                 plan = replace(plan, predictor=stacking(predictor))
             plan = replace(plan, predictor=viewing(plan.predictor, loaded, views))
+            plan = replace(plan, predictor=tiling(plan.predictor, loaded, session.choice.tiling))
             what = f"{plan.predictor.info.name} on {plan.dataset.name}"
             yield evaluate(plan, out, reuse=reuse, standing=True, **({"track": track(what)} if track else {}))
 

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torchvision.ops import deform_conv2d
 
 BACKEND = "auto"  # or "grid", "torchvision"
 STRIP = 1024  # output positions sampled at once, over the batch
@@ -49,6 +48,8 @@ def sample_by_torchvision(
     That operator ties the size of its output to that of its input. Where the two differ, a stride and a padding are
     chosen that give the wanted grid, and the positions they imply are subtracted from the offsets.
     """
+    from torchvision.ops import deform_conv2d  # here, because a CPU, which never comes here, would pay 170 MB for it
+
     h, w = offset.shape[-2:]
     (sy, py), (sx, px) = _cover(ref.shape[-2], h), _cover(ref.shape[-1], w)
     if (sy, sx) != (1, 1) or origin != (0, 0):

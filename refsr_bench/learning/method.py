@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.cards import LoadedMethod, MethodCard, WeightsFile
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, NoWeights
-from refsr_bench.core.schema import Arithmetic
+from refsr_bench.core.schema import Arithmetic, NumberType, Weights
 from refsr_bench.core.types import Correspondence, Image, Prediction, PredictViews, Propose, Upright, View
+from refsr_bench.learning.hardware import Hardware
 from refsr_bench.learning.system import SCALE, Located, System
 from refsr_bench.learning.weights import SYNTHETIC, find, opened
 
@@ -39,8 +40,8 @@ def check_sizes(least: int, lr: Image, refs: Sequence[Image]) -> None:
 def tensors(device: str, lr: Image, refs: Sequence[Image], scale: int = SCALE) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Turn one image and its references (uint8 H x W x 3) into ``lr``, ``lr_up`` and ``refs`` for ``System.restore``.
 
-    LR is enlarged by Pillow's bicubic in 8 bits; references are cut to multiples of four. Each tensor is float32
-    (1, 3, H, W) in [0, 1] on ``device``.
+    LR may be uint16. It is enlarged by Pillow's bicubic and rounded to its type; references are cut to multiples of
+    four. Each tensor is float32 (1, 3, H, W) in [0, 1] on ``device``.
     """
     from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.crop import mod_crop
@@ -58,20 +59,25 @@ def _check(system: System, lr: Image, refs: Sequence[Image], scale: int) -> None
     check_sizes(system.least, lr, refs)
 
 
-def upscale(system: System, net: nn.Module, device: str, lr: Image, refs: Sequence[Image], scale: int) -> Prediction:
+def upscale(
+    system: System, net: nn.Module, on: Hardware, lr: Image, refs: Sequence[Image], scale: int
+) -> Prediction:
     """Upscale one image with ``system.restore``; SR is clamped and rounded half to even.
 
-    lr, refs: uint8 H x W x 3. Raises BenchError for a scale other than four or an image that is too small.
+    lr: uint8 or uint16 H x W x 3, SR has its type. refs: uint8. Raises BenchError for a scale other than four or an
+    image that is too small.
     """
-    import torch
+    _check(system, lr, refs, scale)
+    with on.computing():
+        sr = system.restore(net, *tensors(on.device, lr, refs))
+    return Prediction(_image(sr, lr))
 
+
+def _image(sr: Tensor, lr: Image) -> Image:
+    """Turn SR (1, 3, H, W) into an image of LR's type."""
     from refsr_bench.pixels.colour import quantise
 
-    _check(system, lr, refs, scale)
-    # With TF32 a GPU would round the inputs of convolutions and give other images than a CPU.
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        sr = system.restore(net, *tensors(device, lr, refs))
-    return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
+    return quantise(sr[0].permute(1, 2, 0).float().cpu().numpy(), lr.dtype)
 
 
 @dataclass
@@ -104,24 +110,19 @@ def upright_of(views: Sequence[View], number: int) -> Upright | None:
     return next((view.upright for view in views if view.reference == number and view.upright), None)
 
 
-def with_views(system: System, net: nn.Module, device: str) -> PredictViews:
+def with_views(system: System, net: nn.Module, on: Hardware) -> PredictViews:
     """Return the function that upscales one image with ``system.restore_views``.
 
     It is like ``upscale``, with the views that are proposed to it.
     """
 
     def predict(lr: Image, refs: Sequence[Image], scale: int, propose: Propose) -> Prediction:
-        import torch
-
-        from refsr_bench.pixels.colour import quantise
-
         _check(system, lr, refs, scale)
-        ask = Asking(propose, device)
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            sr, found = system.restore_views(net, *tensors(device, lr, refs), ask)
+        ask = Asking(propose, on.device)
+        with on.computing():
+            sr, found = system.restore_views(net, *tensors(on.device, lr, refs), ask)
         shares = tuple(float((found.chosen == n).mean()) for n in range(len(ask.views)))
-        image = quantise(sr[0].permute(1, 2, 0).cpu().numpy())
-        return Prediction(image, in_first_reference(found, ask.views), tuple(ask.views), shares)
+        return Prediction(_image(sr, lr), in_first_reference(found, ask.views), tuple(ask.views), shares)
 
     return predict
 
@@ -144,16 +145,14 @@ def in_first_reference(found: Located, views: Sequence[View]) -> Correspondence:
     return Correspondence(found.points[kept], targets[kept].astype(np.float32), found.confidence[kept])
 
 
-def match(system: System, net: nn.Module, device: str, lr: Image, ref: Image, scale: int) -> Correspondence:
+def match(system: System, net: nn.Module, on: Hardware, lr: Image, ref: Image, scale: int) -> Correspondence:
     """Return the network's correspondences with one reference, found on the same tensors as in ``upscale``.
 
     Raises BenchError when an image is too small.
     """
-    import torch
-
     check_sizes(system.least, lr, [ref])
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        _, lr_up, (ref_tensor,) = tensors(device, lr, [ref], scale)
+    with on.computing():
+        _, lr_up, (ref_tensor,) = tensors(on.device, lr, [ref], scale)
         return system.match(net, lr_up, ref_tensor)
 
 
@@ -172,11 +171,11 @@ class Loader:
     files: tuple[WeightsFile, ...] = ()
     bundled: Path | None = None
 
-    def __call__(self, weights: Path | None, device: str, matching: str = "") -> LoadedMethod:
-        system = self.system
-        path = weights or self._found()
-        net, about = opened(system, self.name, path, self.bundled)
-        net = net.eval()
+    def __call__(
+        self, weights: Path | None, device: str, matching: str = "", numbers: NumberType = "float32"
+    ) -> LoadedMethod:
+        system, on = self.system, Hardware(device, numbers)
+        net, about = self.network(weights)
         trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
         net = net.requires_grad_(False).to(device)
         if system.channels_last and device == "cpu":
@@ -186,17 +185,26 @@ class Loader:
         other = matching if matching not in ("", *system.matching[:1]) else ""
         if system.matching:
             net.matching = matching or system.matching[0]
+        variants = [system.variants.get(other, f"{other} matching")] if other else []
+        lower = {"dtype": numbers} if numbers != "float32" else {}
         return LoadedMethod(
-            predict=partial(upscale, system, net, device),
+            predict=partial(upscale, system, net, on),
             weights=about,
             parameters=trained,
-            variant=system.variants.get(other, f"{other} matching") if other else "",
-            options={"matching": other} if other else {},
-            match=partial(match, system, net, device) if system.match else None,
-            arithmetic=Arithmetic(system.tiling, "float32"),
-            predict_views=with_views(system, net, device) if system.restore_views else None,
+            variant=", ".join([*variants, *lower.values()]),
+            options=({"matching": other} if other else {}) | lower,
+            match=partial(match, system, net, on) if system.match else None,
+            arithmetic=Arithmetic(system.tiling, numbers),
+            predict_views=with_views(system, net, on) if system.restore_views else None,
             scale=SCALE,
+            bytes_per_pixel=system.bytes_per_pixel,
+            deep=True,
         )
+
+    def network(self, weights: Path | None = None) -> tuple[nn.Module, Weights]:
+        """Return the network on the CPU, in evaluation mode, and its weights as results record them."""
+        net, about = opened(self.system, self.name, weights or self._found(), self.bundled)
+        return net.eval(), about
 
     def _found(self) -> Path:
         path = find(self.name, self.bundled, self.files)

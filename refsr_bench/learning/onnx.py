@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from refsr_bench.core import extras
+from refsr_bench.core import catalogue, extras
+from refsr_bench.core.cards import MethodCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import make_folder, write_bytes
 from refsr_bench.core.types import Image
 from refsr_bench.learning.method import tensors
-from refsr_bench.learning.system import SCALE, Graph, Port, System
+from refsr_bench.learning.system import SCALE, Graph, Port
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -52,19 +53,27 @@ class Exported:
     differences: Mapping[tuple[int, int], float]
 
 
-def graph_of(system: System, net: nn.Module, name: str) -> Graph:
-    """Return the graph of a network. name: the method's. Raises Misuse for a method that has none."""
-    if system.graph is not None:
-        return system.graph(net)
-    if system.match is not None or system.needs_student:
-        raise Misuse(f"{name}: {_REFUSED}")
-    return Graph(_Alone(system.restore, net), _SISR, lambda lr, lr_up, refs: (lr, lr_up))
+def can_export(card: MethodCard) -> bool:
+    """Tell whether the method has a graph."""
+    return card.system is not None and (card.system.graph is not None or card.references == "none")
 
 
-_REFUSED = (
-    "it matches with its references inside, which no ONNX file can hold for images of any size. SISR methods are "
-    "exported, and c2matching, which takes its matches as an input."
-)
+def check(card: MethodCard) -> None:
+    """Check that the method has a graph and the packages are installed, before any work begins. Raises Misuse."""
+    if not can_export(card):
+        able = ", ".join(name for name, each in catalogue.collect("METHODS").items() if can_export(each))
+        why = "is no network" if card.system is None else "works on references, in steps that nobody wrote as a graph"
+        raise Misuse(f"{card.name} cannot become an ONNX file, because it {why}. These methods can: {able}.")
+    extras.require("onnx")
+
+
+def graph_of(card: MethodCard, net: nn.Module) -> Graph:
+    """Return the graph of a network of a method that ``check`` lets pass."""
+    if card.system.graph is not None:
+        return card.system.graph(net)
+    return Graph(_Alone(card.system.restore, net), _SISR, lambda lr, lr_up, refs: (lr, lr_up))
+
+
 _SISR = (
     Port("lr", (1, 3, "height", "width"), "LR image, RGB in [0, 1]"),
     Port("lr_up", (1, 3, "4*height", "4*width"), "LR image enlarged x4 by Pillow's bicubic in 8 bits, RGB in [0, 1]"),
@@ -83,26 +92,26 @@ class _Alone(nn.Module):
 
 
 def export(
-    system: System, net: nn.Module, out: Path, examples: Sequence[Example], about: Mapping[str, str]
+    card: MethodCard, net: nn.Module, out: Path, examples: Sequence[Example], about: Mapping[str, str]
 ) -> Exported:
     """Write a network, on the CPU and in evaluation mode, as an ONNX file.
 
-    examples: the first is traced, all are checked. about: facts for the file's metadata; ``method`` is needed. Raises
-    Misuse when packages are missing or the method cannot be exported; BenchError when onnxruntime's image differs by
-    more than BOUND, and when the disk refuses.
+    examples: the first is traced, all are checked. about: more facts for the file's metadata. Raises Misuse like
+    ``check``; BenchError when onnxruntime's image differs by more than BOUND, and when the disk refuses.
     """
-    extras.require("onnx")
-    graph = graph_of(system, net, about["method"])
+    check(card)
+    graph = graph_of(card, net)
     prepared = [_prepared(graph, *example) for example in examples]
     model = _traced(graph, prepared[0][1])
     inputs = _clean(model, graph.inputs)
-    facts = {"format": FORMAT, "value_range": RANGE, "scale": str(SCALE)} | {p.name: p.meaning for p in inputs}
+    facts = {"format": FORMAT, "method": card.name, "title": card.title, "paper": card.paper, "scale": str(SCALE)}
+    facts |= {"value_range": RANGE} | {port.name: port.meaning for port in inputs}
     for key, value in (facts | dict(about)).items():
         model.metadata_props.add(key=key, value=value)
     if (size := model.ByteSize()) > MOST_BYTES:
         raise BenchError(f"{out}: {size / 1e9:.1f} GB are too much for one ONNX file; its limit is 2 GB.")
     data = model.SerializeToString(deterministic=True)
-    differences = dict(_differences(data, system, net, graph, prepared))
+    differences = dict(_differences(data, card, net, graph, prepared))
     worst = max(differences.values())
     if not worst <= BOUND:
         raise BenchError(
@@ -173,7 +182,7 @@ def _clean(model: ModelProto, ports: Sequence[Port]) -> tuple[Port, ...]:
 
 
 def _differences(
-    data: bytes, system: System, net: nn.Module, graph: Graph, prepared: Sequence[tuple[Any, Any]]
+    data: bytes, card: MethodCard, net: nn.Module, graph: Graph, prepared: Sequence[tuple[Any, Any]]
 ) -> Iterator[tuple[tuple[int, int], float]]:
     """Compare onnxruntime's image with the method's own, for every example."""
     import onnxruntime
@@ -184,7 +193,7 @@ def _differences(
         values = {port.name: value.numpy() for port, value in zip(graph.inputs, given, strict=True)}
         (made,) = session.run(None, {name: values[name] for name in taken})
         with torch.no_grad():
-            own = system.restore(net, *images)
+            own = card.system.restore(net, *images)
         height, width = images[0].shape[-2:]
         yield (width, height), float((torch.from_numpy(made) - own).abs().max()) * 255
 

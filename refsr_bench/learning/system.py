@@ -79,7 +79,7 @@ class Graph:
 class System:
     """A network, and everything that running, converting and training it takes.
 
-    build(**options): makes the network with arbitrary weights; options are plain JSON values with defaults.
+    ``build(**options)``: makes the network with arbitrary weights; options are plain JSON values with defaults.
     restore(net, lr, lr_up, refs): upscales a batch, with gradients. It takes lr (N, 3, h, w); lr_up (N, 3, 4h, 4w),
     enlarged by Pillow's bicubic in 8 bits; refs, a list of (N, 3, H, W) of any sizes, one for methods that take one and
     none for SISR; all RGB in [0, 1]. It returns SR (N, 3, 4h, 4w) RGB, roughly in [0, 1], not clamped. Conversion to
@@ -98,6 +98,8 @@ class System:
     matching: the ways of matching, the default first; ``net.matching`` is set to the one that was asked for.
     variants: what a way of matching is called in the names of rows; "NAME matching" for those not listed.
     least: the smallest side of an LR image, in pixels. tiling: the way ``restore`` covers an image without gradients.
+    bytes_per_pixel: memory that ``restore`` takes for each pixel of SR, with a reference of that size, measured by
+    ``benchmarks/memory.py``; None if nobody has. Tiles are sized by it.
     channels_last: stores weights in that memory format on a CPU, where convolutions then take nearly half the time.
 
     start(net, vgg, extractor), optional: fills the frozen or pretrained parts before training. vgg: torchvision's
@@ -122,6 +124,7 @@ class System:
     channels_last: bool = False
     stages: Stages | None = None
     restore_views: Callable[..., tuple[Tensor, Located]] | None = None
+    bytes_per_pixel: int | None = None
     graph: Callable[[nn.Module], Graph] | None = None
 
     def network(self, **options: Any) -> nn.Module:

@@ -13,8 +13,8 @@ from refsr_bench.pixels.resize import resize_pil_bicubic
 
 
 def to_tensor(image: Image) -> Tensor:
-    """Turn an image, uint8 (H, W, 3), into a tensor, float32 (3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+    """Turn an image, uint8 or uint16 (H, W, 3), into a tensor, float32 (3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / np.iinfo(image.dtype).max
 
 
 def quantised(image: Tensor) -> Image:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import MethodCard, WeightsFile
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.core.files import make_folder, write_bytes
+from refsr_bench.core.files import make_folder, read_text, write_bytes
 from refsr_bench.core.reader import parse_json
 from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.formats.checkpoints import (
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = "refsr-bench weights 1"
+DIGESTS = "digests.json"  # beside the files that come with the package
 SYNTHETIC = Path("synthetic")  # stands for weights made by formula, which show that a method runs
 # Errors that reading sizes off a foreign file may raise: a key is missing, a tensor has another shape.
 ILL_FITTING = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError, AssertionError)
@@ -90,6 +91,20 @@ def state_of(card: MethodCard) -> str:
     if path is None or path == card.bundled:
         return "bundled" if path else "none"
     return "imported" if path.stem == card.name and path.suffix == ".safetensors" else "the authors'"
+
+
+def whole(card: MethodCard, path: Path) -> str:
+    """Read a file of a method's weights to its end and return its SHA-256.
+
+    Raises BenchError when it is damaged, or is not the file that comes with the package.
+    """
+    digest = sha256(path)
+    if path == card.bundled:
+        wanted = parse_json(read_text(path.parent / DIGESTS), str(path.parent / DIGESTS))[path.name]
+        if digest != wanted:
+            raise BenchError(f"{path} is damaged: its SHA-256 begins with {digest[:12]}, not with {wanted[:12]}.")
+    check_finite(read_weights(path), path)
+    return digest
 
 
 # -- reading -------------------------------------------------------------------------------------------------------

@@ -14,9 +14,17 @@ BT601_OFFSET = 16.0
 FULL_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
-def quantise(image: np.ndarray) -> Image:
-    """Convert float [0, 1] (any shape) to uint8: clipped, times 255, rounded half to even, as in published code."""
-    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
+def quantise(image: np.ndarray, like: np.dtype | type = np.uint8) -> np.ndarray:
+    """Convert float [0, 1] (any shape) to uint8: clipped, times 255, rounded half to even, as in published code.
+
+    like: the type of the result, uint8 or uint16; the latter has 65535 steps.
+    """
+    return np.rint(np.clip(image, 0.0, 1.0) * float(np.iinfo(like).max)).astype(like)
+
+
+def eight_bits(image: np.ndarray) -> Image:
+    """Round uint16 to uint8, the nearest of 255 equal steps; uint8 is returned as it is."""
+    return image if image.dtype == np.uint8 else ((image.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
 def luma_bt601(image: Image) -> np.ndarray:

@@ -12,7 +12,7 @@ The rules, the same for every data set and every photo a person brings:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,9 +33,10 @@ MAX_PIXELS = 1 << 25
 
 Measuring takes 131 bytes a pixel, most of it for SSIM in float64, so a run stays within 4.2 GiB beside its method.
 """
+Check = Callable[[Path, PilImage.Image, bytes], None]
 MOST_BYTES = 256 << 20  # of an image file; as TIFF or BMP, MAX_PIXELS of RGB with alpha take half of it
 
-_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
+EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
 _ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _UPRIGHT = {
@@ -55,10 +56,8 @@ def read_image(path: str | Path) -> Image:
     Raises BenchError naming the file when it is missing, not an image, truncated, larger than MAX_PIXELS, or of a kind
     that has no faithful 8-bit RGB form (see the module's rules).
     """
-    with _opened(Path(path)) as image:
-        late_exif = image.format == "PNG" and "exif" not in image.info
-        image.load()  # newer Pillows turn a TIFF upright here, and then report orientation 1
-        orientation = 1 if late_exif else _orientation(image)
+    with opened(Path(path)) as (image, _):
+        orientation = orientation_of(image, load=True)
         rgb = image if image.mode == "RGB" else image.convert("RGB")  # convert() would copy
         if orientation in _UPRIGHT:
             rgb = rgb.transpose(_UPRIGHT[orientation])
@@ -67,11 +66,11 @@ def read_image(path: str | Path) -> Image:
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """Return (width, height) of the upright image in pixels, from its header; raises BenchError like ``read_image``."""
-    with _opened(Path(path)) as image:
+    with opened(Path(path)) as (image, _):
         width, height = image.size
         if image.format == "TIFF":  # as stored, whether or not this Pillow swaps ``size``
             width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        return (height, width) if orientation_of(image) >= 5 else (width, height)
 
 
 def image_files(folder: str | Path) -> list[Path]:
@@ -103,9 +102,7 @@ def write_png(path: str | Path, image: Image, below: Path | None = None) -> None
     below: a folder that must exist, and only folders below it are made; None for any.
     Raises Misuse when the name does not end in .png, BenchError when the disk refuses (read-only, full).
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise Misuse(f"{path}: images are written as PNG, without loss; give the file a name that ends in .png.")
+    path = png_path(path)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise TypeError(f"expected uint8 H x W x 3, got {image.dtype} {image.shape}")
     files.make_folder(path.parent, below)
@@ -113,16 +110,28 @@ def write_png(path: str | Path, image: Image, below: Path | None = None) -> None
         PilImage.fromarray(image).save(partial, format="PNG")
 
 
+def png_path(path: str | Path) -> Path:
+    """Return a path as such. Raises Misuse when its name does not end in .png."""
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise Misuse(f"{path}: images are written as PNG, without loss; give the file a name that ends in .png.")
+    return path
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[PilImage.Image]:
-    """Open the file and check its header; any failure inside the block becomes a BenchError."""
+def opened(path: Path, check: Check | None = None) -> Iterator[tuple[PilImage.Image, bytes]]:
+    """Open an image file, check its header, and yield it with its first bytes.
+
+    check(path, image, head): raises BenchError for what is not to be read; by default, what is not measured. Any
+    failure inside the block becomes a BenchError.
+    """
     try:
         with files.opened(path, MOST_BYTES) as file:
             head = file.read(26)
             file.seek(0)
             with PilImage.open(file, formats=FORMATS) as image:
-                _check(path, image, head)
-                yield image
+                (check or _check)(path, image, head)
+                yield image, head
     except BenchError:
         raise
     except UnidentifiedImageError:
@@ -132,7 +141,7 @@ def _opened(path: Path) -> Iterator[PilImage.Image]:
         ) from None
     except PilImage.DecompressionBombError as error:
         pixels = str(error).partition("(")[2].partition(" ")[0]
-        raise _too_large(path, f"{pixels} pixels") from None
+        raise too_large(path, f"{pixels} pixels") from None
     except FileNotFoundError:
         raise BenchError(f"{path}: no such file.") from None
     except IsADirectoryError:
@@ -148,30 +157,39 @@ def _opened(path: Path) -> Iterator[PilImage.Image]:
 def _check(path: Path, image: PilImage.Image, head: bytes) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise _too_large(path, f"{width}x{height} pixels")
-    # Pillow silently reads 16-bit RGB files as 8-bit RGB, so the mode alone does not tell.
-    bits = [head[24]] if image.format == "PNG" else [8]
-    if image.format == "TIFF":
-        bits = list(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
-    if max(bits) > 8 or image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise too_large(path, f"{width}x{height} pixels")
+    if (depth := bits(image, head)) > 8 or image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise BenchError(
-            f"{path}: {max(bits)} bits per channel (mode {image.mode}). Only 8-bit images are measured; "
+            f"{path}: {depth} bits per channel (mode {image.mode}). Only 8-bit images are measured; "
             "convert the file to 8 bits yourself, so that the rounding is yours."
         )
-    if image.mode not in _EIGHT_BIT_MODES:
+    if image.mode not in EIGHT_BIT_MODES:
         raise BenchError(f"{path}: {image.mode} pixels. Convert the file to RGB first; there is no one right way.")
 
 
-def _too_large(path: Path, size: str) -> BenchError:
-    return BenchError(f"{path}: {size} are too many, the limit is {MAX_PIXELS} in all. Crop or shrink the image first.")
+def bits(image: PilImage.Image, head: bytes) -> int:
+    """Return the bits per channel of a file. head: its first bytes.
+
+    Pillow silently reads 16-bit RGB files as 8-bit RGB, so the mode alone does not tell.
+    """
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
+    return head[24] if image.format == "PNG" else 8
 
 
-def _orientation(image: PilImage.Image) -> int:
-    """Return the EXIF orientation, 1..8.
+def too_large(path: Path, size: str, most: int = MAX_PIXELS) -> BenchError:
+    return BenchError(f"{path}: {size} are too many, the limit is {most} in all. Crop or shrink the image first.")
+
+
+def orientation_of(image: PilImage.Image, load: bool = False) -> int:
+    """Return the EXIF orientation, 1..8. load: decode the image first.
 
     A PNG is not asked without an early eXIf chunk, which would decode all its pixels.
     """
-    if image.format == "PNG" and "exif" not in image.info:
+    late_exif = image.format == "PNG" and "exif" not in image.info
+    if load:
+        image.load()  # newer Pillows turn a TIFF upright here, and then report orientation 1
+    if late_exif:
         return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)

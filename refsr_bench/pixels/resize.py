@@ -22,9 +22,19 @@ LR_BLUR = 1.75
 def resize_pil_bicubic(image: Image, height: int, width: int) -> Image:
     """Resize by Pillow's bicubic: antialiased when it shrinks, a = -0.5, fixed-point weights, columns before rows.
 
-    ``scipy.misc.imresize`` did the same, so nearly all Ref-SR papers made their LR images this way.
+    ``scipy.misc.imresize`` did the same, so nearly all Ref-SR papers made their LR images this way. Images of uint16
+    are resized channel by channel in float32 and rounded.
     """
+    if image.dtype == np.uint16:
+        return np.stack([_resize_deep(image[..., n], height, width) for n in range(image.shape[2])], -1)
+    if image.shape[2] == 1:
+        return resize_pil_bicubic(image.repeat(3, 2), height, width)[..., :1]
     return np.asarray(PILImage.fromarray(image).resize((width, height), PILImage.Resampling.BICUBIC))
+
+
+def _resize_deep(channel: np.ndarray, height: int, width: int) -> np.ndarray:
+    resized = PILImage.fromarray(channel.astype(np.float32)).resize((width, height), PILImage.Resampling.BICUBIC)
+    return np.rint(np.asarray(resized).clip(0, 65535)).astype(np.uint16)
 
 
 def resize_matlab_bicubic(

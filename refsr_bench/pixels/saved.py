@@ -27,7 +27,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -40,13 +40,14 @@ from refsr_bench.core.types import Correspondence, Image, Sample, View
 from refsr_bench.pixels import images
 
 INPUTS, MATCHES, VIEWS = "inputs.json", "matches.json", "views.json"
-VERSION = 1
+VERSION: Final = 1
 MOST_BYTES = 1 << 20  # limit of either file; a pair with a hundred references has some 30 KB
 # full saturation is this many times the median displacement, so wrong matches far away do not pale the rest
 LONGEST = 2
 GREY = 224  # cells without a match: a light grey, which is no direction's colour
 HATCH = 12, 3, 196  # period and width of the lines on that grey, pixels, and their grey: a flat sky has no lines
 
+Role = Literal["hr", "lr", "ref", "flow", "confidence", "patches", "view"]
 Side = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
@@ -57,7 +58,7 @@ class File(Format):
     """
 
     file: Annotated[str, Meta(pattern=r"^(?:hr|lr|(?:ref|view)-\d{1,3}|flow|confidence|patches)\.png\Z", max_length=20)]
-    role: Literal["hr", "lr", "ref", "flow", "confidence", "patches", "view"]
+    role: Role
     name: Text
     size: tuple[Side, Side]
     sha256: Sha256
@@ -76,7 +77,7 @@ class Inputs(Format):
     protocol_digest: Sha256
     files: tuple[File, ...]
     kind: Literal["inputs"] = "inputs"
-    schema_version: Literal[VERSION] = VERSION
+    schema_version: Literal[1] = VERSION
 
 
 class Matches(Format):
@@ -96,7 +97,7 @@ class Matches(Format):
     files: tuple[File, ...]
     mean_confidence: Real | None = None
     kind: Literal["matches"] = "matches"
-    schema_version: Literal[VERSION] = VERSION
+    schema_version: Literal[1] = VERSION
 
 
 class Views(Format):
@@ -109,7 +110,7 @@ class Views(Format):
     sr_sha256: Sha256
     files: tuple[File, ...]
     kind: Literal["views"] = "views"
-    schema_version: Literal[VERSION] = VERSION
+    schema_version: Literal[1] = VERSION
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Picture:
     """A picture to be written. role, name: as in ``File``."""
 
     file: str
-    role: str
+    role: Role
     pixels: Image
     name: str = ""
 
@@ -147,7 +148,7 @@ def save_inputs(folder: Path, sample: Sample, about: Mapping[str, str]) -> Path:
         ),
     ]
     described = tuple(picture.described() for picture in pictures)
-    facts = Inputs(sample.id, sample.ref_names, sample.scale, sample.crop, files=described, **about)
+    facts = Inputs(sample.id, sample.ref_names, sample.scale, sample.crop, files=described, **about)  # type: ignore[arg-type]
     return _save(folder / f"{stem(sample.id)}-{reader.digest(facts)[:12]}", INPUTS, facts, pictures)
 
 

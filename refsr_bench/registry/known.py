@@ -22,13 +22,12 @@ ALEXNET = _of_torchvision("alexnet", "7be5be79", "AlexNet, ImageNet")
 VGG16 = _of_torchvision("vgg16", "397923af", "VGG16, ImageNet")
 VGG19 = _of_torchvision("vgg19", "dcbb9e9d", "VGG19, goes with any of the others", companion=True)
 
-_FIDELITY = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
 INCEPTION = WeightsFile(
-    "weights-inception-2015-12-05-6726825d.pth",
-    "https://github.com/toshas/torch-fidelity",
-    "Inception-v3 of FID and KID, converted from the TensorFlow file of 2015",
+    "pt_inception-2015-12-05-6726825d.pth",
+    "https://github.com/mseitzer/pytorch-fid",
+    "Inception-v3 of 2015-12-05, ported from TensorFlow",
     "inception",
-    f"{_FIDELITY}weights-inception-2015-12-05-6726825d.pth",
+    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
     "6726825d",  # stated in the name, as torchvision does
 )
 REAL_ESRGAN = WeightsFile(

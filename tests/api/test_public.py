@@ -40,7 +40,7 @@ def test_every_public_name_is_there_and_described(name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_is_typed_and_says_what_it_raises_and_how_it_is_called(name: str) -> None:
     function = getattr(refsr_bench, name)
-    signature, described = inspect.signature(function), inspect.getdoc(function)
+    signature, described = inspect.signature(function), " ".join(inspect.getdoc(function).split())
     assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values())
     assert signature.return_annotation is not inspect.Signature.empty
     assert "Raises " in described and f"{name}(" in described

@@ -273,8 +273,10 @@ def test_the_command_line_goes_the_whole_way(built: Project, tmp_path: Path) -> 
     assert "10 candidates" in call("pool", place, "--from", str(base / "pool"))
     assert "leak" in call("clean", place)
     assert "2 of 2 queries have a reference" in call("select", place, "--auto")
-    assert "2 pairs made" in call("rescale", place)
+    assert json.loads(call("rescale", place, "--json"))["pairs"] == 2
     assert "holds the data set" in call("export", place)
+    done = json.loads(call("export", place, "--json"))
+    assert Path(done["folder"]).is_dir() and done["next"].startswith("refsr-bench run ") and not done["published"]
     assert "export   1/1" in call("status", place)
     failed = CliRunner().invoke(main, ["wrsr", "pool", place])
     assert failed.exit_code == 2 and "Give --from FOLDER" in failed.output

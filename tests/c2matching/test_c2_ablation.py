@@ -62,3 +62,5 @@ def test_the_whole_ablation_in_miniature(tmp_path):
     assert "training: " not in again.output
     assert again.output.splitlines()[-8:] == first.output.splitlines()[-8:]
     assert (tmp_path / "out/ablation.json").read_bytes() == before
+    told = json.loads(CliRunner().invoke(main, [*command, *options, "--device", "cpu", "--json"]).stdout)
+    assert told["command"] == "ablation" and told["psnr_y"].keys() == models.keys()

@@ -10,7 +10,7 @@ from c2matching.matching.patches import index_to_flow
 from c2matching.matching.pre_offsets import pre_offsets
 from c2matching.nets.dynamic_aggregation import DynamicAggregation, copy_patches
 from refsr_bench.learning import deform
-from refsr_bench.learning.deform import sample_by_grid, sample_by_torchvision, sample_reference
+from refsr_bench.learning.deform import sample_at_once, sample_by_grid, sample_by_torchvision, sample_reference
 
 BACKENDS = pytest.mark.parametrize("backend", ["auto", "grid", "torchvision"])
 
@@ -57,7 +57,7 @@ def on_a_canvas(ref, offset, mask, weight, bias, origin):
 
 @pytest.mark.parametrize("size", [(12, 10), (5, 4), (40, 33), (12, 31), (7, 10), (33, 6)])
 @pytest.mark.parametrize("origin", [(0, 0), (3, 5), (20, 0), (40, 40)])
-@pytest.mark.parametrize("sample", [sample_by_grid, sample_by_torchvision])
+@pytest.mark.parametrize("sample", [sample_by_grid, sample_by_torchvision, sample_at_once])
 @torch.no_grad()
 def test_reference_of_any_size_and_origin_anywhere(size, origin, sample, monkeypatch):
     monkeypatch.setattr(deform, "STRIP", 25)  # strips of two rows

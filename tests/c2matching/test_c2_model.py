@@ -15,6 +15,7 @@ from c2matching.nets.large_images import reaches, restore
 from c2matching.nets.model import C2Matching
 from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.types import ImageSource, RefPair
+from refsr_bench.learning.hardware import Hardware
 from refsr_bench.learning.method import upscale
 from refsr_bench.metrics.psnr import psnr
 from refsr_bench.metrics.ssim import ssim
@@ -55,7 +56,7 @@ def test_end_to_end_with_padding(golden, full):
     (protocol,) = (p for p in PROTOCOLS if p.name == "c2")
     sample = protocol.prepare(RefPair("0", hr, (ref,)), "mine")
     assert (sample.lr.transpose(2, 0, 1)[None] == z["lq_u8"]).all()
-    sr = upscale(method.SYSTEM, full, "cpu", sample.lr, sample.refs, 4).sr
+    sr = upscale(method.SYSTEM, full, Hardware(), sample.lr, sample.refs, 4).sr
     top, left, height, width = sample.crop
     sr = sr[top : top + height, left : left + width]
     difference = np.abs(sr.astype(int) - z["sr_cropped_rgb_u8"])
@@ -219,7 +220,7 @@ def test_twelve_megapixels_of_reference_fit_in_eight_gibibytes():
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, (*size, 3), np.uint8) for size in ((60, 80), (3000, 4000)))
     start = time.monotonic()
-    sr = upscale(method.SYSTEM, model, "cpu", lr, [ref], 4).sr
+    sr = upscale(method.SYSTEM, model, Hardware(), lr, [ref], 4).sr
     seconds, peak = time.monotonic() - start, peak_gib()
     print(f"{seconds:.0f} s, {peak:.2f} GiB")
     assert sr.shape == (240, 320, 3) and math.isfinite(sr.mean())

@@ -14,6 +14,7 @@ from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import Weights
+from refsr_bench.learning.hardware import Hardware
 from refsr_bench.learning.method import upscale
 from refsr_bench.learning.training.discriminator import ImageDiscriminator
 from refsr_bench.registry import known
@@ -64,7 +65,7 @@ def run(loaded, images):
 
 def same(sr, model, images):
     """Tell whether SR is the model's up to rounding: ``load`` arranges memory for faster convolutions."""
-    wanted = upscale(method.SYSTEM, model, "cpu", images[0], [images[1]], 4).sr.astype(int)
+    wanted = upscale(method.SYSTEM, model, Hardware(), images[0], [images[1]], 4).sr.astype(int)
     return np.abs(sr - wanted).max() <= 1 and (sr != wanted).mean() < 1e-3
 
 
@@ -213,12 +214,13 @@ def test_no_weights_for_the_gan_model():
 )
 def test_images_it_cannot_take(model, lr, ref, scale, message):
     with pytest.raises(BenchError, match=message):
-        upscale(method.SYSTEM, model, "cpu", np.zeros((*lr, 3), np.uint8), [np.zeros((*ref, 3), np.uint8)], scale)
+        upscale(method.SYSTEM, model, Hardware(), np.zeros((*lr, 3), np.uint8), [np.zeros((*ref, 3), np.uint8)], scale)
 
 
 @pytest.mark.parametrize(("lr", "ref"), [((3, 3), (12, 12)), ((3, 40), (15, 14)), ((17, 5), (12, 99))])
 def test_the_smallest_images(model, lr, ref):
-    sr = upscale(method.SYSTEM, model, "cpu", np.full((*lr, 3), 9, np.uint8), [np.full((*ref, 3), 7, np.uint8)], 4).sr
+    low, high = np.full((*lr, 3), 9, np.uint8), np.full((*ref, 3), 7, np.uint8)
+    sr = upscale(method.SYSTEM, model, Hardware(), low, [high], 4).sr
     assert sr.shape == (4 * lr[0], 4 * lr[1], 3)
 
 
@@ -226,7 +228,7 @@ def test_inputs_stay_as_they_are_and_read_only_images_are_welcome(model, images,
     copies = [image.copy() for image in images]
     for image in images:
         image.flags.writeable = False
-    upscale(method.SYSTEM, model, "cpu", images[0], [images[1]], 4)
+    upscale(method.SYSTEM, model, Hardware(), images[0], [images[1]], 4)
     assert all((a == b).all() for a, b in zip(images, copies, strict=True))
     assert not recwarn.list
 
@@ -235,21 +237,22 @@ def test_several_references(model, images):
     """A second copy of the reference changes nothing; a different second one lends single patches."""
     rng = np.random.default_rng(1)
     true, other = images[1], rng.integers(0, 256, (24, 60, 3), np.uint8)
-    alone = upscale(method.SYSTEM, model, "cpu", images[0], [true], 4).sr.astype(int)
-    assert (upscale(method.SYSTEM, model, "cpu", images[0], [true, true], 4).sr == alone).all()
-    both = upscale(method.SYSTEM, model, "cpu", images[0], [true, other], 4).sr.astype(int)
+    alone = upscale(method.SYSTEM, model, Hardware(), images[0], [true], 4).sr.astype(int)
+    assert (upscale(method.SYSTEM, model, Hardware(), images[0], [true, true], 4).sr == alone).all()
+    both = upscale(method.SYSTEM, model, Hardware(), images[0], [true, other], 4).sr.astype(int)
     assert both.shape == alone.shape and (both != alone).any()  # some patch of noise matches better
 
 
 def test_a_reference_too_small_is_named(model, images):
     with pytest.raises(BenchError, match="The reference has 20x8 pixels"):
-        upscale(method.SYSTEM, model, "cpu", images[0], [images[1], np.zeros((8, 20, 3), np.uint8)], 4)
+        upscale(method.SYSTEM, model, Hardware(), images[0], [images[1], np.zeros((8, 20, 3), np.uint8)], 4)
 
 
 def test_output_is_clamped_and_rounded_half_to_even(model, monkeypatch):
     values = torch.tensor([-0.2, 0.5 / 255, 1.5 / 255, 2.4 / 255, 254.5 / 255, 1.3])
     monkeypatch.setattr(model, "upscale", lambda *_: values.expand(1, 3, 4, 6))
-    sr = upscale(method.SYSTEM, model, "cpu", np.zeros((3, 3, 3), np.uint8), [np.zeros((12, 12, 3), np.uint8)], 4).sr
+    low, high = np.zeros((3, 3, 3), np.uint8), np.zeros((12, 12, 3), np.uint8)
+    sr = upscale(method.SYSTEM, model, Hardware(), low, [high], 4).sr
     assert (sr == np.array([0, 0, 2, 2, 254, 255])[:, None]).all()
 
 
@@ -259,7 +262,7 @@ def test_tensor_helper_reads_what_the_network_reads(model, images, monkeypatch):
 
     seen = []
     monkeypatch.setattr(model, "upscale", lambda *tensors: seen.extend(tensors) or torch.zeros(1, 3, 40, 52))
-    upscale(method.SYSTEM, model, "cpu", images[0], [images[1]], 4)
+    upscale(method.SYSTEM, model, Hardware(), images[0], [images[1]], 4)
     wanted = (images[0], resize_pil_bicubic(images[0], 40, 52), images[1][:28, :44])
     for got, image in zip([*seen[:2], *seen[2]], wanted, strict=True):
         assert torch.equal(got, tensor(image).permute(2, 0, 1)[None].float() / 255)

@@ -142,13 +142,13 @@ def test_a_method_of_one_reference_gets_all_in_one_image(wrsr, tmp_path, monkeyp
 
     one = dataclasses.replace(bicubic.METHODS[0], references="one", name="one")
     monkeypatch.setattr(bicubic, "METHODS", (one,))
-    catalogue.collect.cache_clear()
+    catalogue.forget()
     try:
         text = run("run", "--method", "one", "--dataset", "sample", "--refs", "all", "--limit", 1,
                    "--out", tmp_path / "r")  # fmt: skip
     finally:
         monkeypatch.undo()
-        catalogue.collect.cache_clear()
+        catalogue.forget()
     assert "one takes one reference: all are stacked" in text
     (path,) = (tmp_path / "r").rglob("one/result.json")
     assert "black square" in results.read_result(path).run.method.notes[-1]

@@ -29,7 +29,6 @@ DEFAULTS = {
     "format": "see KINDS",
     "levels": "a sweep adds the unrelated reference itself",
     "matching": "sr gives the best image, a run the published one, a figure the exact one",
-    "method": "sr has a best method, a measurement must say",
     "out": "results, a site and figures have usual places",
     "protocol": "a measurement uses c2; a comparison takes every one",
     "results": "a report is written there only when asked",
@@ -37,7 +36,7 @@ DEFAULTS = {
     "views": "see cli.options.VIEWS",
 }
 READ_ONLY = {  # commands that write nothing where a person says; see the test of --out
-    "compare", "data info", "data list", "data verify", "methods info", "methods list", "protocols diff",
+    "compare", "doctor", "data info", "data list", "data verify", "methods info", "methods list", "protocols diff",
     "protocols list", "protocols selftest", "leaderboard export", "study export", "submit check", "weights info",
     "weights list", "weights verify", "build wrsr status",
 }  # fmt: skip
@@ -46,7 +45,7 @@ IN_A_FOLDER = {  # commands whose folder is their argument or --data-root, and t
     "build wrsr queries", "build wrsr pool", "build wrsr clean", "build wrsr select", "build wrsr rescale",
     "build wrsr export",
 }  # fmt: skip
-FILES = {"match", "sr", "weights import", "weights pack", "compare"}
+FILES = {"compare", "match", "sr", "view", "weights export", "weights import", "weights pack"}
 NETWORKS = {"run", "score", "sr", "match", "robustness", "ablation", *TRAINING}
 MANY = {"run", "robustness", "build transform", "build wrsr queries", "study init"}
 NO_ANSWER = {"leaderboard export", "study export", "study serve"}  # tables in a format of choice, CSV, a server

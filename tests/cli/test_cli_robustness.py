@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -17,8 +16,10 @@ from leaderboard.figures import style
 from leaderboard.statistics import robustness as runs
 from leaderboard.statistics.estimates import Estimate
 from leaderboard.statistics.robustness import Row
+from leaderboard.tables.sweeps import tables
+from refsr_bench.api.sweeping import Sweep, written
 from refsr_bench.cli.grammar import Commands
-from refsr_bench.cli.robustness import _report, robustness, tables
+from refsr_bench.cli.robustness import robustness
 from refsr_bench.core import catalogue, reader, results, schema
 from refsr_bench.core.cards import LoadedMatcher, LoadedMethod, MatcherCard
 from refsr_bench.core.errors import BenchError, Misuse
@@ -311,7 +312,7 @@ def pasted_by_the_truth(pair, sample) -> Prediction:
     return pasted(pair, dataclasses.replace(sample, refs=(np.where(seen[..., None], ref, sr),)))
 
 
-def test_a_measured_ceiling_gives_shares_and_their_figure(folder, tmp_path, capsys):
+def test_a_measured_ceiling_gives_shares_and_their_figure(folder, tmp_path):
     asked = RobustnessStudy(open_dataset("wrsr", folder), "rotation", ("bicubic",), (), "0,4,30")
     plan = plan_of(asked, tmp_path)
     results_folder(plan.folder)
@@ -322,14 +323,15 @@ def test_a_measured_ceiling_gives_shares_and_their_figure(folder, tmp_path, caps
         predictor = dataclasses.replace(method_predictor(card, method, "cpu"), predict=predict)
         levels = plan.levels if method is loaded[0] else plan.levels[:-1]  # no truth about an unrelated reference
         done.append(measure(dataclasses.replace(plan, levels=levels), predictor))
-    _report(asked, plan, done, SimpleNamespace(out=tmp_path, as_json=False))
-    text, rows = capsys.readouterr().out, table(tmp_path)
+    sweep = written(Sweep(asked, plan, tuple(done)), tmp_path)
+    text, rows = repr(sweep), table(tmp_path)
     share = {level: row["share"] for (method, level), row in rows.items() if method == "bicubic"}
     assert float(share["0"]) == 1 > float(share["4"]) > float(share["30"]) and share["unrelated"] == ""
     assert {row["share"] for (method, _), row in rows.items() if method != "bicubic"} == {""}
     files = {path.name for path in (tmp_path / "robustness/wrsr/rotation").iterdir()}
     assert files == {"table.csv", "curves.svg", "curves.png", "share.svg", "share.png"}
-    assert "1.00 [1.00, 1.00]" in text and "share: of the gain" in text and "share.svg" in text
+    assert "1.00 [1.00, 1.00]" in text and "share: of the gain" in text
+    assert sorted(sweep.files) == sorted((tmp_path / "robustness/wrsr/rotation").iterdir())
 
 
 def test_a_split_can_be_transformed_like_any_data_set(folder, tmp_path):

@@ -185,3 +185,18 @@ def test_metadata_in_any_order_make_the_same_bytes(tmp_path):
         write_safetensors(tmp_path / f"{name}.safetensors", {"x": torch.ones(3)}, order)
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     assert read_metadata(tmp_path / "a.safetensors") == about and load_file(tmp_path / "a.safetensors")["x"].sum() == 3
+
+
+def test_export_writes_a_file_that_says_what_it_is(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    out = tmp_path / "srcnn.onnx"
+    words = ["export", "--method", "srcnn", "--weights", "synthetic", "--licence", "CC0-1.0", "--out", out]
+    shown = run(*words)
+    assert "input  lr_up (1, 3, 4*height, 4*width)" in shown and "weights synthetic" in shown
+    assert shown.count("grey levels from srcnn itself") == 3
+    facts = {prop.key: prop.value for prop in onnx.load(out).metadata_props}
+    assert facts["licence"] == "CC0-1.0" and facts["weights_kind"] == "synthetic"
+    assert "exists" in run(*words, code=2)
+    assert "must end in .onnx" in run(*words[:-1], tmp_path / "net.pth", code=2)
+    assert "Which network?" in run("export", "--out", tmp_path / "other.onnx", code=2)

@@ -29,12 +29,12 @@ def other_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: otherlab\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[refsr_bench]\notherlab = otherlab\n")
         monkeypatch.syspath_prepend(str(tmp_path))
-        catalogue.collect.cache_clear()
+        catalogue.forget()
 
     yield install
     for name in [name for name in sys.modules if name.startswith("otherlab")]:
         del sys.modules[name]
-    catalogue.collect.cache_clear()
+    catalogue.forget()
 
 
 SOURCE = """
@@ -67,6 +67,27 @@ def test_a_name_used_twice_is_refused_naming_both_files(other_distribution) -> N
     other_distribution(SOURCE.format(name="bicubic"))
     with pytest.raises(BenchError, match=r"(?s)bicubic.*(bicubic\.py.*theirs\.py|theirs\.py.*bicubic\.py)"):
         catalogue.collect("METHODS")
+
+
+@pytest.mark.parametrize("source", ["import nowhere_to_be_found", "raise SystemExit(3)", "METHODS = (", "1 / 0"])
+def test_a_broken_plugin_is_left_out_and_named(other_distribution, source: str, caplog) -> None:
+    other_distribution(source)
+    with caplog.at_level("WARNING", logger="refsr_bench"):
+        assert "bicubic" in catalogue.collect("METHODS") and "psnr_y" in catalogue.collect("METRICS")
+    (plugin,) = catalogue.plugins()
+    assert (plugin.value, plugin.distribution, plugin.version) == ("otherlab", "otherlab", "1.0")
+    ((module, error),) = plugin.errors
+    assert module == "otherlab.theirs" and error in caplog.text and len(caplog.records) == 1
+    assert error.partition(":")[0] in ("ModuleNotFoundError", "SystemExit", "SyntaxError", "ZeroDivisionError")
+
+
+def test_an_error_of_our_own_is_raised(monkeypatch) -> None:
+    monkeypatch.setattr(catalogue.importlib, "import_module", lambda name: 1 / 0)
+    catalogue.forget()
+    with pytest.raises(ZeroDivisionError):
+        catalogue.collect("METHODS")
+    monkeypatch.undo()
+    catalogue.forget()
 
 
 def test_the_example_of_the_design_page_is_a_method(other_distribution, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ class Reader:
         subprocess.run([sys.executable, "-m", "pip", *words], check=True)
         sys.path.insert(0, place)
         importlib.invalidate_caches()
-        catalogue.collect.cache_clear()
+        catalogue.forget()
 
     def _makers(self) -> dict[str, Callable[[], Any]]:
         """By the name of a file or folder that pages take for granted, what makes it in this folder."""
@@ -215,7 +216,8 @@ def shortened(arguments: list[str]) -> Iterator[str]:
     if "--budget" in words:
         words[words.index("--budget") + 1] = "1"
     yield from words
-    if words[0] == "run" and "sample" in words and "--limit" not in words:
+    methods = {value for name, value in pairwise(words) if name == "--method"}
+    if words[0] == "run" and "sample" in words and "--limit" not in words and methods != {"bicubic"}:
         yield from ("--limit", "2")
     if words[0] == "ablation" and "--dataset" not in words:
         yield from ("--dataset", "wrsr", "--data-root", "data")

@@ -18,7 +18,7 @@ from leaderboard.reading.load import LoadedRun, method_key, read_folder
 from leaderboard.statistics.estimates import Estimate, interval
 from leaderboard.statistics.robustness import Row, columns_of, rows_by_series, studies
 from leaderboard.statistics.shares import SHARE, share, shares
-from refsr_bench.cli.robustness import remarks, tables
+from leaderboard.tables.sweeps import remarks, tables
 from refsr_bench.core.reader import digest
 from refsr_bench.core.schema import Code, Result, Weights
 

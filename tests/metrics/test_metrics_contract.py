@@ -30,7 +30,7 @@ def weights(tmp_path_factory):
     return found
 
 
-OWN_TESTS = ("niqe",)  # looks at SR alone, whose best value is no constant
+OWN_TESTS = ("niqe", "fid", "kid")  # look at SR alone, whose best value is no constant; at all images together
 
 
 @pytest.mark.parametrize("name", [name for name in CARDS if name not in OWN_TESTS])

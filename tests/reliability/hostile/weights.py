@@ -488,7 +488,7 @@ def sr(folder: Path, path: Path) -> list[str]:
 
 def run(folder: Path, path: Path) -> list[str]:
     words = ["run", "--method", "edsr", "--weights", f"edsr={path}", "--dataset", "sample"]
-    return [*words, "--device", "cpu", "--lpips-weights", str(path), "--out", str(folder / "results")]
+    return [*words, "--device", "cpu", "--metric-weights", f"lpips={path}", "--out", str(folder / "results")]
 
 
 def taught(folder: Path, path: Path) -> list[str]:
