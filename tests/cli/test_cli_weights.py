@@ -96,7 +96,7 @@ def test_damaged_and_other_files(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(BUNDLED.read_bytes()[:5000])
     for command in ("info", "verify"):
         assert "cannot be read" in run(command, tmp_path / "cut.safetensors", code=1)
-    assert "neither a file nor bundled" in run("info", tmp_path / "absent.safetensors", code=2)
+    assert "neither a file nor the name of one" in run("info", tmp_path / "absent.safetensors", code=2)
     write_bundle(tmp_path / "student.safetensors", {"extractor": ContrastiveExtractor().state_dict()}, None)
     assert "extractors alone" in run("verify", tmp_path / "student.safetensors", code=1)
     assert "1,110,668 values" in run("info", tmp_path / "student.safetensors")
