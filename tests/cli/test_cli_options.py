@@ -35,19 +35,19 @@ DEFAULTS = {
     "out": "results, a site and figures have usual places",
     "protocol": "a measurement uses c2; a comparison takes every one",
     "results": "a report is written there only when asked",
-    "tile": "a run measures methods as they were published, whole; sr fits images into the memory",
+    "tile": "see cli.options.TILE",
     "title": "a study has a name of its own",
     "views": "see cli.options.VIEWS",
 }
 READ_ONLY = {  # commands that write nothing where a person says; see the test of --out
     "compare", "doctor", "data info", "data list", "data verify", "methods info", "methods list", "protocols diff",
     "protocols list", "protocols selftest", "leaderboard export", "study export", "submit check", "weights info",
-    "weights list", "weights verify", "build wrsr status",
+    "weights list", "weights verify", "weights where", "build wrsr status",
 }  # fmt: skip
-IN_A_FOLDER = {  # commands whose folder is their argument or --data-root, and that add to it
+IN_A_FOLDER = {  # commands whose folder is their argument, --data-root or $REFSR_WEIGHTS, and that add to it
     "data prepare", "study init", "study import", "study serve", "submit template", "build wrsr init",
     "build wrsr queries", "build wrsr pool", "build wrsr clean", "build wrsr select", "build wrsr rescale",
-    "build wrsr export",
+    "build wrsr export", "weights fetch",
 }  # fmt: skip
 FILES = {"compare", "match", "sr", "view", "weights export", "weights import", "weights pack"}
 NETWORKS = {"run", "score", "sr", "match", "robustness", "ablation", *TRAINING}
