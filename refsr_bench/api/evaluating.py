@@ -62,9 +62,8 @@ def evaluate(
     names of further ones beside the protocol's ("dists"). name: of its row.
 
     limit: only the first pairs. out: a results folder, in which the same call goes on where it stopped; None for a
-    temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only".
-    Code that changed is measured again. save_images: None keeps the images of at most 20 pairs. allow_leaks: take
-    references that show the ground truth.
+    temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only"; code
+    that changed is measured again. save_images: None keeps those of at most 20 pairs. allow_leaks: of the ground truth.
 
     A pair that fails becomes a record with its reason. Raises Misuse for what cannot be measured and for another run in
     the same place, BenchError for unreadable data or a full disk.
