@@ -71,8 +71,8 @@ METHODS = (
         verified="golden vectors",
         files=(
             WeightsFile("edsr_x4-*.pt", "https://github.com/sanghyun-son/EDSR-PyTorch", "trained on DIV2K"),
-            WeightsFile("EDSR_Lx4_f256b32_DIV2K_official-76ee1c8f.pth", BASICSR, "trained on DIV2K"),
-            WeightsFile("EDSR_Mx4_f64b16_DIV2K_official-0c287733.pth", BASICSR, "the small network"),
+            WeightsFile("EDSR_Lx4_f256b32_DIV2K_official-76ee1c8f.pth", BASICSR, "trained on DIV2K", sha256="76ee1c8f"),
+            WeightsFile("EDSR_Mx4_f64b16_DIV2K_official-0c287733.pth", BASICSR, "the small network", sha256="0c287733"),
         ),
     ),
 )

@@ -72,7 +72,7 @@ METHODS = (
         verified="golden vectors",
         files=(
             WeightsFile("RRDB_ESRGAN_x4.pth", _AUTHORS, "trained on DIV2K, Flickr2K and OST"),
-            WeightsFile("ESRGAN_SRx4_DF2KOST_official-ff704c30.pth", _BASICSR, "the same, renamed"),
+            WeightsFile("ESRGAN_SRx4_DF2KOST_official-ff704c30.pth", _BASICSR, "the same, renamed", sha256="ff704c30"),
             WeightsFile("RRDB_PSNR_x4.pth", _AUTHORS, "the network before its GAN training"),
         ),
     ),

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.formats.keys import count, renamed
-from refsr_bench.learning.imagenet import VGG19, without_vgg19
+from refsr_bench.learning.imagenet import without_vgg19
 from refsr_bench.learning.method import method_card
 from refsr_bench.learning.system import System
+from refsr_bench.registry.known import VGG19
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -224,7 +225,7 @@ METHODS = (
         "Size and verification are those of srntt-pytorch's network; the authors' has 4.38 M parameters.",
         files=(
             WeightsFile("srntt_init.npz", _HOME, "TensorFlow, trained on CUFED5; with upscale.npz"),
-            WeightsFile(UPSCALE, _HOME, "TensorFlow, enlarges what is matched"),
+            WeightsFile(UPSCALE, _HOME, "TensorFlow, enlarges what is matched", companion=True),
             VGG19,
         ),
         **_COMMON,
@@ -237,7 +238,7 @@ METHODS = (
         description="The same network trained with perceptual, texture and adversarial losses.",
         files=(
             WeightsFile("srntt.npz", _HOME, "TensorFlow, trained on CUFED5; with upscale.npz"),
-            WeightsFile(UPSCALE, _HOME, "TensorFlow, enlarges what is matched"),
+            WeightsFile(UPSCALE, _HOME, "TensorFlow, enlarges what is matched", companion=True),
             WeightsFile("*.pth", _PYTORCH_HOME, "the other network"),
             VGG19,
         ),

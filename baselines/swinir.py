@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 HOME = "https://github.com/JingyunLiang/SwinIR/releases/tag/v0.0"
+_CLASSICAL = "001_classicalSR_DF2K_s64w8_SwinIR-M_x4.pth"
 OFFICIAL = (
     (r"patch_embed\.norm\.(\w+)", r"norm_first.\1"),
     (r"(layers\.\d+)\.residual_group\.(.+)", r"\1.\2"),
@@ -111,7 +112,15 @@ METHODS = (
         gmacs=369.0,
         verified="golden vectors",
         files=(
-            WeightsFile("001_classicalSR_DF2K_s64w8_SwinIR-M_x4.pth", HOME, "M, trained on DIV2K and Flickr2K"),
+            WeightsFile(
+                _CLASSICAL,
+                HOME,
+                "M, trained on DIV2K and Flickr2K",
+                "swinir-m",
+                f"https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/{_CLASSICAL}",
+                "4e78e33f22c1aa8a773db0cf4a7381bae97c2362c717f155439ebc690cbd9215",  # as users of the release state it
+                "Apache-2.0",
+            ),
             WeightsFile("001_classicalSR_DIV2K_s48w8_SwinIR-M_x4.pth", HOME, "M, trained on DIV2K"),
             WeightsFile("002_lightweightSR_DIV2K_s64w8_SwinIR-S_x4.pth", HOME, "S, 0.93 M parameters"),
             WeightsFile("003_realSR_*_x4_GAN.pth", HOME, "L, for real degradations, adversarial"),

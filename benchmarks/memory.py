@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from refsr_bench.pixels.images import image_files

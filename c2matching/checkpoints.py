@@ -15,9 +15,10 @@ from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.reader import parse_json
 from refsr_bench.formats.keys import without_prefix
-from refsr_bench.learning.imagenet import VGG19, without_vgg19
+from refsr_bench.learning.imagenet import without_vgg19
 from refsr_bench.learning.system import BRANCHES, Converted, State
 from refsr_bench.learning.weights import Incomplete
+from refsr_bench.registry.known import VGG19
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,7 +30,7 @@ LAST = "conv3_1"  # VGG19's last convolution here, because relu3_1 is the deepes
 EXTRACTORS = "feature_extraction.pth"
 PARTS = ("restoration", "extractor", "vgg")
 PREFIXES = ("net_g.", "net_extractor.", "net_map.", *(f"{part}." for part in PARTS))  # in files with several parts
-COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others"), VGG19)
+COMPANIONS = (WeightsFile(EXTRACTORS, HOME, "goes with any of the others", companion=True), VGG19)
 
 
 # -- the authors' files --------------------------------------------------------------------------------------------

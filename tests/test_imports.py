@@ -14,18 +14,19 @@ PACKAGES = ("refsr_bench", "c2matching", "baselines", "leaderboard")
 
 # Each room and the rooms below it that it may import. A room may always import itself. Every module has a room: a
 # folder of refsr_bench, or one of the other packages; a module outside all of them fails.
-BELOW = ("core", "formats", "pixels", "geometry")
+BELOW = ("core", "formats", "registry", "pixels", "geometry")
 ROOMS: dict[str, tuple[str, ...]] = {
     "core": (),
     "formats": ("core",),
+    "registry": ("core", "formats"),
     "pixels": ("core",),
     "geometry": ("core", "pixels"),
     "data": BELOW,
     "datasets": (*BELOW, "data"),
     "protocols": ("core", "pixels"),
-    "metrics": ("core", "formats", "pixels", "learning"),
+    "metrics": ("core", "formats", "registry", "pixels", "learning"),
     "matchers": (*BELOW, "learning"),
-    "learning": ("core", "formats", "pixels"),
+    "learning": ("core", "formats", "registry", "pixels"),
     "views": (*BELOW, "learning", "matchers"),
     "tiles": (*BELOW, "views"),
     "evaluation": (*BELOW, "data", "datasets", "protocols", "metrics", "matchers", "learning", "views", "tiles"),
@@ -40,7 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "builder": (*BELOW, "data", "learning", "local_page"),
     "study": ("core", "pixels", "data", "protocols", "evaluation", "local_page"),
     "c2matching": (*BELOW, "data", "learning", "matchers", "metrics"),
-    "baselines": ("core", "formats", "pixels", "learning"),
+    "baselines": ("core", "formats", "registry", "pixels", "learning"),
     "leaderboard": (*BELOW, "data", "protocols", "metrics", "study", "sweeps"),
 }
 ON_C2MATCHING = (  # systems that are built on parts of C2-Matching, and say so

@@ -11,7 +11,7 @@ from refsr_bench.core.cards import MethodCard
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = ("methods", "what", "year", "references", "parameters", "GMACs", "verified against")
-METRICS_HEAD = ("metric", "title", "better", "unit", "what")
+METRICS_HEAD = ("metric", "title", "better", "unit", "of", "what", "needs")
 DATASETS_HEAD = ("data set", "what", "pairs", "references of each")
 MATCHERS_HEAD = ("matcher", "what", "year", "how it finds correspondences")
 
@@ -47,8 +47,18 @@ def matcher_rows() -> list[tuple[str, ...]]:
 
 def metric_rows() -> list[tuple[str, ...]]:
     """A row per metric."""
-    cards = catalogue.collect("METRICS").values()
-    return [(f"`{card.name}`", card.title, card.direction, card.unit or "-", card.description) for card in cards]
+    return [
+        (
+            f"`{card.name}`",
+            card.title,
+            card.direction,
+            card.unit or "-",
+            {"image": "each image", "set": "all images"}[card.level],
+            card.description,
+            ", ".join(filter(None, (card.package and f"`{card.package}`", card.file and f"`{card.file.file}`"))) or "-",
+        )
+        for card in catalogue.collect("METRICS").values()
+    ]
 
 
 def dataset_rows() -> list[tuple[str, ...]]:

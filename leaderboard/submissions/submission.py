@@ -29,6 +29,8 @@ RANGES = {
     "psnr": (0.0, 100.0),
     "ssim": (-1.0, 1.0),
     "lpips": (0.0, 2.0),
+    "dists": (-0.01, 2.0),  # rounding may leave equal images a little below 0
+    "niqe": (0.0, math.inf),
     "aee": (0.0, math.inf),
     "pck": (0.0, 100.0),
     "coverage": (0.0, 100.0),

@@ -13,6 +13,7 @@ from refsr_bench.api.methods import Adapter, Method, Own, References
 from refsr_bench.api.pairs import DatasetLike, load_dataset
 from refsr_bench.api.result import Result, place_of
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.schema import NumberType
 from refsr_bench.core.terminal import tracked
 from refsr_bench.evaluation.loading import ALL, Choice
 from refsr_bench.evaluation.metrics import load_metrics
@@ -20,6 +21,7 @@ from refsr_bench.evaluation.pictures import pictures_of
 from refsr_bench.evaluation.run_folder import Reuse
 from refsr_bench.evaluation.session import Session, run_session
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.tiles.sizes import parse as tiles_of
 from refsr_bench.views.proposals import parse
 
 
@@ -38,6 +40,8 @@ def evaluate(
     metrics: Sequence[str] = (),
     name: str | None = None,
     device: str = "auto",
+    dtype: NumberType = "float32",
+    tile: str | int = "off",
     limit: int | None = None,
     out: str | Path | None = None,
     reuse: Reuse = "missing",
@@ -53,18 +57,20 @@ def evaluate(
     SR image; a ``torch.nn.Module``; a ``MethodCard``. dataset, protocol: see ``load_dataset`` and ``protocol``. refs:
     another rule of references ("all", "level:5", "none"). adapter: ``adapter(net, lr, refs)`` runs a network on tensors
     (1, 3, h, w) in [0, 1]; None calls ``net(lr)``. references: what a method of one's own takes, "none", "one" or
-    "many". depends: files that it reads. weights, matching, views, device: as of ``upscale``. metrics: names of
+    "many". depends: files that it reads. weights, matching, views, device, dtype, tile: as of ``upscale``. metrics:
     further ones beside the protocol's ("dists"). name: of its row.
 
     limit: only the first pairs. out: a results folder, in which the same call goes on where it stopped; None for a
-    temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only".
-    Code that changed is measured again. save_images: None keeps the images of at most 20 pairs. allow_leaks: take
-    references that show the ground truth.
+    temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only"; code
+    that changed is measured again. save_images: None keeps those of at most 20 pairs. allow_leaks: of the ground truth.
 
     A pair that fails becomes a record with its reason. Raises Misuse for what cannot be measured and for another run in
     the same place, BenchError for unreadable data or a full disk.
     """
-    chosen = Choice((), () if weights is None else (str(weights),), device, matching, views=parse(views))
+    chosen = Choice(
+        *((), () if weights is None else (str(weights),), device, matching),
+        views=parse(views), tiling=tiles_of(str(tile)), dtype=dtype,
+    )  # fmt: skip
     own = Own(adapter, references, tuple(map(Path, depends)), name)
     data, convention = load_dataset(dataset), with_refs(protocol, refs)
     pictures = {None: pictures_of((data,), limit), True: "images", False: "none"}[save_images]

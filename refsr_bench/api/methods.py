@@ -81,10 +81,11 @@ def ready(method: Method, own: Own, choice: Choice) -> Iterator[Ready]:
         _refuse(own, choice, "a card", adapter=True, references=True)
         yield _of_card(method, own, choice)
     elif network:
+        _refuse(own, choice, "a network, which has its own", matching=True, dtype=True)
         with _evaluating(method, choice.device) as device:
             yield _of_network(method, own, replace(choice, device=device))
     elif callable(method):
-        _refuse(own, choice, "a function", adapter=True, matching=True)
+        _refuse(own, choice, "a function", adapter=True, matching=True, dtype=True)
         yield _of_function(method, own, choice)
     else:
         raise Misuse(
@@ -100,6 +101,7 @@ def _refuse(own: Own, choice: Choice, kind: str, **not_for: bool) -> None:
         "references": own.references is not None,
         "weights": bool(choice.weights),
         "matching": choice.matching is not None,
+        "dtype": choice.dtype != "float32",
     }
     if wrong := [name for name in not_for if given[name]]:
         raise Misuse(f"{wrong[0]} is not for {kind}.")

@@ -85,6 +85,12 @@ def _bundled(_: click.Context) -> Iterable[str]:
     return [card.bundled.stem for card in catalogue.collect("METHODS").values() if card.bundled]
 
 
+def _known_weights(_: click.Context) -> Iterable[str]:
+    from refsr_bench.registry.known import files
+
+    return files()
+
+
 def _levels(_: click.Context) -> Iterable[str]:
     from refsr_bench.geometry.kinds import LEVELS, WIDE
 
@@ -94,6 +100,7 @@ def _levels(_: click.Context) -> Iterable[str]:
 levels = _of(_levels)
 matchings, transformations, fields, views = map(_of, (_matchings, _transformations, _fields, _views))
 recipes, runs, bundled = map(_of, (_recipes, _runs, _bundled))
+known_weights = _of(_known_weights)
 
 
 def weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[click.shell_completion.CompletionItem]:

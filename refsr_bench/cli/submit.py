@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from refsr_bench.cli import options, output
 from refsr_bench.cli.common import metric_files
 from refsr_bench.cli.grammar import Group
 from refsr_bench.cli.options import as_one, path_type
+from refsr_bench.core import files
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.terminal import progress_bar
 
@@ -29,12 +30,16 @@ SAMPLE = 10
 
 @dataclass
 class Report:
-    """The findings in one file. measured_again: how many images were. note: a sentence about them."""
+    """The findings in one file. measured_again: how many images were. note: a sentence about them.
+
+    result: None for a file that is no run file.
+    """
 
     file: str
     note: str = "No image was measured again: the file itself is wrong."
     measured_again: int = 0
     findings: list[Finding] = field(default_factory=list)
+    result: Result | None = None
 
     @property
     def ok(self) -> bool:
@@ -51,7 +56,7 @@ class Report:
 
 @click.group(cls=Group)
 def submit() -> None:
-    """Share results: check a run file, or start a repository that collects them."""
+    """Share results: check a run file, send it to a repository that collects them, or start such a repository."""
 
 
 def _count(context: click.Context, option: click.Parameter, sample: str) -> int | None:
@@ -68,6 +73,7 @@ def _count(context: click.Context, option: click.Parameter, sample: str) -> int 
 @options.images("Of the run; default: images/ beside the file, when there.", type=path_type())
 @click.option("--sample", default=str(SAMPLE), callback=_count, show_default=True,
               help="Images to measure again: a number, or 'all'.")  # fmt: skip
+@click.option("--comment", type=path_type(), help="A file for the findings as Markdown, as a pull request shows them.")
 @options.json_option
 @options.data_root_option
 @options.metric_weights_option
@@ -82,13 +88,55 @@ def check(asked: Any) -> None:
     _refuse_misuse(asked)
     reports = []
     for path in asked.files:
-        reports.append(_check(path, asked))
+        reports.append(_check(path, asked, asked.images))
         if not asked.as_json:
             _print(reports[-1])
     if asked.as_json:
-        output.answer(True, {"files": [{**asdict(report), "ok": report.ok} for report in reports]}, "")
+        output.answer(True, {"files": [_listed(report) for report in reports]}, "")
+    if asked.comment:
+        files.write_text(asked.comment, _comment(reports))
     if not all(report.ok for report in reports):
         sys.exit(1)
+
+
+@submit.command("prepare")
+@click.argument("run", type=path_type())
+@click.option("--repository", type=path_type(), required=True, help="Your clone of the results repository.")
+@click.option("--branch", help="The name of the new branch; default: made of protocol, data set and method.")
+@click.option("--with-images", is_flag=True, help="Commit the SR images of the run, too.")
+@options.out("A new file for the text of the pull request; default: standard output.")
+@click.option("--sample", default=str(SAMPLE), callback=_count, show_default=True,
+              help="Images to measure again: a number, or 'all'.")  # fmt: skip
+@options.json_option
+@options.data_root_option
+@options.metric_weights_option
+@options.lpips_option
+@as_one
+def prepare(asked: Any) -> None:
+    """Check a run and commit it to a new branch of your clone of a results repository.
+
+    RUN is a result.json, or the folder that holds it. The text of a pull request is written; nothing is pushed. A run
+    that fails the check is not committed.
+    """
+    from leaderboard.submissions import prepare as repositories
+
+    path = asked.run / "result.json" if asked.run.is_dir() else asked.run
+    if not path.is_file():
+        raise Misuse(f"{path}: no run file. Give a result.json, or the folder that holds one.")
+    if asked.out:
+        options.refuse_existing(asked.out, False)
+    report = _check(path, asked)
+    if report.result is None or not report.ok:
+        _print(report)
+        raise BenchError(f"{path} fails the check, so that nothing was committed.")
+    made = repositories.prepare(asked.repository, path.parent, report.result, asked.with_images, asked.branch)
+    text = _comment([replace(report, file=f"{made.folder}/result.json")])
+    if asked.out:
+        files.write_text(asked.out, text)
+    output.answer(asked.as_json, {"branch": made.name, "files": made.files, "text": text, "check": _listed(report)},
+                  f"{asked.out}" if asked.out else text)  # fmt: skip
+    output.notice(f"Committed {len(made.files)} files to the branch {made.name} of {asked.repository}.")
+    output.notice("Push it, and open a pull request with this text.")
 
 
 @submit.command("template")
@@ -99,8 +147,8 @@ def template(folder: Path, package: str, as_json: bool) -> None:
     """Start a repository that collects results: README, folder of results, checks of pull requests, publishing."""
     from leaderboard.submissions.repository import write
 
-    files = write(folder, package)
-    output.answer(as_json, {"files": files}, "\n".join(map(str, files)))
+    written = write(folder, package)
+    output.answer(as_json, {"files": written}, "\n".join(map(str, written)))
     if not package:
         output.notice("The workflows need refsr-bench's address: set the repository's variable REFSR_BENCH_PACKAGE.")
 
@@ -114,6 +162,17 @@ def _refuse_misuse(asked: Any) -> None:
     for path in asked.files:
         if not path.exists() and not path.is_symlink():
             raise Misuse(f"There is no file {path}.")
+
+
+def _listed(report: Report) -> dict[str, Any]:
+    """Return a report as JSON values, without the run file itself."""
+    return {**asdict(replace(report, result=None)), "ok": report.ok}
+
+
+def _comment(reports: Iterable[Report]) -> str:
+    from leaderboard.submissions.comment import Checked, comment
+
+    return comment(Checked(report.file, report.result, report.findings, report.note) for report in reports)
 
 
 def _print(report: Report) -> None:
@@ -133,7 +192,7 @@ def _say(line: str) -> None:
     click.echo(indent + clean(" ".join(line.split())))
 
 
-def _check(path: Path, asked: Any) -> Report:
+def _check(path: Path, asked: Any, images: Path | None = None) -> Report:
     """Check one file by itself, then against the installed protocols and data sets, then with its images."""
     from leaderboard.reading.published import published
     from leaderboard.submissions import submission
@@ -141,7 +200,7 @@ def _check(path: Path, asked: Any) -> Report:
     from refsr_bench.evaluation import remeasure
 
     result, findings = submission.read(path)
-    report = Report(str(path), findings=findings)
+    report = Report(str(path), findings=findings, result=result)
     if result is None or not report.ok:
         return report
     report.findings += submission.plausibility(result, published())
@@ -152,7 +211,7 @@ def _check(path: Path, asked: Any) -> Report:
         report.note += f"runs of kind {result.run.kind} are not ranked."
         return report
     dataset = _dataset(result, asked.data_root, report)
-    folder = asked.images or path.parent / "images"
+    folder = images or path.parent / "images"
     if dataset is None:
         return report
     if protocol is None or asked.sample == 0 or not folder.is_dir():

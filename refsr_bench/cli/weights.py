@@ -1,4 +1,4 @@
-"""The commands for weights: list, describe, import the authors', pack, verify."""
+"""The commands for weights: list, describe, fetch, import the authors', pack, verify."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def weights() -> None:
-    """Weights: list, describe, import the authors', pack and verify them."""
+    """Weights: list, fetch, describe, import the authors', pack and verify them."""
 
 
 def _bundled() -> dict[str, Path]:
@@ -31,16 +31,23 @@ def _bundled() -> dict[str, Path]:
 
 
 def _found(name: str) -> Path:
-    """Return the path of a file, or of a bundled one given by name."""
+    """Return the path of a file, of a bundled one given by name, or of one that the registry knows."""
     bundled = _bundled()
     if name in bundled:
         return bundled[name]
     from refsr_bench.formats.checkpoints import check_file
+    from refsr_bench.registry.known import files
+    from refsr_bench.registry.places import weights_file
 
     try:
         return check_file(Path(name))
     except Misuse:
-        raise Misuse(f"{name} is neither a file nor bundled weights ({', '.join(bundled)}).") from None
+        if name in files():
+            return weights_file(name)
+        raise Misuse(
+            f"{name} is neither a file nor the name of one ({', '.join(bundled)}; `{command('weights', 'list')}` has "
+            "those that can be fetched)."
+        ) from None
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
@@ -52,9 +59,13 @@ def _check_out(out: Path, overwrite: bool) -> None:
 @weights.command("list")
 @options.json_option
 def list_(as_json: bool) -> None:
-    """List the weights that come with the package, and those that were imported."""
+    """List the weights that come with the package, those that were imported, and others that are known by name."""
+    from refsr_bench.core.lists import some
+    from refsr_bench.core.terminal import text_table
     from refsr_bench.formats.checkpoints import read_metadata, sha256
-    from refsr_bench.learning.weights import folder, owner
+    from refsr_bench.learning.weights import owner
+    from refsr_bench.registry.known import files, users
+    from refsr_bench.registry.places import folder, state_of
 
     found = [
         {"name": path.stem, "method": read_metadata(path).get("method") or owner(path).name, "file": path,
@@ -65,9 +76,54 @@ def list_(as_json: bool) -> None:
         f"{each['name']}  {each['method']}  {each['bytes'] / 1e6:.1f} MB  sha256 {each['sha256'][:12]}  {each['file']}"
         for each in found
     ]
-    bring = command("weights", "import", "--help")
-    lines.append(f"Others: --weights FILE, a .safetensors of training or of `{bring}`, or a file of the authors.")
-    output.answer(as_json, {"weights": found}, "\n".join(lines))
+    known = [
+        {"name": name, "file": file.file, "for": users(file), "state": state_of(file), "sha256": file.sha256,
+         "url": file.url, "home": file.home, "license": file.license, "facts": file.facts}
+        for name, file in files().items()
+    ]  # fmt: skip
+    bring, get = command("weights", "import", "--help"), command("weights", "fetch", "NAME")
+    rows = [(each["name"], some(each["for"], 2) or "-", each["state"], each["facts"]) for each in known]
+    table = text_table(("known by name", "for", "state", "what"), rows)
+    lines += ["", table, f"`{get}` gets one, or says where to get it."]
+    lines.append(f"Others: --weights FILE, a .safetensors of training or of `{bring}`, or a model from anywhere.")
+    output.answer(as_json, {"weights": found, "known": known}, "\n".join(lines))
+
+
+@weights.command()
+@click.argument("name", shell_complete=complete.known_weights)
+@options.json_option
+def fetch(name: str, as_json: bool) -> None:
+    """Download a file of weights by its name, or all files of a method, and verify their digests.
+
+    They go to $REFSR_WEIGHTS, or to the platform's data folder. $REFSR_MIRROR names another server that has them.
+    """
+    from refsr_bench.core.terminal import progress_bar
+    from refsr_bench.formats.foreign import MOST_BYTES
+    from refsr_bench.registry.fetching import fetch as download
+    from refsr_bench.registry.known import named
+    from refsr_bench.registry.places import folder
+
+    got, errors = [], []
+    for file in named(name):
+        with progress_bar(f"fetching {file.file}", unit="bytes") as progress:
+            try:
+                got.append(download(file, folder(), MOST_BYTES, command("weights", "fetch", name), progress))
+            except BenchError as error:
+                errors.append(str(error))
+    output.answer(as_json, {"files": got, "missing": errors}, "\n".join(f"{path}: here, and whole." for path in got))
+    if errors:
+        raise BenchError(" ".join(errors))
+
+
+@weights.command()
+@click.argument("name", shell_complete=complete.known_weights)
+@options.json_option
+def where(name: str, as_json: bool) -> None:
+    """Print where a file of weights lies that is known by its name, once its digest is right."""
+    from refsr_bench.registry.places import weights_file
+
+    path = _bundled().get(name) or weights_file(name)
+    output.answer(as_json, {"file": path}, str(path))
 
 
 @weights.command()
@@ -117,7 +173,8 @@ def import_(asked: Any) -> None:
     weights from now on.
     """
     from refsr_bench.core import catalogue
-    from refsr_bench.learning.weights import folder, import_files
+    from refsr_bench.learning.weights import import_files
+    from refsr_bench.registry.places import folder
 
     card = catalogue.get("METHODS", asked.method)
     if card.system is None:
@@ -163,7 +220,9 @@ def verify(name: str, digest: str | None, as_json: bool) -> None:
     import numpy as np
 
     from refsr_bench.formats.checkpoints import sha256, shown
-    from refsr_bench.learning.weights import left_out, owner
+    from refsr_bench.learning.recognise import recognise
+    from refsr_bench.learning.weights import left_out
+    from refsr_bench.registry.known import PARTS
 
     path = _found(name)
     found, wanted = sha256(path), digest
@@ -171,14 +230,17 @@ def verify(name: str, digest: str | None, as_json: bool) -> None:
         wanted = json.loads((path.parent / "digests.json").read_text(encoding="utf-8"))[path.name]
     if wanted and not found.startswith(wanted.lower()):
         raise BenchError(f"{path}: its SHA-256 is {found}, not {wanted}. The file is damaged or another one.")
+    if name in {part.name for part in PARTS}:
+        output.answer(as_json, {"file": path, "sha256": found}, f"{path}: good. sha256 {found}.")
+        return
     rng = np.random.default_rng(0)
     lr, ref = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((32, 40, 3), (128, 160, 3)))
-    card = owner(path)
-    loaded = card.load(path, "cpu")
-    if unknown := left_out(card, path):
+    card = recognise(path)
+    loaded = card.load(None, "cpu")
+    if unknown := left_out(card, path) if card.system else []:
         names_ = ", ".join(map(shown, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         output.warn(f"{path}: {card.name} does not take {names_}.")
-    sr = loaded.predict(lr, [ref], 4).sr
+    sr = loaded.predict(lr, [ref], loaded.scale or 4).sr
     text = f"{path}: good. sha256 {found}, {loaded.parameters:,} parameters, 40x32 to {sr.shape[1]}x{sr.shape[0]}."
     facts = {"method": card.name, "parameters": loaded.parameters, "not_taken": unknown}
     output.answer(as_json, {"file": path, "sha256": found, **facts}, text)

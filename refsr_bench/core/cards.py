@@ -36,16 +36,32 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
-class WeightsFile:
-    """A file of weights that its authors publish: its name, its place, and notes (training data, terms).
+class PublishedFile:
+    """A file that its owners publish: its name, or a pattern of it, its place, and notes (training data, terms).
 
-    sha256: the digest, or its beginning; "" if it is not known.
+    home: a page. url: the direct address; "" where a person has to get the file. sha256: its digest, or the first
+    digits of it, as they or a catalogue of such files state it; "" if nobody does. license: "" if unknown.
     """
 
     file: str
     home: str
     facts: str = ""
+    name: str = ""
+    url: str = ""
     sha256: str = ""
+    license: str = ""
+
+    @property
+    def is_pattern(self) -> bool:
+        """True if the name is not known exactly."""
+        return "*" in self.file
+
+
+@dataclass(frozen=True)
+class WeightsFile(PublishedFile):
+    """A file of weights. name: what commands call it; its file name if "". companion: of use beside another alone."""
+
+    companion: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from refsr_bench.core.terminal import one_line
 MOST_BYTES = 20 << 20  # one of our text files; a run file of tens of thousands of images takes a fifth of it
 MOST_HOLDER = 500  # characters that describe the holder of a lock; a longer command is cut
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_OWN_FILE = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+OWN_FILE = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # the answers of network shares and FUSE
 _NO_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # the same, asked for a lock
@@ -136,7 +136,7 @@ def _claimed(path: Path) -> tuple[Path, int | None]:
             there = os.lstat(partial)
             if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
                 partial.unlink()  # no writer's: a link that leads to some other file
-        handle = os.open(partial, _OWN_FILE, 0o666)
+        handle = os.open(partial, OWN_FILE, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
@@ -348,7 +348,7 @@ def alone(path: Path) -> Iterator[None]:
         with FileLock(path):
             yield
         return
-    handle = os.open(path, _OWN_FILE, 0o666)
+    handle = os.open(path, OWN_FILE, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:

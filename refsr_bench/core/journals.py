@@ -1,15 +1,16 @@
-"""JSON-lines journals: append-only files that lose nothing."""
+"""Files that are appended to: JSON-lines journals, which lose nothing, and files written in several goes."""
 
 from __future__ import annotations
 
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from refsr_bench.core.errors import BenchError
-from refsr_bench.core.files import MOST_BYTES, alone, cannot_write, read_bytes, synchronise
+from refsr_bench.core.files import MOST_BYTES, OWN_FILE, alone, cannot_write, move, read_bytes, synchronise
 
 Line = TypeVar("Line")
 
@@ -118,3 +119,40 @@ def _end_of_last_line(file: BinaryIO) -> int:
             return start + newline + 1
         end = start
     return 0
+
+
+class Unfinished:
+    """A file that is written in several goes: ``.NAME.part`` beside it until it is whole. One writer at a time.
+
+    path: the unfinished file.
+    """
+
+    def __init__(self, whole: Path) -> None:
+        self.whole, self.path = whole, whole.with_name(f".{whole.name}.part")
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Give the block the file behind its last byte. What it wrote stays, also when it fails.
+
+        Raises BenchError when the disk refuses.
+        """
+        try:
+            handle = os.open(self.path, OWN_FILE, 0o666)
+            with open(handle, "r+b") as file:
+                file.seek(0, os.SEEK_END)
+                yield file
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+
+    def finish(self) -> None:
+        """Give the whole file its name. Raises BenchError when the disk refuses."""
+        try:
+            synchronise(self.path)
+        except OSError as error:
+            raise cannot_write(self.whole, error) from None
+        move(self.path, self.whole)
+
+    def drop(self) -> None:
+        """Remove the file, which is not worth going on with."""
+        with suppress(OSError):
+            self.path.unlink()

@@ -158,8 +158,8 @@ def method_weights() -> Iterator[Finding]:
             mend = command("methods", "info", card.name)
             yield Finding("weights", card.name, "missing", "no weights", f"{mend} says where they are published")
         elif card.system is not None:
-            path = weights.find(card.name, card.bundled)
             try:
+                path = weights.find(card.name, card.bundled, card.files)
                 digest = weights.whole(card, path)
             except BenchError as error:
                 again = command("weights", "import", "--method", card.name, "FILE")

@@ -14,8 +14,8 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import Lacking, MetricInfo
 from refsr_bench.core.types import Image, Sample
 from refsr_bench.evaluation.code_identity import code_of_card
-from refsr_bench.metrics._files import find
 from refsr_bench.protocols.base import Protocol
+from refsr_bench.registry.places import located
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def lacking(card: MetricCard) -> Lacking:
     """Return what a metric lacks on this machine, without a download. Raises BenchError for a damaged file."""
     if card.package and find_spec(card.package) is None:
         return "package"
-    return "weights" if card.file and find(card.file) is None else "nothing"
+    return "weights" if card.file and located(card.file) is None else "nothing"
 
 
 def load_metrics(names: Iterable[str], device: str, files: Mapping[str, Path] = NO_FILES) -> tuple[Metric, ...]:

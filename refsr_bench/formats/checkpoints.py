@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
-import socket
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
     from refsr_bench.formats import pytorch
 
-NETWORK_TIMEOUT_S = 20.0
 MOST_HEADER = 8 << 20  # bytes of a .safetensors header; RCAN's, with the most tensors, has 0.2 MB
 DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")  # safetensors' names of those read
 
@@ -176,47 +172,6 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
     for key, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise BenchError(f"{path}: {key} holds NaN or infinite values; the training that wrote it had diverged.")
-
-
-def hub_file(name: str) -> Path:
-    """Return the path of a file in torch hub's cache, where it may be missing."""
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints" / name
-
-
-def fetch(url: str) -> Path:
-    """Return a weights file from torch hub's cache, downloading it from ``url`` first if necessary.
-
-    Its SHA-256 must begin with the eight digits in the file's name, torch hub's convention. Raises BenchError when the
-    file cannot be downloaded or is damaged.
-    """
-    import torch
-
-    name = url.rsplit("/", 1)[1]
-    prefix = re.search(r"-([0-9a-f]{8})\.", name)[1]  # type: ignore[index]
-    cached = hub_file(name)
-    if not cached.is_file():
-        try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            with _network_timeout(NETWORK_TIMEOUT_S):
-                torch.hub.download_url_to_file(url, str(cached), hash_prefix=prefix, progress=False)
-        except (OSError, RuntimeError) as error:  # URLError and time-outs are OSErrors, a wrong hash a RuntimeError
-            raise BenchError(f"{name} could not be downloaded from {url} ({error}).") from None
-    if not sha256(cached).startswith(prefix):
-        raise BenchError(f"{cached} is damaged: its SHA-256 does not begin with {prefix}. Delete it.")
-    return cached
-
-
-@contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
-    """Set the process-wide socket timeout for a while, because torch hub opens its connection without one."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def check_fit(module: nn.Module, state: Mapping[str, Tensor], path: Path | str, what: str) -> None:

@@ -207,7 +207,7 @@ class Loader:
         return net.eval(), about
 
     def _found(self) -> Path:
-        path = find(self.name, self.bundled)
+        path = find(self.name, self.bundled, self.files)
         if path is None:
             known = "; ".join(f"{f.file} ({f.home})" for f in self.files) or "none is known to be published"
             bring = command("weights", "import", "--method", self.name, "FILE")

@@ -16,7 +16,6 @@ as metadata:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refsr_bench.core import catalogue
-from refsr_bench.core.cards import MethodCard
+from refsr_bench.core.cards import MethodCard, WeightsFile
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.files import make_folder, read_text, write_bytes
 from refsr_bench.core.reader import parse_json
@@ -32,7 +31,6 @@ from refsr_bench.core.schema import Weights, WeightsKind
 from refsr_bench.formats.checkpoints import (
     check_finite,
     check_fit,
-    fetch,
     load_strict,
     read_metadata,
     read_weights,
@@ -42,12 +40,13 @@ from refsr_bench.formats.checkpoints import (
 )
 from refsr_bench.formats.keys import readings, without_prefix
 from refsr_bench.learning.system import Converted, State, System
+from refsr_bench.registry.known import shared
+from refsr_bench.registry.places import folder, located, weights_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = "refsr-bench weights 1"
-ENVIRONMENT = "REFSR_WEIGHTS"
 DIGESTS = "digests.json"  # beside the files that come with the package
 SYNTHETIC = Path("synthetic")  # stands for weights made by formula, which show that a method runs
 # Errors that reading sizes off a foreign file may raise: a key is missing, a tensor has another shape.
@@ -57,41 +56,41 @@ ILL_FITTING = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError
 class Incomplete(BenchError):
     """One of several files that belong together was not given.
 
-    file: a pattern of its name. what: its contents, in words. url: a direct download, or empty.
+    file: a pattern of its name. what: its contents, in words. known: its name in the registry, or empty.
     """
 
-    def __init__(self, message: str, file: str, what: str, url: str = "") -> None:
+    def __init__(self, message: str, file: str, what: str, known: str = "") -> None:
         super().__init__(message)
-        self.file, self.what, self.url = file, what, url
+        self.file, self.what, self.known = file, what, known
 
 
 # -- where weights lie ---------------------------------------------------------------------------------------------
 
 
-def folder() -> Path:
-    """Return the folder of imported weights: ``$REFSR_WEIGHTS``, else ``weights`` in the platform's data folder."""
-    import platformdirs
+def find(name: str, bundled: Path | None = None, files: Sequence[WeightsFile] = ()) -> Path | None:
+    """Find the weights of a method in ``registry.places.folder()``, else ``bundled``; None when there are none.
 
-    if chosen := os.environ.get(ENVIRONMENT):
-        return Path(chosen)
-    return Path(platformdirs.user_data_dir("refsr-bench", appauthor=False)) / "weights"
-
-
-def find(name: str, bundled: Path | None = None) -> Path | None:
-    """Find the weights of a method: imported ones if there are any, else ``bundled``.
-
-    Imported weights are ``NAME.safetensors`` in ``folder()``. Returns None when there are neither.
+    files: those that its authors publish. An imported file, ``NAME.safetensors``, comes before one of theirs as it is.
+    Raises BenchError for one with another digest than they state.
     """
     imported = folder() / f"{name}.safetensors"
-    return imported if imported.is_file() else bundled
+    if imported.is_file():
+        return imported
+    theirs = (located(file, folder()) for file in files if not (file.companion or shared(file)))
+    return next((path for path in theirs if path), bundled)
 
 
 def state_of(card: MethodCard) -> str:
-    """Say which weights a method would run with: "needs none", "imported", "bundled" or "none"."""
+    """Say which weights a method would run with: "needs none", "imported", "the authors'", "bundled" or "none"."""
     if card.system is None:
         return "needs none"
-    path = find(card.name, card.bundled)
-    return "none" if path is None else "bundled" if path == card.bundled else "imported"
+    try:
+        path = find(card.name, card.bundled, card.files)
+    except BenchError:
+        return "damaged"
+    if path is None or path == card.bundled:
+        return "bundled" if path else "none"
+    return "imported" if path.stem == card.name and path.suffix == ".safetensors" else "the authors'"
 
 
 def whole(card: MethodCard, path: Path) -> str:
@@ -258,18 +257,15 @@ def _together(files: Sequence[Path]) -> str:
 
 
 def _companion(missing: Incomplete, beside: Path) -> Path:
-    """Find the missing file beside the others, else in torch's cache, else download it."""
+    """Find the missing file beside the others, else where the registry's files lie."""
     if found := sorted(beside.glob(missing.file)):
         return found[0]
-    if not missing.url:
+    if not missing.known:
         raise Misuse(f"{missing} It is not in {beside} either.")
     try:
-        return fetch(missing.url)
+        return weights_file(missing.known)
     except BenchError as error:
-        raise BenchError(
-            f"{missing} {error} Fetch {missing.url} on a machine with a connection and put it beside the checkpoint, "
-            f"in {beside}."
-        ) from None
+        raise BenchError(f"{missing} {error}") from None
 
 
 def _fit(system: System, states: Sequence[State]) -> Converted | None:

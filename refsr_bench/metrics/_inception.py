@@ -15,20 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
-from refsr_bench.metrics._files import find_or_fetch
+from refsr_bench.registry.known import INCEPTION
+from refsr_bench.registry.places import weights_file
 
 if TYPE_CHECKING:
     from torch import nn
 
-INCEPTION = WeightsFile(
-    "pt_inception-2015-12-05-6726825d.pth",
-    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/",
-    "Inception-v3 of 2015-12-05, ported from TensorFlow",
-    "6726825d",
-)
 SIDE, STEP = 128, 64
 """The crop rule, in pixels: squares of SIDE at every STEP from the top left of the scored image without its border."""
 WIDTH = 2048  # features of a crop
@@ -86,11 +80,11 @@ def crops(image: Image) -> Iterator[Image]:
 
 @cache
 def features(device: str, weights: Path | None) -> Features:
-    """Return the features' network on ``device``. weights: its file; None takes the one that is found, or downloads it.
+    """Return the features' network on ``device``. weights: its file; None takes the one on this machine.
 
     Raises BenchError when the file cannot be had or holds another network.
     """
-    path = weights or find_or_fetch(INCEPTION)
+    path = weights or weights_file(INCEPTION.name)
     return Features(build(checkpoints.read_weights(path), str(path)).to(device))
 
 

@@ -1,7 +1,7 @@
 """DISTS (Ding et al., 2020), structure and texture of VGG16's maps, through ``torchmetrics``.
 
 The package contains the two weights of each map. The ImageNet VGG16 below them is torchvision's file, taken from the
-torch hub cache, its normal download, or a file that the user names.
+folder of weights, the torch hub cache, or a file that the user names.
 """
 
 from __future__ import annotations
@@ -12,23 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refsr_bench.core.cards import MetricCard, WeightsFile
+from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
-from refsr_bench.learning.imagenet import FILES, MODELS
-from refsr_bench.metrics._files import find_or_fetch
 from refsr_bench.metrics._planes import inside
+from refsr_bench.registry.known import VGG16
+from refsr_bench.registry.places import weights_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-VGG16 = WeightsFile(FILES["vgg16"], f"{MODELS}/", "VGG16, ImageNet", "397923af")
-
-_URL = VGG16.home + VGG16.file
-_GET = (
-    f"get {_URL} on any machine and name the file with --metric-weights dists=FILE, or put it into $REFSR_WEIGHTS"
-)
+_GET = f"{command('weights', 'fetch', VGG16.name)}, or name a local copy with --metric-weights dists=FILE"
 _HELP = f"DISTS needs torchvision's ImageNet VGG16: {_GET}."
 # Layers of torchvision's VGG16 between two poolings, and the channels that the pooling in front of them has; the
 # pooling takes the place of the layer before the first one.
@@ -39,14 +35,14 @@ def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool
     """Return a ``compute(sr, hr, border, y_rounded)`` on ``device``.
 
     weights: a VGG16 state dict with torchvision's names (``features.*``; other entries are ignored); None takes the
-    copy of $REFSR_WEIGHTS or of torch hub, or downloads it. Nothing in the file is executed. Raises BenchError when the
-    weights cannot be had or are not VGG16's. A download gives up after seconds when the network does not answer.
+    one on this machine. Nothing in the file is executed or downloaded. Raises BenchError when there is none, or when
+    it is not VGG16's.
     """
     try:
-        vgg16 = checkpoints.read_weights(weights or find_or_fetch(VGG16))
+        vgg16 = checkpoints.read_weights(weights or weights_file(VGG16.name))
     except BenchError as error:
         raise BenchError(f"{error} {_HELP}") from error
-    model = build(vgg16, str(weights or _URL)).to(device)
+    model = build(vgg16, str(weights or VGG16.file)).to(device)
 
     def compute(sr: Image, hr: Image, border: int, y_rounded: bool) -> float:
         return distance(model, sr, hr, border)

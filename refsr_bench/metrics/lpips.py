@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al., 2018), AlexNet variant v0.1, through the ``lpips`` package.
 
 The package contains the five calibrated linear layers. The ImageNet AlexNet below them is torchvision's file, taken
-from the torch hub cache, its normal download, or a file that the user names.
+from the folder of weights, the torch hub cache, or a file that the user names.
 """
 
 from __future__ import annotations
@@ -13,23 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from refsr_bench.core.cards import MetricCard, WeightsFile
+from refsr_bench.core.cards import MetricCard
+from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
-from refsr_bench.learning.imagenet import MODELS
-from refsr_bench.metrics._files import find_or_fetch
 from refsr_bench.metrics._planes import inside
+from refsr_bench.registry.known import ALEXNET
+from refsr_bench.registry.places import weights_file
 
-ALEXNET = WeightsFile("alexnet-owt-7be5be79.pth", f"{MODELS}/", "AlexNet, ImageNet", "7be5be79")
-ALEXNET_URL = ALEXNET.home + ALEXNET.file
 MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
-_GET = (
-    f"get {ALEXNET_URL} on any machine and name the file with --metric-weights lpips=FILE, or put it into "
-    "$REFSR_WEIGHTS"
-)
+_GET = f"{command('weights', 'fetch', ALEXNET.name)}, or name a local copy with --metric-weights lpips=FILE"
 _HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 
 
@@ -37,10 +33,10 @@ def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool
     """Return a ``compute(sr, hr, border, y_rounded)`` on ``device``.
 
     weights: an AlexNet state dict with torchvision's names (``features.*``; other entries are ignored); None
-    takes torch hub's copy or downloads it. Nothing in the file is executed. Raises BenchError when the weights cannot
-    be had or are not AlexNet's. A download gives up after seconds when the network does not answer.
+    takes the one on this machine. Nothing in the file is executed or downloaded. Raises BenchError when there is none,
+    or when it is not AlexNet's.
     """
-    model = build(_weights(weights), str(weights or ALEXNET_URL)).to(device)
+    model = build(_weights(weights), str(weights or ALEXNET.file)).to(device)
 
     def compute(sr: Image, hr: Image, border: int, y_rounded: bool) -> float:
         return distance(model, sr, hr, border)
@@ -98,7 +94,7 @@ def distance(model: Any, sr: Image, hr: Image, border: int) -> float:
 
 def _weights(path: Path | None) -> Mapping[str, Any]:
     try:
-        return checkpoints.read_weights(path or find_or_fetch(ALEXNET))
+        return checkpoints.read_weights(path or weights_file(ALEXNET.name))
     except BenchError as error:
         raise BenchError(f"{error} {_HELP}") from error
 

@@ -16,9 +16,9 @@ from refsr_bench.core.cards import MetricCard, WeightsFile
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints, tensorlayer_npz
-from refsr_bench.metrics._files import find
 from refsr_bench.metrics._planes import inside, planes
 from refsr_bench.pixels.resize import cubic
+from refsr_bench.registry.places import located
 
 BLOCK = 96
 """Side of a block, pixels; at half size blocks have half of it. Pixels that fill no block are left out."""
@@ -26,14 +26,15 @@ FEWEST_BLOCKS = 2
 """Blocks that a covariance needs. With fewer than 37 it is singular, and the pseudo-inverse alone defines NIQE."""
 PRISTINE = WeightsFile(
     "niqe_pris_params.npz",
-    "",
+    "the wheel of mmagic (pip download --no-deps mmagic==1.2.0; python -m zipfile -e mmagic-1.2.0-py2.py3-none-any.whl "
+    "mmagic)",
     "mean and covariance of undistorted photos",
-    "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
+    "niqe",
+    sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
 )
 
 _GET = (
-    f"unpack {PRISTINE.file} from the wheel of mmagic (pip download --no-deps mmagic==1.2.0; python -m zipfile -e "
-    "mmagic-1.2.0-py2.py3-none-any.whl mmagic) and put it into $REFSR_WEIGHTS, or name it with "
+    f"unpack {PRISTINE.file} from {PRISTINE.home} and put it into the folder of weights, or name it with "
     "--metric-weights niqe=FILE"
 )
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -45,10 +46,10 @@ _ALPHAS = np.arange(0.2, 10.001, 0.001)  # the authors' grid of shapes
 def load(device: str, weights: Path | None) -> Callable[[Image, Image, int, bool], float]:
     """Return a ``compute(sr, hr, border, y_rounded)``, which looks at SR alone, on the CPU.
 
-    weights: the authors' model, ``niqe_pris_params.npz``; None takes it from $REFSR_WEIGHTS. Raises BenchError when
-    there is none or it is another file.
+    weights: the authors' model as ``niqe_pris_params.npz``; None takes the one on this machine. Raises BenchError
+    when there is none or it is another file.
     """
-    weights = weights or find(PRISTINE)
+    weights = weights or located(PRISTINE)
     if weights is None:
         raise BenchError(f"NIQE needs its model of undistorted photos: {_GET}.")
     if (found := checkpoints.sha256(checkpoints.check_file(weights))) != PRISTINE.sha256:
@@ -122,7 +123,7 @@ def _features(luma: np.ndarray, side: int) -> np.ndarray:
     deviation = np.sqrt(np.abs(local_mean(luma**2) - mean**2))
     normalised = (luma - mean) / (deviation + 1)  # Eq. 1; one grey level keeps flat areas from dividing by zero
     # Where all pixels are equal only rounding is left. Signs are counted below, so that on photos with burnt-out areas
-    # it would move the value by 0.03 from one machine to the next; without it the value is BasicSR's to 0.002.
+    # it would move the value by 0.03 from one machine to the next; without it the value is BasicSR's to 0.003.
     normalised[np.abs(normalised) < _ROUNDING] = 0
     height, width = luma.shape
     blocks = normalised.reshape(height // side, side, width // side, side).swapaxes(1, 2).reshape(-1, side, side)

@@ -88,8 +88,8 @@ def read(path: str | Path) -> Photo:
             pixels, alpha, grey, profile = _from_cmyk(image, profile), None, False, None
         else:
             pixels, alpha, grey = _eight(image)
-        pixels, alpha = (None if a is None else _upright(a, orientation) for a in (pixels, alpha))
-        return Photo(pixels, alpha, grey, profile)
+        alpha = None if alpha is None else _upright(alpha, orientation)
+        return Photo(_upright(pixels, orientation), alpha, grey, profile)
 
 
 def _check(path: Path, image: PilImage.Image, head: bytes) -> None:
@@ -159,7 +159,8 @@ def in_space_of(photo: Photo, other: Photo) -> Photo:
     probe = _converted(cube, source, target)
     if probe is None or np.abs(probe.astype(int) - cube).max() <= ALIKE:
         return photo
-    return replace(photo, pixels=_converted(photo.pixels, source, target), profile=other.profile)
+    converted = _converted(photo.pixels, source, target)
+    return photo if converted is None else replace(photo, pixels=converted, profile=other.profile)
 
 
 def _converted(pixels: Image, source: bytes | None, target: bytes | None) -> Image | None:
@@ -172,11 +173,11 @@ def _transformed(image: PilImage.Image, source: bytes | None, target: bytes | No
     from PIL import ImageCms
 
     try:
-        profiles = [
+        first, second = (
             ImageCms.createProfile("sRGB") if data is None else ImageCms.ImageCmsProfile(io.BytesIO(data))
             for data in (source, target)
-        ]
-        return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+        )
+        return ImageCms.profileToProfile(image, first, second, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a damaged profile, or one of another space
         return None
 

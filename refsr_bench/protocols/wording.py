@@ -87,7 +87,7 @@ WITH = {
     "level:1": "with {its} most similar reference",
     "all": "with all of {its} references",
     "first": "with {its} first reference",
-    "list": "with a reference drawn once, from the list that ships",
+    "list": "with a reference drawn once (the list ships)",
     "lr": "with the LR image as {its} reference",
     "none": "without a reference",
 }

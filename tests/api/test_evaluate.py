@@ -205,6 +205,10 @@ def test_misuse_is_told_in_words(pairs, tmp_path: Path) -> None:
         refsr_bench.evaluate(bicubic, pairs, limit=0)
     with pytest.raises(Misuse, match="holds ndarray"):
         refsr_bench.evaluate(bicubic, [np.zeros((4, 4, 3), np.uint8)])
+    with pytest.raises(Misuse, match="adapter is not for a method of the catalogue"):
+        refsr_bench.evaluate("bicubic", pairs, adapter=lambda net, lr, refs: lr)
+    with pytest.raises(Misuse, match="networks compute in float32, bfloat16, float16"):
+        refsr_bench.evaluate("c2matching", pairs, dtype="float8")
     with pytest.raises(NoWeights):
         refsr_bench.evaluate("esrgan", pairs)
     assert list(tmp_path.iterdir()) == []
@@ -240,3 +244,17 @@ def test_parts_of_a_data_set_share_their_records(pairs, tmp_path: Path, caplog) 
     assert part.run.dataset.n_pairs == 2 and not part.sealed.complete and len(part.images) == 1
     whole = refsr_bench.evaluate(bicubic, data, out=tmp_path)
     assert "reused 1 of 2" in caplog.text and whole.sealed.complete
+
+
+def test_a_function_can_be_run_in_tiles(pairs) -> None:
+    sizes = []
+
+    def noting(lr: np.ndarray, refs: list[np.ndarray], scale: int) -> np.ndarray:
+        sizes.append(max(lr.shape[:2]))
+        return lr.repeat(scale, 0).repeat(scale, 1)
+
+    large = [refsr_bench.pair(np.tile(pairs[0].hr.load(), (8, 8, 1)), id="large")]
+    whole = refsr_bench.evaluate(noting, large, refs="none")
+    most, sizes[:] = max(sizes), []
+    tiled = refsr_bench.evaluate(noting, large, refs="none", tile=64)
+    assert max(sizes) < most and tiled.means == whole.means and tiled.run.arithmetic.tiling == "tiles"

@@ -24,7 +24,6 @@ from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.reader import to_json
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.formats.checkpoints import read_weights
-from refsr_bench.learning import imagenet
 from refsr_bench.learning.training import config, trainer
 from refsr_bench.learning.training.config import Training
 from refsr_bench.learning.training.parallel import ALONE, Parallel
@@ -399,10 +398,8 @@ def test_imagenet_weights_from_a_file(photos, tmp_path, monkeypatch):
     for branch in (stage.net.feature_extraction_image1, stage.net.feature_extraction_image2):
         assert torch.equal(branch.model.conv3_1.weight, vgg19_file(10)["features.10.weight"])
 
-    def offline(url: str) -> Path:
-        raise BenchError(f"it could not be downloaded from {url}.")
-
-    monkeypatch.setattr(imagenet.checkpoints, "fetch", offline)
+    for name in ("TORCH_HOME", "REFSR_WEIGHTS"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
     with pytest.raises(BenchError, match=r"--vgg16 FILE, or start without them"):
         make_stage("teacher", TrainingPlan(METHODS[0], training, Sources()))
 

@@ -14,10 +14,10 @@ from c2matching.nets.restoration import RestorationConfig
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.schema import Weights
-from refsr_bench.learning import imagenet
 from refsr_bench.learning.hardware import Hardware
 from refsr_bench.learning.method import upscale
 from refsr_bench.learning.training.discriminator import ImageDiscriminator
+from refsr_bench.registry import known
 
 load = method.METHODS[0].load
 SMALL = RestorationConfig(channels=8, blocks=(1, 1, 1, 1), groups=2)
@@ -127,24 +127,21 @@ def test_a_missing_file(official, missing, message):
         load(official, "cpu")
 
 
-def test_vgg19_that_cannot_be_fetched(official, monkeypatch, tmp_path):
+def test_vgg19_that_is_not_here(official, monkeypatch, tmp_path):
     (official.parent / NAMES[2]).unlink()
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
-    monkeypatch.setattr(imagenet, "VGG19", WeightsFile(NAMES[2], f"{(tmp_path / 'absent').as_uri()}/"))
-    with pytest.raises(BenchError, match=r"could not be downloaded .* Fetch file.* beside the checkpoint"):
+    for name in ("TORCH_HOME", "REFSR_WEIGHTS"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    with pytest.raises(BenchError, match=r"beside it .*not on this machine. Get it: .refsr-bench weights fetch vgg19"):
         load(official, "cpu")
 
 
-def test_vgg19_from_its_source(official, monkeypatch, tmp_path, images):
+def test_vgg19_from_the_folder_of_weights(official, monkeypatch, tmp_path, images):
     wanted = run(load(official, "cpu"), images)
     ours = official.parent / NAMES[2]
-    source = tmp_path / "source" / f"vgg19-{digest(ours)[:8]}.pth"
-    source.parent.mkdir()
-    ours.rename(source)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
-    monkeypatch.setattr(imagenet, "VGG19", WeightsFile(source.name, f"{source.parent.as_uri()}/"))
-    assert (run(load(official, "cpu"), images) == wanted).all()
-    source.unlink()  # now it is in the cache
+    monkeypatch.setenv("REFSR_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(known, "PARTS", (WeightsFile(NAMES[2], "a test", name="vgg19", sha256=digest(ours)),))
+    (tmp_path / "weights").mkdir()
+    ours.rename(tmp_path / "weights" / NAMES[2])
     assert (run(load(official, "cpu"), images) == wanted).all()
 
 

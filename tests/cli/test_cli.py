@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from refsr_bench.cli import main
-from refsr_bench.core.errors import BenchError
 
 BENCH = ("run", "--method", "bicubic", "--dataset")
 
@@ -20,12 +19,8 @@ BENCH = ("run", "--method", "bicubic", "--dataset")
 def refsr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """``refsr("run", ...)`` inside an empty folder, with no data folder of the user in sight."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REFSR_DATA", str(tmp_path / "nothing"))
-
-    def offline(url: str) -> Path:
-        raise BenchError(f"{url} could not be downloaded (tests stay offline).")
-
-    monkeypatch.setattr("refsr_bench.formats.checkpoints.fetch", offline)
+    for name in ("REFSR_DATA", "REFSR_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
 
     def call(*arguments: object) -> Result:
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -127,6 +127,7 @@ BESIDE = {  # with reasons
     "ablation": "trains many networks; tests/c2matching/test_c2_ablation.py reads its document",
     "build wrsr export": "needs a set with choices; tests/builder reads its document",
     "build wrsr rescale": "see build wrsr export",
+    "submit prepare": "needs a clone; tests/cli/test_cli_submit.py reads its document",
     "data prepare": "a test below reads its document",
 }
 

@@ -203,4 +203,4 @@ def test_what_cannot_be_trained_is_said(photos, tmp_path) -> None:
     assert "cannot be trained" in run("train", "bicubic", *common, code=2)
     assert "Did you mean edsr" in run("train", "edsrr", *common, code=2)
     assert "one size" in run("train", "crossnet", "--small", *common, code=2)
-    assert "Give a local copy with --vgg19" in run("train", "srgan", *common, *SHORT, "--budget", 1, code=1)
+    assert "weights fetch vgg19`" in run("train", "srgan", *common, *SHORT, "--budget", 1, code=1)

@@ -32,6 +32,7 @@ DEFAULTS = {
     "out": "results, a site and figures have usual places",
     "protocol": "a measurement uses c2; a comparison takes every one",
     "results": "a report is written there only when asked",
+    "tile": "see cli.options.TILE",
     "title": "a study has a name of its own",
     "views": "see cli.options.VIEWS",
 }

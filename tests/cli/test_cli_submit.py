@@ -188,7 +188,8 @@ def repository(tmp_path):
 def git(folder, *arguments):
     settings = ("user.name=refsr-bench", "user.email=refsr-bench@localhost", "init.defaultBranch=main")
     options = [word for setting in settings for word in ("-c", setting)]
-    subprocess.run(["git", *options, *arguments], cwd=folder, check=True, capture_output=True)
+    done = subprocess.run(["git", *options, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def test_the_template_never_overwrites(repository):
@@ -267,6 +268,7 @@ def test_the_check_passes_a_good_submission_and_stops_a_bad_one(repository, meas
         **os.environ,
         "BASE": base,
         "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
     }
@@ -278,8 +280,107 @@ def test_the_check_passes_a_good_submission_and_stops_a_bad_one(repository, meas
     good = checked()
     assert good.returncode == 0, good.stdout + good.stderr
     assert "results/c2/sample/bicubic/result.json: ok" in good.stdout
+    assert "### results/c2/sample/bicubic/result.json: ok" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "site" / "index.html").is_file()
     change(target, lambda value: value["means"].update(psnr_y=40.0))
     git(repository, "commit", "-am", "better")
     bad = checked()
     assert bad.returncode != 0 and "the mean of psnr_y is given as 40.0" in bad.stdout
+
+
+# -- a branch of a results repository ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A clone of a new results repository, by somebody with a name."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Somebody")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "somebody@example.org")
+    origin = tmp_path / "origin"
+    assert invoke("submit", "template", origin).exit_code == 0
+    git(tmp_path, "init", "--quiet", origin)
+    git(origin, "add", ".")
+    git(origin, "commit", "--quiet", "-m", "start")
+    git(tmp_path, "clone", "--quiet", origin, tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def state(clone):
+    return git(clone, "rev-parse", "HEAD"), git(clone, "status", "--porcelain"), git(clone, "branch", "--list")
+
+
+def test_a_run_becomes_a_branch_with_the_text_of_a_pull_request(run, clone):
+    text = clone.parent / "pull.md"
+    done = invoke("submit", "prepare", run, "--repository", clone, "--with-images", "--out", text)
+    assert done.exit_code == 0, done.output
+    assert git(clone, "branch", "--show-current") == "result-c2-sample-bicubic" and not git(clone, "status", "-s")
+    committed = git(clone, "show", "--name-only", "--format=%s").split("\n\n")
+    names = {"run.json", "images.jsonl", "result.json", *(f"images/{p.name}" for p in (run / "images").glob("*.png"))}
+    assert {*committed[1].splitlines()} == {f"results/c2/sample/bicubic/{name}" for name in names} and len(names) == 5
+    assert (clone / "results/c2/sample/bicubic/result.json").read_bytes() == (run / "result.json").read_bytes()
+    said = text.read_text()
+    assert said.startswith("### results/c2/sample/bicubic/result.json: ok".replace("_", "\\_"))
+    assert "| method | Bicubic |" in said and "2 of 8 pairs" in said and "- **warning**: " in said
+    assert "2 of 2 images measured again" in said and "| PSNR-Y (dB) | **" in said
+    assert "Push it" in done.output and not git(clone, "branch", "--remotes", "--list", "*result*")
+    built = invoke("leaderboard", "build", "--results", clone / "results", "--out", clone.parent / "site")
+    assert built.exit_code == 0, built.output
+
+
+def test_what_is_there_stays(run, clone):
+    told = json.loads(invoke("submit", "prepare", run, "--repository", clone, "--json").stdout)
+    assert told["branch"] == "result-c2-sample-bicubic" and told["check"]["ok"] and len(told["files"]) == 3
+    assert told["text"].startswith("### ") and told["check"]["measured_again"] == 2
+    asked = ("submit", "prepare", run, "--repository", clone)
+    before = state(clone)
+    assert "has a branch result-c2-sample-bicubic already" in invoke(*asked).output
+    assert "is there already and stays" in invoke(*asked, "--branch", "other").output
+    done = invoke(*asked, "--branch", "bad..name")
+    assert done.exit_code == 2 and "no name that git gives" in done.output
+    assert state(clone) == before
+
+
+def test_the_same_row_elsewhere_in_the_repository_is_named(run, clone):
+    assert invoke("submit", "prepare", run, "--repository", clone).exit_code == 0
+    git(clone, "mv", "results/c2/sample/bicubic", "results/moved")
+    git(clone, "commit", "--quiet", "-m", "moved")
+    done = invoke("submit", "prepare", run, "--repository", clone, "--branch", "again")
+    assert done.exit_code == 2 and "moved/result.json holds the same method" in done.output
+
+
+def test_only_a_clean_clone_of_a_results_repository_is_used(run, clone, tmp_path):
+    asked = ("submit", "prepare", run, "--repository")
+    for folder, words in ((tmp_path / "nowhere", "not the top folder"), (clone / "results", "not the top folder")):
+        done = invoke(*asked, folder)
+        assert done.exit_code == 2 and words in done.output
+    (clone / "mine.txt").write_text("work")
+    done = invoke(*asked, clone)
+    assert done.exit_code == 2 and "not committed (?? mine.txt" in done.output and (clone / "mine.txt").exists()
+    bare = tmp_path / "bare"
+    git(tmp_path, "init", "--quiet", bare)
+    assert "has no folder results" in invoke(*asked, bare).output
+
+
+def test_a_doctored_run_is_not_committed(run, clone):
+    before = state(clone)
+    change(run, lambda value: value["means"].update(psnr_y=99.0))
+    done = invoke("submit", "prepare", run, "--repository", clone)
+    assert done.exit_code == 1 and "fails the check" in done.output and state(clone) == before
+
+
+def test_a_clone_whose_git_refuses_is_as_before(run, clone):
+    hook = clone / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\necho no commits today >&2; exit 1\n")
+    hook.chmod(0o755)
+    before = state(clone)
+    done = invoke("submit", "prepare", run, "--repository", clone)
+    assert done.exit_code == 1 and "git commit refused: no commits today" in done.output
+    assert state(clone) == before and not (clone / "results" / "c2" / "sample" / "bicubic").exists()
+
+
+def test_the_check_writes_a_comment_that_calls_nobody(run, tmp_path):
+    path = change(run, lambda value: value["run"]["method"].update(title="@somebody <b>[x](http://example.org)"))
+    done = invoke("submit", "check", path, "--sample", 0, "--comment", tmp_path / "comment.md")
+    text = (tmp_path / "comment.md").read_text()
+    assert done.exit_code == 0 and "&#64;somebody &lt;b&gt;" in text and "@" not in text and "http:" not in text

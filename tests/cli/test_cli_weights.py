@@ -96,7 +96,7 @@ def test_damaged_and_other_files(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(BUNDLED.read_bytes()[:5000])
     for command in ("info", "verify"):
         assert "cannot be read" in run(command, tmp_path / "cut.safetensors", code=1)
-    assert "neither a file nor bundled" in run("info", tmp_path / "absent.safetensors", code=2)
+    assert "neither a file nor the name of one" in run("info", tmp_path / "absent.safetensors", code=2)
     write_bundle(tmp_path / "student.safetensors", {"extractor": ContrastiveExtractor().state_dict()}, None)
     assert "extractors alone" in run("verify", tmp_path / "student.safetensors", code=1)
     assert "1,110,668 values" in run("info", tmp_path / "student.safetensors")
@@ -191,12 +191,14 @@ def test_export_writes_a_file_that_says_what_it_is(tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     out = tmp_path / "srcnn.onnx"
-    words = ["export", "--method", "srcnn", "--weights", "synthetic", "--licence", "CC0-1.0", "--out", out]
+    words = ["export", "--method", "srcnn", "--weights", "synthetic", "--license", "CC0-1.0", "--out", out]
     shown = run(*words)
     assert "input  lr_up (1, 3, 4*height, 4*width)" in shown and "weights synthetic" in shown
     assert shown.count("grey levels from srcnn itself") == 3
     facts = {prop.key: prop.value for prop in onnx.load(out).metadata_props}
     assert facts["licence"] == "CC0-1.0" and facts["weights_kind"] == "synthetic"
     assert "exists" in run(*words, code=2)
+    told = json.loads(run(*words, "--overwrite", "--json"))
+    assert told["inputs"][0]["name"] == "lr_up" and told["method"] == "srcnn" and [each["width"] for each in told["checks"]] == [40, 52, 27]
     assert "must end in .onnx" in run(*words[:-1], tmp_path / "net.pth", code=2)
     assert "Which network?" in run("export", "--out", tmp_path / "other.onnx", code=2)

@@ -1,10 +1,8 @@
 """Weights files of every kind, and many files that are none."""
 
-import hashlib
 import os
 import pickle
 import random
-import socket
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -15,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from refsr_bench.core.errors import BenchError, Misuse
-from refsr_bench.formats.checkpoints import fetch, load_strict, read_weights, sha256
+from refsr_bench.formats.checkpoints import load_strict, read_weights, sha256
 
 STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0, -1.0]))
 
@@ -162,43 +160,6 @@ def test_no_file(tmp_path, name):
 def test_digest_of_several_files(tmp_path):
     paths = [write(tmp_path / "a", b"ab"), write(tmp_path / "b", b"c")]
     assert sha256(*paths) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc"
-
-
-@pytest.fixture
-def source(tmp_path, monkeypatch):
-    """A file with its hash in its name, at a URL; torch hub's cache is empty."""
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    content = b"weights"
-    return write(tmp_path / f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth", content)
-
-
-def test_fetched_once(source, tmp_path):
-    timeout = socket.getdefaulttimeout()
-    cached = fetch(source.as_uri())
-    assert cached == tmp_path / "hub" / "checkpoints" / source.name
-    assert cached.read_bytes() == source.read_bytes()
-    assert socket.getdefaulttimeout() == timeout
-    source.unlink()
-    assert fetch(source.as_uri()) == cached
-
-
-def test_a_download_with_the_wrong_hash_is_not_kept(source, tmp_path):
-    source.write_bytes(b"other weights")
-    with pytest.raises(BenchError, match="could not be downloaded from file://"):
-        fetch(source.as_uri())
-    assert not list((tmp_path / "hub" / "checkpoints").iterdir())
-
-
-def test_a_source_out_of_reach(source):
-    source.unlink()
-    with pytest.raises(BenchError, match=rf"{source.name} could not be downloaded"):
-        fetch(source.as_uri())
-
-
-def test_a_damaged_cache(source):
-    fetch(source.as_uri()).write_bytes(b"weigh")
-    with pytest.raises(BenchError, match="is damaged: its SHA-256 does not begin with"):
-        fetch(source.as_uri())
 
 
 def test_strict_loading(tmp_path):

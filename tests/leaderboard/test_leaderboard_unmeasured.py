@@ -10,11 +10,8 @@ from site_pages import Page
 from leaderboard.pages.site import build
 from leaderboard.tables.terminal import means_table
 from leaderboard.tables.unmeasured import unmeasured
-from refsr_bench.core.errors import BenchError
 from refsr_bench.evaluation import metrics as metrics_of_runs
 from refsr_bench.evaluation.metrics import load_metrics
-from refsr_bench.formats import checkpoints
-from refsr_bench.metrics.lpips import ALEXNET_URL
 
 
 def without_weights(name):
@@ -24,18 +21,16 @@ def without_weights(name):
 
 
 @pytest.fixture
-def offline(monkeypatch):
-    def refuse(url):
-        raise BenchError(f"{url} could not be downloaded.")
-
-    monkeypatch.setattr(checkpoints, "fetch", refuse)
+def offline(monkeypatch, tmp_path):
+    for name in ("REFSR_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
 
 
 def test_a_metric_without_weights_stays_a_column_and_is_told_once(offline, caplog):
     with caplog.at_level(logging.WARNING, logger="refsr_bench"):
         found = load_metrics(("psnr_y", "lpips"), "cpu")
     assert [(metric.info.name, metric.info.lacks) for metric in found] == [("psnr_y", "nothing"), ("lpips", "weights")]
-    assert len(caplog.records) == 1 and "LPIPS stays empty" in caplog.text and ALEXNET_URL in caplog.text
+    assert len(caplog.records) == 1 and "LPIPS stays empty" in caplog.text and "weights fetch alexnet" in caplog.text
     assert [metric.info.name for metric in load_metrics(("psnr_y",), "cpu")] == ["psnr_y"] and len(caplog.records) == 1
 
 
@@ -50,7 +45,7 @@ def test_a_metric_without_its_package_says_what_to_install(monkeypatch, caplog):
 
 
 def test_the_printed_table_and_the_page_say_how_to_get_the_weights_once(tmp_path):
-    said = f"LPIPS not measured: weights missing, get {ALEXNET_URL} on any machine and name the file with"
+    said = "LPIPS not measured: weights missing, refsr-bench weights fetch alexnet, or name a local copy with"
     runs = [without_weights(name) for name in "ab"]
     text = means_table(runs)
     assert "LPIPS" in text.splitlines()[0] and text.count("not measured  ") == 2 and text.count(said) == 1

@@ -99,19 +99,13 @@ def test_the_weights_of_maps_are_the_authors():
 
 
 def test_files_that_are_no_vgg16_are_refused(tmp_path, vgg16, monkeypatch):
-    import torch
-
     with pytest.raises(BenchError, match=r"no weights file .*none\.pth.*--metric-weights dists=FILE"):
         metric.load("cpu", tmp_path / "none.pth")
     with pytest.raises(BenchError, match=r"memory is not a VGG16 state dict: 'features\.28\.bias' is missing"):
         metric.build({key: tensor for key, tensor in vgg16.items() if key != "features.28.bias"}, "memory")
     with pytest.raises(BenchError, match=r"'features\.0\.weight' has shape \(64,\)"):
         metric.build({**vgg16, "features.0.weight": vgg16["features.0.bias"]}, "memory")
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-
-    def offline(*args, **kwargs):
-        raise OSError("Name or service not known")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(BenchError, match=r"vgg16-397923af\.pth could not be downloaded .*--metric-weights dists"):
+    for name in ("REFSR_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    with pytest.raises(BenchError, match=r"vgg16-397923af\.pth is not on this machine.*--metric-weights dists"):
         metric.load("cpu", None)

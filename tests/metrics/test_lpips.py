@@ -121,24 +121,16 @@ def test_files_that_are_no_alexnet_are_refused(tmp_path, alexnet):
         metric.load("cpu", save(other, tmp_path / "other.pth"))
 
 
-def test_without_a_network_it_says_what_to_get(tmp_path, monkeypatch):
-    import torch
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-
-    def offline(*args, **kwargs):
-        raise OSError("Name or service not known")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth could not be downloaded .*--metric-weights lpips"):
+def test_without_the_file_it_says_what_to_get(tmp_path, monkeypatch):
+    for name in ("REFSR_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth is not on this machine.*--metric-weights lpips"):
         metric.load("cpu", None)
 
 
 def test_a_damaged_cache_is_named(tmp_path, monkeypatch):
-    import torch
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"half")
-    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth is damaged: its SHA-256 begins with"):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"half")
+    with pytest.raises(BenchError, match=r"alexnet-owt-7be5be79\.pth: its SHA-256 is .* damaged or another file"):
         metric.load("cpu", None)
