@@ -41,5 +41,12 @@ def _code_as_code(app: Any, what: str, name: str, found: Any, options: Any, line
             lines[number:number] = [".. code-block:: python", ""]
 
 
+def _as_in_a_terminal(app: Any, context: Any, lines: list[str]) -> None:
+    """Keep the stars of a help text, which is no reStructuredText, from beginning an emphasis."""
+    lines[:] = [line if line.lstrip().startswith((":", "..")) else line.replace("*", "\\*") for line in lines]
+
+
 def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", _code_as_code)
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _as_in_a_terminal)
