@@ -76,7 +76,7 @@ def reader(
     monkeypatch.setattr("sys.path", [str(home), *sys.path])  # and whatever the page installs leaves with it
     monkeypatch.delenv("REFSR_DATA", raising=False)
     monkeypatch.setenv("REFSR_WEIGHTS", str(home / "weights"))
-    yield Reader(home, photo, wrsr)
+    yield Reader(home, photo, wrsr, monkeypatch.setenv)
     catalogue.forget()  # a page may have installed a package of methods
 
 

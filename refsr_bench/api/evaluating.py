@@ -9,6 +9,7 @@ from pathlib import Path
 
 from refsr_bench.api import methods
 from refsr_bench.api.conventions import with_refs
+from refsr_bench.api.measures import metrics_of
 from refsr_bench.api.methods import Adapter, Method, Own, References
 from refsr_bench.api.pairs import DatasetLike, load_dataset
 from refsr_bench.api.result import Result, place_of
@@ -16,7 +17,6 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import NumberType
 from refsr_bench.core.terminal import tracked
 from refsr_bench.evaluation.loading import ALL, Choice
-from refsr_bench.evaluation.metrics import load_metrics
 from refsr_bench.evaluation.pictures import pictures_of
 from refsr_bench.evaluation.run_folder import Reuse
 from refsr_bench.evaluation.session import Session, run_session
@@ -85,8 +85,7 @@ def _measured(session: Session, more: Sequence[str], out: str | Path | None, reu
         raise Misuse(f"limit={session.limit}: give a number of pairs, or None for all.")
     if ALL in session.choice.names:
         raise Misuse("evaluate measures one method; call it for each. The command run takes --method all.")
-    names = dict.fromkeys((*session.protocols[0].metrics, *more))
-    metrics = load_metrics(names, session.choice.device)
+    metrics = metrics_of((*session.protocols[0].metrics, *more), session.choice.device)
     place, temporary = place_of(out)
     (done,) = run_session(replace(session, metrics=metrics), place, reuse, lambda what: partial(tracked, what=what))
     return Result(*done, temporary)

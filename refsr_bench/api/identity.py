@@ -33,7 +33,7 @@ from refsr_bench.evaluation.code_identity import OWN_PACKAGES
 
 MOST_FILE = 8 << 30  # bytes of a named file; no weights of the field are larger
 MOST_PATH = 4096  # characters of a path on Linux
-BEHIND = ("__wrapped__", "py_func")  # the function of a cache, and of numba
+BEHIND = ("__wrapped__", "py_func", "_orig_mod")  # what a cache, numba and torch.compile stand before
 PLAIN = (type(None), type(Ellipsis), type(NotImplemented), bool, int, float, complex, bytes)
 
 

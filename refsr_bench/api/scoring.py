@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from refsr_bench.api.conventions import with_refs
 from refsr_bench.api.inputs import Picture, image_of
+from refsr_bench.api.measures import compute_of, metrics_of
 from refsr_bench.api.pairs import DatasetLike, load_dataset
 from refsr_bench.api.result import Result, place_of
-from refsr_bench.core import catalogue
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.lists import some
 from refsr_bench.core.terminal import tracked
-from refsr_bench.core.types import Dataset, Image
+from refsr_bench.core.types import Dataset
 from refsr_bench.evaluation.checks import refuse_leaks
 from refsr_bench.evaluation.loop import evaluate
-from refsr_bench.evaluation.metrics import Metric, load_metrics
+from refsr_bench.evaluation.machine import resolve_device
+from refsr_bench.evaluation.metrics import Metric
 from refsr_bench.evaluation.plan import Plan
 from refsr_bench.evaluation.predictors import find_predictions, folder_predictor
 from refsr_bench.evaluation.run_folder import Reuse
@@ -51,16 +52,7 @@ def measure(
         raise Misuse(f"border={border}: give a number of pixels, 0 or more.")
     first, second = image_of(sr, "sr"), image_of(hr, "hr")
     names = [metrics] if isinstance(metrics, str) else list(metrics)
-    return {name: _compute(name, device)(first, second, border, y_rounded) for name in names}
-
-
-@functools.cache
-def _compute(name: str, device: str) -> Callable[[Image, Image, int, bool], float]:
-    """Load a metric once, because some have a network."""
-    card = catalogue.get("METRICS", name)
-    if card.level == "set":
-        raise Misuse(f"{card.title} compares many images; `evaluate` and `score` measure it over a data set.")
-    return card.load(device, None)
+    return {name: compute_of(name, resolve_device(device))(first, second, border, y_rounded) for name in names}
 
 
 @dataclass(frozen=True)
@@ -141,7 +133,7 @@ def score(
     images = Outside(Path(folder), name, group, gan, partial)
     plan = plan_of(
         *(images, load_dataset(dataset), convention),
-        metrics=load_metrics(dict.fromkeys((*convention.metrics, *metrics)), "cpu"),
+        metrics=metrics_of((*convention.metrics, *metrics), "cpu"),
         allow_leaks=allow_leaks,
         save_images=save_images,
     )

@@ -30,7 +30,7 @@ LEVELS = {-2: logging.ERROR, -1: logging.WARNING, 0: logging.INFO, 1: logging.DE
 LOUDNESS, CONFIGS = f"{__name__}.loudness", f"{__name__}.configs"  # keys of a context's ``meta``
 MOVED = {("data", "build"): ("build",)}
 """Old words of a command, and those that took their place."""
-REMOVED = "0.3"
+REMOVED = "0.2"
 """The version without the old spellings of commands and options."""
 
 

@@ -57,13 +57,19 @@ def rows(main: click.Group) -> list[Row]:
     return [found[name] for name in sorted(found)]
 
 
-def table(main: click.Group) -> str:
-    """Return the rows as Markdown. Where all commands of a group have an option, the group is named."""
+def table(main: click.Group, least: int = 1) -> str:
+    """Return the options of ``least`` commands or more as Markdown.
+
+    Where all commands of a group have an option, the group is named.
+    """
     commands = [words for words, _ in every_command(main)]
     lines = ["| option | meaning | commands |", "| --- | --- | --- |"]
     for row in rows(main):
         having = [use.words for use in row.uses]
-        where = "all" if () in having else ", ".join(f"`{name}`" for name in _folded(having, commands))
+        names = _folded(having, commands)
+        if len(names) < least:
+            continue
+        where = "all" if () in having else ", ".join(f"`{name}`" for name in names)
         meaning = " / ".join(row.meanings).replace("|", r"\|")
         lines.append(f"| `{row.uses[0].spelling}` | {meaning} | {where} |")
     return "\n".join(lines)

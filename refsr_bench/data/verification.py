@@ -98,6 +98,17 @@ def verify(name: str, root: Path | None = None, progress: Progress = lambda done
     )
 
 
+def damage(folder: Path) -> str:
+    """Compare the files of a data set with its manifest; return what is missing or changed, in words, "" for nothing.
+
+    A folder without a manifest has nothing to compare with. Raises BenchError for a manifest that cannot be read.
+    """
+    recorded = manifests.recorded(folder) if (folder / MANIFEST).exists() else None
+    found = _differences(recorded, content(folder)) if recorded is not None else {}
+    kinds = ((kind, found.get(kind, ())) for kind in ("missing", "changed"))
+    return "; ".join(f"{len(names)} files {kind}: {some(names)}" for kind, names in kinds if names)
+
+
 def _recorded(folder: Path | None, problems: list[str]) -> dict[str, str] | None:
     """Return the digests of the folder's manifest, or None without a readable one; an unreadable one is a problem."""
     try:

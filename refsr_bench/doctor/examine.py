@@ -14,6 +14,7 @@ from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.extras import EXTRAS
 from refsr_bench.data import opening
+from refsr_bench.data.verification import damage
 from refsr_bench.doctor.private import SECRET, hidden
 from refsr_bench.doctor.report import Finding, Report, Section
 from refsr_bench.evaluation.machine import describe_machine, resolve_device
@@ -137,12 +138,15 @@ def settings() -> Iterator[Finding]:
 
 
 def datasets(root: Path | None) -> Iterator[Finding]:
-    """Open every data set: its files are hashed and compared with those that were published."""
+    """Open every data set, and compare its files with its manifest and with what was published."""
     for card in catalogue.collect("DATASETS").values():
         state = opening.state_of(card, root)
-        if state.fault:
+        fault = state.fault
+        if not fault and state.words != opening.ABSENT and not card.embedded:
+            fault = damage(opening.dataset_folder(card, root))
+        if fault:
             mend = command("data", "prepare", card.name, "--from", "ZIP_OR_DIR")
-            yield Finding("data sets", card.name, "broken", state.fault, mend)
+            yield Finding("data sets", card.name, "broken", fault, mend)
         elif state.words == opening.ABSENT:
             mend = command("data", "info", card.name)
             yield Finding("data sets", card.name, "missing", state.words, f"{mend} says where to get it")

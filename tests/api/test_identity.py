@@ -86,6 +86,8 @@ def test_arrays_networks_and_objects_count() -> None:
     with torch.no_grad():
         net[0].bias[0] += 1
     assert digest_of(made("return net(lr)", net=net)) != first
+    compiled = torch.compile(net, backend="eager")
+    assert digest_of(compiled) == digest_of(torch.compile(net, backend="eager")) != digest_of(net)
     net[0].padding = (1, 1)
     assert digest_of(made("return net(lr)", net=net)) not in (first, digest_of(net))
 

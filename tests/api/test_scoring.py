@@ -41,6 +41,27 @@ def test_it_gives_the_numbers_of_a_run(tmp_path: Path) -> None:
     assert found == {name: result.images[0].metrics[name] for name in ("psnr_y", "ssim_y")}
 
 
+def test_a_metric_without_its_weights_is_tried_again(photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from refsr_bench.api import measures
+    from refsr_bench.core.cards import MetricCard
+
+    tries = []
+
+    def load(device: str, weights: Path | None):
+        tries.append(device)
+        if len(tries) == 1:
+            raise BenchError("weights are missing.")
+        return lambda sr, hr, border, y_rounded: 7.0
+
+    card = MetricCard("seven", "Seven", "lower", "", 0, "Always seven.", load)
+    monkeypatch.setattr(measures.catalogue, "get", lambda kind, name: card)
+    monkeypatch.setattr(measures, "_READY", {})
+    assert measures.metrics_of(["seven"], "cpu")[0].compute is None
+    (found,) = measures.metrics_of(["seven"], "cpu")
+    assert found.compute is not None and measures.metrics_of(["seven"], "cpu") == (found,) and len(tries) == 2
+    assert refsr_bench.measure(photo(12, 12), photo(12, 12), "seven") == {"seven": 7.0}
+
+
 def test_what_cannot_be_measured_is_refused_in_words(images) -> None:
     sr, hr = images
     with pytest.raises(Misuse, match=r"sr: an array of float64, 60 x 80 x 3.*astype\('uint8'\)"):

@@ -167,6 +167,13 @@ def test_variables_of_all_commands(asked: dict, monkeypatch: pytest.MonkeyPatch)
     assert asked["data_root"] == Path("typed")
 
 
+def test_a_configuration_for_every_command_comes_from_the_environment(asked: dict, monkeypatch) -> None:
+    monkeypatch.setenv("REFSR_CONFIG", write("all.toml", '[run]\nmethod = "bicubic"\n[data.info]\njson = true\n'))
+    call("run", "--dataset", "sample", code=1)
+    assert asked["methods"] == ("bicubic",)
+    assert json.loads(call("data", "info", "wrsr").stdout)["name"] == "wrsr"
+
+
 def test_the_command_of_a_run_file_says_what_others_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives the same numbers without the configuration and the environment of this machine."""
     write("run.toml", 'method = "bicubic"\ndataset = "sample"\nsave-images = false\nset = ["border=0"]\n')

@@ -64,6 +64,7 @@ def looking() -> Iterator[dict[str, Any]]:
         ("methods", "info", "c2matching"), ("protocols",), ("protocols", "diff", "c2", "ttsr"),
         ("doctor",), ("protocols", "selftest"), ("weights", "list"), ("weights", "info", "c2matching-nano-v2"),
         ("weights", "verify", "c2matching-nano-v2"), ("data", "stats", "sample"),
+        ("weights", "where", "c2matching-nano-v2"),
     ):  # fmt: skip
         yield document(*words)
 
@@ -128,6 +129,7 @@ BESIDE = {  # with reasons
     "build wrsr export": "needs a set with choices; tests/builder reads its document",
     "build wrsr rescale": "see build wrsr export",
     "submit prepare": "needs a clone; tests/cli/test_cli_submit.py reads its document",
+    "weights fetch": "downloads; a test below reads its document",
     "data prepare": "a test below reads its document",
 }
 
@@ -171,6 +173,15 @@ def test_a_check_that_fails_prints_its_document_and_exits_with_1(wrsr, tmp_path:
     next((tmp_path / "data").rglob("002.png")).write_bytes(b"no image")
     found = document("data", "verify", "wrsr", "--data-root", tmp_path / "data", code=1)
     assert not found["ok"] and any("002.png" in name for name in found["changed"])
+
+
+def test_fetched_weights_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from refsr_bench.registry.known import files
+
+    name, file = next(iter(files().items()))
+    monkeypatch.setattr("refsr_bench.registry.fetching.fetch", lambda file, *_: Path("weights") / file.file)
+    found = document("weights", "fetch", name)
+    assert found["files"] == [f"weights/{file.file}"] and found["missing"] == []
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import click
 import pytest
 
@@ -39,12 +42,12 @@ DEFAULTS = {
 READ_ONLY = {  # commands that write nothing where a person says; see the test of --out
     "compare", "doctor", "data info", "data list", "data verify", "methods info", "methods list", "protocols diff",
     "protocols list", "protocols selftest", "leaderboard export", "study export", "submit check", "weights info",
-    "weights list", "weights verify", "build wrsr status",
+    "weights list", "weights verify", "weights where", "build wrsr status",
 }  # fmt: skip
-IN_A_FOLDER = {  # commands whose folder is their argument or --data-root, and that add to it
+IN_A_FOLDER = {  # commands whose folder is their argument, --data-root or $REFSR_WEIGHTS, and that add to it
     "data prepare", "study init", "study import", "study serve", "submit template", "build wrsr init",
     "build wrsr queries", "build wrsr pool", "build wrsr clean", "build wrsr select", "build wrsr rescale",
-    "build wrsr export",
+    "build wrsr export", "weights fetch",
 }  # fmt: skip
 FILES = {"compare", "match", "sr", "view", "weights export", "weights import", "weights pack"}
 NETWORKS = {"run", "score", "sr", "match", "robustness", "ablation", *TRAINING}
@@ -112,3 +115,13 @@ def test_old_spellings_end_together() -> None:
     old = [param for _, found in every_command(main) for param in found.params if isinstance(param, Renamed)]
     assert len(old) >= 10 and all(param.hidden for param in old)
     assert tuple(map(int, __version__.split(".")[:2])) < tuple(map(int, REMOVED.split("."))), "remove old spellings"
+
+
+def test_the_page_shows_the_options_as_they_are() -> None:
+    from docs.scripts.options_table import written
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "guide" / "command-line.md").read_text(encoding="utf-8")
+    assert "| `--device` |" in page and written(page) == page, "run python docs/scripts/options_table.py"
+    for _, found in every_command(main):
+        for old in (param for param in found.params if isinstance(param, Renamed)):
+            assert re.search(rf"`[^`|]*{old.opts[0]}\b[^`]*` \|", page), f"{old.opts[0]} is no row of old spellings"

@@ -103,11 +103,15 @@ def take_part(study: str) -> None:
 
 @dataclass
 class Reader:
-    """Somebody in an empty folder. photo: makes a cut of a real photograph; wrsr: a folder in WR-SR's layout."""
+    """Somebody in an empty folder. photo: makes a cut of a real photograph; wrsr: a folder in WR-SR's layout.
+
+    export: sets an environment variable until the page is read.
+    """
 
     home: Path
     photo: Callable[..., np.ndarray]
     wrsr: Callable[..., Path]
+    export: Callable[[str, str], None]
     python: dict[str, Any] = field(default_factory=dict)
 
     def follow(self, page: str) -> None:
@@ -131,6 +135,8 @@ class Reader:
             self._install(line.removeprefix("pip install "))
         elif line.startswith(SETUP):
             return
+        elif line.startswith("export "):
+            self.export(*shlex.split(line)[1].split("=", 1))
         elif line.startswith("refsr-bench "):
             self._refsr_bench(shlex.split(line, comments=True)[1:])
         elif TRAINED_AS.match(line):
@@ -145,8 +151,11 @@ class Reader:
         if arguments[:2] == ["study", "serve"]:
             take_part(arguments[2])
             return
+        *arguments, into, file = arguments if ">" in arguments[-2:] else (*arguments, "", "")
         done = CliRunner().invoke(main, list(shortened(arguments)))
         assert done.exit_code == 0, f"refsr-bench {shlex.join(arguments)}\n{done.output}\n{done.exception!r}"
+        if into:
+            (self.home / file).write_text(done.stdout, encoding="utf-8")
 
     def _install(self, folder: str) -> None:
         """Install a package from a folder, without the network, where this process finds it and its entry points."""

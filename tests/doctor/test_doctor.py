@@ -134,6 +134,18 @@ def test_a_damaged_data_set_is_found(home: Path, monkeypatch: pytest.MonkeyPatch
     assert broken["mend"] == "refsr-bench data prepare wrsr --from ZIP_OR_DIR"
 
 
+def test_a_file_that_changed_since_the_data_set_was_prepared_is_found(home: Path, wrsr, monkeypatch) -> None:
+    monkeypatch.setenv("REFSR_DATA", str(home / "data"))
+    prepared = CliRunner().invoke(main, ["data", "prepare", "wrsr", "--from", str(wrsr(2))])
+    assert prepared.exit_code == 0, prepared.output
+    (good,) = [each for each in examine.datasets(None) if each.subject == "wrsr"]
+    assert good.state == "good"
+    path = next((home / "data").rglob("*.png"))
+    path.write_bytes(path.read_bytes() + b"more")
+    (changed,) = [each for each in examine.datasets(None) if each.subject == "wrsr"]
+    assert changed.state == "broken" and "1 files changed" in changed.words and path.name in changed.words
+
+
 def test_packages_that_are_missing_or_too_old_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["numpy>=1.26", "pillow>=999", "nowhere-to-be-found>=2", 'faiss-nowhere>=1; extra == "build"']
     monkeypatch.setattr(metadata, "requires", lambda name: wanted)
