@@ -131,7 +131,7 @@ def test_a_damaged_data_set_is_found(home: Path, monkeypatch: pytest.MonkeyPatch
     next(folder.rglob("*.png")).unlink()
     broken = found("data sets", *root, code=1)["wrsr"]
     assert broken["state"] == "broken" and "missing" in broken["words"] and str(folder.parent) not in broken["words"]
-    assert broken["mend"] == "refsr-bench data prepare wrsr --from ZIP_OR_DIR"
+    assert broken["mend"] == "refsr-bench data prepare wrsr --from ZIP_OR_DIR --data-root DATA_ROOT"
 
 
 def test_a_file_that_changed_since_the_data_set_was_prepared_is_found(home: Path, wrsr, monkeypatch) -> None:
