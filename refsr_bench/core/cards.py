@@ -111,8 +111,9 @@ class LoadedMethod:
     arithmetic: tiling and numbers of the network. predict_views: like ``predict``, for a method that chooses between
     views of a reference and the reference itself. scale: the only scale that it gives; None if it takes any. guessed:
     its file was recognised and does not tell all that the network depends on, so each SR image is compared with LR.
-    bytes_per_pixel: memory that it takes for each pixel of SR, with a reference of that size; None if nobody measured
-    it, 0 for a method that looks after its memory itself. deep: LR may be uint16 too, and SR is then uint16.
+    bytes_per_pixel: memory that it takes at most for each pixel of SR, with a reference of twice that size; None if
+    nobody measured it, 0 for a method that looks after its memory itself. deep: LR may be uint16 too, and SR is then
+    uint16.
     """
 
     predict: Predict
