@@ -34,7 +34,9 @@ MOST_BYTES = 256 * 2**20
 MOST_PIXELS = 64_000_000
 WIDEST = 96  # pixels of a close-up: in a larger part, details are smaller than a reader's screen shows
 ERROR_MOST = 32  # luma levels of 8 bits; the brightest colour of error maps stands for this and more
-MODES = ("all", "links", "thumbs", "none")
+MODES = ("all", "links", "files", "thumbs", "none")
+"""The pictures that are kept: whole and small ones with error maps and crops, the same with links, whole ones alone,
+small ones, none."""
 _ERROR_VERSION = "1"
 _REFERENCE = re.compile(r"(?:files|thumbs|icons)/([0-9a-f]{64})\.(?:png|webp)")
 # Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
@@ -134,7 +136,7 @@ class Store:
 
     def __init__(self, out: Path, mode: str) -> None:
         self.out, self.mode = files.make_folder(out), mode
-        self.full = mode in ("all", "links")
+        self.full = mode in ("all", "links", "files")  # whether whole pictures are kept
         self._found: dict[str, tuple[Picture, Path, Path]] = {}
 
     def put(self, path: Path, root: Path) -> tuple[Picture, np.ndarray]:
