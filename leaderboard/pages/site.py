@@ -58,7 +58,7 @@ def build(
 ) -> BuildReport:
     """Build the site of every ``result.json`` below ``results_dir`` into ``out``, which is made if absent.
 
-    images: "all", "thumbs" or "none" of the pictures that runs left; "links" is "all" with no second copies on the disk.
+    images: "all", "thumbs" or "none" of the pictures that runs left; "links" is "all" without a second copy of any.
     publish: names of data sets whose pictures may be published although they are withheld by default
     (``gallery.withheld``). drawn: whether to draw figures.
 
