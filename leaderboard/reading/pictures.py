@@ -34,7 +34,8 @@ MOST_BYTES = 256 * 2**20
 MOST_PIXELS = 64_000_000
 WIDEST = 96  # pixels of a close-up: in a larger part, details are smaller than a reader's screen shows
 ERROR_MOST = 32  # luma levels of 8 bits; the brightest colour of error maps stands for this and more
-MODES = ("all", "thumbs", "none")
+MODES = ("all", "files", "thumbs", "none")
+"""The pictures that are kept: whole and small ones with error maps and crops, whole ones alone, small ones, none."""
 _ERROR_VERSION = "1"
 _REFERENCE = re.compile(r"(?:files|thumbs|icons)/([0-9a-f]{64})\.(?:png|webp)")
 # Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
@@ -142,7 +143,7 @@ class Store:
         """
         data, image = read(path, root)
         height, width = image.shape[:2]
-        picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.mode == "all")
+        picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.mode in ("all", "files"))
         self._found[picture.digest] = picture, path, root
         return picture, image
 

@@ -17,6 +17,7 @@ from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import NumberType
 from refsr_bench.core.terminal import tracked
 from refsr_bench.evaluation.loading import ALL, Choice
+from refsr_bench.evaluation.machine import number_format
 from refsr_bench.evaluation.pictures import pictures_of
 from refsr_bench.evaluation.run_folder import Reuse
 from refsr_bench.evaluation.session import Session, run_session
@@ -58,7 +59,7 @@ def evaluate(
     another rule of references ("all", "level:5", "none"). adapter: ``adapter(net, lr, refs)`` runs a network on tensors
     (1, 3, h, w) in [0, 1]; None calls ``net(lr)``. references: what a method of one's own takes, "none", "one" or
     "many". depends: files that it reads. weights, matching, views, device, dtype, tile: as of ``upscale``. metrics:
-    further ones beside the protocol's ("dists"). name: of its row.
+    names of further ones beside the protocol's ("dists"). name: of its row.
 
     limit: only the first pairs. out: a results folder, in which the same call goes on where it stopped; None for a
     temporary one that lasts as long as the result. reuse: of earlier records there, "missing", "never" or "only"; code
@@ -67,10 +68,10 @@ def evaluate(
     A pair that fails becomes a record with its reason. Raises Misuse for what cannot be measured and for another run in
     the same place, BenchError for unreadable data or a full disk.
     """
+    files = () if weights is None else (str(weights),)
     chosen = Choice(
-        *((), () if weights is None else (str(weights),), device, matching),
-        views=parse(views), tiling=tiles_of(str(tile)), dtype=dtype,
-    )  # fmt: skip
+        (), files, device, matching, views=parse(views), tiling=tiles_of(str(tile)), dtype=number_format(dtype)
+    )
     own = Own(adapter, references, tuple(map(Path, depends)), name)
     data, convention = load_dataset(dataset), with_refs(protocol, refs)
     pictures = {None: pictures_of((data,), limit), True: "images", False: "none"}[save_images]

@@ -15,7 +15,7 @@ from refsr_bench.core.schema import NumberType
 from refsr_bench.core.types import Image, Prediction
 from refsr_bench.evaluation.checks import lr_psnr, tell_unlike
 from refsr_bench.evaluation.loading import Choice, load_method
-from refsr_bench.evaluation.machine import resolve_device
+from refsr_bench.evaluation.machine import number_format, resolve_device
 from refsr_bench.learning.recognise import recognise
 from refsr_bench.pixels.colour import eight_bits
 from refsr_bench.tiles.running import Track, in_tiles
@@ -124,7 +124,7 @@ def upscaler(manner: Manner) -> Upscaler:
     card = manner.card
     views = parse(manner.views or VIEWS) if card.references != "none" else None
     matching = manner.matching or (BEST_MATCHING if BEST_MATCHING in card.matching else None)
-    choice = Choice((card.name,), device=resolve_device(manner.device), dtype=manner.dtype)
+    choice = Choice((card.name,), device=resolve_device(manner.device), dtype=number_format(manner.dtype))
     loaded = load_method(card, manner.weights, choice, matching)
     if manner.views is None and loaded.predict_views is None:
         views = None

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from refsr_bench.core.errors import Misuse
-from refsr_bench.core.schema import LIBRARIES, Machine
+from refsr_bench.core.schema import LIBRARIES, Machine, NumberType
+from refsr_bench.learning.hardware import NUMBERS
 
 PACKAGES = ("refsr-bench", *LIBRARIES, "scipy", "torchmetrics", "spandrel")
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")  # see cgroups(7), version 2
@@ -40,6 +41,14 @@ def resolve_device(text: str) -> str:
     if number >= count:
         raise Misuse(f"--device {text}: torch sees {count} CUDA devices on this machine. Use --device cpu or auto.")
     return text
+
+
+def number_format(text: str) -> NumberType:
+    """Return the number format of a network. Raises Misuse for one that is not offered."""
+    for known in NUMBERS:
+        if text == known:
+            return known
+    raise Misuse(f"dtype {text:.40}: known are {', '.join(NUMBERS)}.")
 
 
 def describe_machine(device: str) -> Machine:

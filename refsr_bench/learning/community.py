@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 1  # raised when the same file gives other images, as a card's
-INSTALL = "pip install 'refsr-bench[community]'"
+INSTALL = "pip install spandrel"
 MOST_SPARE = 1 << 26  # numbers that a network may allocate beyond eight times those in its file: masks, tables
 LICENSE_KEYS = ("modelspec.license", "license", "licence")  # in the metadata of a .safetensors file
 

@@ -98,8 +98,8 @@ class System:
     matching: the ways of matching, the default first; ``net.matching`` is set to the one that was asked for.
     variants: what a way of matching is called in the names of rows; "NAME matching" for those not listed.
     least: the smallest side of an LR image, in pixels. tiling: the way ``restore`` covers an image without gradients.
-    bytes_per_pixel: memory that ``restore`` takes for each pixel of SR, with a reference of that size, measured by
-    ``benchmarks/memory.py``; None if nobody has. Tiles are sized by it.
+    bytes_per_pixel: memory that the network takes at most for each pixel of SR, with a reference of twice that size,
+    measured as in ``benchmarks/memory.py``; None if nobody has. Tiles are sized by it.
     channels_last: stores weights in that memory format on a CPU, where convolutions then take nearly half the time.
 
     start(net, vgg, extractor), optional: fills the frozen or pretrained parts before training. vgg: torchvision's

@@ -85,11 +85,11 @@ def read(path: str | Path) -> Photo:
             return _deep(path, image, profile)
         orientation = images.orientation_of(image, load=True)
         if image.mode == "CMYK":
-            pixels, alpha, grey, profile = _from_cmyk(image, profile), None, False, None
-        else:
-            pixels, alpha, grey = _eight(image)
-        alpha = None if alpha is None else _upright(alpha, orientation)
-        return Photo(_upright(pixels, orientation), alpha, grey, profile)
+            return Photo(_upright(_from_cmyk(image, profile), orientation))
+        pixels, alpha, grey = _eight(image)
+        return Photo(
+            _upright(pixels, orientation), None if alpha is None else _upright(alpha, orientation), grey, profile
+        )
 
 
 def _check(path: Path, image: PilImage.Image, head: bytes) -> None:
@@ -174,7 +174,7 @@ def _transformed(image: PilImage.Image, source: bytes | None, target: bytes | No
 
     try:
         first, second = (
-            ImageCms.createProfile("sRGB") if data is None else ImageCms.ImageCmsProfile(io.BytesIO(data))
+            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB") if data is None else io.BytesIO(data))
             for data in (source, target)
         )
         return ImageCms.profileToProfile(image, first, second, outputMode="RGB")

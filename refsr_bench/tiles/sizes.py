@@ -47,8 +47,7 @@ class Tiling:
     def of(self, lr: Image, refs: Sequence[Image], scale: int, bytes_per_pixel: int | None) -> int | None:
         """Return the side of the tiles of an image, in LR pixels; None for the whole image.
 
-        bytes_per_pixel: what the method takes for each pixel of SR, with a reference of that size; None if unknown, 0
-        for a method that looks after itself.
+        bytes_per_pixel: see ``LoadedMethod``.
         """
         height, width = lr.shape[:2]
         if self.side is not None:

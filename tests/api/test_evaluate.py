@@ -258,3 +258,16 @@ def test_a_function_can_be_run_in_tiles(pairs) -> None:
     most, sizes[:] = max(sizes), []
     tiled = refsr_bench.evaluate(noting, large, refs="none", tile=64)
     assert max(sizes) < most and tiled.means == whole.means and tiled.run.arithmetic.tiling == "tiles"
+
+
+def test_somebodys_file_of_weights_is_recognised(pairs, tmp_path: Path) -> None:
+    from baselines.nets.edsr import EDSR
+    from refsr_bench.formats.checkpoints import synthetic
+
+    path = tmp_path / "theirs.pt"
+    torch.save(synthetic(EDSR(channels=8, blocks=1)).state_dict(), path)
+    result = refsr_bench.evaluate(path, pairs, limit=1, device="cpu")
+    assert result.run.method.title.startswith("theirs") and "EDSR" in result.run.method.title
+    assert not result.failed and refsr_bench.evaluate(str(path), pairs, limit=1).means == result.means
+    with pytest.raises(Misuse, match="is a file of weights itself"):
+        refsr_bench.evaluate(path, pairs, weights=path)

@@ -214,7 +214,8 @@ def test_a_small_run_keeps_its_images_and_its_page_shows_them(tmp_path) -> None:
     assert len(list((kept / "c2/sample/bicubic/images").glob("*.png"))) == 2
     page = kept / "site/images/index.html"
     assert "thumbs/" in page.read_text() and not (kept / "site/files").exists()  # no whole picture lies there twice
-    assert (kept / "site/index.html").read_text().count('<img src="thumbs/') == 2
+    first = (kept / "site/index.html").read_text()
+    assert first.count('<img src="thumbs/') == 2 and first.count('<img src="parts/') == 3  # HR, Ref; LR, SR, HR
     assert CliRunner().invoke(main, [*base, "--out", str(bare), "--no-save-images"]).exit_code == 0
     assert not list(bare.rglob("*.png")) and not (bare / "site/images").exists()
 
