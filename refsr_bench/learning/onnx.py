@@ -16,6 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +90,16 @@ class _Alone(nn.Module):
 
     def forward(self, lr: Tensor, lr_up: Tensor) -> Tensor:
         return self.restore(self.net, lr, lr_up, ())
+
+
+def values(card: MethodCard, net: nn.Module, lr: Image, refs: Sequence[Image] = ()) -> dict[str, np.ndarray]:
+    """Return the inputs of a network's ONNX file for one image, float32 arrays by name.
+
+    lr, refs: uint8 H x W x 3 RGB. Of several references the first is taken. The matches of C2-Matching are found here.
+    """
+    graph = graph_of(card, net)
+    _, given = _prepared(graph, lr, refs)
+    return {port.name: value.numpy() for port, value in zip(graph.inputs, given, strict=True)}
 
 
 def export(

@@ -93,10 +93,10 @@ def test_a_file_states_what_it_holds_and_takes_what_it_says(tmp_path):
     assert [port.name for port in done.inputs] == [each.name for each in session.get_inputs()] == ["lr_up"]
     assert session.get_inputs()[0].shape == [1, 3, "4*height", "4*width"] == session.get_outputs()[0].shape
     lr, _ = example(11, 14)
-    (_, lr_up, _), _ = onnx._prepared(onnx.graph_of(card, net), lr, [])
-    (sr,) = session.run(None, {"lr_up": lr_up.numpy()})
+    values = onnx.values(card, net, lr)
+    (sr,) = session.run(None, {"lr_up": values["lr_up"]})
     with torch.no_grad():
-        own = card.system.restore(net, None, lr_up, [])
+        own = card.system.restore(net, None, torch.from_numpy(values["lr_up"]), [])
     assert np.abs(sr - own.numpy()).max() < 1e-5
 
 
