@@ -12,7 +12,7 @@ from leaderboard.exports.csv_json import to_csv, to_json
 from leaderboard.exports.latex_markdown import to_latex, to_markdown
 from leaderboard.exports.sheet import Sheet, View, joined
 from leaderboard.reading.failures import failed_runs
-from leaderboard.reading.load import Problem, read_folder
+from leaderboard.reading.load import Problem, Results, read_folder
 from leaderboard.reading.published import published
 from leaderboard.statistics.robustness import unrelated
 from leaderboard.tables.model import Table
@@ -39,17 +39,25 @@ def export_folder(
     BenchError like ``read_folder``.
     """
     results = read_folder(folder)
+    table = with_published(chosen(results, protocol), published())
+    return export(table, whole(table, metrics, beside), form), results.problems
+
+
+def chosen(results: Results, protocol: str | None = None) -> Table:
+    """Return one table of a results folder: of ``protocol``, see ``export_folder``, or the only one there is.
+
+    Raises Misuse when there is none of that name, or several; BenchError when there is nothing to show.
+    """
     tables = build_tables(results.benchmarks(), unrelated(results.runs))
     labels = ", ".join(f"{table.title} ({table.digest[:8]})" for table in tables)
     found = [t for t in tables if protocol is None or t.title == protocol or t.digest.startswith(protocol)]
     if not tables:
-        raise BenchError(f"{folder}: every run failed; the first: {failed_runs(results.benchmarks())[0].why}")
+        raise BenchError(f"{results.folder}: every run failed; the first: {failed_runs(results.benchmarks())[0].why}")
     if not found:
-        raise Misuse(f"Nothing below {folder} was measured under protocol {protocol}. There is {labels}.")
+        raise Misuse(f"Nothing below {results.folder} was measured under protocol {protocol}. There is {labels}.")
     if len(found) > 1:
         raise Misuse(f"Which protocol? Name one with --protocol: {labels}.")
-    table = with_published(found[0], published())
-    return export(table, whole(table, metrics, beside), form), results.problems
+    return found[0]
 
 
 def whole(table: Table, metrics: Sequence[str] = (), published: bool = True) -> View:

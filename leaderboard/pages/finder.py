@@ -90,7 +90,7 @@ def collect(
             groups = _groups(cells, finder)
             scenes = list(pool.map(finder.scene, groups))
         images = _pages(groups, scenes)
-        lineups = dict(finder.lineups(groups, scenes, images))
+        lineups = {} if mode == "files" else dict(finder.lineups(groups, scenes, images))
     except PictureError as error:
         raise BenchError(f"{results_dir}: a picture was changed while the site was built: it {error}") from None
     problems = tuple(sorted(finder.problems, key=lambda problem: (problem.path, problem.reason)))
@@ -264,7 +264,7 @@ class _Finder:
                 below = f"{number(value, 2)} dB" if value is not None else ""
                 tiles.append((shot.title, below, image[part]))
         figure = ""
-        if self.store.mode == "all":
+        if self.store.mode in ("all", "links"):
             figure = self.store.crops(pictures.crops_figure(first if hr is None else hr, box, tiles))
         return Scene(
             group.table,
@@ -316,7 +316,7 @@ class _Finder:
         image = pictures.read(path, self.root)[1]
         luma = pictures.luma(image)
         error_map = ""
-        if hr_luma is not None and hr_luma.shape == luma.shape:
+        if self.store.mode != "files" and hr_luma is not None and hr_luma.shape == luma.shape:
             error_map = self.store.error_map(inputs.hr[1], picture, np.abs(luma - hr_luma))
         key = f"{anchor(method.name)[:24]}-{digest(method_key(method))[:6]}"
         matches = self.matches.get((cell.run.path, record.sr_sha256))

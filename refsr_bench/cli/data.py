@@ -1,8 +1,9 @@
-"""The commands for data sets: list, describe, prepare, verify."""
+"""The commands for data sets: list, describe, fetch, prepare, verify."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from refsr_bench.core.terminal import one_line, progress_bar
 
 @click.group(cls=Group)
 def data() -> None:
-    """Data sets: list, describe, prepare and verify them. `refsr-bench build` makes new ones."""
+    """Data sets: list, describe, fetch, prepare and verify them. `refsr-bench build` makes new ones."""
 
 
 @data.command("list")
@@ -56,12 +57,38 @@ def data_info(name: str, as_json: bool) -> None:
         ("terms", card.terms),
         ("layout", card.layout),
         ("folder below the data root", card.folder or "-"),
+        *(("download", file.url) for file in card.archives),
     )
     text = "\n".join([f"{card.title} ({card.name})", card.description, *(f"  {name}: {value}" for name, value in rows)])
     fields = ("name", "title", "description", "home", "terms", "layout", "folder")
     counts = {"pairs": card.n_pairs, "references": card.refs_per_pair}
     document = {name: getattr(card, name) for name in fields} | counts
     output.answer(as_json, document, text)
+
+
+@data.command("fetch")
+@click.argument("name", shell_complete=complete.names("DATASETS"))
+@options.data_root_option
+@options.json_option
+def data_fetch(name: str, data_root: Path | None, as_json: bool) -> None:
+    """Download a data set from its owners, as far as they have a direct address, and prepare it.
+
+    What has none is prepared from the archives that you put into the folder downloads/NAME below the data root.
+    """
+    from refsr_bench.data.downloads import obtain
+    from refsr_bench.data.opening import data_root as find_root
+
+    root = find_root(data_root)
+    with ExitStack() as bars:
+        folder = obtain(
+            name,
+            root,
+            lambda file: bars.enter_context(progress_bar(f"fetching {file}", unit="bytes")),
+            lambda: bars.enter_context(progress_bar(f"checking {name}")),
+        )
+    check = command("data", "verify", name, "--data-root", root.absolute())
+    text = f"{name} is ready in {folder}. Check it at any time: {check}"
+    output.answer(as_json, {"dataset": name, "folder": folder, "next": check}, text)
 
 
 @data.command("prepare")

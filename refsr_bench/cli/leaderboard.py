@@ -11,10 +11,14 @@ import click
 
 from refsr_bench.cli import options, output
 from refsr_bench.cli.grammar import Group, renamed
+from refsr_bench.core.errors import Misuse
 from refsr_bench.core.terminal import one_line
 
 if TYPE_CHECKING:
     from leaderboard.reading.load import Problem
+
+FOLDERS = ("fiftyone", "hub")
+"""Formats of an export that are folders."""
 
 
 @click.group(cls=Group)
@@ -62,16 +66,50 @@ def leaderboard_build(asked: Any) -> None:
 @options.protocol("Or its label, or the start of its digest. Not needed if there is only one.")
 @options.metric("Instead of the protocol's PSNR and SSIM.", "metrics", multiple=True)
 @click.option("--published/--no-published", default=True, show_default=True, help="Add published numbers.")
-@options.file_format(["csv", "json", "latex", "markdown"], default="markdown")
-def leaderboard_export(
-    results_dir: Path, protocol: str | None, metrics: tuple[str, ...], published: bool, form: str
-) -> None:
-    """Print one table of the leaderboard, as its page exports it."""
-    from leaderboard.exports.export import export_folder
+@options.file_format(["csv", "json", "latex", "markdown", *FOLDERS], default="markdown")
+@options.out("A new folder, for the formats fiftyone and hub.")
+@click.option("--source", default="", metavar="ADDRESS", help="Where these results are published, for the format hub.")
+@options.as_one
+def leaderboard_export(asked: Any) -> None:
+    """Print one table of the leaderboard, as its page exports it, or write a folder for another program.
 
-    text, problems = export_folder(results_dir, form, protocol, metrics, published)
-    click.echo(text, nl=False)
+    fiftyone: the pictures of one protocol as a grouped data set that FiftyOne opens, with the values of all metrics.
+    hub: every result as a data set for the Hugging Face Hub, and a model card for every method. Nothing is sent.
+    """
+    if (asked.form in FOLDERS) != (asked.out is not None):
+        raise Misuse(f"--out is for --format {' and '.join(FOLDERS)}, which need it; the others print.")
+    if asked.source and asked.form != "hub":
+        raise Misuse("--source is for --format hub.")
+    if asked.form not in FOLDERS:
+        from leaderboard.exports.export import export_folder
+
+        text, problems = export_folder(asked.results_dir, asked.form, asked.protocol, asked.metrics, asked.published)
+        click.echo(text, nl=False)
+    elif asked.form == "fiftyone":
+        problems = _write_fiftyone(asked)
+    else:
+        problems = _write_hub(asked)
     _left_out(problems)
+
+
+def _write_fiftyone(asked: Any) -> Sequence[Problem]:
+    from leaderboard.exports import fiftyone
+
+    written = fiftyone.write(asked.results_dir, asked.out, asked.protocol)
+    click.echo(f"{asked.out}: {written.groups} images with {written.samples} pictures: {', '.join(written.slices)}")
+    for name, reason in written.withheld:
+        output.notice(f"The pictures of {name} are for you alone: {reason}")
+    return written.problems
+
+
+def _write_hub(asked: Any) -> Sequence[Problem]:
+    from leaderboard.exports import hub
+
+    written = hub.write(asked.results_dir, asked.out, asked.source)
+    click.echo("\n".join(map(str, written.files)))
+    for line in written.left:
+        output.notice(f"not in a model card: {line}")
+    return written.problems
 
 
 @leaderboard.command("figures")

@@ -93,12 +93,18 @@ def _use(words: tuple[str, ...], name: str, option: click.Option, command: click
         spelling=", ".join(sorted(option.opts, key=len)) + "".join(f" / {each}" for each in option.secondary_opts),
         meaning=meaning + dot.strip(),
         more=more,
-        kind="" if flag else option.make_metavar(click.Context(command)),
+        kind="" if flag else _kind(option),
         default=_default(option, command),
         variable=sources.variable(words, name),
         required=option.required,
         multiple=option.multiple,
     )
+
+
+def _kind(option: click.Option) -> str:
+    if option.metavar or not isinstance(option.type, click.Choice):
+        return option.metavar or option.type.name.upper()
+    return f"[{'|'.join(map(str, option.type.choices))}]"
 
 
 def _default(option: click.Option, command: click.Command) -> str:

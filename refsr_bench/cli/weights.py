@@ -101,13 +101,13 @@ def fetch(name: str, as_json: bool) -> None:
     from refsr_bench.formats.foreign import MOST_BYTES
     from refsr_bench.registry.fetching import fetch as download
     from refsr_bench.registry.known import named
-    from refsr_bench.registry.places import folder
+    from refsr_bench.registry.places import fetching, folder
 
     got, errors = [], []
     for file in named(name):
         with progress_bar(f"fetching {file.file}", unit="bytes") as progress:
             try:
-                got.append(download(file, folder(), MOST_BYTES, command("weights", "fetch", name), progress))
+                got.append(download(file, folder(), MOST_BYTES, fetching(file), progress))
             except BenchError as error:
                 errors.append(str(error))
     output.answer(as_json, {"files": got, "missing": errors}, "\n".join(f"{path}: here, and whole." for path in got))

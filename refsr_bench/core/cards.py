@@ -12,30 +12,6 @@ from refsr_bench.core.types import Dataset, Match, Predict, PredictViews
 
 
 @dataclass(frozen=True)
-class DatasetCard:
-    """One data set that refsr-bench knows: what it is, where its owners publish it, how it lies on disk.
-
-    open: ``open(root) -> Dataset``; raises Misuse when nothing is there, BenchError when files are damaged.
-    embedded: the package itself makes the set, which needs no root.
-    folder: the folder below the data root where it is looked for.
-    withheld: why nobody may publish its pictures without a permission of their own; "" where anybody may.
-    """
-
-    name: str
-    title: str
-    description: str
-    open: Callable[[Path | None], Dataset]
-    home: str
-    terms: str
-    layout: str
-    n_pairs: int | None = None
-    refs_per_pair: str = "1"
-    folder: str = ""
-    embedded: bool = False
-    withheld: str = ""
-
-
-@dataclass(frozen=True)
 class PublishedFile:
     """A file that its owners publish: its name, or a pattern of it, its place, and notes (training data, terms).
 
@@ -55,6 +31,32 @@ class PublishedFile:
     def is_pattern(self) -> bool:
         """True if the name is not known exactly."""
         return "*" in self.file
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """One data set that refsr-bench knows: what it is, where its owners publish it, how it lies on disk.
+
+    open: ``open(root) -> Dataset``; raises Misuse when nothing is there, BenchError when files are damaged.
+    embedded: the package itself makes the set, which needs no root.
+    folder: the folder below the data root where it is looked for.
+    withheld: why nobody may publish its pictures without a permission of their own; "" where anybody may.
+    archives: the files in which its owners publish it, all of which are needed; those that have a direct address.
+    """
+
+    name: str
+    title: str
+    description: str
+    open: Callable[[Path | None], Dataset]
+    home: str
+    terms: str
+    layout: str
+    n_pairs: int | None = None
+    refs_per_pair: str = "1"
+    folder: str = ""
+    embedded: bool = False
+    withheld: str = ""
+    archives: tuple[PublishedFile, ...] = ()
 
 
 @dataclass(frozen=True)

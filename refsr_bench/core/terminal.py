@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -48,7 +49,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 @contextmanager
 def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error for functions that report (done, total); nothing where that is no terminal.
+    """A progress bar for functions that report (done, total): on standard error of a terminal, or in a notebook.
 
     The yielded function takes a third argument too, a few words that stand behind the bar.
     """
@@ -59,7 +60,9 @@ def progress_bar(what: str, unit: str = "img", done: int = 0, shown: bool = True
     times = (rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
     note = rich.TextColumn("{task.fields[note]}", markup=False)
     console = Console(stderr=True)
-    shown = shown and console.is_terminal and log.level <= logging.INFO  # --quiet raises the level
+    # In a notebook rich needs ipywidgets, and warns without them.
+    seen = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+    shown = shown and seen and log.level <= logging.INFO  # --quiet raises the level
     with rich.Progress(*columns, *times, note, console=console, disable=not shown) as bar:
         task = bar.add_task(what.replace("[", r"\["), total=None, completed=done, note="")
         yield lambda now, total, note="": bar.update(task, completed=now, total=total, note=note)

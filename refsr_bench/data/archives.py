@@ -34,7 +34,7 @@ TEXT, PPM = ".txt", ".ppm"
 HOMOGRAPHY = r"H_1_\d+|H1to\d+p?"
 """Files of HPatches and of Oxford's affine sequences that hold a 3x3 matrix and have no suffix."""
 
-_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _BLOCK = 1 << 20  # bytes copied at once; a smaller member is not checked for being a bomb
 _HIDDEN = (".", "__MACOSX")  # leftovers that systems put into archives
 
@@ -95,8 +95,8 @@ class Unpacker:
                     )
                 if not path.is_file():
                     continue
-                if name.lower().endswith(_SUFFIXES):
-                    suffix = max(filter(name.lower().endswith, _SUFFIXES), key=len)
+                if name.lower().endswith(SUFFIXES):
+                    suffix = max(filter(name.lower().endswith, SUFFIXES), key=len)
                     self._archive(path, below.parent / name[: -len(suffix)])
                 elif wanted(below):
                     with path.open("rb") as file:

@@ -10,13 +10,24 @@ import re
 from functools import partial
 from pathlib import Path
 
-from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.cards import DatasetCard, PublishedFile
 from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, first_folder, images_in
 from refsr_bench.pixels.images import source
 
 _HR_STEM = re.compile(r"(img_\d+)_SRF_4_HR")
 _ANY_STEM = re.compile(r"img_\d+_SRF_\d+_(HR|LR)")
+
+# The release's archives of all results, HR among them, as its README gives them; it has no more addresses for Set5 and
+# Set14, which other repositories give. Nobody states digests, so what was unpacked is checked.
+_HOME = "https://github.com/jbhuang0604/SelfExSR"
+_BOX = "https://uofi.box.com/shared/static/"
+RESULTS = {
+    "urban100": "65upg43jjd0a4cwsiqgl6o6ixube6klm.zip",
+    "bsd100": "qgctsplb8txrksm9to9x01zfa4m61ngq.zip",
+    "set5": "kfahv87nfe8ax910l85dksyl2q212voc.zip",
+    "set14": "igsnfieh4lz68l926l8xbklwsnnk8we9.zip",
+}
 
 # The digests of the release's manifests, for the sets that we could get.
 DIGESTS = {
@@ -53,13 +64,14 @@ def _card(name: str, title: str, published: int, description: str) -> DatasetCar
         title=title,
         description=description,
         open=partial(_open, name),
-        home="https://github.com/jbhuang0604/SelfExSR",
+        home=_HOME,
         terms="unknown: the repository carries no licence for the images; do not redistribute",
         withheld="no licence is known",
         layout="image_SRF_4/img_NNN_SRF_4_HR.png, or a plain folder of HR images",
         n_pairs=published,
         refs_per_pair="0",
         folder=title,
+        archives=(PublishedFile(RESULTS[name], _HOME, url=f"{_BOX}{RESULTS[name]}"),),
     )
 
 

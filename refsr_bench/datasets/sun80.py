@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refsr_bench.core.cards import DatasetCard
+from refsr_bench.core.cards import DatasetCard, PublishedFile
 from refsr_bench.core.lists import natural
 from refsr_bench.core.types import Dataset, RefPair
 from refsr_bench.data.layout import absent, assemble, by_id, images_in, require
@@ -23,6 +23,8 @@ _MATCHES = ("Sun_Hays_SR_scenematches", "scenematches", "ref", "Ref", "refs", ""
 _ALONE = ("image_SRF_8", "data/SunHays80/image_SRF_8", "SunHays80/image_SRF_8", "")
 _HR_STEM = re.compile(r"img_(\d+)_SRF_8_HR")
 _REF_STEM = re.compile(r"(\d+)_(\d+)")
+
+_HOME = "https://cs.brown.edu/~lbsun/SRproj2012/"
 
 Groups = dict[Path, list[Path]]  # ground truth -> its references in order
 
@@ -91,7 +93,7 @@ CARD = DatasetCard(
     title="Sun80",
     description="Sun and Hays 2012: photos with internet scene matches; the ground truth is JPEG itself.",
     open=_open,
-    home="https://cs.brown.edu/~lbsun/SRproj2012/ (the project page has been reported gone since 2022)",
+    home=f"{_HOME} (the project page has been reported gone since 2022)",
     terms="unknown: no licence found; do not redistribute",
     withheld="no licence is known",
     layout=(
@@ -100,6 +102,10 @@ CARD = DatasetCard(
     ),
     n_pairs=80,
     refs_per_pair="20",
+    archives=tuple(
+        PublishedFile(f"Sun_Hays_SR_{part}.zip", _HOME, url=f"{_HOME}Sun_Hays_SR_{part}.zip")
+        for part in ("groundtruth", "scenematches")
+    ),
     folder="Sun80",
 )
 DATASETS = (CARD,)

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refsr_bench.core.cards import MetricCard
-from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
 from refsr_bench.metrics._planes import inside
 from refsr_bench.registry.known import VGG16
-from refsr_bench.registry.places import weights_file
+from refsr_bench.registry.places import fetching, weights_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_GET = f"{command('weights', 'fetch', VGG16.name)}, or name a local copy with --metric-weights dists=FILE"
+_GET = f"{fetching(VGG16)}, or name a local copy with --metric-weights dists=FILE"
 _HELP = f"DISTS needs torchvision's ImageNet VGG16: {_GET}."
 # Layers of torchvision's VGG16 between two poolings, and the channels that the pooling in front of them has; the
 # pooling takes the place of the layer before the first one.

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from refsr_bench.core.cards import GatheredSet, MetricCard
-from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.metrics._inception import SIDE, STEP, WIDTH, Features, both, count, features
 from refsr_bench.registry.known import INCEPTION
+from refsr_bench.registry.places import fetching
 
 FEWEST_FOR_FID = WIDTH + 1
 """Crops that give a covariance of full rank."""
@@ -25,7 +25,7 @@ FEWEST_FOR_KID = 100
 SUBSET, SUBSETS, SEED = 1000, 100, 0
 """KID takes all crops at once up to SUBSET, else the mean over SUBSETS draws of that size by SEED."""
 
-_GET = f"{command('weights', 'fetch', INCEPTION.name)}, or name a local copy with --metric-weights {{}}=FILE"
+_GET = f"{fetching(INCEPTION)}, or name a local copy with --metric-weights {{}}=FILE"
 
 
 def fid(sr: np.ndarray, hr: np.ndarray) -> float:

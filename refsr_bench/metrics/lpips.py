@@ -14,18 +14,17 @@ from typing import Any
 import numpy as np
 
 from refsr_bench.core.cards import MetricCard
-from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError
 from refsr_bench.core.types import Image
 from refsr_bench.formats import checkpoints
 from refsr_bench.metrics._planes import inside
 from refsr_bench.registry.known import ALEXNET
-from refsr_bench.registry.places import weights_file
+from refsr_bench.registry.places import fetching, weights_file
 
 MIN_SIDE = 32
 """Pixels AlexNet's convolutions and poolings need in each direction."""
 
-_GET = f"{command('weights', 'fetch', ALEXNET.name)}, or name a local copy with --metric-weights lpips=FILE"
+_GET = f"{fetching(ALEXNET)}, or name a local copy with --metric-weights lpips=FILE"
 _HELP = f"LPIPS needs torchvision's ImageNet AlexNet: {_GET}."
 
 

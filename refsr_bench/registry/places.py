@@ -66,6 +66,11 @@ def state_of(file: PublishedFile) -> str:
     return "can be fetched" if file.url and file.sha256 else "by hand"
 
 
+def fetching(file: PublishedFile) -> str:
+    """Return the command that fetches a file of weights."""
+    return command("weights", "fetch", file.name or file.file)
+
+
 def weights_file(name: str) -> Path:
     """Return the path of a file of weights by its name, once its digest is right. Nothing is downloaded.
 
@@ -74,7 +79,7 @@ def weights_file(name: str) -> Path:
     file = named(name)[0]
     if (found := located(file)) is not None:
         return found
-    get = how_to_get(file, command("weights", "fetch", name), folder())
+    get = how_to_get(file, fetching(file), folder())
     raise NoWeights(f"{file.file} is not on this machine. {get}")
 
 

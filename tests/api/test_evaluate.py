@@ -197,6 +197,8 @@ def test_a_card_and_a_file_of_weights_are_methods(pairs, tmp_path: Path) -> None
 def test_misuse_is_told_in_words(pairs, tmp_path: Path) -> None:
     with pytest.raises(Misuse, match=r"bicubik.*Did you mean bicubic"):
         refsr_bench.evaluate("bicubik", pairs)
+    with pytest.raises(Misuse, match=r"There is no file theirs\.pth"):
+        refsr_bench.evaluate("theirs.pth", pairs)
     with pytest.raises(Misuse, match="int is no method"):
         refsr_bench.evaluate(3, pairs)
     with pytest.raises(Misuse, match="adapter is not for a function"):
@@ -207,7 +209,7 @@ def test_misuse_is_told_in_words(pairs, tmp_path: Path) -> None:
         refsr_bench.evaluate(bicubic, [np.zeros((4, 4, 3), np.uint8)])
     with pytest.raises(Misuse, match="adapter is not for a method of the catalogue"):
         refsr_bench.evaluate("bicubic", pairs, adapter=lambda net, lr, refs: lr)
-    with pytest.raises(Misuse, match="networks compute in float32, bfloat16, float16"):
+    with pytest.raises(Misuse, match="float8: known are float32, bfloat16, float16"):
         refsr_bench.evaluate("c2matching", pairs, dtype="float8")
     with pytest.raises(NoWeights):
         refsr_bench.evaluate("esrgan", pairs)
@@ -258,3 +260,16 @@ def test_a_function_can_be_run_in_tiles(pairs) -> None:
     most, sizes[:] = max(sizes), []
     tiled = refsr_bench.evaluate(noting, large, refs="none", tile=64)
     assert max(sizes) < most and tiled.means == whole.means and tiled.run.arithmetic.tiling == "tiles"
+
+
+def test_somebodys_file_of_weights_is_recognised(pairs, tmp_path: Path) -> None:
+    from baselines.nets.edsr import EDSR
+    from refsr_bench.formats.checkpoints import synthetic
+
+    path = tmp_path / "theirs.pt"
+    torch.save(synthetic(EDSR(channels=8, blocks=1)).state_dict(), path)
+    result = refsr_bench.evaluate(path, pairs, limit=1, device="cpu")
+    assert result.run.method.title.startswith("theirs") and "EDSR" in result.run.method.title
+    assert not result.failed and refsr_bench.evaluate(str(path), pairs, limit=1).means == result.means
+    with pytest.raises(Misuse, match="is a file of weights itself"):
+        refsr_bench.evaluate(path, pairs, weights=path)

@@ -312,7 +312,7 @@ def test_the_package_runs_as_a_module(module: str, warned: bool) -> None:
         (("data", "verfy", "wrsr"), "Did you mean verify?"),
         (("verify", "wrsr"), "Did you mean data verify or weights verify?"),
         (("robustnes",), "Did you mean robustness?"),
-        (("weights", "prepare"), "Did you mean data prepare?"),
+        (("weights", "prepare"), "Did you mean data prepare or submit prepare?"),
         (("nonsense",), "Known: ablation, build,"),
         (("run", "--metod", "bicubic"), "--method"),
         (("data", "info", "wr-sr"), "Did you mean wrsr"),

@@ -41,7 +41,7 @@ DEFAULTS = {
 }
 READ_ONLY = {  # commands that write nothing where a person says; see the test of --out
     "compare", "doctor", "data info", "data list", "data verify", "methods info", "methods list", "protocols diff",
-    "protocols list", "protocols selftest", "leaderboard export", "study export", "submit check", "weights info",
+    "protocols list", "protocols selftest", "study export", "submit check", "weights info",
     "weights list", "weights verify", "weights where", "build wrsr status",
 }  # fmt: skip
 IN_A_FOLDER = {  # commands whose folder is their argument, --data-root or $REFSR_WEIGHTS, and that add to it

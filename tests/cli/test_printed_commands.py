@@ -7,10 +7,13 @@ that no scenario below reaches fails, and so does a command in any other text.
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,8 +29,10 @@ import refsr_bench
 from baselines.nets.edsr import EDSR
 from refsr_bench.cli import main
 from refsr_bench.core import commands
+from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import BenchError
-from refsr_bench.formats.checkpoints import synthetic
+from refsr_bench.formats.checkpoints import sha256, synthetic
+from refsr_bench.registry import known
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("refsr_bench", "baselines", "c2matching", "leaderboard")
@@ -196,6 +201,8 @@ class Person:
                 compile(Path(words[0]).read_text(encoding="utf-8"), words[0], "exec")
                 continue
             context(words)
+            if words[:2] == ["weights", "fetch"] and words[2] != "net":
+                continue  # of torchvision and others, whose servers tests do not ask
             words = [FILLED.get(word, word) for word in words]
             if not any(map(PLACEHOLDER.fullmatch, words)):
                 many = words[0] in ("run", "robustness") and "sample" in words
@@ -211,6 +218,11 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     monkeypatch.chdir(home)
     monkeypatch.delenv("REFSR_DATA", raising=False)
     monkeypatch.setenv("REFSR_WEIGHTS", str(home / "weights"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "share"))  # where data lies that no option places
+    monkeypatch.setenv("REFSR_MIRROR", "")  # which the part that fetches sets
+    (home / "net.pth").write_bytes(b"weights")
+    net = WeightsFile("net.pth", "", name="net", url="https://x.org/", sha256=sha256(home / "net.pth"))
+    monkeypatch.setattr(known, "PARTS", (*known.PARTS, net))
     monkeypatch.setattr("refsr_bench.study.serve.serve", lambda *_: None)
     monkeypatch.setattr("refsr_bench.builder.selection.server.serve", lambda *_: None)
     monkeypatch.setattr(sys, "argv", sys.argv)
@@ -233,6 +245,9 @@ def data_sets(person: Person, wrsr_folder: Path) -> None:
     Path("weights/edsr.safetensors").unlink()
     shutil.rmtree("my data")
     person.reads("data", "prepare", "wrsr", "--from", "WR-SR.zip", "--data-root", "my data")
+    Path("my data/downloads/wrsr").mkdir(parents=True)
+    shutil.copy("WR-SR.zip", "my data/downloads/wrsr")
+    person.reads("data", "fetch", "wrsr", "--data-root", "my data")
     Path("my data/WR-SR/manifest.json").unlink()
     person.reads("data", "verify", "wrsr", "--data-root", "my data")
     split = ("--dataset", "sample", "--transform", "rotation", "--limit", "1", "--out", "a split")
@@ -250,6 +265,11 @@ def weights(person: Person) -> None:
     person.reads("weights", "info", "edsr x4.pt")
     person.reads("weights", "list")
     person.reads("run", "--method", "ttsr", "--dataset", "sample", code=2)
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as mirror:
+        threading.Thread(target=mirror.serve_forever, daemon=True).start()
+        os.environ["REFSR_MIRROR"] = f"http://127.0.0.1:{mirror.server_port}"
+        person.reads("weights", "where", "net", code=2)
+        mirror.shutdown()
 
 
 def results(person: Person) -> None:

@@ -25,6 +25,8 @@ def commands(extra: str, folder: Path) -> list[list[str]]:
     """The commands of an extra, on a folder."""
     if extra == "study":
         return [["study", "report", str(folder), "--out", str(folder / "report")]]
+    if extra == "onnx":
+        return [["weights", "export", "--method", "srcnn", "--weights", "synthetic", "--out", str(folder / "net.onnx")]]
     return [["build", "wrsr", stage, str(folder)] for stage in ("init", "pool", "clean")]
 
 

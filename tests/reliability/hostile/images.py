@@ -62,6 +62,12 @@ def _matched(folder: Path, name: str, write: Callable[[Path], object]) -> list[s
     return ["match", "--lr", name, "--ref", "ref.png", "--out", "figure.png"]
 
 
+def _viewed(folder: Path, name: str, write: Callable[[Path], object]) -> list[str]:
+    good.png(folder / "ref.png")
+    write(folder / name)
+    return ["view", "--no-browser", "--out", "page.html", "--", name, "ref.png"]
+
+
 def _bytes(data: bytes | Callable[[], bytes]) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(data() if callable(data) else data)
 
@@ -284,6 +290,7 @@ MEETINGS: dict[str, Meet] = {
     "score --pred": _as_prediction,
     "data verify": _verified,
     "train --data": _for_training,
+    "view": _viewed,
     "match --lr": _matched,
 }
 NAMES = {

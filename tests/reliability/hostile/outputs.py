@@ -9,6 +9,7 @@ from hostile import good, votes
 from hostile.case import Case, canary
 
 SITE = ["site", *(f"site/{name}" for name in ("index.html", "leaderboard.csv", ".lock", ".index.html.partial"))]
+SITE.append("site/index.json")
 SITE += [f"site/{name}" for name in ("assets", "exports", "figures", "methods", "assets/page.js", "exports/srntt.js")]
 RUN = "results/c2/folder/bicubic"
 
@@ -55,6 +56,7 @@ COMMANDS: tuple[tuple[str, Callable[[Path], None], list[str]], ...] = (
         [f"{RUN}/{name}" for name in ("images.jsonl", "run.json", "result.json", ".lock", "images", "images/0.png")],
     ),
     ("match --lr set/hr/0.png --ref set/ref/0.png --out f.png", _data_set, ["f.png", ".f.png.partial"]),
+    ("view set/hr/0.png set/hr/0.png --no-browser --out v.html", _data_set, ["v.html", ".v.html.partial"]),
     ("sr --method bicubic --device cpu --lr set/hr/0.png --out made/sr.png", _data_set, ["made", "made/sr.png"]),
 )  # fmt: skip
 
