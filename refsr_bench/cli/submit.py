@@ -121,7 +121,7 @@ def prepare(asked: Any) -> None:
     from leaderboard.submissions import prepare as repositories
 
     path = asked.run / "result.json" if asked.run.is_dir() else asked.run
-    if not path.is_file():
+    if path.name != "result.json" or not path.is_file():
         raise Misuse(f"{path}: no run file. Give a result.json, or the folder that holds one.")
     if asked.out:
         options.refuse_existing(asked.out, False)

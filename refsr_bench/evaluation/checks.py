@@ -13,6 +13,7 @@ from refsr_bench.core.schema import Leak as LeakInfo
 from refsr_bench.core.types import Dataset, Image, RefPair
 from refsr_bench.data.leaks import BY_CONSTRUCTION, Leak, describe, find_leaks
 from refsr_bench.metrics.psnr import psnr
+from refsr_bench.pixels.colour import eight_bits
 from refsr_bench.pixels.resize import resize_pil_bicubic
 from refsr_bench.protocols.base import Protocol
 
@@ -22,11 +23,12 @@ MOST_LR_PSNR = 100.0  # dB, for an SR image that scales down to LR exactly
 
 
 def lr_psnr(sr: Image, lr: Image) -> float:
-    """Return PSNR in dB, at most 100, of SR scaled down to LR's size against LR; both uint8 H x W x 3.
+    """Return PSNR in dB, at most 100, of SR scaled down to LR's size against LR; both uint8 or uint16 H x W x 3.
 
     Weights do not tell everything that a network depends on, the range of its values for one. A guess that is wrong
     shows here: SR is another image then.
     """
+    sr, lr = eight_bits(sr), eight_bits(lr)
     found = psnr(resize_pil_bicubic(sr, *lr.shape[:2]), lr, "rgb", 0)
     return min(found, MOST_LR_PSNR)
 

@@ -21,6 +21,7 @@ from refsr_bench.core.schema import Arithmetic, Code, Weights
 from refsr_bench.core.types import Image, Prediction
 from refsr_bench.formats.checkpoints import check_finite, read_metadata, read_weights, sha256
 from refsr_bench.formats.keys import readings
+from refsr_bench.learning.hardware import Hardware
 from refsr_bench.learning.weights import at_most
 
 if TYPE_CHECKING:
@@ -146,23 +147,20 @@ class Loader:
 
 
 def upscale(found: ModelDescriptor, device: str, lr: Image, scale: int) -> Prediction:
-    """Upscale one image, uint8 H x W x 3; SR is clamped and rounded half to even.
+    """Upscale one image, uint8 or uint16 H x W x 3; SR has its type, clamped and rounded half to even.
 
     spandrel pads the image to sizes that the network takes and cuts the rest off. Raises BenchError for a scale other
     than the model's.
     """
-    import torch
-
     from refsr_bench.learning.tensors import to_tensor
     from refsr_bench.pixels.colour import quantise
 
     if scale != found.scale:
         raise BenchError(f"These weights are for x{found.scale}; scale {scale} was asked for.")
-    # A clone, because RCAN multiplies its input in place. TF32 would give other images on a GPU than on a CPU.
-    image = to_tensor(lr)[None].to(device).clone()
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+    image = to_tensor(lr)[None].to(device).clone()  # a clone, because RCAN multiplies its input in place
+    with Hardware(device).computing():
         sr = found(image)
-    return Prediction(quantise(sr[0].permute(1, 2, 0).cpu().numpy()))
+    return Prediction(quantise(sr[0].permute(1, 2, 0).float().cpu().numpy(), lr.dtype))
 
 
 def license_of(path: Path) -> str:

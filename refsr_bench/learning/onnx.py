@@ -16,6 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -91,18 +92,35 @@ class _Alone(nn.Module):
         return self.restore(self.net, lr, lr_up, ())
 
 
+def values(card: MethodCard, net: nn.Module, lr: Image, refs: Sequence[Image] = ()) -> dict[str, np.ndarray]:
+    """Return the inputs of a network's ONNX file for one image, float32 arrays by name.
+
+    lr, refs: uint8 H x W x 3 RGB. Of several references the first is taken. The matches of C2-Matching are found here.
+    """
+    graph = graph_of(card, net)
+    _, given = _prepared(graph, lr, refs)
+    return {port.name: value.numpy() for port, value in zip(graph.inputs, given, strict=True)}
+
+
 def export(
     card: MethodCard, net: nn.Module, out: Path, examples: Sequence[Example], about: Mapping[str, str]
 ) -> Exported:
     """Write a network, on the CPU and in evaluation mode, as an ONNX file.
 
     examples: the first is traced, all are checked. about: more facts for the file's metadata. Raises Misuse like
-    ``check``; BenchError when onnxruntime's image differs by more than BOUND, and when the disk refuses.
+    ``check``; BenchError when PyTorch cannot make the graph, when onnxruntime's image differs by more than BOUND, and
+    when the disk refuses.
     """
     check(card)
     graph = graph_of(card, net)
     prepared = [_prepared(graph, *example) for example in examples]
-    model = _traced(graph, prepared[0][1])
+    try:
+        model = _traced(graph, prepared[0][1])
+    except torch.onnx.OnnxExporterError as error:
+        cause = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise BenchError(
+            f"{out}: not written. PyTorch cannot express {card.name} as one graph for images of any size ({cause})."
+        ) from None
     inputs = _clean(model, graph.inputs)
     facts = {"format": FORMAT, "method": card.name, "title": card.title, "paper": card.paper, "scale": str(SCALE)}
     facts |= {"value_range": RANGE} | {port.name: port.meaning for port in inputs}

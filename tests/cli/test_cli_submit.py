@@ -362,6 +362,12 @@ def test_only_a_clean_clone_of_a_results_repository_is_used(run, clone, tmp_path
     assert "has no folder results" in invoke(*asked, bare).output
 
 
+def test_another_file_is_no_run(run, clone):
+    for path in (run / "run.json", run / "images"):
+        done = invoke("submit", "prepare", path, "--repository", clone)
+        assert done.exit_code == 2 and "no run file. Give a result.json" in done.output
+
+
 def test_a_doctored_run_is_not_committed(run, clone):
     before = state(clone)
     change(run, lambda value: value["means"].update(psnr_y=99.0))

@@ -25,6 +25,7 @@ from filled import fill, vgg19_file
 from PIL import Image
 from skimage import data
 
+from baselines import esrgan
 from baselines.nets.edsr import EDSR
 from c2matching.nets.correspondence_network import ContrastiveExtractor
 from c2matching.nets.restoration import RestorationNet
@@ -178,6 +179,7 @@ class Reader:
             "pool": self._pool,
             "authors/c2_matching_restoration_mse.pth": self._authors,
             "edsr_x4.pt": lambda: torch.save(synthetic(EDSR(channels=8, blocks=1)).state_dict(), home / "edsr_x4.pt"),
+            "my-model.pth": self._model,
             "mymodel.py": lambda: (home / "mymodel.py").write_text(MY_MODEL),
             "my-photos": self._my_photos,
             "albums": self._albums,
@@ -203,6 +205,10 @@ class Reader:
         torch.save(fill(RestorationNet()).state_dict(), self.home / "authors/c2_matching_restoration_mse.pth")
         torch.save(fill(ContrastiveExtractor()).state_dict(), self.home / "authors/feature_extraction.pth")
         torch.save(vgg19_file(10), self.home / "authors/vgg19-dcbb9e9d.pth")
+
+    def _model(self) -> None:
+        net = esrgan.SYSTEM.network(channels=8, blocks=1, growth=4)
+        torch.save({"params_ema": net.state_dict()}, self.home / "my-model.pth")
 
     def _my_photos(self) -> None:
         """Three images and a similar one for each, in the layout of a folder of one's own."""

@@ -93,10 +93,10 @@ def test_a_file_states_what_it_holds_and_takes_what_it_says(tmp_path):
     assert [port.name for port in done.inputs] == [each.name for each in session.get_inputs()] == ["lr_up"]
     assert session.get_inputs()[0].shape == [1, 3, "4*height", "4*width"] == session.get_outputs()[0].shape
     lr, _ = example(11, 14)
-    (_, lr_up, _), _ = onnx._prepared(onnx.graph_of(card, net), lr, [])
-    (sr,) = session.run(None, {"lr_up": lr_up.numpy()})
+    values = onnx.values(card, net, lr)
+    (sr,) = session.run(None, {"lr_up": values["lr_up"]})
     with torch.no_grad():
-        own = card.system.restore(net, None, lr_up, [])
+        own = card.system.restore(net, None, torch.from_numpy(values["lr_up"]), [])
     assert np.abs(sr - own.numpy()).max() < 1e-5
 
 
@@ -109,6 +109,19 @@ def test_an_image_that_differs_is_not_written(tmp_path):
 
     other = dataclasses.replace(card, system=dataclasses.replace(card.system, restore=restore))
     with pytest.raises(BenchError, match=r"not written.*differs from the method's by 0\.06"):
+        onnx.export(other, net, tmp_path / "net.onnx", [example(12, 17)], {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow  # the exporter tries several ways before it gives up
+def test_a_network_whose_steps_depend_on_pixels_is_refused_in_words(tmp_path):
+    card, net = network("srcnn", TINY["srcnn"])
+
+    def restore(net, lr, lr_up, refs):
+        return lr_up if lr.mean() > 0.5 else 1 - lr_up
+
+    other = dataclasses.replace(card, system=dataclasses.replace(card.system, restore=restore))
+    with pytest.raises(BenchError, match=r"not written\. PyTorch cannot express srcnn as one graph .*\(\w+"):
         onnx.export(other, net, tmp_path / "net.onnx", [example(12, 17)], {})
     assert list(tmp_path.iterdir()) == []
 
