@@ -115,7 +115,8 @@ def test_no_command_is_written_by_hand() -> None:
 def test_options_in_messages_exist() -> None:
     """An option that was renamed is renamed in every message, too."""
     known = {"--nproc-per-node", "--help", "--no-deps"}  # torchrun's, click's, pip's
-    known |= {"--all", "--list", "--porcelain", "--quiet", "--short", "--show-toplevel", "--verify"}  # git's
+    git = "--all --branch --create --detach --force --hard --list --message --porcelain --quiet --short --show-toplevel"
+    known |= {*git.split(), "--untracked-files"}
     options = [option for each in every_command(main) for option in each.params]
     known |= {name for option in options for name in (*option.opts, *option.secondary_opts)}
     for path, tree in TREES.items():
