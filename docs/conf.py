@@ -1,5 +1,7 @@
 """The site of the documentation. Its source is the whole repository, so that links are the same here and on a host."""
 
+import inspect
+import re
 from typing import Any
 
 from refsr_bench import __version__
@@ -41,6 +43,17 @@ def _code_as_code(app: Any, what: str, name: str, found: Any, options: Any, line
             lines[number:number] = [".. code-block:: python", ""]
 
 
+def _arguments_stand_out(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Print the names of arguments in bold where a docstring explains them (``name: ...``)."""
+    try:
+        names = "|".join(map(re.escape, inspect.signature(found).parameters))
+    except (TypeError, ValueError):  # no signature
+        return
+    if names:
+        explained = re.compile(rf"(?<![\w`.*])({names})(?=(?:, (?:{names}))*:(?: |$))")
+        lines[:] = [line if line.startswith(" ") else explained.sub(r"**\1**", line) for line in lines]
+
+
 def _as_in_a_terminal(app: Any, context: Any, lines: list[str]) -> None:
     """Keep the stars of a help text, which is no reStructuredText, from beginning an emphasis."""
     lines[:] = [line if line.lstrip().startswith((":", "..")) else line.replace("*", "\\*") for line in lines]
@@ -48,5 +61,6 @@ def _as_in_a_terminal(app: Any, context: Any, lines: list[str]) -> None:
 
 def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", _code_as_code)
+    app.connect("autodoc-process-docstring", _arguments_stand_out)
     for part in ("description", "options"):
         app.connect(f"sphinx-click-process-{part}", _as_in_a_terminal)

@@ -264,7 +264,7 @@ class _Finder:
                 below = f"{number(value, 2)} dB" if value is not None else ""
                 tiles.append((shot.title, below, image[part]))
         figure = ""
-        if self.store.mode == "all":
+        if self.store.mode in ("all", "links"):
             figure = self.store.crops(pictures.crops_figure(first if hr is None else hr, box, tiles))
         return Scene(
             group.table,

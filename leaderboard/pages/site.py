@@ -58,8 +58,9 @@ def build(
 ) -> BuildReport:
     """Build the site of every ``result.json`` below ``results_dir`` into ``out``, which is made if absent.
 
-    images: "all", "thumbs" or "none" of the pictures that runs left. publish: names of data sets whose pictures may be
-    published although they are withheld by default (``gallery.withheld``). drawn: whether to draw figures.
+    images: "all", "thumbs" or "none" of the pictures that runs left; "links" is "all" without a second copy of any.
+    publish: names of data sets whose pictures may be published although they are withheld by default
+    (``gallery.withheld``). drawn: whether to draw figures.
 
     Touches nothing else in ``out``. The same run files give the same bytes. Waits for another build of ``out``. Raises
     BenchError when there is nothing to show, when two files claim the same place, when a file of another origin stands

@@ -34,8 +34,9 @@ MOST_BYTES = 256 * 2**20
 MOST_PIXELS = 64_000_000
 WIDEST = 96  # pixels of a close-up: in a larger part, details are smaller than a reader's screen shows
 ERROR_MOST = 32  # luma levels of 8 bits; the brightest colour of error maps stands for this and more
-MODES = ("all", "files", "thumbs", "none")
-"""The pictures that are kept: whole and small ones with error maps and crops, whole ones alone, small ones, none."""
+MODES = ("all", "links", "files", "thumbs", "none")
+"""The pictures that are kept: whole and small ones with error maps and crops, the same with links, whole ones alone,
+small ones, none."""
 _ERROR_VERSION = "1"
 _REFERENCE = re.compile(r"(?:files|thumbs|icons)/([0-9a-f]{64})\.(?:png|webp)")
 # Black to yellow through purple and orange, as matplotlib's "inferno": even steps of lightness, readable in grey.
@@ -129,11 +130,13 @@ def luma(image: np.ndarray) -> np.ndarray:
 class Store:
     """The pictures of one site, whose folder is made. Safe for use by several threads.
 
-    mode: of MODES; with "none" nothing may be put.
+    mode: of MODES. "links": whole pictures are hard links to the runs' own where the disk has links, for a site beside
+    its runs. With "none" nothing may be put.
     """
 
     def __init__(self, out: Path, mode: str) -> None:
         self.out, self.mode = files.make_folder(out), mode
+        self.full = mode in ("all", "links", "files")  # whether whole pictures are kept
         self._found: dict[str, tuple[Picture, Path, Path]] = {}
 
     def put(self, path: Path, root: Path) -> tuple[Picture, np.ndarray]:
@@ -143,7 +146,7 @@ class Store:
         """
         data, image = read(path, root)
         height, width = image.shape[:2]
-        picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.mode in ("all", "files"))
+        picture = Picture(hashlib.sha256(data).hexdigest(), width, height, len(data), self.full)
         self._found[picture.digest] = picture, path, root
         return picture, image
 
@@ -166,6 +169,8 @@ class Store:
         if hashlib.sha256(data).hexdigest() != digest:
             raise PictureError(f"({path.name}) is another picture now")
         self._write(name, lambda: _webp(image, small, 80) if small else data, size)
+        if self.mode == "links" and not small:
+            files.share(path, self.out / name)
 
     def error_map(self, hr: Picture, sr: Picture, difference: np.ndarray) -> str:
         """Store |SR - HR| of luma, float32 (H, W), as a picture of at most HR's size; return its path.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,6 +20,7 @@ from leaderboard.tables.tables import SECONDS, build_tables
 from leaderboard.text import clean
 from refsr_bench.core.commands import command
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import did_you_mean
 from refsr_bench.core.schema import ProtocolInfo
 from refsr_bench.core.terminal import text_table
 from refsr_bench.protocols.effects import sentences
@@ -136,10 +136,7 @@ def _named(text: str, runs: Sequence[LoadedRun], results: Path) -> set[str]:
     ]
     if not found:
         known = sorted({card.name for _, card in cards})
-        folded = {name.casefold(): name for name in known}
-        near = [folded[name] for name in difflib.get_close_matches(text.casefold(), folded, n=3, cutoff=0.5)]
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
-        raise Misuse(f"{results} has no run of a method called '{text}'. {hint}")
+        raise Misuse(f"{results} has no run of a method called '{text}'. {did_you_mean(text, known)}")
     weights = {method_key(card): run for run, card in found}
     if len(weights) > 1:
         examples = ", ".join(str(results / run.path) for run in weights.values())

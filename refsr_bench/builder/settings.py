@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from msgspec import Meta
 from refsr_bench.builder import licenses as known
 from refsr_bench.core import reader
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import did_you_mean
 from refsr_bench.core.reader import LARGEST, Count, Format, Text
 
 FILE = "build.toml"
@@ -70,9 +70,7 @@ def changed(values: Mapping[str, Any], source: str) -> Settings:
     names = Settings.__struct_fields__
     for name in values:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
-            raise Misuse(f"{source}: there is no setting called {name}. {hint}")
+            raise Misuse(f"{source}: there is no setting called {name}. {did_you_mean(name, names)}")
     try:
         return reader.convert(dict(values), Settings, source)
     except BenchError as error:

@@ -81,7 +81,7 @@ def report_runs(done: Sequence[tuple[Result, Path]], out: Path, as_json: bool) -
         for reason, number in reasons(result.failed):
             where = f"{result.run.method.name}, {result.run.dataset.name}"
             output.warn(one_line(f"failed: {where}, {number} of {len(result.run.pair_ids)} pairs: {reason}"))
-    built = build(out, out / "site", images="thumbs", drawn=False)
+    built = build(out, out / "site", images="links", drawn=False)
     for problem in built.problems:
         output.warn(one_line(f"left out of the page: {problem.path}: {problem.reason}"))
     document = {"results": [_document(result, folder) for result, folder in done], "page": built.pages[0]}

@@ -8,7 +8,6 @@ tuple itself. A module of another distribution that cannot be imported is left o
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
 import pkgutil
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import did_you_mean
 
 KINDS = {
     "METHODS": "method",
@@ -114,6 +114,4 @@ def get(kind: str, name: str) -> Any:
     cards = collect(kind)
     if name in cards:
         return cards[name]
-    near = difflib.get_close_matches(name.lower(), cards, n=2, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(cards)}."
-    raise Misuse(f"There is no {KINDS[kind]} called '{name}'. {hint}")
+    raise Misuse(f"There is no {KINDS[kind]} called '{name}'. {did_you_mean(name, cards)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import grouped
+from refsr_bench.core.names import did_you_mean, nearest
 from refsr_bench.core.reader import digest
 from refsr_bench.core.types import Image, ImageSource, RefPair, Sample
 from refsr_bench.pixels.crop import ceil_multiple, mod_crop
@@ -42,7 +42,7 @@ def standard_refs(**changes: str) -> tuple[tuple[str, str], ...]:
 
 def _one_of(allowed: Iterable[str], text: str) -> str:
     if text not in allowed:
-        near = difflib.get_close_matches(text, list(allowed), n=1, cutoff=0.4)
+        near = nearest(text, allowed, 0.4)[:1]
         raise ValueError(f"it takes {', '.join(allowed)}" + (f"; did you mean {near[0]}?" if near else ""))
     return text
 
@@ -205,9 +205,7 @@ class Protocol:
 
     def _parse(self, name: str, text: str) -> Any:
         if name not in _METADATA:
-            near = difflib.get_close_matches(name.replace("-", "_"), _METADATA, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(_METADATA)}."
-            raise Misuse(f"A protocol has no field '{name}'. {hint}")
+            raise Misuse(f"A protocol has no field '{name}'. {did_you_mean(name, _METADATA)}")
         try:
             return _METADATA[name]["parse"](text.strip())
         except ValueError as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
 from refsr_bench.core import catalogue
 from refsr_bench.core.cards import WeightsFile
 from refsr_bench.core.errors import Misuse
+from refsr_bench.core.names import did_you_mean
 
 TORCHVISION = "https://download.pytorch.org/models/"
 
@@ -88,6 +88,4 @@ def named(name: str) -> list[WeightsFile]:
         return [known[name]]
     if found := [file for file in known.values() if name in users(file)]:
         return found
-    near = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-    raise Misuse(f"No file of weights is called '{name}'. {hint}")
+    raise Misuse(f"No file of weights is called '{name}'. {did_you_mean(name, known)}")

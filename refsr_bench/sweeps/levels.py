@@ -6,13 +6,13 @@ References are made from the input's own HR image, so the true correspondence is
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import did_you_mean
 from refsr_bench.core.types import Dataset, RefPair, Truth
 from refsr_bench.data.split.making import transformed, unrelated
 from refsr_bench.data.split.reading import at_level
@@ -43,9 +43,7 @@ def parse_levels(text: str | None, transform: str, dataset: Dataset) -> tuple[st
     or level.
     """
     if transform not in (GIVEN, *KINDS):
-        near = difflib.get_close_matches(transform, (GIVEN, *KINDS), n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join((GIVEN, *KINDS))}."
-        raise Misuse(f"There is no transformation called '{transform}'. {hint}")
+        raise Misuse(f"There is no transformation called '{transform}'. {did_you_mean(transform, (GIVEN, *KINDS))}")
     own = tuple(dict.fromkeys(_split_levels(dataset)))
     known = (*(own or (GIVEN,)), UNRELATED) if transform == GIVEN else LEVELS
     names = list(known) if text is None else [part.strip() for part in text.split(",") if part.strip()]

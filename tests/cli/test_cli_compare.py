@@ -113,7 +113,7 @@ def test_a_wrong_name_gets_the_near_ones(results):
     done = call("Alhpa", "beta", "--results", results)
     assert done.exit_code == 2 and "no run of a method called 'Alhpa'. Did you mean alpha?" in done.output
     done = call("quite-else", "beta", "--results", results)
-    assert done.exit_code == 2 and "There are: alpha, beta, delta, gamma." in done.output
+    assert done.exit_code == 2 and "Known: alpha, beta, delta, gamma." in done.output
     assert call("ALPHA", "Beta", "--results", results).exit_code == 0  # by title
 
 

@@ -287,6 +287,15 @@ def test_fewer_pictures(results: Path, tmp_path: Path, mode: str) -> None:
     assert bool(found.images) == (mode == "thumbs") and len([n for n in pages if n.startswith("methods/")]) == 2
 
 
+def test_a_site_beside_its_runs_takes_no_second_place_on_the_disk(results: Path, tmp_path: Path) -> None:
+    build(results, tmp_path / "site", mode="links")
+    build(results, tmp_path / "whole")
+    assert files(tmp_path / "site") == files(tmp_path / "whole")
+    own = {path.stat().st_ino for path in results.rglob("*.png")}
+    assert {path.stat().st_ino for path in (tmp_path / "site" / "files").iterdir()} <= own
+    assert not {path.stat().st_ino for path in (tmp_path / "whole" / "files").iterdir()} & own
+
+
 @pytest.mark.parametrize("mode", ["thumbs", "all"])
 def test_a_site_has_only_pictures_that_a_page_refers_to(results: Path, tmp_path: Path, mode: str) -> None:
     found, pages = build(results, tmp_path / "site", mode=mode)

@@ -144,7 +144,7 @@ def test_other_scales(scale):
     [
         ({"boarder": "0"}, "no field 'boarder'. Did you mean border"),
         ({"lr-resizer": "x"}, "no field 'lr-resizer'. Did you mean lr_resizer"),
-        ({"zzz": "0"}, "Fields: scale, hr_fit"),
+        ({"zzz": "0"}, "Known: scale, hr_fit"),
         ({"name": "x"}, "no field 'name'"),
         ({"border": "-1"}, "border=-1: it takes a whole number from 0 to 1024"),
         ({"border": "four"}, "border=four: it takes a whole number"),

@@ -6,7 +6,6 @@ The defaults are the paper's values (sections 3.5 and A), or those of the author
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import tomllib
@@ -19,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from refsr_bench.core.errors import BenchError, Misuse
+from refsr_bench.core.names import did_you_mean
 from refsr_bench.core.reader import LARGEST, Format, convert, read_toml, to_json
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -211,9 +211,7 @@ def _known(name: str, owner: Any, source: str, what: str) -> str:
     names = list(to_json(owner))
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
-    raise Misuse(f"{source}: there is no {what} called {name}. {hint}")
+    raise Misuse(f"{source}: there is no {what} called {name}. {did_you_mean(name, names)}")
 
 
 def _checked(value: Any, kind: Any, where: str) -> Any:
