@@ -137,21 +137,24 @@ def _of_model(method: MethodInfo, runs: Iterable[LoadedRun], source: str) -> Any
         for metric in run.metrics
         if (value := result.means.get(metric.name)) is not None and math.isfinite(value)
     ]
+    told = method.weights.license  # in words; the Hub has a list of its own, and the name "other" for the rest
+    terms = {"license": "other", "license_name": anchor(told)} if told else {"license": "unknown"}
     return ModelCardData(
-        model_name=clean(method.title), eval_results=found, tags=TAGS, pipeline_tag=TASK, license="unknown"
+        model_name=clean(method.title), eval_results=found, tags=TAGS, pipeline_tag=TASK, **terms
     )
 
 
 def _about(method: MethodInfo, runs: Sequence[LoadedRun]) -> str:
     """Return the text of a model card: what it is, where its weights come from, what it was measured on."""
     weights = method.weights
+    licence = markdown(weights.license) or "that of their maker; set `license` above"
     known = f", SHA-256 `{weights.sha256}`" if weights.sha256 else ""
     lines = [
         f"# {markdown(method.title)}",
         "",
         f"{markdown(method.paper)}.",
         "",
-        f"Weights: {markdown(weights.name)} ({weights.kind}){known}. Their maker states their licence: set `license`.",
+        f"Weights: {markdown(weights.name)} ({weights.kind}){known}. Licence: {licence}.",
         "",
         "| data set | protocol | metric | mean |",
         "| --- | --- | --- | --- |",

@@ -13,6 +13,7 @@ from refsr_bench.api.measures import metrics_of
 from refsr_bench.api.methods import Adapter, Method, Own, References
 from refsr_bench.api.pairs import DatasetLike, load_dataset
 from refsr_bench.api.result import Result, place_of
+from refsr_bench.core import catalogue
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.schema import NumberType
 from refsr_bench.core.terminal import tracked
@@ -74,10 +75,16 @@ def evaluate(
     )
     own = Own(adapter, references, tuple(map(Path, depends)), name)
     data, convention = load_dataset(dataset), with_refs(protocol, refs)
-    pictures = {None: pictures_of((data,), limit), True: "images", False: "none"}[save_images]
+    usual = "images" if any(map(_of_set, metrics)) else pictures_of((data,), limit)
+    pictures = {None: usual, True: "images", False: "none"}[save_images]
     with methods.ready(method, own, chosen) as ready:
         session = Session(ready.choice, (data,), (convention,), (), name, limit, allow_leaks, pictures, made=ready.made)
         return _measured(session, metrics, out, ready.reuse or reuse)
+
+
+def _of_set(metric: str) -> bool:
+    """Tell whether a metric compares all images together, which it reads when they are made."""
+    return catalogue.get("METRICS", metric).level == "set"
 
 
 def _measured(session: Session, more: Sequence[str], out: str | Path | None, reuse: Reuse) -> Result:

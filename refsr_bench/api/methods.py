@@ -115,6 +115,8 @@ def _named(method: str | Path, choice: Choice) -> Choice:
         if choice.weights:
             raise Misuse(f"{method} is a file of weights itself; leave weights out.")
         return replace(choice, names=(), weights=(str(method),))  # recognised when it is loaded
+    if Path(method).suffix or Path(method).name != method:
+        raise Misuse(f"There is no file {method}, and no method is called so.")
     return replace(choice, names=(catalogue.get("METHODS", method).name,))
 
 

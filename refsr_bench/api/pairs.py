@@ -13,6 +13,7 @@ import numpy as np
 
 from refsr_bench.api.inputs import Picture, image_of, several
 from refsr_bench.core import catalogue
+from refsr_bench.core.cards import DatasetCard
 from refsr_bench.core.errors import BenchError, Misuse
 from refsr_bench.core.lists import some
 from refsr_bench.core.names import slug
@@ -76,7 +77,10 @@ def load_dataset(source: DatasetLike, root: str | Path | None = None, *, name: s
     if isinstance(source, Dataset):
         return _renamed(source, name)
     if isinstance(source, (str, Path)):
-        return _renamed(catalogue.get("DATASETS", "folder").open(Path(source)), name)
+        card: DatasetCard = catalogue.get("DATASETS", "folder")
+        if not Path(source).is_dir():
+            raise Misuse(f"There is no folder {source}. A folder of own pairs holds {card.layout}.")
+        return _renamed(card.open(Path(source)), name)
     return _own(_pairs(source), name or OWN)
 
 

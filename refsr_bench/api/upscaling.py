@@ -150,11 +150,10 @@ def upscale(
     image: a path, an array ``uint8 H x W x 3 RGB``, or a Pillow image. refs: one such, or several; methods without
     references ignore them. method: a name that ``refsr-bench methods list`` shows; None for "c2matching", or for what
     ``weights``, a file instead of the method's own, are recognised as. matching: how C2-Matching matches: "exact",
-    "sub-cell" (the default), "half" or "coarse". views:
-    "auto", "none", or a number of motions: whether the reference is also warped into the frame of the image; None takes
-    what suits the method. device: "auto", "cpu", "cuda", "cuda:N" or "mps". dtype: "float32", "bfloat16" or "float16",
-    the number format of the network. tile: "auto" makes large images in tiles, "off" never, a number in tiles of so
-    many pixels of LR a side.
+    "sub-cell" (the default), "half" or "coarse". views: "auto", "none", or a number of motions: whether the reference
+    is also warped into the frame of the image; None takes what suits the method. device: "auto", "cpu", "cuda",
+    "cuda:N" or "mps". dtype: "float32", "bfloat16" or "float16", the number format of the network. tile: "auto" makes
+    large images in tiles, "off" never, a number in tiles of so many pixels of LR a side.
 
     Raises Misuse for an unknown method or option, for a missing reference, and for an array of another type; BenchError
     for a file that is no image, and for missing weights.

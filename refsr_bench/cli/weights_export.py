@@ -94,7 +94,7 @@ def _facts(card: MethodCard, about: Weights, licence: str) -> dict[str, str]:
         "weights": about.name,
         "weights_kind": about.kind,
         "weights_sha256": about.sha256 or "",
-        "licence": licence or "not stated: that of the weights holds",
+        "license": licence or about.license or "not stated: that of the weights holds",
         "published_weights": published,
         "source": f"refsr-bench {__version__}",
     }

@@ -145,7 +145,8 @@ def datasets(root: Path | None) -> Iterator[Finding]:
         if not fault and state.words != opening.ABSENT and not card.embedded:
             fault = damage(opening.dataset_folder(card, root))
         if fault:
-            mend = command("data", "prepare", card.name, "--from", "ZIP_OR_DIR")
+            place = ("--data-root", "DATA_ROOT") if root else ()
+            mend = command("data", "prepare", card.name, "--from", "ZIP_OR_DIR", *place)
             yield Finding("data sets", card.name, "broken", fault, mend)
         elif state.words == opening.ABSENT:
             mend = command("data", "info", card.name)

@@ -13,7 +13,6 @@ from refsr_bench.core.cards import LoadedMethod, MethodCard
 from refsr_bench.core.errors import Misuse, NoWeights
 from refsr_bench.core.lists import grouped
 from refsr_bench.core.schema import NumberType
-from refsr_bench.learning.hardware import NUMBERS
 from refsr_bench.learning.recognise import recognise
 from refsr_bench.learning.weights import SYNTHETIC
 
@@ -103,8 +102,6 @@ def load_method(card: MethodCard, weights: Path | None, choice: Choice, matching
     if choice.dtype != "float32":
         if card.system is None:
             raise Misuse(f"--dtype {choice.dtype}: {card.name} has no network whose numbers could be chosen.")
-        if choice.dtype not in NUMBERS:
-            raise Misuse(f"--dtype {choice.dtype}: networks compute in {', '.join(NUMBERS)}.")
         options["numbers"] = choice.dtype
     if matching is not None:
         if matching not in card.matching:

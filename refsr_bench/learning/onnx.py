@@ -108,12 +108,19 @@ def export(
     """Write a network, on the CPU and in evaluation mode, as an ONNX file.
 
     examples: the first is traced, all are checked. about: more facts for the file's metadata. Raises Misuse like
-    ``check``; BenchError when onnxruntime's image differs by more than BOUND, and when the disk refuses.
+    ``check``; BenchError when PyTorch cannot make the graph, when onnxruntime's image differs by more than BOUND, and
+    when the disk refuses.
     """
     check(card)
     graph = graph_of(card, net)
     prepared = [_prepared(graph, *example) for example in examples]
-    model = _traced(graph, prepared[0][1])
+    try:
+        model = _traced(graph, prepared[0][1])
+    except torch.onnx.OnnxExporterError as error:
+        cause = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise BenchError(
+            f"{out}: not written. PyTorch cannot express {card.name} as one graph for images of any size ({cause})."
+        ) from None
     inputs = _clean(model, graph.inputs)
     facts = {"format": FORMAT, "method": card.name, "title": card.title, "paper": card.paper, "scale": str(SCALE)}
     facts |= {"value_range": RANGE} | {port.name: port.meaning for port in inputs}

@@ -197,6 +197,8 @@ def test_a_card_and_a_file_of_weights_are_methods(pairs, tmp_path: Path) -> None
 def test_misuse_is_told_in_words(pairs, tmp_path: Path) -> None:
     with pytest.raises(Misuse, match=r"bicubik.*Did you mean bicubic"):
         refsr_bench.evaluate("bicubik", pairs)
+    with pytest.raises(Misuse, match=r"There is no file theirs\.pth"):
+        refsr_bench.evaluate("theirs.pth", pairs)
     with pytest.raises(Misuse, match="int is no method"):
         refsr_bench.evaluate(3, pairs)
     with pytest.raises(Misuse, match="adapter is not for a function"):
@@ -207,7 +209,7 @@ def test_misuse_is_told_in_words(pairs, tmp_path: Path) -> None:
         refsr_bench.evaluate(bicubic, [np.zeros((4, 4, 3), np.uint8)])
     with pytest.raises(Misuse, match="adapter is not for a method of the catalogue"):
         refsr_bench.evaluate("bicubic", pairs, adapter=lambda net, lr, refs: lr)
-    with pytest.raises(Misuse, match="networks compute in float32, bfloat16, float16"):
+    with pytest.raises(Misuse, match="float8: known are float32, bfloat16, float16"):
         refsr_bench.evaluate("c2matching", pairs, dtype="float8")
     with pytest.raises(NoWeights):
         refsr_bench.evaluate("esrgan", pairs)

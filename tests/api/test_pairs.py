@@ -33,6 +33,10 @@ def test_wrong_pairs_are_refused_in_words(photo, tmp_path: Path) -> None:
         refsr_bench.load_dataset([refsr_bench.pair(photo(8, 8, n), id="one") for n in range(2)])
     with pytest.raises(Misuse, match="at least one pair"):
         refsr_bench.load_dataset([])
+    with pytest.raises(Misuse, match="There is no folder no/where"):
+        refsr_bench.load_dataset("no/where")
+    with pytest.raises(Misuse, match=r"looked for hr/X\.png"):
+        refsr_bench.load_dataset(tmp_path)
     with pytest.raises(Misuse, match="int is no data set"):
         refsr_bench.load_dataset(3)
 

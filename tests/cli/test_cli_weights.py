@@ -196,7 +196,7 @@ def test_export_writes_a_file_that_says_what_it_is(tmp_path):
     assert "input  lr_up (1, 3, 4*height, 4*width)" in shown and "weights synthetic" in shown
     assert shown.count("grey levels from srcnn itself") == 3
     facts = {prop.key: prop.value for prop in onnx.load(out).metadata_props}
-    assert facts["licence"] == "CC0-1.0" and facts["weights_kind"] == "synthetic"
+    assert facts["license"] == "CC0-1.0" and facts["weights_kind"] == "synthetic"
     assert "exists" in run(*words, code=2)
     told = json.loads(run(*words, "--overwrite", "--json"))
     assert told["inputs"][0]["name"] == "lr_up" and told["method"] == "srcnn"

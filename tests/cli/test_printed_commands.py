@@ -218,6 +218,7 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     monkeypatch.chdir(home)
     monkeypatch.delenv("REFSR_DATA", raising=False)
     monkeypatch.setenv("REFSR_WEIGHTS", str(home / "weights"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "share"))  # where data lies that no option places
     monkeypatch.setenv("REFSR_MIRROR", "")  # which the part that fetches sets
     (home / "net.pth").write_bytes(b"weights")
     net = WeightsFile("net.pth", "", name="net", url="https://x.org/", sha256=sha256(home / "net.pth"))

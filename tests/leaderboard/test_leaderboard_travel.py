@@ -123,3 +123,16 @@ def test_an_address_is_an_address(results, tmp_path):
     assert "is no address" in export(results, "hub", tmp_path / "hub", "--source", "my page", code=2)
     assert not (tmp_path / "hub").exists()
     assert "--source is for" in export(results, "fiftyone", tmp_path / "one", "--source", "https://example.org", code=2)
+
+
+def test_a_licence_in_words_is_another_than_those_of_the_hub(results, tmp_path):
+    run = results / "c2" / "sample" / "bicubic" / "result.json"
+    value = json.loads(run.read_text())
+    value["run"]["method"]["weights"]["license"] = "CC BY-NC-ND 4.0: no commercial use"
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "result.json").write_text(json.dumps(value))
+    export(tmp_path / "results", "hub", tmp_path / "hub")
+    (path,) = (tmp_path / "hub" / "models").glob("*/README.md")
+    card = ModelCard.load(path)
+    assert (card.data.license, card.data.license_name) == ("other", "cc-by-nc-nd-4.0-no-commercial-use")
+    assert "Licence: CC BY-NC-ND 4.0&#58; no commercial use" in card.text

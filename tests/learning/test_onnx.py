@@ -113,6 +113,19 @@ def test_an_image_that_differs_is_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow  # the exporter tries several ways before it gives up
+def test_a_network_whose_steps_depend_on_pixels_is_refused_in_words(tmp_path):
+    card, net = network("srcnn", TINY["srcnn"])
+
+    def restore(net, lr, lr_up, refs):
+        return lr_up if lr.mean() > 0.5 else 1 - lr_up
+
+    other = dataclasses.replace(card, system=dataclasses.replace(card.system, restore=restore))
+    with pytest.raises(BenchError, match=r"not written\. PyTorch cannot express srcnn as one graph .*\(\w+"):
+        onnx.export(other, net, tmp_path / "net.onnx", [example(12, 17)], {})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("name", "why"), [("masa", "works on references"), ("bicubic", "is no network")])
 def test_what_has_no_graph_is_told_and_what_has_one_is_named(name, why):
     with pytest.raises(Misuse, match=rf"{name} cannot .*{why}.*c2matching.*swinir"):
