@@ -184,7 +184,7 @@ def read(path: Path) -> SiteIndex:
     """
     value = reader.parse_json(files.read_text(path, MOST_BYTES), str(path))
     if not isinstance(value, dict) or value.get("kind") != "site":
-        raise BenchError(f"{path}: not the index of a site. `leaderboard build` writes one as {NAME}.")
+        raise BenchError(f"{path}: not the index of a site, which is called {NAME}.")
     version = value.get("schema_version")
     if version != VERSION:
         newer = isinstance(version, int) and version > VERSION

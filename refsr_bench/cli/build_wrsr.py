@@ -179,8 +179,8 @@ def wrsr_select(asked: Any) -> None:
         server.serve(opened, asked.annotator, asked.port, asked.browser, partial(click.echo, err=asked.as_json))
     rows = decisions.settle(opened, asked.auto)
     chosen, queries = sum(bool(row.file) for row in rows), len(opened.kept_queries)
-    agreed = "" if asked.auto else agreement.agreement(opened)
-    text = "\n".join(filter(None, (f"{chosen} of {queries} queries have a reference.", agreed)))
+    agreed = None if asked.auto else agreement.agreement(opened)
+    text = f"{chosen} of {queries} queries have a reference." + (f"\n{agreed}" if agreed else "")
     output.answer(asked.as_json, {"queries": queries, "chosen": chosen, "agreement": agreed}, text)
 
 

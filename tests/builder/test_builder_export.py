@@ -272,6 +272,8 @@ def test_the_command_line_goes_the_whole_way(built: Project, tmp_path: Path) -> 
     assert "2 looked at: 2 kept" in call("queries", place, "--from", str(base / "queries"), "--license", "cc0")
     assert "10 candidates" in call("pool", place, "--from", str(base / "pool"))
     assert "leak" in call("clean", place)
+    resolved = json.loads(call("select", place, "--resolve", "--json"))  # nobody decided anything yet
+    assert resolved["chosen"] == 0 and resolved["agreement"]["queries"] == 0
     assert "2 of 2 queries have a reference" in call("select", place, "--auto")
     assert json.loads(call("rescale", place, "--json"))["pairs"] == 2
     assert "holds the data set" in call("export", place)

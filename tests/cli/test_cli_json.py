@@ -130,6 +130,7 @@ BESIDE = {  # with reasons
     "build wrsr rescale": "see build wrsr export",
     "submit prepare": "needs a clone; tests/cli/test_cli_submit.py reads its document",
     "weights fetch": "downloads; a test below reads its document",
+    "data fetch": "downloads; ends as data prepare does",
     "data prepare": "a test below reads its document",
 }
 

@@ -47,7 +47,7 @@ READ_ONLY = {  # commands that write nothing where a person says; see the test o
 IN_A_FOLDER = {  # commands whose folder is their argument, --data-root or $REFSR_WEIGHTS, and that add to it
     "data prepare", "study init", "study import", "study serve", "submit template", "build wrsr init",
     "build wrsr queries", "build wrsr pool", "build wrsr clean", "build wrsr select", "build wrsr rescale",
-    "build wrsr export", "weights fetch",
+    "build wrsr export", "data fetch", "weights fetch",
 }  # fmt: skip
 FILES = {"compare", "match", "sr", "view", "weights export", "weights import", "weights pack"}
 NETWORKS = {"run", "score", "sr", "match", "robustness", "ablation", *TRAINING}

@@ -42,7 +42,8 @@ KINDS = ("j2", "js", "md", "yml")
 TEXTS = [path for package in PACKAGES for kind in KINDS for path in (ROOT / package).rglob(f"*.{kind}")]
 PAGES = [ROOT / "README.md", *(path for name in ("docs", "data_cards") for path in sorted((ROOT / name).rglob("*.md")))]
 # Names of formats and of what wrote a file, which read like commands
-FORMATS = {"refsr-bench weights 1", "refsr-bench study", "refsr-bench leaderboard", "refsr-bench run file"}
+FORMATS = {"weights 1", "study", "leaderboard", "run file", "view"}
+FORMATS = {f"refsr-bench {name}" for name in FORMATS}
 COMMAND = re.compile(rf"refsr-bench (?:{'|'.join(main.commands)})\b[^`'\"\n<]*")
 SHORT = re.compile(rf"[`'](?:{'|'.join(main.commands)}) (?:[a-z]+|--[a-z-]+)[`']")
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+(?:[,/].*)?")
@@ -114,6 +115,8 @@ def test_no_command_is_written_by_hand() -> None:
 def test_options_in_messages_exist() -> None:
     """An option that was renamed is renamed in every message, too."""
     known = {"--nproc-per-node", "--help", "--no-deps"}  # torchrun's, click's, pip's
+    git = "--all --branch --create --detach --force --hard --list --message --porcelain --quiet --short --show-toplevel"
+    known |= {*git.split(), "--untracked-files"}
     options = [option for each in every_command(main) for option in each.params]
     known |= {name for option in options for name in (*option.opts, *option.secondary_opts)}
     for path, tree in TREES.items():
