@@ -72,10 +72,7 @@ def jobs(lr: Sequence[Path], refs: Sequence[Path], out: Path, card: MethodCard, 
     """
     found = [path for given in lr for path in _images(given)]
     single = len(lr) == 1 and _is_file(lr[0])
-    if card.references == "none":
-        refs = ()
-    else:
-        require_refs(card, len(refs))
+    require_refs(card, len(refs))
     if single and not out.is_dir():
         if out.suffix.lower() != SUFFIX:
             raise Misuse(f"--out {out}: SR is written as PNG, without loss. Give a name that ends in {SUFFIX}.")
@@ -156,8 +153,7 @@ class Restorer:
         return Restored((width, height), made.tile, _seen(made), low.bits, photo.bits)
 
     def _references(self, job: Job, photo: Photo) -> list[Image]:
-        if self.upscaler.card.references == "none":
-            return []
+        """Return the references in the colours of a photo; a broken one is told even if the method looks at none."""
         if self.kept[0] != job.refs:
             self.kept = ((), [])  # lets the old ones go first
             self.kept = (job.refs, [photos.read(path).eight() for path in job.refs])

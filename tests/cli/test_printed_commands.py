@@ -115,6 +115,8 @@ def test_no_command_is_written_by_hand() -> None:
 def test_options_in_messages_exist() -> None:
     """An option that was renamed is renamed in every message, too."""
     known = {"--nproc-per-node", "--help", "--no-deps"}  # torchrun's, click's, pip's
+    git = "show-toplevel porcelain untracked-files branch list all force quiet message short detach create hard"
+    known |= {f"--{word}" for word in git.split()}
     git = "--all --branch --create --detach --force --hard --list --message --porcelain --quiet --short --show-toplevel"
     known |= {*git.split(), "--untracked-files"}
     options = [option for each in every_command(main) for option in each.params]

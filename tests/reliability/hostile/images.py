@@ -329,12 +329,19 @@ def _output_through_a_link(words: list[str], out: str) -> Callable[[Path], list[
     return make
 
 
+PHOTOS = ("a PNG of 16 bits", "a grey PNG of 16 bits", "a TIFF of 16 bits", "a CMYK JPEG")
+"""What is wrong in a measurement, and a photo for ``sr``."""
+
+
 def cases() -> Iterator[Case]:
     for kind, content in WRONG.items():
-        yield Case(f"images: sr --lr: {kind}", _made(_as_low, "low.png", _bytes(content)), "low.png")
+        names = ("", (0,)) if kind in PHOTOS else ("low.png",)
+        yield Case(f"images: sr --lr: {kind}", _made(_as_low, "low.png", _bytes(content)), *names)
     for kind in ("0 bytes", "half a PNG", "a PNG bomb of 20,000 x 20,000", "a PNG of 16 bits", "a CMYK JPEG"):
         for said, meet in list(MEETINGS.items())[1:-1]:
-            yield Case(f"images: {said}: {kind}", _made(meet, "q.png", _bytes(WRONG[kind])), "q.png")
+            fine = kind in PHOTOS and said == "sr --ref"
+            names = ("", (0,)) if fine else ("q.png",)
+            yield Case(f"images: {said}: {kind}", _made(meet, "q.png", _bytes(WRONG[kind])), *names)
     for kind, content in FINE.items():
         yield Case(f"images: sr --lr: {kind}", _made(_as_low, "low.png", _bytes(content)), exits=(0, 1))
         yield Case(f"images: run --dataset: {kind}", _made(_in_data_set, "q.png", _bytes(content)), exits=(0, 1))
