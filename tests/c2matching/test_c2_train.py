@@ -441,7 +441,7 @@ def test_the_script_of_the_bundled_weights_says_what_the_program_understands(tmp
     for train_word, method, *words in trainings:
         assert (train_word, method) == ("train", "c2matching")
         given = command_of(METHODS[0]).make_context("c2matching", words).params
-        config.load(C2Training, given["configs"], given["settings"], given["stage"])
+        config.load(C2Training, given["recipes"], given["settings"], given["stage"])
         used = [given[name].parent for name in ("teacher", "student", "start") if given[name]]
         assert all(folder in left for folder in used)
         left.append(given["out"])

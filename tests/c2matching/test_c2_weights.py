@@ -234,13 +234,17 @@ def test_inputs_stay_as_they_are_and_read_only_images_are_welcome(model, images,
 
 
 def test_several_references(model, images):
-    """A second copy of the reference changes nothing; a different second one lends single patches."""
+    """A second copy of the reference changes nothing; a different second one lends single patches.
+
+    References lie on one canvas, and some processors round sums over another canvas otherwise.
+    """
     rng = np.random.default_rng(1)
     true, other = images[1], rng.integers(0, 256, (24, 60, 3), np.uint8)
     alone = upscale(method.SYSTEM, model, Hardware(), images[0], [true], 4).sr.astype(int)
-    assert (upscale(method.SYSTEM, model, Hardware(), images[0], [true, true], 4).sr == alone).all()
+    twice = upscale(method.SYSTEM, model, Hardware(), images[0], [true, true], 4).sr.astype(int)
+    assert abs(twice - alone).max() <= 1 and (twice != alone).mean() < 0.001
     both = upscale(method.SYSTEM, model, Hardware(), images[0], [true, other], 4).sr.astype(int)
-    assert both.shape == alone.shape and (both != alone).any()  # some patch of noise matches better
+    assert both.shape == alone.shape and abs(both - alone).max() > 1  # some patch of noise matches better
 
 
 def test_a_reference_too_small_is_named(model, images):

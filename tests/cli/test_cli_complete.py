@@ -64,7 +64,7 @@ def test_shells_ask_and_are_answered(shell: str, monkeypatch: pytest.MonkeyPatch
         (("weights", "info", "c2"), ["c2matching-nano-v2"]),
         (("run", "--reuse", "n"), ["never"]),
         (("leaderboard", "export", "--format", "la"), ["latex"]),
-        (("data", ""), ["info", "list", "prepare", "stats", "verify"]),
+        (("data", ""), ["fetch", "info", "list", "prepare", "stats", "verify"]),
         (("build", "wrsr", "q"), ["queries"]),
         (("run", "--over"), []),
         (("sr", "--over"), ["--overwrite"]),
