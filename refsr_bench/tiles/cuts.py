@@ -16,6 +16,7 @@ import numpy as np
 OVERLAP = 16  # LR pixels that neighbours share at least
 FADE = 8  # LR pixels over which one tile fades into the next, in the middle of what they share
 SMALLEST = OVERLAP + 2 * FADE  # LR pixels of a tile's side: below, three tiles would meet in one fade
+STEP = 8  # sides that are chosen are multiples of it, which suits networks with windows
 WEIGHT = 1 << 8  # the sum of weights along an axis; two axes and 16 bits fill uint32
 
 
@@ -60,10 +61,15 @@ class Tile:
 
 
 def spans(length: int, side: int) -> list[Span]:
-    """Divide an axis into the fewest spans of ``side`` pixels that overlap by OVERLAP or more, evenly spaced."""
+    """Divide an axis into the fewest spans of at most ``side`` pixels that overlap by OVERLAP or more.
+
+    They are evenly spaced and of one length, no longer than so many need, in multiples of STEP.
+    """
     if length <= side:
         return [Span(0, length, 0, length)]
     count = 1 - (side - length) // (side - OVERLAP)
+    needed = -(-(length + (count - 1) * OVERLAP) // count)
+    side = min(side, -(-needed // STEP) * STEP)
     firsts = [(length - side) * n // (count - 1) for n in range(count)]
     middles = [0, *((after + before + side) / 2 for before, after in pairwise(firsts)), length]
     return [Span(first, first + side, middles[n], middles[n + 1]) for n, first in enumerate(firsts)]

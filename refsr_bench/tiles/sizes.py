@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from refsr_bench.core.errors import Misuse
 from refsr_bench.core.types import Image
-from refsr_bench.tiles.cuts import SMALLEST
+from refsr_bench.tiles.cuts import SMALLEST, STEP
 from refsr_bench.tiles.places import MOST
 
 VERSION = 1
@@ -20,7 +20,6 @@ MEMORY = 3 << 29
 """Bytes that a method may take beside the program and its images, 1.5 GiB; all together then stay within 3 GB."""
 UNKNOWN = 4096  # bytes per SR pixel of a method that nobody measured: 64 channels of float32, sixteen times
 LARGEST = 1 << 14  # LR pixels of a side that a person may ask for
-STEP = 8  # sides that ``auto`` takes are multiples of it, which suits networks with windows
 
 
 @dataclass(frozen=True)

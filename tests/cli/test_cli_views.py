@@ -74,16 +74,16 @@ def test_sr_takes_views_and_refines_matches_by_itself(photos: Path, tmp_path: Pa
     assert np.array_equal(by_itself, told) and not np.array_equal(by_itself, published)
 
 
-def test_sr_takes_views_of_large_images_only_when_told(photos: Path, tmp_path: Path, monkeypatch) -> None:
-    from refsr_bench.api import upscaling as module
+def test_sr_makes_large_images_in_tiles_that_have_views(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    from refsr_bench.tiles import sizes
 
-    monkeypatch.setattr(module, "MOST_PIXELS_OF_VIEWS", 160 * 160)
-    ref = ("--ref", photos / "turned.png")
-    told, by_itself = restored(photos, tmp_path / "a.png", *ref)  # the reference has 220x200 pixels
-    assert "; views were left out, because they take much memory" in told
-    _, without = restored(photos, tmp_path / "b.png", *ref, "--views", "none")
-    assert np.array_equal(by_itself, without)
-    assert "view by SIFT" in restored(photos, tmp_path / "c.png", *ref, "--views", "auto")[0]
+    ref = ("--ref", photos / "turned.png")  # of 220x200 pixels
+    _, whole = restored(photos, tmp_path / "a.png", *ref)
+    monkeypatch.setattr(sizes, "MEMORY", 5300 * 120 * 120)
+    told, tiled = restored(photos, tmp_path / "b.png", *ref)
+    assert "; in tiles of" in told and not np.array_equal(tiled, whole)
+    _, without = restored(photos, tmp_path / "c.png", *ref, "--views", "none")
+    assert not np.array_equal(tiled, without)
 
 
 def test_a_method_without_references_says_nothing_of_views(photos: Path, tmp_path: Path) -> None:
