@@ -189,7 +189,7 @@ def pages_fit(out: Path, scratch: Path) -> list[str]:
 
     if not (out / "site").exists():
         return []
-    build(out, scratch / "pages", images="thumbs", drawn=False)
+    build(out, scratch / "pages", images="links", drawn=False)
     ours, wanted = results(out / "site"), results(scratch / "pages")
     shutil.rmtree(scratch / "pages")
     return sorted(name for name in ours.keys() | wanted.keys() if ours.get(name) != wanted.get(name))
