@@ -17,6 +17,7 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_page_has_an_example_that_runs(page: Path, reader: Reader) -> None:
     text = page.read_text(encoding="utf-8")

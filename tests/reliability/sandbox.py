@@ -170,9 +170,12 @@ def _load() -> None:
     import rich.table  # noqa: F401
     import safetensors.torch  # noqa: F401
     import torch
+    import torchvision.ops  # noqa: F401
     from PIL import Image
 
     Image.preinit()
+    with contextlib.suppress(ImportError):  # an extra
+        import spandrel  # noqa: F401
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     for name in PACKAGES:
