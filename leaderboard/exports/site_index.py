@@ -125,7 +125,7 @@ class Row(Format):
 
 
 class Table(Format):
-    """What was measured under one protocol. path: where it is shown. csv: the same as CSV."""
+    """The results under one protocol. path: where they are shown. csv: the same as CSV."""
 
     key: Text
     title: Text

@@ -38,7 +38,7 @@ class Comparison:
 
     @property
     def sentences(self) -> list[str]:
-        """What may be concluded, a sentence for each pair of methods."""
+        """The conclusions, a sentence for each pair of methods."""
         return [pair["sentence"] for one in self.document()["comparisons"] for pair in one["pairs"]]
 
     def to_csv(self) -> str:

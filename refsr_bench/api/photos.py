@@ -45,7 +45,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Restored:
-    """What became of a photo.
+    """The outcome of one photo.
 
     size: (width, height) of SR. tile: the side of the tiles, LR pixels; None for the whole image at once. views: those
     that were used of a whole image. bits: per channel, as written; lr_bits: as read.
