@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from reader import Reader, typed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,6 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETUP = {"pip install .", 'pip install ".[test]"', "pytest"}  # what .ci/run types
 
 
+@pytest.mark.slow
 def test_commands_run_one_after_the_other(reader: Reader) -> None:
     assert len(typed(README)) >= 15 and all(line.startswith("refsr-bench ") for line in typed(README))
     reader.follow(README)
