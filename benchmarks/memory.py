@@ -60,7 +60,7 @@ def photo(scene: Path, limit: float, more: Sequence[str]) -> None:
         lr, ref, out = (Path(folder, name) for name in ("lr.png", "ref.png", "sr.png"))
         first.resize(PHOTO, Image.Resampling.LANCZOS).resize((1000, 750), Image.Resampling.BICUBIC).save(lr)
         second.resize(PHOTO, Image.Resampling.LANCZOS).save(ref)
-        command = [sys.executable, "-m", "refsr_bench.cli", "sr", "--lr", lr, "--ref", ref, "--out", out, *more]
+        command = [sys.executable, "-m", "refsr_bench", "sr", "--lr", lr, "--ref", ref, "--out", out, *more]
         peak, wall, used, output = watched(list(map(str, command)), limit)
         print(output.strip().replace(folder, ""))
         print("| SR | reference | options | peak MiB | s | processor s |\n| --- | --- | --- | --- | --- | --- |")
